@@ -1,0 +1,223 @@
+package rampart
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"net/textproto"
+	"slices"
+	"strings"
+
+	"github.com/ecolaura/rampart/internal/token"
+)
+
+// Reasons of a [*ConfigError] of this package.
+const (
+	ReasonMissing   = "missing"   // a required field is empty
+	ReasonInvalid   = "invalid"   // a value that the field cannot take
+	ReasonConflict  = "conflict"  // two fields exclude each other
+	ReasonPointless = "pointless" // a field has no effect without another
+	ReasonTooWide   = "too_wide"  // a prefix that trusts the whole address space
+)
+
+// ClientIPConfig says whose word about a client's address is believed. The
+// zero value believes nobody: the client is the TCP peer.
+type ClientIPConfig struct {
+	_ [0]func() // no comparison, no unkeyed literals
+
+	// TrustedProxies lists the proxies. A request from any other peer is the
+	// peer's own, whatever its headers say. The header is walked from right to
+	// left, and the first hop that is not listed is the client.
+	TrustedProxies []netip.Prefix
+
+	// Hops is, in place of TrustedProxies, the exact number of proxies that
+	// every request passes (DRF's NUM_PROXIES). It believes any peer, so the
+	// server must not be reachable past its proxies. 0: not used.
+	Hops int
+
+	// Header that the proxies write: X-Forwarded-For ("" too), Forwarded
+	// (RFC 7239), or the name of a header that holds one address, such as
+	// X-Real-IP. A proxy must set or append to it on every request.
+	Header string
+}
+
+// ClientIP tells the address of a request's client. It is safe for concurrent
+// use. The zero value takes the TCP peer. Create one with [NewClientIP].
+type ClientIP struct {
+	trusted []netip.Prefix
+	hops    int
+	header  string
+	kind    headerKind
+}
+
+type headerKind uint8
+
+const (
+	noHeader headerKind = iota
+	forwardedFor
+	forwarded
+	single
+)
+
+// NewClientIP returns a ClientIP for cfg, or every mistake in cfg, each a
+// [*ConfigError], joined.
+func NewClientIP(cfg ClientIPConfig) (*ClientIP, error) {
+	var errs []error
+	mistake := func(field, reason, value string) {
+		errs = append(errs, &ConfigError{Package: "rampart", Field: field, Reason: reason, Value: value})
+	}
+	for _, p := range cfg.TrustedProxies {
+		switch {
+		case !p.IsValid() || p != p.Masked():
+			mistake("TrustedProxies", ReasonInvalid, p.String())
+		case p.Bits() == 0: // then the leftmost, client-written entry would win
+			mistake("TrustedProxies", ReasonTooWide, p.String())
+		}
+	}
+	if cfg.Hops < 0 || cfg.Hops > 16 {
+		mistake("Hops", ReasonInvalid, "")
+	}
+	if cfg.Hops != 0 && len(cfg.TrustedProxies) > 0 {
+		mistake("Hops", ReasonConflict, "")
+	}
+	if cfg.Header != "" && !token.Valid(cfg.Header) {
+		mistake("Header", ReasonInvalid, cfg.Header)
+	}
+	if cfg.Header != "" && cfg.Hops == 0 && len(cfg.TrustedProxies) == 0 {
+		mistake("Header", ReasonPointless, cfg.Header)
+	}
+	c := &ClientIP{trusted: slices.Clone(cfg.TrustedProxies), hops: cfg.Hops}
+	if c.hops > 0 || len(c.trusted) > 0 {
+		c.header = textproto.CanonicalMIMEHeaderKey(cmpOr(cfg.Header, "X-Forwarded-For"))
+		switch c.header {
+		case "X-Forwarded-For":
+			c.kind = forwardedFor
+		case "Forwarded":
+			c.kind = forwarded
+		default:
+			c.kind = single
+		}
+	}
+	if c.kind == single && c.hops > 1 {
+		mistake("Hops", ReasonConflict, "") // one value holds one hop
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func cmpOr(s, fallback string) string {
+	if s == "" {
+		return fallback
+	}
+	return s
+}
+
+// Addr returns the address of r's client: IPv4 unmapped, without a zone. A
+// trusted peer that sends no header is itself the client. The zero Addr means
+// that the client cannot be told (a peer without an address, a header that
+// cannot be read as far as it is trusted); callers refuse such a request.
+// Behind [ClientIP.Handler] of this c the answer comes from the context.
+func (c *ClientIP) Addr(r *http.Request) netip.Addr {
+	if seen, ok := r.Context().Value(clientIPKey{}).(clientIPValue); ok && seen.by == c {
+		return seen.addr
+	}
+	return c.resolve(r)
+}
+
+func (c *ClientIP) resolve(r *http.Request) netip.Addr {
+	peer := PeerAddr(r)
+	if c.kind == noHeader || !peer.IsValid() {
+		return peer
+	}
+	if c.hops == 0 && !c.trusts(peer) {
+		return peer
+	}
+	lines := r.Header[c.header]
+	if c.kind == single {
+		return c.single(peer, lines)
+	}
+	return c.walk(peer, lines)
+}
+
+// single reads a header that holds one address.
+func (c *ClientIP) single(peer netip.Addr, lines []string) netip.Addr {
+	if len(lines) == 0 && c.hops == 0 {
+		return peer
+	}
+	if len(lines) != 1 {
+		return netip.Addr{} // two values: one of them is the client's own
+	}
+	return parseHop(strings.Trim(lines[0], " \t"))
+}
+
+// walk reads a list of hops from right to left: the right end was written by
+// the nearest proxy, and everything left of the client by the client.
+func (c *ClientIP) walk(peer netip.Addr, lines []string) netip.Addr {
+	client, hops := peer, 0
+	for i := len(lines) - 1; i >= 0; i-- {
+		rest, more := lines[i], true
+		for more {
+			var element string
+			rest, element, more = cutLast(rest, c.kind == forwarded)
+			if element == "" {
+				continue // RFC 9110 section 5.6.1.2: empty list elements are ignored
+			}
+			client = parseElement(element, c.kind)
+			hops++
+			if !client.IsValid() || hops == c.hops || c.hops == 0 && !c.trusts(client) {
+				return client
+			}
+		}
+	}
+	if c.hops > 0 {
+		return netip.Addr{} // fewer hops than proxies: it came past them
+	}
+	return client
+}
+
+func (c *ClientIP) trusts(a netip.Addr) bool {
+	for _, p := range c.trusted {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// Handler resolves the address once and keeps it in the request's context, for
+// [ClientIP.Addr] and [ClientAddrFrom]. The request itself is not edited:
+// layers further in need to see what a proxy sent.
+func (c *ClientIP) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := context.WithValue(r.Context(), clientIPKey{}, clientIPValue{c, c.resolve(r)})
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+type (
+	clientIPKey   struct{}
+	clientIPValue struct {
+		by   *ClientIP
+		addr netip.Addr
+	}
+)
+
+// ClientAddrFrom returns the address that [ClientIP.Handler] resolved; false if
+// there is no such layer around.
+func ClientAddrFrom(ctx context.Context) (netip.Addr, bool) {
+	v, ok := ctx.Value(clientIPKey{}).(clientIPValue)
+	return v.addr, ok
+}
+
+// PeerAddr returns the address of r's TCP peer, IPv4 unmapped and without a
+// zone; the zero Addr if it has none (a Unix socket).
+func PeerAddr(r *http.Request) netip.Addr {
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap().WithZone("")
+}

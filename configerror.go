@@ -1,0 +1,51 @@
+package rampart
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+)
+
+// A ConfigError is one mistake in a Config. Every constructor of this module
+// reports all mistakes of its Config at once, joined with [errors.Join];
+// [Mistakes] takes them apart again, for a settings page or a start-up log.
+type ConfigError struct {
+	Package string // package of the Config, such as "cors"
+	Field   string // field of the Config, such as "Origins"
+	Reason  string // one of that package's documented reasons, such as "missing"
+	Value   string // the offending value; empty where it may hold a secret
+}
+
+// Error implements error. The value, if any, is quoted: it may come from an
+// environment variable or a file that somebody else writes.
+func (e *ConfigError) Error() string {
+	if e.Value == "" {
+		return fmt.Sprintf("%s: %s: %s", e.Package, e.Field, e.Reason)
+	}
+	return fmt.Sprintf("%s: %s: %s: %q", e.Package, e.Field, e.Reason, e.Value)
+}
+
+// Mistakes iterates over every [*ConfigError] in the error tree of err, in the
+// order in which they were joined. It yields nothing for a nil err.
+func Mistakes(err error) iter.Seq[*ConfigError] {
+	return func(yield func(*ConfigError) bool) { walk(err, yield) }
+}
+
+// walk visits the tree of err depth-first and says whether to go on.
+func walk(err error, yield func(*ConfigError) bool) bool {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range many.Unwrap() {
+			if !walk(e, yield) {
+				return false
+			}
+		}
+		return true
+	}
+	if ce, ok := err.(*ConfigError); ok { //nolint:errorlint // the tree is walked node by node, so As would yield twice
+		return yield(ce)
+	}
+	if one := errors.Unwrap(err); one != nil {
+		return walk(one, yield)
+	}
+	return true
+}

@@ -1,0 +1,44 @@
+package rampart
+
+import "log/slog"
+
+// An Event is the name of a security event. The names are those of the OWASP
+// Logging Vocabulary; the ones marked as extensions are ours.
+type Event string
+
+// Security events. Ids never become part of a name: they are attributes.
+const (
+	AuthnLoginSuccess     Event = "authn_login_success"
+	AuthnLoginFail        Event = "authn_login_fail"
+	AuthnPasswordChange   Event = "authn_password_change"
+	AuthnTokenCreated     Event = "authn_token_created"
+	AuthnTokenRevoked     Event = "authn_token_revoked"
+	AuthnTokenReuse       Event = "authn_token_reuse"
+	AuthzFail             Event = "authz_fail"
+	CryptDecryptFail      Event = "crypt_decrypt_fail"
+	CryptEncryptFail      Event = "crypt_encrypt_fail"
+	ExcessRateLimit       Event = "excess_rate_limit_exceeded"
+	InputValidationFail   Event = "input_validation_fail"
+	MaliciousCORS         Event = "malicious_cors"
+	MaliciousCSRF         Event = "malicious_csrf"          // extension
+	MaliciousHost         Event = "malicious_host"          // extension: a Host that is not ours
+	InsecureTransport     Event = "insecure_transport"      // extension: credentials or writes over plain http
+	AuthnTokenRotated     Event = "authn_token_rotated"     // extension
+	SysBackendUnavailable Event = "sys_backend_unavailable" // extension: a store that a layer depends on is down
+	SysBackendRecovered   Event = "sys_backend_recovered"   // extension
+	SysPanic              Event = "sys_crash"
+)
+
+// Level is the level at which e is logged: what went as planned is INFO, a
+// refusal is WARN (a flood of refusals must page nobody), and a fault of our
+// own is ERROR. A name that is not of this package is WARN.
+func (e Event) Level() slog.Level {
+	switch e {
+	case AuthnLoginSuccess, AuthnPasswordChange, AuthnTokenCreated, AuthnTokenRevoked, AuthnTokenRotated, SysBackendRecovered:
+		return slog.LevelInfo
+	case CryptEncryptFail, SysBackendUnavailable, SysPanic:
+		return slog.LevelError
+	default:
+		return slog.LevelWarn
+	}
+}

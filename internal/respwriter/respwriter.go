@@ -1,0 +1,82 @@
+// Package respwriter is the response writer of the layers that look at an
+// answer's header once more before it goes out.
+package respwriter
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+)
+
+// Writer calls Final once, just before the final header is written: by
+// WriteHeader with a status of 200 or more (or 101), by the first Write,
+// ReadFrom or Flush, or, if the handler wrote nothing, by [Writer.Finish].
+// Informational answers (1xx) pass untouched. It is meant to be embedded by
+// value in a layer's own per-request struct, so that a request costs one
+// allocation; Final is then a method of that struct.
+type Writer struct {
+	http.ResponseWriter
+	Final Finalizer
+	wrote bool
+}
+
+// A Finalizer sees the header of an answer at the last moment. Status is that
+// of the answer.
+type Finalizer interface {
+	FinalHeader(h http.Header, status int)
+}
+
+// WriteHeader implements [http.ResponseWriter].
+func (w *Writer) WriteHeader(status int) {
+	if status >= 200 || status == http.StatusSwitchingProtocols {
+		w.final(status)
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements [http.ResponseWriter].
+func (w *Writer) Write(b []byte) (int, error) {
+	w.final(http.StatusOK)
+	return w.ResponseWriter.Write(b)
+}
+
+// WriteString implements [io.StringWriter].
+func (w *Writer) WriteString(s string) (int, error) {
+	w.final(http.StatusOK)
+	return io.WriteString(w.ResponseWriter, s)
+}
+
+// ReadFrom implements [io.ReaderFrom], so that sendfile stays in reach.
+func (w *Writer) ReadFrom(src io.Reader) (int64, error) {
+	w.final(http.StatusOK)
+	return io.Copy(w.ResponseWriter, src)
+}
+
+// Flush implements [http.Flusher].
+func (w *Writer) Flush() { _ = w.FlushError() }
+
+// FlushError is what [http.ResponseController] calls.
+func (w *Writer) FlushError() error {
+	w.final(http.StatusOK)
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Hijack implements [http.Hijacker]. Who hijacks writes its own header.
+func (w *Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return http.NewResponseController(w.ResponseWriter).Hijack()
+}
+
+// Unwrap is for [http.ResponseController].
+func (w *Writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Finish makes the header of a handler final that returned without writing;
+// net/http then answers 200. After a panic it must not be called.
+func (w *Writer) Finish() { w.final(http.StatusOK) }
+
+func (w *Writer) final(status int) {
+	if !w.wrote {
+		w.wrote = true
+		w.Final.FinalHeader(w.Header(), status)
+	}
+}

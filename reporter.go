@@ -1,0 +1,216 @@
+package rampart
+
+import (
+	"context"
+	"hash/maphash"
+	"iter"
+	"log/slog"
+	"maps"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/ecolaura/rampart/internal/logline"
+)
+
+// foldWindow is how long repeats of an event under one key are folded.
+const foldWindow = time.Second
+
+// foldShards × foldShardKeys = 480 keys at most are folded one by one. A key
+// writes at most two records in its first second (one at once, one for its
+// repeats) and one a second after that, so a flood of distinct keys stays
+// under 1000 lines a second; what finds no place is counted in one overflow
+// record per event name.
+const (
+	foldShards    = 16
+	foldShardKeys = 30
+)
+
+// A Reporter writes security events to a log, and folds repeats: the first
+// event of a key is written at once; those that follow within a second are
+// written together, as one record whose attribute "count" says how many they
+// were. The counts of all records (1 where the attribute is missing) add up to
+// the number of events, and memory is bounded whatever clients send.
+//
+// A Reporter is safe for concurrent use. It owns no goroutine: a pending
+// record is held by a timer of at most one second, so a process that ends
+// calls [Reporter.Flush] first, or loses the counts of its last second.
+type Reporter struct {
+	log    *slog.Logger
+	seed   maphash.Seed
+	shards [foldShards]foldShard
+}
+
+type foldShard struct {
+	mu       sync.Mutex
+	folds    map[foldKey]*fold
+	overflow map[Event]*fold // bounded: event names are constants of the code
+	swept    time.Time       // when expired keys were last dropped
+}
+
+type foldKey struct {
+	event Event
+	key   string
+}
+
+// fold is one open window.
+type fold struct {
+	event Event
+	until time.Time
+	count int         // events since the last record
+	timer *time.Timer // armed while count > 0
+	attrs []slog.Attr // of the first event that is counted
+}
+
+// NewReporter returns a Reporter that writes to log; nil means [slog.Default],
+// asked for at each record, so that a later SetDefault takes effect.
+func NewReporter(log *slog.Logger) *Reporter {
+	rp := &Reporter{log: log, seed: maphash.MakeSeed()}
+	for i := range rp.shards {
+		rp.shards[i].folds = make(map[foldKey]*fold)
+		rp.shards[i].overflow = make(map[Event]*fold)
+	}
+	return rp
+}
+
+func (rp *Reporter) logger() *slog.Logger {
+	if rp == nil || rp.log == nil {
+		return slog.Default()
+	}
+	return rp.log
+}
+
+// Report reports that e happened. Events of one name and key are folded; the
+// key says who or what caused it (an address, a subject, an origin) and is not
+// written: what a reader needs belongs in attrs. Text that a client chose goes
+// through [Text]. The request id and client address that ctx carries are added.
+func (rp *Reporter) Report(ctx context.Context, e Event, key string, attrs ...slog.Attr) {
+	log, level := rp.logger(), e.Level()
+	if !log.Enabled(ctx, level) {
+		return
+	}
+	if rp == nil || rp.admit(e, key, attrs) {
+		write(ctx, log, e, 0, attrs)
+	}
+}
+
+// Refused is [Reporter.Report] for a request that a layer refuses: it adds the
+// request's method and path. Never the query, which may carry a secret.
+func (rp *Reporter) Refused(r *http.Request, e Event, key string, attrs ...slog.Attr) {
+	ctx := r.Context()
+	if !rp.logger().Enabled(ctx, e.Level()) {
+		return
+	}
+	attrs = append(attrs, Text("method", r.Method), Text("path", r.URL.EscapedPath()))
+	rp.Report(ctx, e, key, attrs...)
+}
+
+// Text is a log attribute for text that a client chose: cut to 256 bytes, with
+// control characters, line separators and direction marks escaped, so that it
+// cannot forge or hide a log line in any handler.
+func Text(name, s string) slog.Attr { return slog.String(name, logline.Escape(s, 256)) }
+
+// admit says whether the event is to be written now. If not, it is counted.
+func (rp *Reporter) admit(e Event, key string, attrs []slog.Attr) bool {
+	now := time.Now()
+	sh := &rp.shards[maphash.String(rp.seed, key)%foldShards]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	k := foldKey{e, key}
+	f := sh.folds[k]
+	switch {
+	case f != nil && (f.count > 0 || now.Before(f.until)):
+		rp.count(sh, f, now, attrs)
+		return false
+	case f != nil:
+		f.until = now.Add(foldWindow)
+		return true
+	case sh.hasRoom(now):
+		sh.folds[k] = &fold{event: e, until: now.Add(foldWindow)}
+		return true
+	}
+	if sh.overflow[e] == nil {
+		sh.overflow[e] = &fold{event: e}
+	}
+	f = sh.overflow[e]
+	if f.count == 0 {
+		f.until = now.Add(foldWindow)
+	}
+	rp.count(sh, f, now, []slog.Attr{slog.Bool("overflow", true)})
+	return false
+}
+
+// hasRoom says whether one more key fits, after dropping the expired ones. A
+// full table is swept four times a second at most. The caller holds sh.mu.
+func (sh *foldShard) hasRoom(now time.Time) bool {
+	if len(sh.folds) >= foldShardKeys && now.Sub(sh.swept) >= foldWindow/4 {
+		sh.swept = now
+		maps.DeleteFunc(sh.folds, func(_ foldKey, f *fold) bool {
+			return f.count == 0 && !now.Before(f.until)
+		})
+	}
+	return len(sh.folds) < foldShardKeys
+}
+
+// count adds one to f and sees to it that it gets written. The caller holds sh.mu.
+func (rp *Reporter) count(sh *foldShard, f *fold, now time.Time, attrs []slog.Attr) {
+	f.count++
+	if f.count == 1 {
+		f.attrs = attrs
+		f.timer = time.AfterFunc(f.until.Sub(now), func() { rp.emit(sh, f) })
+	}
+}
+
+// emit writes what f has counted and opens its next window.
+func (rp *Reporter) emit(sh *foldShard, f *fold) {
+	sh.mu.Lock()
+	n, attrs := f.count, f.attrs
+	f.count, f.attrs, f.timer = 0, nil, nil
+	f.until = time.Now().Add(foldWindow)
+	sh.mu.Unlock()
+	if n > 0 { // else flushed meanwhile
+		write(context.Background(), rp.logger(), f.event, n, attrs)
+	}
+}
+
+// Flush writes every pending record now. A nil Reporter has none.
+func (rp *Reporter) Flush() {
+	if rp == nil {
+		return
+	}
+	for i := range rp.shards {
+		sh := &rp.shards[i]
+		var pending []*fold
+		sh.mu.Lock()
+		for _, folds := range []iter.Seq[*fold]{maps.Values(sh.folds), maps.Values(sh.overflow)} {
+			for f := range folds {
+				if f.count > 0 {
+					f.timer.Stop()
+					pending = append(pending, f)
+				}
+			}
+		}
+		sh.mu.Unlock()
+		for _, f := range pending {
+			rp.emit(sh, f)
+		}
+	}
+}
+
+// write writes one record. Its message is the event's name, so that one grep
+// or one alert rule finds it in every handler's output.
+func write(ctx context.Context, log *slog.Logger, e Event, count int, attrs []slog.Attr) {
+	all := make([]slog.Attr, 0, len(attrs)+4)
+	all = append(all, slog.String("event", string(e)))
+	if count > 0 {
+		all = append(all, slog.Int("count", count))
+	}
+	all = append(all, attrs...)
+	if id, ok := RequestIDFrom(ctx); ok {
+		all = append(all, slog.String("request_id", id))
+	}
+	if addr, ok := ClientAddrFrom(ctx); ok && addr.IsValid() {
+		all = append(all, slog.String("client_ip", addr.String()))
+	}
+	log.LogAttrs(ctx, e.Level(), string(e), all...)
+}

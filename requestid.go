@@ -1,0 +1,116 @@
+package rampart
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"net/netip"
+	"net/textproto"
+	"slices"
+
+	"github.com/ecolaura/rampart/internal/token"
+)
+
+// RequestIDConfig configures a [RequestID]. The zero value makes an id for
+// every request and believes none.
+type RequestIDConfig struct {
+	_ [0]func() // no comparison, no unkeyed literals
+
+	// TrustedProxies lists the peers whose id is kept, if it is well-formed (1
+	// to 64 letters, digits, "-", "_", "."). An id of anyone else would let
+	// clients pick what their requests are filed under.
+	TrustedProxies []netip.Prefix
+
+	// Header that carries the id, in and out; "" means X-Request-ID.
+	Header string
+}
+
+// RequestID gives every request an id: in the answer's header, in the context
+// ([RequestIDFrom]) and so in every event. It is safe for concurrent use. The
+// zero value behaves like one made from a zero config. Create one with
+// [NewRequestID].
+type RequestID struct {
+	trusted []netip.Prefix
+	header  string
+}
+
+// NewRequestID returns a RequestID for cfg, or every mistake in cfg, each a
+// [*ConfigError], joined.
+func NewRequestID(cfg RequestIDConfig) (*RequestID, error) {
+	var errs []error
+	for _, p := range cfg.TrustedProxies {
+		if !p.IsValid() || p != p.Masked() {
+			errs = append(errs, &ConfigError{Package: "rampart", Field: "TrustedProxies", Reason: ReasonInvalid, Value: p.String()})
+		}
+	}
+	if cfg.Header != "" && !token.Valid(cfg.Header) {
+		errs = append(errs, &ConfigError{Package: "rampart", Field: "Header", Reason: ReasonInvalid, Value: cfg.Header})
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return &RequestID{trusted: slices.Clone(cfg.TrustedProxies), header: textproto.CanonicalMIMEHeaderKey(cfg.Header)}, nil
+}
+
+// Handler is the layer. Put it outermost, so that every answer carries an id.
+func (q *RequestID) Handler(next http.Handler) http.Handler {
+	header := cmpOr(q.header, "X-Request-Id") // the canonical form of X-Request-ID
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := q.incoming(r, header)
+		if id == "" {
+			id = newRequestID()
+		}
+		w.Header()[header] = []string{id}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
+	})
+}
+
+// incoming returns the id that a trusted peer sent, or "".
+func (q *RequestID) incoming(r *http.Request, header string) string {
+	sent := r.Header[header]
+	if len(q.trusted) == 0 || len(sent) != 1 || !wellFormedID(sent[0]) {
+		return ""
+	}
+	peer := PeerAddr(r)
+	if !slices.ContainsFunc(q.trusted, func(p netip.Prefix) bool { return p.Contains(peer) }) {
+		return ""
+	}
+	return sent[0]
+}
+
+func wellFormedID(id string) bool {
+	if id == "" || len(id) > 64 {
+		return false
+	}
+	for i := range len(id) {
+		switch c := id[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// newRequestID returns 128 random bits. An id is no secret, so the fast,
+// randomly seeded generator of the runtime does.
+func newRequestID() string {
+	var raw [16]byte
+	binary.LittleEndian.PutUint64(raw[:8], rand.Uint64()) //nolint:gosec // not a secret, see above
+	binary.LittleEndian.PutUint64(raw[8:], rand.Uint64()) //nolint:gosec // not a secret, see above
+	var text [32]byte
+	hex.Encode(text[:], raw[:])
+	return string(text[:])
+}
+
+type requestIDKey struct{}
+
+// RequestIDFrom returns the id of the request that ctx belongs to; false if no
+// [RequestID] layer is around.
+func RequestIDFrom(ctx context.Context) (string, bool) {
+	id, ok := ctx.Value(requestIDKey{}).(string)
+	return id, ok
+}
