@@ -1,0 +1,84 @@
+package integration_test
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib"
+	_ "modernc.org/sqlite"
+)
+
+// missing skips the test, or fails it where RAMPART_REQUIRE names the service:
+// in CI a skip would hide a test that never runs.
+func missing(t testing.TB, service, howTo string) {
+	t.Helper()
+	if slices.Contains(strings.Split(os.Getenv("RAMPART_REQUIRE"), ","), service) {
+		t.Fatalf("%s is required here but not found: %s", service, howTo)
+	}
+	t.Skipf("SKIPPED: no %s: %s", service, howTo)
+}
+
+// openSQLite opens a fresh database file with the settings that the example
+// server uses.
+func openSQLite(t testing.TB) *sql.DB {
+	t.Helper()
+	return openSQLiteFile(t, filepath.Join(t.TempDir(), "test.db"))
+}
+
+func openSQLiteFile(t testing.TB, file string) *sql.DB {
+	t.Helper()
+	pragmas := url.Values{
+		"_pragma": {"journal_mode(WAL)", "synchronous(NORMAL)", "busy_timeout(10000)", "foreign_keys(1)"},
+		"_txlock": {"immediate"},
+	}
+	db, err := sql.Open("sqlite", "file:"+file+"?"+pragmas.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// openPostgres opens a fresh schema in the database that RAMPART_POSTGRES names.
+func openPostgres(t testing.TB) *sql.DB {
+	t.Helper()
+	dsn := os.Getenv("RAMPART_POSTGRES")
+	if dsn == "" {
+		missing(t, "postgres", "run `make services` and set RAMPART_POSTGRES to a postgres:// URL")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	admin, err := sql.Open("pgx", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema := "test_" + strings.ToLower(rand.Text())
+	if _, err := admin.ExecContext(ctx, "CREATE SCHEMA "+schema); err != nil {
+		t.Fatalf("PostgreSQL at RAMPART_POSTGRES: %v", err)
+	}
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	q.Set("search_path", schema)
+	u.RawQuery = q.Encode()
+	db, err := sql.Open("pgx", u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = db.Close()
+		_, _ = admin.Exec("DROP SCHEMA " + schema + " CASCADE")
+		_ = admin.Close()
+	})
+	return db
+}
