@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -47,22 +48,23 @@ func openSQLiteFile(t testing.TB, file string) *sql.DB {
 	return db
 }
 
-// openPostgres opens a fresh schema in the database that RAMPART_POSTGRES names.
+// openPostgres opens a fresh schema in the database that RAMPART_POSTGRES
+// names, or in the one that `make services` creates.
 func openPostgres(t testing.TB) *sql.DB {
 	t.Helper()
-	dsn := os.Getenv("RAMPART_POSTGRES")
-	if dsn == "" {
-		missing(t, "postgres", "run `make services` and set RAMPART_POSTGRES to a postgres:// URL")
-	}
+	dsn := cmp.Or(os.Getenv("RAMPART_POSTGRES"), "postgres://rampart:rampart@127.0.0.1:5432/rampart_test?sslmode=disable")
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	admin, err := sql.Open("pgx", dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := admin.PingContext(ctx); err != nil {
+		missing(t, "postgres", "run `make services`, or set RAMPART_POSTGRES to a postgres:// URL ("+err.Error()+")")
+	}
 	schema := "test_" + strings.ToLower(rand.Text())
 	if _, err := admin.ExecContext(ctx, "CREATE SCHEMA "+schema); err != nil {
-		t.Fatalf("PostgreSQL at RAMPART_POSTGRES: %v", err)
+		t.Fatal(err)
 	}
 	u, err := url.Parse(dsn)
 	if err != nil {
