@@ -157,8 +157,8 @@ func (c *ClientIP) single(peer netip.Addr, lines []string) netip.Addr {
 // the nearest proxy, and everything left of the client by the client.
 func (c *ClientIP) walk(peer netip.Addr, lines []string) netip.Addr {
 	client, hops := peer, 0
-	for i := len(lines) - 1; i >= 0; i-- {
-		rest, more := lines[i], true
+	for _, line := range slices.Backward(lines) {
+		rest, more := line, true
 		for more {
 			var element string
 			rest, element, more = cutLast(rest, c.kind == forwarded)

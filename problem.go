@@ -13,7 +13,7 @@ import (
 // the request, nor the cause of the refusal: those go to the log.
 //
 // A Problem is an error, so that a function that finds one can return it.
-type Problem struct {
+type Problem struct { //nolint:errname // the name of RFC 9457; being an error is its second use
 	// Type is a URI that names the kind of problem; empty means about:blank
 	// (RFC 9457 section 4.2.1), where Title is the status text.
 	Type string

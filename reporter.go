@@ -89,7 +89,7 @@ func (rp *Reporter) Report(ctx context.Context, e Event, key string, attrs ...sl
 	if !log.Enabled(ctx, level) {
 		return
 	}
-	if rp == nil || rp.admit(e, key, attrs) {
+	if rp == nil || rp.admit(e, key, attrs) { //nolint:contextcheck // a folded record belongs to many requests, not to this one
 		write(ctx, log, e, 0, attrs)
 	}
 }

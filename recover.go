@@ -1,0 +1,39 @@
+package rampart
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+)
+
+// Recover is a layer that answers 500 when a handler panics, and logs the
+// panic with its stack as the event sys_crash; a nil log means [slog.Default].
+// Without it net/http drops the connection, and the client sees no answer at
+// all. [http.ErrAbortHandler] passes on: it means just that. If an answer was
+// already under way it cannot be taken back, so the connection is dropped.
+//
+// [Server] has it built in, outside every layer.
+func Recover(log *slog.Logger) func(http.Handler) http.Handler {
+	reporter := NewReporter(log)
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			watch := &startWatcher{ResponseWriter: w}
+			defer func() {
+				v := recover()
+				if v == nil {
+					return
+				}
+				if v == http.ErrAbortHandler { //nolint:errorlint // net/http compares it like this
+					panic(v)
+				}
+				reporter.Refused(r, SysPanic, "", Text("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
+				if watch.started {
+					panic(http.ErrAbortHandler)
+				}
+				(&Problem{Status: http.StatusInternalServerError, Code: "internal_error"}).Write(w)
+			}()
+			next.ServeHTTP(watch, r)
+		})
+	}
+}

@@ -1,0 +1,216 @@
+package rampart_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart"
+)
+
+// records collects log lines as JSON objects.
+type records struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (rs *records) Write(b []byte) (int, error) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	return rs.buf.Write(b)
+}
+
+func (rs *records) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(rs, nil)) }
+
+func (rs *records) all(t *testing.T) []map[string]any {
+	t.Helper()
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	var all []map[string]any
+	for line := range strings.Lines(rs.buf.String()) {
+		var m map[string]any
+		require.NoError(t, json.Unmarshal([]byte(line), &m))
+		all = append(all, m)
+	}
+	return all
+}
+
+// total adds up what the records of one event count.
+func total(rs []map[string]any, event rampart.Event) int {
+	sum := 0
+	for _, r := range rs {
+		if r["event"] != string(event) {
+			continue
+		}
+		if n, ok := r["count"].(float64); ok {
+			sum += int(n)
+		} else {
+			sum++
+		}
+	}
+	return sum
+}
+
+func TestRepeatsWithinASecondAreFoldedIntoOneRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log records
+		rep := rampart.NewReporter(log.logger())
+		report := func(key string) {
+			rep.Report(t.Context(), rampart.AuthzFail, key, slog.String("reason", "r"))
+		}
+		report("a")
+		require.Len(t, log.all(t), 1, "the first is written at once")
+		for range 5 {
+			report("a")
+		}
+		report("b")
+		require.Len(t, log.all(t), 2, "another key has its own window")
+		time.Sleep(1001 * time.Millisecond)
+		synctest.Wait()
+		got := log.all(t)
+		require.Len(t, got, 3)
+		assert.InDelta(t, 5, got[2]["count"], 0)
+		assert.Equal(t, "r", got[2]["reason"])
+		assert.Equal(t, "authz_fail", got[2]["msg"])
+		assert.Equal(t, "WARN", got[2]["level"])
+
+		report("a") // within the second after the folded record: folded again
+		require.Len(t, log.all(t), 3)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Len(t, log.all(t), 4)
+
+		time.Sleep(2 * time.Second)
+		report("a") // a quiet key starts anew
+		require.Len(t, log.all(t), 5)
+		assert.Equal(t, 9, total(log.all(t), rampart.AuthzFail))
+	})
+}
+
+func TestAFloodOfKeysStaysBoundedAndEveryEventIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log records
+		rep := rampart.NewReporter(log.logger())
+		const events = 20000
+		for i := range events {
+			rep.Report(t.Context(), rampart.ExcessRateLimit, fmt.Sprint(i%5000))
+		}
+		time.Sleep(990 * time.Millisecond)
+		synctest.Wait()
+		assert.LessOrEqual(t, len(log.all(t)), 1000, "records in the first second")
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		assert.Equal(t, events, total(log.all(t), rampart.ExcessRateLimit))
+		assert.LessOrEqual(t, len(log.all(t)), 1000, "records in all")
+
+		before := len(log.all(t))
+		rep.Report(t.Context(), rampart.ExcessRateLimit, "a new key after the flood")
+		assert.Len(t, log.all(t), before+1, "expired keys make room")
+	})
+}
+
+func TestFlushWritesWhatIsPending(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log records
+		rep := rampart.NewReporter(log.logger())
+		for range 3 {
+			rep.Report(t.Context(), rampart.AuthzFail, "a")
+		}
+		rep.Flush()
+		assert.Equal(t, 3, total(log.all(t), rampart.AuthzFail))
+		rep.Flush()
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		assert.Equal(t, 3, total(log.all(t), rampart.AuthzFail))
+	})
+}
+
+func TestConcurrentReportsAddUp(t *testing.T) {
+	var log records
+	rep := rampart.NewReporter(log.logger())
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			for i := range 1000 {
+				rep.Report(context.Background(), rampart.AuthzFail, fmt.Sprint(g, i%50))
+			}
+		})
+	}
+	wg.Wait()
+	rep.Flush()
+	assert.Equal(t, 8000, total(log.all(t), rampart.AuthzFail))
+}
+
+func TestARefusalNamesTheRequestButNeverItsQuery(t *testing.T) {
+	var log records
+	rep := rampart.NewReporter(log.logger())
+	ids, err := rampart.NewRequestID(rampart.RequestIDConfig{})
+	require.NoError(t, err)
+	ips, err := rampart.NewClientIP(rampart.ClientIPConfig{})
+	require.NoError(t, err)
+	h := rampart.Chain(ids.Handler, ips.Handler)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		rep.Refused(r, rampart.AuthzFail, "k", slog.String("reason", "no"))
+	}))
+	r := httptest.NewRequest(http.MethodGet, "/a%0ab?token=secret", nil)
+	r.RemoteAddr = "[::ffff:192.0.2.7]:1"
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	got := log.all(t)
+	require.Len(t, got, 1)
+	assert.Equal(t, "/a%0ab", got[0]["path"])
+	assert.Equal(t, "GET", got[0]["method"])
+	assert.Equal(t, "192.0.2.7", got[0]["client_ip"])
+	assert.Equal(t, w.Header().Get("X-Request-ID"), got[0]["request_id"])
+	assert.NotContains(t, log.buf.String(), "secret")
+}
+
+func TestANilReporterAndALoggerThatIsOffDoNotPanic(t *testing.T) {
+	var none *rampart.Reporter
+	none.Flush()
+	none.Report(t.Context(), rampart.AuthnLoginSuccess, "k")
+	off := rampart.NewReporter(slog.New(slog.DiscardHandler))
+	off.Report(t.Context(), rampart.AuthzFail, "k")
+	off.Refused(httptest.NewRequest(http.MethodGet, "/", nil), rampart.AuthzFail, "k")
+	off.Flush()
+}
+
+func TestClientTextCannotForgeALine(t *testing.T) {
+	for _, s := range []string{"a\nb", "a\rb", "\x1b[2J", "a\u2028b", "a\u202eb", "a\u200bb", "\xff", "a\x00b", "back\\slash", "a\u0085b", strings.Repeat("é", 500)} {
+		got := rampart.Text("user", s).Value.String()
+		assert.NotContains(t, got, s)
+		assert.LessOrEqual(t, len(got), 256+len("…"))
+		for _, r := range got {
+			assert.True(t, r >= ' ' && r != 0x7f && r != 0x2028 && r != 0x202e && r != 0x200b && r != 0x85, "%q", got)
+		}
+	}
+	assert.Equal(t, "plain é", rampart.Text("user", "plain é").Value.String())
+}
+
+func TestEventsHaveALevel(t *testing.T) {
+	assert.Equal(t, slog.LevelInfo, rampart.AuthnLoginSuccess.Level())
+	assert.Equal(t, slog.LevelWarn, rampart.AuthnLoginFail.Level())
+	assert.Equal(t, slog.LevelError, rampart.SysPanic.Level())
+	assert.Equal(t, slog.LevelWarn, rampart.Event("own").Level())
+}
+
+func BenchmarkReporterFolded(b *testing.B) {
+	rep := rampart.NewReporter(slog.New(slog.NewJSONHandler(io.Discard, nil)))
+	r := httptest.NewRequest(http.MethodGet, "/api/public/", nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		rep.Refused(r, rampart.ExcessRateLimit, "192.0.2.1", slog.String("policy", "anon"))
+	}
+}
