@@ -1,0 +1,65 @@
+# `make test` needs only Go. `make services` (Debian, root) installs and starts
+# Redis, PostgreSQL and Chromium; tests that need one skip loudly without it.
+GO      ?= go
+MODULES := . examples internal/integration internal/peers
+LINTER  := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+VULN    := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+TOOLS   := $(CURDIR)/.tools
+# The race detector needs cgo and a C compiler; CI requires it.
+RACE    := $(if $(and $(filter 1,$(shell $(GO) env CGO_ENABLED)),$(shell command -v $(firstword $(shell $(GO) env CC)))),-race)
+# COVERDIR=dir makes `make test` leave coverage data there for `make cover`.
+SQL     := github.com/ecolaura/rampart/auth/authsql,github.com/ecolaura/rampart/apikey/apikeysql
+
+# Workspace mode would let the nested modules' requirements change what is tested.
+export GOWORK := off
+
+.PHONY: test services cover lint format vuln fuzz bench bench-peers bars
+
+test:
+ifdef COVERDIR
+	mkdir -p $(COVERDIR)
+	$(GO) test $(RACE) -shuffle=on -cover ./... -args -test.gocoverdir=$(abspath $(COVERDIR))
+	cd internal/integration && $(GO) test $(RACE) -shuffle=on -coverpkg=$(SQL) ./... -args -test.gocoverdir=$(abspath $(COVERDIR))
+else
+	$(GO) test $(RACE) -shuffle=on ./...
+	cd internal/integration && $(GO) test $(RACE) -shuffle=on ./...
+endif
+	cd examples && $(GO) test $(RACE) -shuffle=on ./...
+	cd internal/peers && $(GO) test $(RACE) -shuffle=on ./...
+
+services:
+	scripts/services.sh
+
+# Every public package must reach the floor; …test packages are test code.
+cover:
+	scripts/coverage.sh $(COVERDIR) 95
+
+format:
+	test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -d $$(git ls-files '*.go'); exit 1; }
+	for m in $(MODULES); do (cd $$m && $(GO) fix -diff ./... && $(GO) mod tidy -diff) || exit 1; done
+
+lint: $(TOOLS)/golangci-lint
+	for m in $(MODULES); do (cd $$m && $(GO) vet ./... && $(TOOLS)/golangci-lint run --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
+
+$(TOOLS)/golangci-lint:
+	GOBIN=$(TOOLS) $(GO) install $(LINTER)
+
+vuln:
+	for m in $(MODULES); do (cd $$m && $(GO) run $(VULN) ./...) || exit 1; done
+
+# FUZZTIME is spent on each fuzz target.
+FUZZTIME ?= 10s
+fuzz:
+	scripts/fuzz.sh $(FUZZTIME)
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+# Ours, the peers and a standard-library floor, in one run.
+bench-peers:
+	cd internal/peers && $(GO) run ./cmd/table
+
+# What is too long for CI.
+bars:
+	RAMPART_BARS=1 $(GO) test -timeout 60m ./...
+	scripts/fuzz.sh 10m

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# fuzz.sh TIME: runs every fuzz target of the root module for TIME.
+set -euo pipefail
+export GOWORK=off
+count=0
+for package in $(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...); do
+	for target in $(go test -list '^Fuzz' "$package" | grep '^Fuzz' || true); do
+		echo "fuzz $package $target $1"
+		go test -run '^$' -fuzz "^$target\$" -fuzztime "$1" "$package"
+		count=$((count + 1))
+	done
+done
+echo "$count fuzz targets ran for $1 each"
