@@ -1,0 +1,128 @@
+package apikey
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/textproto"
+	"strings"
+	"time"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/token"
+)
+
+// A Config configures [Keys]. Store and Prefix are required.
+type Config struct {
+	_ [0]func() // no comparison, no unkeyed literals
+
+	// Store keeps the keys: a [MemoryStore], package apikeysql, or your own.
+	Store Store
+
+	// Prefix begins every key, such as "eco_live": 2 to 32 lower-case letters,
+	// digits and single underscores. Take one for each environment, so that a
+	// test key is seen for what it is.
+	Prefix string
+
+	// Peppers are secrets, of 16 bytes or more, kept outside the database: keys
+	// are stored as HMAC-SHA256 under the first and accepted under any, and
+	// stored anew under the first when used. An empty last one accepts keys
+	// from the time before there was a pepper. None: SHA-256.
+	Peppers [][]byte
+
+	// TouchEvery is the resolution of [Key.LastUsed], which is written in
+	// batches this far apart. 0: one minute; negative: never.
+	TouchEvery time.Duration
+
+	// Header lists where a key may stand: the name of a header that holds
+	// nothing else, or a name, a colon and a scheme. Nil: "X-API-Key" and
+	// "Authorization: Api-Key".
+	Header []string
+
+	// ClientIP tells a request's client address, for keys with [Key.Allow]. If
+	// nil, the address of the TCP peer is used: behind a proxy that is the
+	// proxy.
+	ClientIP func(*http.Request) netip.Addr
+
+	// ErrorHandler answers a refused request; err is an [*Error]. If nil, the
+	// answer is a problem: 401 alike for every bad key, 403 for a missing
+	// scope, 503 if the store failed.
+	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
+
+	// Logger receives the security events. If nil, [slog.Default] is used.
+	Logger *slog.Logger
+
+	// Now is the clock that expiry is held against; nil: [time.Now]. Servers
+	// that share a store should have theirs synchronised.
+	Now func() time.Time
+}
+
+const minPepper = 16
+
+// validate returns every mistake in c, each a [*rampart.ConfigError] whose
+// reason is [rampart.ReasonMissing] or [rampart.ReasonInvalid].
+func (c *Config) validate() error {
+	var errs []error
+	mistake := func(field, reason, value string) {
+		errs = append(errs, &rampart.ConfigError{Package: "apikey", Field: field, Reason: reason, Value: value})
+	}
+	if c.Store == nil {
+		mistake("Store", rampart.ReasonMissing, "")
+	}
+	switch {
+	case c.Prefix == "":
+		mistake("Prefix", rampart.ReasonMissing, "")
+	case !validPrefix(c.Prefix):
+		mistake("Prefix", rampart.ReasonInvalid, c.Prefix)
+	}
+	for i, p := range c.Peppers {
+		if plain := len(p) == 0 && i > 0 && i == len(c.Peppers)-1; len(p) < minPepper && !plain {
+			mistake("Peppers", rampart.ReasonInvalid, "") // a secret: no value
+		}
+	}
+	for _, h := range c.Header {
+		if _, ok := parseSource(h); !ok {
+			mistake("Header", rampart.ReasonInvalid, h)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// A source is one place in a request's headers where a key may stand.
+type source struct {
+	name   string // in canonical form
+	scheme string // empty: the whole value is the key
+}
+
+func parseSource(s string) (source, bool) {
+	name, scheme, ok := strings.Cut(s, ":")
+	scheme = strings.TrimLeft(scheme, " ")
+	return source{textproto.CanonicalMIMEHeaderKey(name), scheme},
+		token.Valid(name) && ok == (scheme != "") && (!ok || token.Valid(scheme))
+}
+
+// sources returns what c.Header, known to be valid, stands for.
+func (c *Config) sources() []source {
+	header := c.Header
+	if len(header) == 0 {
+		header = []string{"X-API-Key", "Authorization: " + defaultScheme}
+	}
+	list := make([]source, len(header))
+	for i, h := range header {
+		list[i], _ = parseSource(h)
+	}
+	return list
+}
+
+// cut returns the key in one line of the header.
+func (s source) cut(line string) (text string, ok bool) {
+	if s.scheme == "" {
+		return line, true
+	}
+	n := len(s.scheme)
+	if len(line) <= n || line[n] != ' ' || !strings.EqualFold(line[:n], s.scheme) {
+		return "", false // another scheme: another layer's business
+	}
+	return strings.TrimLeft(line[n:], " "), true
+}

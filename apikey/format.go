@@ -1,0 +1,114 @@
+package apikey
+
+import (
+	"crypto/rand"
+	"hash/crc32"
+	"strings"
+	"time"
+	"unsafe"
+)
+
+// Lengths of the parts of a key after its prefix; see the package comment.
+const (
+	idLen     = 16
+	stampLen  = 6  // of the id: seconds since 1970, enough until the year 3769
+	secretLen = 30 // log2(62) × 30 = 178 bits
+	sumLen    = 6  // 62^6 > 2^32
+	tailLen   = 1 + idLen + 1 + secretLen + sumLen
+
+	maxPrefix = 32
+)
+
+const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// WellFormed says whether text reads like a key with the given prefix, its
+// checksum included. It finds typos and cut-off copies, and tells a secret
+// scanner's chance matches apart. It stops no attacker: anybody can compute a
+// checksum. It needs no store and does not allocate.
+func WellFormed(prefix, text string) bool {
+	_, ok := split(prefix, text)
+	return ok
+}
+
+// split returns the id of a well-formed key.
+func split(prefix, text string) (id string, ok bool) {
+	n := len(prefix)
+	if n == 0 || len(text) != n+tailLen || text[:n] != prefix || text[n] != '_' || text[n+1+idLen] != '_' {
+		return "", false
+	}
+	body := len(text) - sumLen
+	if checksum(text[:body]) != [sumLen]byte([]byte(text[body:])) {
+		return "", false
+	}
+	id, secret := text[n+1:n+1+idLen], text[n+2+idLen:body]
+	return id, isBase62(id) && isBase62(secret)
+}
+
+func isBase62(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+// checksum returns the CRC-32 of s in base62.
+func checksum(s string) [sumLen]byte {
+	// crc32 only reads its argument, but through a function variable, so the
+	// compiler would copy the string to the heap first.
+	sum := crc32.ChecksumIEEE(unsafe.Slice(unsafe.StringData(s), len(s))) //nolint:gosec // read only, see above
+	return [sumLen]byte(digits(uint64(sum), sumLen))
+}
+
+// digits writes n in base62 with the given width.
+func digits(n uint64, width int) []byte {
+	d := make([]byte, width)
+	for i := width - 1; i >= 0; i-- {
+		d[i] = base62[n%62]
+		n /= 62
+	}
+	return d
+}
+
+// mint returns the id and text of a new key.
+func mint(prefix string, now time.Time) (id, text string) {
+	id = string(digits(uint64(max(now.Unix(), 0)), stampLen)) + randomText(idLen-stampLen)
+	body := prefix + "_" + id + "_" + randomText(secretLen)
+	sum := checksum(body)
+	return id, body + string(sum[:])
+}
+
+// randomText returns n characters of base62, each equally likely.
+func randomText(n int) string {
+	var b strings.Builder
+	b.Grow(n)
+	var raw [32]byte
+	for {
+		_, _ = rand.Read(raw[:]) // never fails (crypto/rand since Go 1.24)
+		for _, c := range raw {
+			if c &= 63; c >= 62 { // no modulo: it would favour the first characters
+				continue
+			}
+			b.WriteByte(base62[c])
+			if b.Len() == n {
+				return b.String()
+			}
+		}
+	}
+}
+
+// validPrefix says whether p can begin a key: 2 to 32 lower-case letters,
+// digits and single underscores between them, beginning with a letter.
+func validPrefix(p string) bool {
+	if len(p) < 2 || len(p) > maxPrefix || p[0] < 'a' || p[0] > 'z' || p[len(p)-1] == '_' || strings.Contains(p, "__") {
+		return false
+	}
+	for i := range len(p) {
+		if c := p[i]; c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,103 @@
+package apikey
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/ecolaura/rampart"
+)
+
+// A toucher collects when keys were used and writes it in batches. It runs no
+// goroutine of its own: a batch is written by the timer that its first entry
+// arms, or by close, which also waits for one that is being written.
+type toucher struct {
+	store Store
+	every time.Duration // negative: off
+	rep   *rampart.Reporter
+
+	writing chan struct{} // holds a token while a batch is being written
+
+	mu      sync.Mutex
+	pending map[string]time.Time // bounded by the number of keys: only good ones get here
+	timer   *time.Timer          // armed while pending holds something
+	closed  bool
+}
+
+// touchTimeout bounds one write by the timer.
+const touchTimeout = 10 * time.Second
+
+func newToucher(store Store, every time.Duration, rep *rampart.Reporter) *toucher {
+	if every == 0 {
+		every = time.Minute
+	}
+	return &toucher{store: store, every: every, rep: rep, writing: make(chan struct{}, 1), pending: map[string]time.Time{}}
+}
+
+// seen notes that a key was used, unless last, what is known of it, is recent.
+func (t *toucher) seen(id string, last, now time.Time) {
+	if t.every < 0 || now.Sub(last) < t.every {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return
+	}
+	t.pending[id] = instant(now)
+	t.arm()
+}
+
+// arm sees to it that what is pending gets written. The caller holds t.mu.
+func (t *toucher) arm() {
+	if t.timer == nil {
+		t.timer = time.AfterFunc(t.every, func() {
+			ctx, cancel := context.WithTimeout(context.Background(), touchTimeout)
+			defer cancel()
+			if err := t.write(ctx); err != nil {
+				t.rep.Report(ctx, rampart.SysBackendUnavailable, kind+" last used", rampart.Text("error", err.Error()))
+			}
+		})
+	}
+}
+
+// write writes what is pending. What a failing store does not take is kept for
+// the next time.
+func (t *toucher) write(ctx context.Context) error {
+	select {
+	case t.writing <- struct{}{}:
+		defer func() { <-t.writing }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	t.mu.Lock()
+	batch := t.pending
+	t.pending = map[string]time.Time{}
+	if t.timer != nil {
+		t.timer.Stop()
+		t.timer = nil
+	}
+	t.mu.Unlock()
+	if len(batch) == 0 {
+		return nil
+	}
+	err := t.store.Touch(ctx, batch)
+	if err != nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		maps.Copy(batch, t.pending) // these are newer
+		t.pending = batch
+		if !t.closed {
+			t.arm() //nolint:contextcheck // the timer outlives this call
+		}
+	}
+	return err
+}
+
+func (t *toucher) close(ctx context.Context) error {
+	t.mu.Lock()
+	t.closed = true
+	t.mu.Unlock()
+	return t.write(ctx)
+}

@@ -1,0 +1,56 @@
+package apikey
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"net/netip"
+
+	"github.com/ecolaura/rampart"
+)
+
+// Verify returns the caller who presents text as a key from the address from
+// (zero if unknown). A refusal is an [*Error]. It neither logs nor answers,
+// so it also serves outside HTTP.
+func (ks *Keys) Verify(ctx context.Context, text string, from netip.Addr) (*Caller, error) {
+	if ks.store == nil {
+		return nil, unavailable("", errZero)
+	}
+	id, ok := split(ks.prefix, text)
+	if !ok {
+		return nil, ks.malformed
+	}
+	k, hash, err := ks.store.Lookup(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		// Hash all the same, so that the time does not tell ids that exist.
+		ks.hasher.match(text, make([]byte, sha256.Size))
+	}
+	if err != nil {
+		return nil, asError(id, err)
+	}
+	pepper := ks.hasher.match(text, hash)
+	if pepper < 0 {
+		return nil, &Error{Reason: ReasonMismatch, KeyID: id}
+	}
+	now := ks.clock()
+	if reason := k.state(now); reason != "" {
+		return nil, &Error{Reason: reason, KeyID: id}
+	}
+	if !k.admits(from) {
+		return nil, &Error{Reason: ReasonAddress, KeyID: id}
+	}
+	if pepper > 0 {
+		ks.rehash(ctx, id, hash, text)
+	}
+	ks.touch.seen(id, k.LastUsed, now) //nolint:contextcheck // written later, for many requests at once
+	return &Caller{&k}, nil
+}
+
+// rehash stores a key under the first pepper. If another request did so
+// meanwhile, all is well; if the store failed, the next use tries again.
+func (ks *Keys) rehash(ctx context.Context, id string, old []byte, text string) {
+	err := ks.store.UpdateHash(ctx, id, old, ks.hasher.sum(0, text))
+	if err != nil && !errors.Is(err, ErrConflict) && ctx.Err() == nil {
+		ks.report(ctx, rampart.SysBackendUnavailable, id, rampart.Text("error", err.Error()))
+	}
+}
