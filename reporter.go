@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -95,14 +96,26 @@ func (rp *Reporter) Report(ctx context.Context, e Event, key string, attrs ...sl
 }
 
 // Refused is [Reporter.Report] for a request that a layer refuses: it adds the
-// request's method and path. Never the query, which may carry a secret.
+// request's method and path. Never the query, which may carry a secret. An empty
+// key means the address of the client, as far as [ClientIP.Handler] or the TCP
+// peer tells it.
 func (rp *Reporter) Refused(r *http.Request, e Event, key string, attrs ...slog.Attr) {
 	ctx := r.Context()
 	if !rp.logger().Enabled(ctx, e.Level()) {
 		return
 	}
+	if key == "" {
+		key = caller(r).String()
+	}
 	attrs = append(attrs, Text("method", r.Method), Text("path", r.URL.EscapedPath()))
 	rp.Report(ctx, e, key, attrs...)
+}
+
+func caller(r *http.Request) netip.Addr {
+	if addr, ok := ClientAddrFrom(r.Context()); ok {
+		return addr
+	}
+	return PeerAddr(r)
 }
 
 // Text is a log attribute for text that a client chose: cut to 256 bytes, with
