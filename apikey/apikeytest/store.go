@@ -21,29 +21,35 @@ func TestStore(t *testing.T, open func(testing.TB) apikey.Store) {
 	t.Helper()
 	tests := []struct {
 		desc string
-		run  func(*testing.T, apikey.Store)
+		run  func(contract)
 	}{
-		{"every field of a key comes back", everyField},
-		{"an unknown key is ErrNotFound", unknown},
-		{"an id and a hash are taken once", taken},
-		{"what is returned shares nothing with the store", shared},
-		{"a hash is updated by compare and set", updateHash},
-		{"of many hash updates exactly one wins", updateHashRace},
-		{"a rotation gives a successor and ends the old key", rotate},
-		{"a rotation never lengthens a life", rotateLife},
-		{"a key is rotated once, and never when revoked", rotateRefused},
-		{"a rotation that fails leaves nothing behind", rotateAtomic},
-		{"of many rotations exactly one wins", rotateRace},
-		{"a revocation stays", revoke},
-		{"an owner's keys are revoked together", revokeOwner},
-		{"no successor outlives the revocation of its owner", revokeOwnerRace},
-		{"a last use never moves back", touch},
-		{"pages are ordered by the bytes of the id", list},
-		{"odd text is kept as it is", oddText},
+		{"every field of a key comes back", contract.everyField},
+		{"an unknown key is ErrNotFound", contract.unknown},
+		{"an id and a hash are taken once", contract.taken},
+		{"what is returned shares nothing with the store", contract.shared},
+		{"a hash is updated by compare and set", contract.updateHash},
+		{"of many hash updates exactly one wins", contract.updateHashRace},
+		{"a rotation gives a successor and ends the old key", contract.rotate},
+		{"a rotation never lengthens a life", contract.rotateLife},
+		{"a key is rotated once, and never when revoked", contract.rotateRefused},
+		{"a rotation that fails leaves nothing behind", contract.rotateAtomic},
+		{"of many rotations exactly one wins", contract.rotateRace},
+		{"a revocation stays", contract.revoke},
+		{"an owner's keys are revoked together", contract.revokeOwner},
+		{"no successor outlives the revocation of its owner", contract.revokeOwnerRace},
+		{"a last use never moves back", contract.touch},
+		{"pages are ordered by the bytes of the id", contract.list},
+		{"odd text is kept as it is", contract.oddText},
 	}
 	for _, tt := range tests {
-		t.Run(tt.desc, func(t *testing.T) { tt.run(t, open(t)) })
+		t.Run(tt.desc, func(t *testing.T) { tt.run(contract{t, open(t)}) })
 	}
+}
+
+// contract is one run of one clause: a test and the store for it.
+type contract struct {
+	t *testing.T
+	s apikey.Store
 }
 
 // want fails t unless ok.
@@ -104,7 +110,8 @@ func full() apikey.Key {
 	}
 }
 
-func everyField(t *testing.T, s apikey.Store) {
+func (c contract) everyField() {
+	t, s := c.t, c.s
 	insert(t, s, "bob", "Bare")
 	is(t, s.Insert(t.Context(), full(), hash("Full")), nil)
 	for _, k := range []apikey.Key{full(), key("Bare", "bob")} {
@@ -120,7 +127,8 @@ func everyField(t *testing.T, s apikey.Store) {
 	want(t, got.Expires.IsZero() && got.Revoked.IsZero() && got.LastUsed.IsZero(), "zero times: got %+v", got)
 }
 
-func unknown(t *testing.T, s apikey.Store) {
+func (c contract) unknown() {
+	t, s := c.t, c.s
 	insert(t, s, "alice", "Abc")
 	ctx := t.Context()
 	for _, id := range []string{"", "abc", "Ab", "Abcd"} { // ids are case-sensitive
@@ -137,7 +145,8 @@ func unknown(t *testing.T, s apikey.Store) {
 	want(t, same(lookup(t, s, "Abc"), key("Abc", "alice")), "another key was changed")
 }
 
-func taken(t *testing.T, s apikey.Store) {
+func (c contract) taken() {
+	t, s := c.t, c.s
 	insert(t, s, "alice", "A")
 	is(t, s.Insert(t.Context(), key("A", "bob"), hash("B")), apikey.ErrConflict)
 	is(t, s.Insert(t.Context(), key("B", "bob"), hash("A")), apikey.ErrConflict)
@@ -146,7 +155,8 @@ func taken(t *testing.T, s apikey.Store) {
 	want(t, lookup(t, s, "A").Owner == "alice", "the first key was overwritten")
 }
 
-func shared(t *testing.T, s apikey.Store) {
+func (c contract) shared() {
+	t, s := c.t, c.s
 	in, h := full(), hash("Full")
 	is(t, s.Insert(t.Context(), in, h), nil)
 	spoil := func(k apikey.Key) {
@@ -170,7 +180,8 @@ func shared(t *testing.T, s apikey.Store) {
 	want(t, same(got, full()) && string(gotHash) == string(hash("Full")), "a change of what was returned shows")
 }
 
-func updateHash(t *testing.T, s apikey.Store) {
+func (c contract) updateHash() {
+	t, s := c.t, c.s
 	insert(t, s, "alice", "A", "B")
 	ctx := t.Context()
 	is(t, s.UpdateHash(ctx, "A", hash("x"), hash("y")), apikey.ErrConflict)
@@ -214,7 +225,8 @@ func race(t *testing.T, n int, f func(i int) error) int {
 	return won
 }
 
-func updateHashRace(t *testing.T, s apikey.Store) {
+func (c contract) updateHashRace() {
+	t, s := c.t, c.s
 	insert(t, s, "alice", "A")
 	won := race(t, 8, func(i int) error {
 		return s.UpdateHash(t.Context(), "A", hash("A"), hash(fmt.Sprint("n", i)))
@@ -222,7 +234,8 @@ func updateHashRace(t *testing.T, s apikey.Store) {
 	want(t, won == 1, "%d updates won", won)
 }
 
-func rotate(t *testing.T, s apikey.Store) {
+func (c contract) rotate() {
+	t, s := c.t, c.s
 	insert(t, s, "alice", "A")
 	next := full()
 	next.ID, next.Successor, next.Revoked = "B", "", time.Time{}
@@ -237,7 +250,8 @@ func rotate(t *testing.T, s apikey.Store) {
 	is(t, s.Rotate(t.Context(), "B", day(5), key("C", "alice"), hash("C")), nil)
 }
 
-func rotateLife(t *testing.T, s apikey.Store) {
+func (c contract) rotateLife() {
+	t, s := c.t, c.s
 	for i, tt := range []struct{ had, asked, want time.Time }{
 		{time.Time{}, day(5), day(5)},
 		{day(4), day(5), day(4)},
@@ -253,7 +267,8 @@ func rotateLife(t *testing.T, s apikey.Store) {
 	}
 }
 
-func rotateRefused(t *testing.T, s apikey.Store) {
+func (c contract) rotateRefused() {
+	t, s := c.t, c.s
 	insert(t, s, "alice", "A", "R")
 	ctx := t.Context()
 	is(t, s.Rotate(ctx, "A", day(5), key("B", "alice"), hash("B")), nil)
@@ -265,7 +280,8 @@ func rotateRefused(t *testing.T, s apikey.Store) {
 	want(t, lookup(t, s, "A").Expires.Equal(day(5)) && lookup(t, s, "R").Expires.IsZero(), "a refused rotation changed a life")
 }
 
-func rotateAtomic(t *testing.T, s apikey.Store) {
+func (c contract) rotateAtomic() {
+	t, s := c.t, c.s
 	insert(t, s, "alice", "A", "B")
 	is(t, s.Rotate(t.Context(), "A", day(5), key("B", "alice"), hash("C")), apikey.ErrConflict) // id taken
 	is(t, s.Rotate(t.Context(), "A", day(5), key("C", "alice"), hash("B")), apikey.ErrConflict) // hash taken
@@ -275,7 +291,8 @@ func rotateAtomic(t *testing.T, s apikey.Store) {
 	is(t, err, apikey.ErrNotFound)
 }
 
-func rotateRace(t *testing.T, s apikey.Store) {
+func (c contract) rotateRace() {
+	t, s := c.t, c.s
 	insert(t, s, "alice", "A")
 	won := race(t, 8, func(i int) error {
 		id := fmt.Sprint("N", i)
@@ -287,7 +304,8 @@ func rotateRace(t *testing.T, s apikey.Store) {
 	want(t, len(page) == 2 && page[0].Successor == page[1].ID, "got %+v", page)
 }
 
-func revoke(t *testing.T, s apikey.Store) {
+func (c contract) revoke() {
+	t, s := c.t, c.s
 	insert(t, s, "alice", "A", "B")
 	is(t, s.Revoke(t.Context(), "A", day(2)), nil)
 	is(t, s.Revoke(t.Context(), "A", day(3)), nil)
@@ -296,7 +314,8 @@ func revoke(t *testing.T, s apikey.Store) {
 	want(t, lookup(t, s, "B").Revoked.IsZero(), "another key was revoked")
 }
 
-func revokeOwner(t *testing.T, s apikey.Store) {
+func (c contract) revokeOwner() {
+	t, s := c.t, c.s
 	insert(t, s, "alice", "A", "B", "C")
 	insert(t, s, "bob", "D")
 	insert(t, s, "", "E")
@@ -313,7 +332,8 @@ func revokeOwner(t *testing.T, s apikey.Store) {
 	want(t, len(ids) == 0, "got %v", ids)
 }
 
-func revokeOwnerRace(t *testing.T, s apikey.Store) {
+func (c contract) revokeOwnerRace() {
+	t, s := c.t, c.s
 	const keys = 20
 	for i := range keys {
 		insert(t, s, "alice", fmt.Sprintf("K%02d", i))
@@ -334,7 +354,8 @@ func revokeOwnerRace(t *testing.T, s apikey.Store) {
 	}
 }
 
-func touch(t *testing.T, s apikey.Store) {
+func (c contract) touch() {
+	t, s := c.t, c.s
 	insert(t, s, "alice", "A", "B", "C")
 	ctx := t.Context()
 	is(t, s.Touch(ctx, map[string]time.Time{"A": day(3), "B": day(3), "none": day(3)}), nil)
@@ -344,7 +365,8 @@ func touch(t *testing.T, s apikey.Store) {
 	want(t, lookup(t, s, "C").LastUsed.IsZero(), "C: got %v", lookup(t, s, "C").LastUsed)
 }
 
-func list(t *testing.T, s apikey.Store) {
+func (c contract) list() {
+	t, s := c.t, c.s
 	insert(t, s, "alice", "b", "B", "_", "a", "1")
 	insert(t, s, "bob", "Z")
 	for _, tt := range []struct {
@@ -372,7 +394,8 @@ func list(t *testing.T, s apikey.Store) {
 	}
 }
 
-func oddText(t *testing.T, s apikey.Store) {
+func (c contract) oddText() {
+	t, s := c.t, c.s
 	odd := `'; DROP TABLE x; -- ? $1 %s \ "é" 鍵 ` + strings.Repeat("x", 200)
 	k := key("Odd", odd)
 	k.Name, k.Plan, k.Meta, k.Scopes = odd, odd, map[string]string{odd: odd}, []string{odd}

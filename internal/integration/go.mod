@@ -3,6 +3,7 @@ module github.com/ecolaura/rampart/internal/integration
 go 1.26.0
 
 require (
+	github.com/ecolaura/rampart v0.0.0
 	github.com/jackc/pgx/v5 v5.12.0
 	modernc.org/sqlite v1.62.0
 )
