@@ -1,0 +1,193 @@
+package authsql
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/internal/sqlutil"
+)
+
+// Reasons of a [rampart.ConfigError] of this package.
+const (
+	ReasonMissing = "missing" // no database
+	ReasonInvalid = "invalid" // no such dialect
+)
+
+// purge is how many ended sessions each log-in deletes at most. It is more than
+// one, so that the table shrinks faster than it grows.
+const purge = 8
+
+// A Store is an [auth.SessionStore] in SQL. It is safe for concurrent use, also
+// by several processes. Create one with [New].
+type Store struct {
+	db      *sql.DB
+	dialect rampart.Dialect
+	q       queries
+}
+
+// queries are the statements, with the dialect's placeholders.
+type queries struct {
+	create, purge, get, advance, revoke, raise string
+}
+
+// New returns a store in db, where [Migrate] has created the tables.
+func New(db *sql.DB, d rampart.Dialect) (*Store, error) {
+	if err := check(db, d); err != nil {
+		return nil, err
+	}
+	// A purge must not wait for another, nor for a session in use.
+	skip := ""
+	if d == rampart.PostgreSQL {
+		skip = " FOR UPDATE SKIP LOCKED"
+	}
+	q := queries{
+		create: `INSERT INTO rampart_sessions (id, subject, authenticated_at, generation, rotated_at, expires_at, ends_at)
+			SELECT ?, CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT)
+			WHERE NOT EXISTS (SELECT 1 FROM rampart_session_floors WHERE subject IN (CAST(? AS TEXT), '') AND floor >= CAST(? AS BIGINT))
+			ON CONFLICT (id) DO NOTHING`,
+		purge: `DELETE FROM rampart_sessions WHERE id IN
+			(SELECT id FROM rampart_sessions WHERE ends_at <= ? ORDER BY ends_at LIMIT ?` + skip + `)`,
+		get: `SELECT ` + columns + ` FROM rampart_sessions WHERE id = ?`,
+		advance: `UPDATE rampart_sessions SET generation = generation + 1, rotated_at = ?,
+				expires_at = CASE WHEN ends_at < ? THEN ends_at ELSE ? END
+			WHERE id = ? AND generation = ? AND expires_at > ? AND NOT ` + revoked + `
+			RETURNING ` + columns,
+		revoke: `UPDATE rampart_sessions SET revoked = TRUE WHERE id = ?`,
+		raise: `INSERT INTO rampart_session_floors (subject, floor) VALUES (?, ?)
+			ON CONFLICT (subject) DO UPDATE SET floor = excluded.floor WHERE rampart_session_floors.floor < excluded.floor`,
+	}
+	for _, s := range []*string{&q.create, &q.purge, &q.get, &q.advance, &q.revoke, &q.raise} {
+		*s = sqlutil.Rebind(d, *s)
+	}
+	return &Store{db: db, dialect: d, q: q}, nil
+}
+
+func check(db *sql.DB, d rampart.Dialect) error {
+	var errs []error
+	if db == nil {
+		errs = append(errs, &rampart.ConfigError{Package: "authsql", Field: "db", Reason: ReasonMissing})
+	}
+	if d != rampart.SQLite && d != rampart.PostgreSQL {
+		errs = append(errs, &rampart.ConfigError{Package: "authsql", Field: "d", Reason: ReasonInvalid, Value: d.String()})
+	}
+	return errors.Join(errs...)
+}
+
+// revoked decides when a row is read, not when a floor is set: a session that
+// slips in beside a floor is revoked all the same.
+const revoked = `(revoked OR EXISTS (SELECT 1 FROM rampart_session_floors AS f
+	WHERE f.subject IN (rampart_sessions.subject, '') AND f.floor >= rampart_sessions.authenticated_at))`
+
+const columns = `id, subject, authenticated_at, generation, rotated_at, expires_at, ends_at, ` + revoked
+
+func scan(row *sql.Row) (auth.Session, error) {
+	var s auth.Session
+	var authenticated, rotated, expires, ends int64
+	err := row.Scan(&s.ID, &s.Subject, &authenticated, &s.Generation, &rotated, &expires, &ends, &s.Revoked)
+	if err != nil {
+		return auth.Session{}, err
+	}
+	s.AuthenticatedAt, s.RotatedAt = time.UnixMicro(authenticated).UTC(), time.UnixMicro(rotated).UTC()
+	s.Expires, s.Ends = time.UnixMicro(expires).UTC(), time.UnixMicro(ends).UTC()
+	return s, nil
+}
+
+// Now implements [auth.SessionStore]: by PostgreSQL's clock, which its clients
+// share, or by this machine's, which the users of an SQLite file share.
+func (s *Store) Now(ctx context.Context) (time.Time, error) {
+	if s.dialect == rampart.SQLite {
+		return time.Now().UTC().Truncate(time.Microsecond), nil
+	}
+	var now int64
+	err := s.db.QueryRowContext(ctx, `SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`).Scan(&now)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("authsql: now: %w", err)
+	}
+	return time.UnixMicro(now).UTC(), nil
+}
+
+// Create implements [auth.SessionStore].
+func (s *Store) Create(ctx context.Context, sess auth.Session) error {
+	began := sess.AuthenticatedAt.UnixMicro()
+	result, err := s.db.ExecContext(ctx, s.q.create, sess.ID, sess.Subject, began, sess.Generation,
+		sess.RotatedAt.UnixMicro(), sess.Expires.UnixMicro(), sess.Ends.UnixMicro(), sess.Subject, began)
+	if err != nil {
+		return fmt.Errorf("authsql: create: %w", err)
+	}
+	added, err := result.RowsAffected()
+	if err != nil {
+		return fmt.Errorf("authsql: create: %w", err)
+	}
+	if added == 0 {
+		return s.whyNot(ctx, sess.ID)
+	}
+	// A failure here harms nothing: the next log-in tries again.
+	_, _ = s.db.ExecContext(ctx, s.q.purge, time.Now().UnixMicro(), purge)
+	return nil
+}
+
+// whyNot tells why a session was not created.
+func (s *Store) whyNot(ctx context.Context, id string) error {
+	_, err := s.Get(ctx, id)
+	switch {
+	case err == nil:
+		return auth.ErrSessionExists
+	case errors.Is(err, auth.ErrNoSession):
+		return auth.ErrSuperseded
+	default:
+		return err
+	}
+}
+
+// Get implements [auth.SessionStore].
+func (s *Store) Get(ctx context.Context, id string) (auth.Session, error) {
+	sess, err := scan(s.db.QueryRowContext(ctx, s.q.get, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return auth.Session{}, auth.ErrNoSession
+	}
+	if err != nil {
+		return auth.Session{}, fmt.Errorf("authsql: get: %w", err)
+	}
+	return sess, nil
+}
+
+// Advance implements [auth.SessionStore]: one statement decides, so that of
+// several at once only the first finds the generation that it asks for.
+func (s *Store) Advance(ctx context.Context, id string, gen int64, at, expires time.Time) (auth.Session, bool, error) {
+	until := expires.UnixMicro()
+	sess, err := scan(s.db.QueryRowContext(ctx, s.q.advance, at.UnixMicro(), until, until, id, gen, at.UnixMicro()))
+	if errors.Is(err, sql.ErrNoRows) {
+		sess, err = s.Get(ctx, id)
+		return sess, false, err
+	}
+	if err != nil {
+		return auth.Session{}, false, fmt.Errorf("authsql: advance: %w", err)
+	}
+	return sess, true, nil
+}
+
+// Revoke implements [auth.SessionStore].
+func (s *Store) Revoke(ctx context.Context, id string) error {
+	if _, err := s.db.ExecContext(ctx, s.q.revoke, id); err != nil {
+		return fmt.Errorf("authsql: revoke: %w", err)
+	}
+	return nil
+}
+
+// RevokeSubject implements [auth.SessionStore].
+func (s *Store) RevokeSubject(ctx context.Context, subject string, before time.Time) error {
+	if _, err := s.db.ExecContext(ctx, s.q.raise, subject, before.UnixMicro()); err != nil {
+		return fmt.Errorf("authsql: revoke subject: %w", err)
+	}
+	return nil
+}
+
+// RevokeBefore implements [auth.SessionStore].
+func (s *Store) RevokeBefore(ctx context.Context, before time.Time) error {
+	return s.RevokeSubject(ctx, "", before)
+}

@@ -1,0 +1,199 @@
+package auth
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A claimError is a claim that is not what it must be.
+type claimError TokenReason
+
+func (e claimError) Error() string { return string(e) }
+
+// parseClaims reads the claims of a token whose signature is good, and checks
+// all that time does not change. typ is that of the header.
+func (v *Verifier) parseClaims(s *scratch, payload, typ string) (*Token, error) {
+	t := &Token{payload: payload}
+	var audience audienceMatch
+	err := s.json.object(payload, func(name, value string) error {
+		ok := true
+		switch name {
+		case "jti":
+			t.id, ok = stringOf(value)
+		case "iss":
+			t.issuer, ok = stringOf(value)
+		case "exp":
+			t.expires, ok = numericDate(value)
+		case "nbf":
+			t.notBefore, ok = numericDate(value)
+		case "iat":
+			t.issuedAt, ok = numericDate(value)
+		case "aud":
+			audience, ok = v.matchAudience(value)
+		case "scope":
+			var scope string
+			scope, ok = stringOf(value)
+			t.addScope(scope)
+		case "scopes":
+			ok = t.addScopes(value)
+		case v.subjectClaim:
+			t.subject, ok = subjectOf(value, name == "sub")
+		case v.kindClaim:
+			var kind string
+			if kind, ok = stringOf(value); !ok {
+				return claimError(TokenWrongKind)
+			}
+			t.kind = Kind(kind)
+		case "sub": // RFC 7519 section 4.1.2; another claim names the subject
+			_, ok = stringOf(value)
+		}
+		if !ok {
+			return errJSON
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	t.session, _ = splitID(t.id)
+	if err := v.checkClaims(t, audience, typ); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// checkClaims checks what must be there, and from whom and for whom it is.
+func (v *Verifier) checkClaims(t *Token, audience audienceMatch, typ string) error {
+	if typ == typeAccess { // RFC 9068 section 2.1: the type says what others say in a claim
+		if t.kind == "" {
+			t.kind = Access
+		} else if t.kind != Access {
+			return claimError(TokenWrongKind)
+		}
+	}
+	switch {
+	case typ != typeAccess && t.kind == Access && v.accessType == typeAccess:
+		return claimError(TokenType)
+	case t.expires.IsZero():
+		return claimError(TokenNoExpiry)
+	case t.id == "" && !v.untyped:
+		return claimError(TokenNoID)
+	case t.kind == "" && !v.untyped:
+		return claimError(TokenNoKind)
+	case t.subject == "":
+		return claimError(TokenNoSubject)
+	case v.issuer != anyValue && t.issuer != v.issuer: // RFC 8725 section 3.8
+		return claimError(TokenIssuer)
+	case !slices.Contains(v.audiences, anyValue) && audience != audienceOurs: // RFC 8725 section 3.9
+		return claimError(TokenAudience)
+	}
+	return nil
+}
+
+type audienceMatch uint8
+
+const (
+	audienceAbsent audienceMatch = iota
+	audienceOther
+	audienceOurs
+)
+
+// matchAudience reads the claim aud, a string or a list of strings (RFC 7519
+// section 4.1.3).
+func (v *Verifier) matchAudience(value string) (audienceMatch, bool) {
+	one, ok := stringOf(value)
+	if ok && slices.Contains(v.audiences, one) {
+		return audienceOurs, true
+	}
+	if ok {
+		return audienceOther, true
+	}
+	list, ok := stringsOf(value)
+	if ok && slices.ContainsFunc(list, func(a string) bool { return slices.Contains(v.audiences, a) }) {
+		return audienceOurs, true
+	}
+	return audienceOther, ok
+}
+
+// maxDate is the last second of the year 9999.
+const maxDate = 253402300799
+
+// numericDate reads a NumericDate (RFC 7519 section 2): seconds, perhaps with a
+// fraction. An exponent, a sign, or more than the year 9999 is nobody's honest
+// date, and a way past a comparison in floating point or in int64.
+func numericDate(value string) (time.Time, bool) {
+	whole, fraction, _ := strings.Cut(value, ".")
+	if len(whole) > 12 || !isDigits(whole) || fraction != "" && !isDigits(fraction) {
+		return time.Time{}, false
+	}
+	seconds, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil || seconds > maxDate {
+		return time.Time{}, false
+	}
+	var nanos int64
+	for i, unit := 0, int64(1e8); i < len(fraction) && unit > 0; i, unit = i+1, unit/10 {
+		nanos += int64(fraction[i]-'0') * unit
+	}
+	return time.Unix(seconds, nanos), true
+}
+
+func isDigits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// subjectOf reads the claim that names the subject: a string, or an integer as
+// Django's primary keys are, unless the claim is sub, which is a string (RFC
+// 7519 section 4.1.2).
+func subjectOf(value string, mustBeString bool) (string, bool) {
+	if s, ok := stringOf(value); ok {
+		return s, s != ""
+	}
+	if mustBeString || !isIntegerSubject(value) {
+		return "", false
+	}
+	return value, true
+}
+
+// isIntegerSubject says whether s is an integer in its one spelling, in the
+// range in which all JSON parsers agree (RFC 7493 section 2.2).
+func isIntegerSubject(s string) bool {
+	n, err := strconv.ParseInt(s, 10, 64)
+	return err == nil && n >= 0 && n <= 1<<53-1 && strconv.FormatInt(n, 10) == s
+}
+
+// addScope adds scopes that are separated by spaces.
+func (t *Token) addScope(scope string) {
+	if t.scope != "" && scope != "" {
+		t.scope += " "
+	}
+	t.scope += scope
+}
+
+// addScopes adds a list of scopes. One with a space in it would become two.
+func (t *Token) addScopes(value string) bool {
+	list, ok := stringsOf(value)
+	for _, scope := range list {
+		if !isScope(scope) {
+			return false
+		}
+		t.addScope(scope)
+	}
+	return ok
+}
+
+// isScope says whether s is a scope-token (RFC 6749 section 3.3).
+func isScope(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return s != ""
+}

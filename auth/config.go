@@ -1,0 +1,149 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// anyValue as Issuer or Audiences switches the check off, in so many letters.
+const anyValue = "*"
+
+// typeAccess is the header typ of RFC 9068.
+const typeAccess = "at+jwt"
+
+const (
+	defaultMaxBytes = 8192
+	maxMaxBytes     = 64 << 10
+	maxLeeway       = 5 * time.Minute
+)
+
+// VerifierConfig says which tokens a [Verifier] accepts.
+type VerifierConfig struct {
+	_ [0]func() // no comparison, no unkeyed literals
+
+	// Keys finds the key of a token. Required.
+	Keys KeySource
+
+	// Issuer is the iss that a token must have. Required; "*" takes any or none.
+	Issuer string
+
+	// Audiences lists the recipients that this server answers to: one of them
+	// must be in a token's aud. Required; "*" takes any or none.
+	Audiences []string
+
+	// Leeway is how far the issuer's clock may be off, 5 minutes at most. 0: not at all.
+	Leeway time.Duration
+
+	// SubjectClaim names the claim that holds the subject: "sub" ("" too), or
+	// simplejwt's "user_id". A token without it is refused.
+	SubjectClaim string
+
+	// Type is the header typ of access tokens. "": JWT or absent, for all
+	// kinds. "at+jwt" (RFC 9068): access tokens must have that typ and need no
+	// kind claim; other kinds still have JWT or none.
+	Type string
+
+	// KindClaim names the claim that holds the [Kind]. "": "token_type". A
+	// token without it is refused, unless its typ is at+jwt.
+	KindClaim string
+
+	// DangerouslyUntyped takes tokens without a kind claim, or without a jti,
+	// for access tokens, as third parties make them. Where those use the same
+	// keys and audience for other things, an OpenID ID token or a log-out
+	// token then passes as an access token (RFC 8725 section 3.12).
+	DangerouslyUntyped bool
+
+	// MaxBytes is the longest token that is looked at, up to 64 KiB. 0: 8192.
+	MaxBytes int
+
+	// Revoked says whether a verified token has been revoked since. It is
+	// asked on every request; [RevokedIn] asks a session store. If it fails,
+	// the answer is 503. nil: tokens are good until they expire.
+	Revoked func(context.Context, *Token) (bool, error)
+
+	// Source takes the token from a request; ErrNoToken if there is none.
+	// nil: [FromHeader].
+	Source func(*http.Request) (string, error)
+
+	// ErrorHandler answers a refused request; err is a [*TokenError], and the
+	// header WWW-Authenticate is set where RFC 6750 asks for it. nil:
+	// application/problem+json with simplejwt's detail and code.
+	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
+
+	// Logger receives one security event for each refused request. nil: slog.Default().
+	Logger *slog.Logger
+
+	// Now tells the time, for tests. nil: time.Now.
+	Now func() time.Time
+}
+
+// registered says whether a claim has a meaning of its own, so that it cannot
+// be configured as subject or kind, nor set by [Service.Issue].
+func registered(claim string) bool {
+	switch claim {
+	case "iss", "aud", "exp", "nbf", "iat", "jti":
+		return true
+	default:
+		return false
+	}
+}
+
+// withDefaults returns c with its zero values replaced, on its own memory.
+func (c VerifierConfig) withDefaults() VerifierConfig {
+	c.Audiences = slices.Clone(c.Audiences)
+	if c.SubjectClaim == "" {
+		c.SubjectClaim = "sub"
+	}
+	if c.KindClaim == "" {
+		c.KindClaim = "token_type"
+	}
+	if c.MaxBytes == 0 {
+		c.MaxBytes = defaultMaxBytes
+	}
+	if c.Source == nil {
+		c.Source = FromHeader
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// validate returns every mistake in c, whose defaults are set.
+func (c VerifierConfig) validate() error {
+	var errs []error
+	add := func(bad bool, field, reason, value string) {
+		if bad {
+			errs = append(errs, mistake(field, reason, value))
+		}
+	}
+	add(c.Keys == nil, "Keys", ReasonMissing, "")
+	switch keys := c.Keys.(type) {
+	case *Keys:
+		add(keys == nil || keys.signing() == nil, "Keys", ReasonMissing, "")
+	case noKeys:
+		errs = append(errs, keys.err)
+	}
+	add(c.Issuer == "", "Issuer", ReasonMissing, "")
+	add(len(c.Audiences) == 0, "Audiences", ReasonMissing, "")
+	for _, a := range c.Audiences {
+		add(a == "", "Audiences", ReasonInvalid, a)
+		add(a == anyValue && len(c.Audiences) > 1, "Audiences", ReasonConflict, a)
+	}
+	add(c.Leeway < 0 || c.Leeway > maxLeeway, "Leeway", ReasonInvalid, c.Leeway.String())
+	add(registered(c.SubjectClaim), "SubjectClaim", ReasonInvalid, c.SubjectClaim)
+	add(c.Type != "" && c.Type != typeAccess, "Type", ReasonInvalid, c.Type)
+	add(registered(c.KindClaim) || c.KindClaim == "sub", "KindClaim", ReasonInvalid, c.KindClaim)
+	add(c.KindClaim == c.SubjectClaim, "KindClaim", ReasonConflict, c.KindClaim)
+	for _, claim := range []string{"scope", "scopes"} {
+		add(c.SubjectClaim == claim, "SubjectClaim", ReasonInvalid, claim)
+		add(c.KindClaim == claim, "KindClaim", ReasonInvalid, claim)
+	}
+	add(c.DangerouslyUntyped && c.Type == typeAccess, "DangerouslyUntyped", ReasonPointless, "")
+	add(c.MaxBytes < 0 || c.MaxBytes > maxMaxBytes, "MaxBytes", ReasonInvalid, "")
+	return errors.Join(errs...)
+}

@@ -1,0 +1,68 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/ecolaura/rampart"
+)
+
+// EndSession ends one session, by the id that [Token.Session] and
+// [Pair].Session tell: its refresh token at once, its access tokens where the
+// verifier's Revoked asks for it, and else as they expire.
+func (s *Service) EndSession(ctx context.Context, id string) error {
+	if s == nil || s.sessions == nil {
+		return errZeroService
+	}
+	if err := s.sessions.Revoke(ctx, id); err != nil {
+		return err
+	}
+	s.reporter.Report(ctx, rampart.AuthnTokenRevoked, id, rampart.Text("session", id))
+	return nil
+}
+
+// EndSubject ends every session of subject that has begun by now: after a
+// password change, or in an incident. A log-in that begins later is not
+// affected, even within the same second.
+func (s *Service) EndSubject(ctx context.Context, subject string) error {
+	if s == nil || s.sessions == nil {
+		return errZeroService
+	}
+	if subject == "" {
+		return errors.New("auth: no subject")
+	}
+	now, err := s.sessions.Now(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.sessions.RevokeSubject(ctx, subject, now); err != nil {
+		return err
+	}
+	s.reporter.Report(ctx, rampart.AuthnTokenRevoked, subject, rampart.Text("subject", subject))
+	return nil
+}
+
+// EndAll ends every session that began at or before that time; the zero time
+// means now. A time that lies ahead is refused: nobody could log in until then.
+func (s *Service) EndAll(ctx context.Context, before time.Time) error {
+	if s == nil || s.sessions == nil {
+		return errZeroService
+	}
+	now, err := s.sessions.Now(ctx)
+	if err != nil {
+		return err
+	}
+	if before.IsZero() {
+		before = now
+	}
+	if before.After(now) {
+		return errors.New("auth: EndAll: the time lies ahead")
+	}
+	if err := s.sessions.RevokeBefore(ctx, before); err != nil {
+		return err
+	}
+	s.reporter.Report(ctx, rampart.AuthnTokenRevoked, "all", slog.Time("before", before))
+	return nil
+}

@@ -1,0 +1,159 @@
+package auth
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/ecolaura/rampart"
+)
+
+// Obtain answers POST {username, password} with {refresh, access}: a log-in.
+func (s *Service) Obtain() http.Handler {
+	return s.post([]string{"username", "password"}, func(r *http.Request, form []string) (map[string]string, error) {
+		pair, err := s.login(r, form[0], form[1])
+		if err != nil {
+			return nil, err
+		}
+		return s.names(pair), nil
+	})
+}
+
+// login checks a password and begins a session. The time is taken before the
+// password is looked at: a password change that overtakes this log-in ends
+// its session too.
+func (s *Service) login(r *http.Request, name, password string) (*Pair, error) {
+	ctx := r.Context()
+	done, err := s.guard(ctx, r, name)
+	if err != nil {
+		return nil, &guardError{err}
+	}
+	began, err := s.sessions.Now(ctx)
+	var subject string
+	if err == nil {
+		subject, err = s.users.Login(ctx, name, password)
+	}
+	if done != nil {
+		done(err == nil)
+	}
+	if err == nil {
+		var pair *Pair
+		if pair, err = s.begin(ctx, subject, began, nil); err == nil {
+			s.reporter.Report(ctx, rampart.AuthnLoginSuccess, subject, rampart.Text("subject", subject), slog.String("session", pair.Session))
+			return pair, nil
+		}
+	}
+	if errors.Is(err, ErrBadCredentials) || errors.Is(err, ErrSuperseded) {
+		s.reporter.Refused(r, rampart.AuthnLoginFail, caller(r), slog.String("user_hash", s.hashName(name)))
+		return nil, ErrBadCredentials
+	}
+	return nil, err
+}
+
+// hashName is how the log tells user names apart without showing them: people
+// type their passwords there.
+func (s *Service) hashName(name string) string {
+	mac := hmac.New(sha256.New, s.nameKey)
+	mac.Write([]byte(name))
+	return hex.EncodeToString(mac.Sum(nil)[:8])
+}
+
+// Refresh answers POST {refresh} with {access, refresh}: [Service.Renew].
+func (s *Service) Refresh() http.Handler {
+	return s.post([]string{"refresh"}, func(r *http.Request, form []string) (map[string]string, error) {
+		pair, err := s.Renew(r.Context(), form[0])
+		if err != nil {
+			return nil, err
+		}
+		return s.names(pair), nil
+	})
+}
+
+// names returns the members of an answer with tokens.
+func (s *Service) names(p *Pair) map[string]string {
+	m := map[string]string{"access": p.Access}
+	if p.Refresh != "" {
+		m["refresh"] = p.Refresh
+	}
+	if s.legacyNames {
+		for _, name := range []string{"access", "refresh"} {
+			if m[name] != "" {
+				m[name+"_token"] = m[name]
+			}
+		}
+	}
+	return m
+}
+
+// VerifyToken answers POST {token} with {} if the token is good, whatever its
+// kind. A refresh token that has been used is not.
+func (s *Service) VerifyToken() http.Handler {
+	return s.post([]string{"token"}, func(r *http.Request, form []string) (map[string]string, error) {
+		return nil, s.check(r.Context(), form[0])
+	})
+}
+
+func (s *Service) check(ctx context.Context, raw string) error {
+	t, err := s.v.Verify(ctx, raw, Any)
+	if err != nil || t.kind != Refresh || t.session == "" {
+		return err
+	}
+	_, sess, err := s.session(ctx, raw)
+	if err == nil && s.rotates && sess.Generation != generationOf(t) {
+		return refused(TokenReused) // asking is no use: the session goes on
+	}
+	return err
+}
+
+// Logout answers POST {refresh} with {}: it ends the session of the token.
+func (s *Service) Logout() http.Handler {
+	return s.post([]string{"refresh"}, func(r *http.Request, form []string) (map[string]string, error) {
+		_, sess, err := s.session(r.Context(), form[0])
+		if err != nil {
+			return nil, err
+		}
+		return nil, s.EndSession(r.Context(), sess.ID)
+	})
+}
+
+// post is the frame of the endpoints: POST only, the named fields, an answer
+// that no cache keeps (RFC 6749 section 5.1).
+func (s *Service) post(names []string, do func(*http.Request, []string) (map[string]string, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s == nil || s.sessions == nil {
+			answerService(w, r, errZeroService)
+			return
+		}
+		if r.Method != http.MethodPost {
+			w.Header().Set("Allow", http.MethodPost)
+			s.errorHandler(w, r, &rampart.Problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed"})
+			return
+		}
+		form, err := readForm(w, r, names...)
+		var members map[string]string
+		if err == nil {
+			members, err = do(r, form)
+		}
+		if err != nil {
+			s.refuse(w, r, err)
+			return
+		}
+		writeTokens(w, members)
+	})
+}
+
+func writeTokens(w http.ResponseWriter, members map[string]string) {
+	body, err := encode(members)
+	if err != nil || members == nil {
+		body = []byte("{}")
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(body) // the client is gone if this fails
+}

@@ -1,0 +1,59 @@
+package auth
+
+import (
+	"encoding/base64"
+	"strings"
+)
+
+// A header is what a token says of its signature (RFC 7515 section 4). Nothing
+// else in it is read: jwk, jku, x5u and x5c are keys that the sender brings
+// along (RFC 8725 section 3.5, CVE-2018-0114), x5t and zip mean nothing here.
+type header struct {
+	alg Algorithm
+	kid string
+	typ string // lower case, without "application/" (RFC 7515 section 4.1.9); "" if absent
+}
+
+// parseHeader reads the header of a token.
+func (s *scratch) parseHeader(segment []byte) (h header, ok bool) {
+	text, ok := s.decode(segment)
+	if !ok {
+		return h, false
+	}
+	err := s.json.object(text, func(name, value string) error {
+		text, isString := stringOf(value)
+		switch name {
+		case "alg":
+			h.alg = Algorithm(text)
+		case "kid":
+			h.kid = text
+			if len(text) > maxKidBytes {
+				return errJSON
+			}
+		case "typ":
+			h.typ = strings.TrimPrefix(strings.ToLower(text), "application/")
+		case "crit": // RFC 7515 section 4.1.11: no extension is understood, and an empty list is malformed
+			return errJSON
+		case "b64", "cty": // RFC 7797 is not for JWTs (section 7); nested tokens (RFC 7519 section 5.2) are not supported
+			return errJSON
+		default:
+			return nil
+		}
+		if !isString {
+			return errJSON
+		}
+		return nil
+	})
+	return h, err == nil && h.alg != ""
+}
+
+// headerSegment writes the header of the tokens that a key signs, in the order
+// in which PyJWT does, encoded.
+func headerSegment(alg Algorithm, kid, typ string) string {
+	text := `{"alg":` + quote(string(alg))
+	if kid != "" {
+		text += `,"kid":` + quote(kid)
+	}
+	text += `,"typ":` + quote(typ) + `}`
+	return base64.RawURLEncoding.EncodeToString([]byte(text))
+}

@@ -1,0 +1,223 @@
+package auth
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/rsa"
+	"fmt"
+	"hash"
+	"log/slog"
+	"math/big"
+	"slices"
+	"sync"
+)
+
+// minRSABits is the smallest modulus that is accepted (RFC 7518 section 3.3).
+const minRSABits = 2048
+
+// maxRSABits bounds what one verification may cost.
+const maxRSABits = 8192
+
+// A Key is key material bound to one [Algorithm] and one key id. It is
+// immutable and safe for concurrent use, and prints without its material.
+// Create one with [NewKey] or [ParseKey]; the zero Key verifies and signs
+// nothing.
+type Key struct {
+	alg Algorithm
+	kid string
+	m   *material // behind a pointer, so that a printed copy of a Key shows an address
+}
+
+// material is what signs and verifies. One of secret and public is set.
+type material struct {
+	alg     Algorithm
+	family  family
+	hash    crypto.Hash
+	secret  []byte
+	public  crypto.PublicKey
+	private crypto.Signer // nil: verifies only
+	macs    sync.Pool     // of *macState, for secret
+	digests sync.Pool     // of *macState, for public
+	header  string        // first segment of the tokens it signs
+}
+
+// macState is one reusable hash with room for its sum: a fresh HMAC would cost
+// five allocations for each token.
+type macState struct {
+	hash hash.Hash
+	sum  [64]byte
+}
+
+// NewKey binds key material to alg and kid. The material is a []byte for HMAC,
+// and else a pointer to an [rsa.PrivateKey], [rsa.PublicKey],
+// [ecdsa.PrivateKey] or [ecdsa.PublicKey], or an [ed25519.PrivateKey] or
+// [ed25519.PublicKey].
+//
+// An empty kid means the RFC 7638 thumbprint of the public key. An HMAC key
+// has no public key, so its kid then stays empty, as in simplejwt: such a key
+// stands alone or beside keys that have one.
+//
+// Refused are an HMAC secret shorter than its hash (RFC 7518 section 3.2), an
+// RSA modulus under 2048 or over 8192 bits, a curve that does not fit the
+// algorithm, and an invalid point.
+func NewKey(alg Algorithm, kid string, material any) (*Key, error) {
+	m, err := newMaterial(alg, material)
+	if err != nil {
+		return nil, err
+	}
+	if len(kid) > maxKidBytes || !isPrintable(kid) {
+		return nil, keyMistake("kid", ReasonInvalid, kid)
+	}
+	if kid == "" && m.family != familyHMAC {
+		if kid, err = thumbprint(m.public); err != nil {
+			return nil, keyMistake("material", ReasonInvalid, "")
+		}
+	}
+	m.header = headerSegment(alg, kid, "JWT")
+	return &Key{alg: alg, kid: kid, m: m}, nil
+}
+
+// maxKidBytes bounds a key id: it is repeated in the header of every token.
+const maxKidBytes = 128
+
+func isPrintable(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+func newMaterial(alg Algorithm, key any) (*material, error) {
+	m := &material{alg: alg}
+	m.family, m.hash = alg.scheme()
+	if m.family == unknownFamily {
+		return nil, keyMistake("alg", ReasonInvalid, string(alg))
+	}
+	reason := ReasonMismatch
+	switch key := key.(type) {
+	case []byte:
+		if m.family == familyHMAC {
+			m.secret, reason = slices.Clone(key), checkSecret(key, m.hash)
+		}
+	case *rsa.PrivateKey:
+		if key != nil && (m.family == familyRSA || m.family == familyPSS) {
+			m.private, m.public, reason = key, copyRSA(&key.PublicKey), checkRSA(&key.PublicKey)
+			if reason == "" && key.Validate() != nil {
+				reason = ReasonInvalid
+			}
+		}
+	case *rsa.PublicKey:
+		if key != nil && (m.family == familyRSA || m.family == familyPSS) {
+			m.public, reason = copyRSA(key), checkRSA(key)
+		}
+	case *ecdsa.PrivateKey:
+		if key != nil && m.family == familyECDSA {
+			m.private, m.public, reason = key, &key.PublicKey, checkECDSA(&key.PublicKey, alg)
+			if _, err := key.ECDH(); reason == "" && err != nil {
+				reason = ReasonInvalid
+			}
+		}
+	case *ecdsa.PublicKey:
+		if key != nil && m.family == familyECDSA {
+			m.public, reason = key, checkECDSA(key, alg)
+		}
+	case ed25519.PrivateKey:
+		if m.family == familyEd25519 && len(key) == ed25519.PrivateKeySize {
+			private := slices.Clone(key)
+			m.private, m.public, reason = private, private.Public(), ""
+		}
+	case ed25519.PublicKey:
+		if m.family == familyEd25519 && len(key) == ed25519.PublicKeySize {
+			m.public, reason = slices.Clone(key), ""
+		}
+	}
+	if reason != "" {
+		return nil, keyMistake("material", reason, "")
+	}
+	m.macs.New = func() any { return &macState{hash: hmac.New(m.hash.New, m.secret)} }
+	m.digests.New = func() any { return &macState{hash: m.hash.New()} }
+	if m.private != nil && !m.pairs() {
+		return nil, keyMistake("material", ReasonInvalid, "")
+	}
+	return m, nil
+}
+
+// pairs says whether the private key belongs to the public one.
+func (m *material) pairs() bool {
+	k, probe := &Key{alg: m.alg, m: m}, []byte("rampart")
+	sig, err := k.sign(nil, probe)
+	return err == nil && k.verify(probe, sig)
+}
+
+func copyRSA(k *rsa.PublicKey) *rsa.PublicKey {
+	if k.N == nil {
+		return k
+	}
+	return &rsa.PublicKey{N: new(big.Int).Set(k.N), E: k.E}
+}
+
+// checkSecret: a key of the size of the hash output or larger must be used
+// (RFC 7518 section 3.2). One byte repeated is somebody's placeholder.
+func checkSecret(secret []byte, h crypto.Hash) string {
+	if len(secret) < h.Size() {
+		return ReasonWeak
+	}
+	for _, b := range secret {
+		if b != secret[0] {
+			return ""
+		}
+	}
+	return ReasonWeak
+}
+
+func checkRSA(k *rsa.PublicKey) string {
+	switch {
+	case k.N == nil || k.N.Sign() <= 0 || k.N.Bit(0) == 0 || k.E < 3 || k.E&1 == 0:
+		return ReasonInvalid
+	case k.N.BitLen() < minRSABits || k.N.BitLen() > maxRSABits:
+		return ReasonWeak
+	case isROCA(k.N):
+		return ReasonWeak
+	default:
+		return ""
+	}
+}
+
+func checkECDSA(k *ecdsa.PublicKey, alg Algorithm) string {
+	if k.Curve != alg.curve() {
+		return ReasonMismatch
+	}
+	if _, err := k.ECDH(); err != nil { // the point is not on the curve
+		return ReasonInvalid
+	}
+	return ""
+}
+
+// Algorithm returns the algorithm that k is bound to.
+func (k *Key) Algorithm() Algorithm { return k.alg }
+
+// ID returns the key id; empty for an HMAC key without one.
+func (k *Key) ID() string { return k.kid }
+
+// symmetric says whether who can verify with k can also sign.
+func (k *Key) symmetric() bool { return k.m != nil && k.m.family == familyHMAC }
+
+// canSign says whether k holds a secret or private key.
+func (k *Key) canSign() bool { return k != nil && k.m != nil && (k.m.secret != nil || k.m.private != nil) }
+
+// String tells algorithm and id, never the material.
+func (k *Key) String() string { return fmt.Sprintf("auth.Key(%s %q REDACTED)", k.alg, k.kid) }
+
+// Format implements [fmt.Formatter]: every verb prints what String returns.
+func (k *Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(k.String())) }
+
+// MarshalJSON implements json.Marshaler without the material. To publish
+// public keys use [Keys.ServeHTTP].
+func (k *Key) MarshalJSON() ([]byte, error) { return []byte(quote(k.String())), nil }
+
+// LogValue implements [slog.LogValuer] without the material.
+func (k *Key) LogValue() slog.Value { return slog.StringValue(k.String()) }

@@ -1,0 +1,180 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ecolaura/rampart"
+)
+
+// A KeySource finds the key of a token. It is asked with what the token's
+// header says, which nobody has signed yet. [ErrUnknownKey] makes the answer a
+// 401; any other error, such as a key server that cannot be reached, a 503. It
+// must be safe for concurrent use, and quick: it is asked for cached tokens
+// too, so that a key that is gone takes its tokens along.
+type KeySource interface {
+	Key(ctx context.Context, kid string, alg Algorithm) (*Key, error)
+}
+
+// ErrUnknownKey says that a [KeySource] has no key with that id and algorithm.
+var ErrUnknownKey = errors.New("auth: unknown key")
+
+// Keys is a fixed set of keys: the first signs, all of them verify. It is safe
+// for concurrent use. Create one with [NewKeys]; the zero Keys knows no key.
+type Keys struct {
+	mu  sync.Mutex // one Rotate at a time
+	set atomic.Pointer[keySet]
+}
+
+// keySet is one immutable state of Keys.
+type keySet struct {
+	keys   []keyUntil // the first one signs
+	public []byte     // the JWK set
+}
+
+// keyUntil is a key that verifies until a time; the zero time means always.
+type keyUntil struct {
+	*Key
+	until time.Time
+}
+
+// NewKeys returns a set in which signing signs and all verify. Refused are two
+// keys with one id (or two without), and HMAC keys beside public ones: who
+// knows a secret could then sign in the name of a private key's owner (RFC 8725
+// section 3.1). A set that only verifies has a public key as its first one.
+func NewKeys(signing *Key, verifyOnly ...*Key) (*Keys, error) {
+	keys := []keyUntil{{Key: signing}}
+	for _, k := range verifyOnly {
+		keys = append(keys, keyUntil{Key: k})
+	}
+	set, err := newKeySet(keys)
+	if err != nil {
+		return nil, err
+	}
+	ks := &Keys{}
+	ks.set.Store(set)
+	return ks, nil
+}
+
+func newKeySet(keys []keyUntil) (*keySet, error) {
+	var errs []error
+	plain := make([]*Key, 0, len(keys))
+	for i, k := range keys {
+		field := "verifyOnly"
+		if i == 0 {
+			field = "signing"
+		}
+		switch same := func(other *Key) bool { return other.kid == k.kid }; {
+		case k.Key == nil || k.m == nil:
+			errs = append(errs, keyMistake(field, ReasonMissing, ""))
+			continue
+		case slices.ContainsFunc(plain, same):
+			errs = append(errs, keyMistake(field, ReasonDuplicate, k.kid))
+		case len(plain) > 0 && plain[0].symmetric() != k.symmetric():
+			errs = append(errs, keyMistake(field, ReasonConflict, k.kid))
+		}
+		plain = append(plain, k.Key)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	public, err := publicSet(plain)
+	if err != nil {
+		return nil, err
+	}
+	return &keySet{keys: keys, public: public}, nil
+}
+
+// Key implements [KeySource]. A header with a kid finds the key of that id; one
+// without finds the key without an id, or else the only one of its algorithm.
+// A set of one key without an id takes tokens with any kid.
+func (ks *Keys) Key(_ context.Context, kid string, alg Algorithm) (*Key, error) {
+	set := ks.set.Load()
+	if set == nil {
+		return nil, ErrUnknownKey
+	}
+	if only := set.keys[0]; len(set.keys) == 1 && only.alg == alg && (only.kid == "" || kid == "") {
+		return only.Key, nil // it signs, so it has no end
+	}
+	var found *Key
+	for _, k := range set.keys {
+		if k.alg != alg || !k.until.IsZero() && !time.Now().Before(k.until) {
+			continue
+		}
+		if k.kid == kid {
+			return k.Key, nil
+		}
+		if kid == "" {
+			if found != nil {
+				return nil, ErrUnknownKey // two could have signed it: no guessing
+			}
+			found = k.Key
+		}
+	}
+	if found == nil {
+		return nil, ErrUnknownKey
+	}
+	return found, nil
+}
+
+// Rotate makes next the key that signs. The keys so far go on verifying for
+// keepOld, which should be the longest lifetime of a refresh token; 0 means
+// that they are out at once, for a key that leaked.
+func (ks *Keys) Rotate(next *Key, keepOld time.Duration) error {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	set := ks.set.Load()
+	if set == nil {
+		return keyMistake("signing", ReasonMissing, "")
+	}
+	now := time.Now()
+	keys := []keyUntil{{Key: next}}
+	if keepOld > 0 {
+		for _, k := range set.keys {
+			if end := now.Add(keepOld); k.until.IsZero() || end.Before(k.until) {
+				k.until = end
+			}
+			if now.Before(k.until) {
+				keys = append(keys, k)
+			}
+		}
+	}
+	rotated, err := newKeySet(keys)
+	if err != nil {
+		return err
+	}
+	ks.set.Store(rotated)
+	return nil
+}
+
+// signing returns the key that signs; nil if there is none.
+func (ks *Keys) signing() *Key {
+	if set := ks.set.Load(); set != nil {
+		return set.keys[0].Key
+	}
+	return nil
+}
+
+// ServeHTTP publishes the public keys as a JWK set (RFC 7517 section 5), for
+// GET and HEAD. Secrets are never in it; a set of HMAC keys is an empty one.
+func (ks *Keys) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		(&rampart.Problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed"}).Write(w)
+		return
+	}
+	body := []byte(`{"keys":[]}`)
+	if set := ks.set.Load(); set != nil {
+		body = set.public
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/jwk-set+json")
+	h.Set("Cache-Control", "public, max-age=300")
+	h.Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(body) // the client is gone if this fails
+}

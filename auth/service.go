@@ -1,0 +1,164 @@
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/ecolaura/rampart"
+)
+
+const (
+	defaultAccessTTL  = 5 * time.Minute
+	defaultRefreshTTL = 24 * time.Hour
+	defaultSessionTTL = 30 * 24 * time.Hour
+	defaultGrace      = 10 * time.Second
+	maxGrace          = time.Minute
+)
+
+// ServiceConfig says how a [Service] issues tokens.
+type ServiceConfig struct {
+	_ [0]func() // no comparison, no unkeyed literals
+
+	// Verifier checks the refresh tokens, and says which issuer, audience and
+	// claims new tokens get. Its Keys must be a [*Keys] whose first key can
+	// sign. Required.
+	Verifier *Verifier
+
+	// Users checks passwords. Required for [Service.Obtain]; a service that
+	// only calls [Service.Issue] still needs it at every refresh. Required.
+	Users Users
+
+	// Sessions keeps one row per log-in. Required: without it a log-out would
+	// silently do nothing.
+	Sessions SessionStore
+
+	// AccessTTL is how long an access token lives. 0: 5 minutes.
+	AccessTTL time.Duration
+
+	// RefreshTTL is how long a session lives without a refresh. 0: 24 hours.
+	RefreshTTL time.Duration
+
+	// SessionTTL is how long a session lives at most. 0: 30 days.
+	SessionTTL time.Duration
+
+	// NoRotation keeps one refresh token for the whole session, as simplejwt
+	// does by default. A stolen one then is not noticed, and the session ends
+	// RefreshTTL after the log-in.
+	NoRotation bool
+
+	// Grace is how long after its use a refresh token still gets its
+	// successor once more, the same one, as long as that is unused: a client
+	// that lost the answer, or asked twice at once, stays logged in. Every
+	// other reuse ends the session. A minute at most; 0: 10 seconds;
+	// negative: none.
+	Grace time.Duration
+
+	// LegacyNames also answers the names access_token and refresh_token.
+	LegacyNames bool
+
+	// Guard limits guesses of passwords. nil: they are not limited here.
+	Guard Guard
+
+	// ErrorHandler answers a refused request; err is a [*TokenError],
+	// ErrBadCredentials, or a [*rampart.Problem] about its form. The header
+	// WWW-Authenticate is set where it belongs. nil: application/problem+json
+	// with simplejwt's detail and code.
+	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
+
+	// Logger receives the security events. nil: slog.Default().
+	Logger *slog.Logger
+}
+
+// A Service issues, renews and ends sessions. It is safe for concurrent use.
+// Create one with [NewService]; the zero Service refuses everything.
+type Service struct {
+	v            *Verifier
+	keys         *Keys
+	users        Users
+	claimer      Claimer // nil: no further claims
+	sessions     SessionStore
+	accessTTL    time.Duration
+	refreshTTL   time.Duration
+	sessionTTL   time.Duration
+	grace        time.Duration
+	rotates      bool
+	legacyNames  bool
+	guard        Guard
+	errorHandler func(http.ResponseWriter, *http.Request, error)
+	reporter     *rampart.Reporter
+	nameKey      []byte // hashes user names for the log
+}
+
+// NewService returns a Service for cfg, or every mistake in cfg, each a
+// [rampart.ConfigError], joined. Changing cfg afterwards has no effect.
+func NewService(cfg ServiceConfig) (*Service, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	s := &Service{
+		v:            cfg.Verifier,
+		users:        cfg.Users,
+		sessions:     cfg.Sessions,
+		accessTTL:    cfg.AccessTTL,
+		refreshTTL:   cfg.RefreshTTL,
+		sessionTTL:   cfg.SessionTTL,
+		grace:        cfg.Grace,
+		rotates:      !cfg.NoRotation,
+		legacyNames:  cfg.LegacyNames,
+		guard:        cfg.Guard,
+		errorHandler: cfg.ErrorHandler,
+		reporter:     rampart.NewReporter(cfg.Logger),
+		nameKey:      []byte(rand.Text()),
+	}
+	s.keys, _ = cfg.Verifier.keys.(*Keys) // validate saw it
+	s.claimer, _ = cfg.Users.(Claimer)
+	if s.errorHandler == nil {
+		s.errorHandler = answerService
+	}
+	if s.guard == nil {
+		s.guard = func(context.Context, *http.Request, string) (func(bool), error) { return nil, nil } //nolint:nilnil // a guard that lets all pass
+	}
+	return s, nil
+}
+
+func (c ServiceConfig) withDefaults() ServiceConfig {
+	set := func(d *time.Duration, fallback time.Duration) {
+		if *d == 0 {
+			*d = fallback
+		}
+	}
+	set(&c.AccessTTL, defaultAccessTTL)
+	set(&c.RefreshTTL, defaultRefreshTTL)
+	set(&c.SessionTTL, max(defaultSessionTTL, c.RefreshTTL))
+	set(&c.Grace, defaultGrace)
+	return c
+}
+
+// validate returns every mistake in c, whose defaults are set.
+func (c ServiceConfig) validate() error {
+	var errs []error
+	add := func(bad bool, field, reason, value string) {
+		if bad {
+			errs = append(errs, mistake(field, reason, value))
+		}
+	}
+	if c.Verifier == nil || c.Verifier.keys == nil {
+		add(true, "Verifier", ReasonMissing, "")
+	} else {
+		keys, ok := c.Verifier.keys.(*Keys)
+		add(!ok || !keys.signing().canSign(), "Verifier", ReasonMismatch, "")
+		add(c.Verifier.untyped, "Verifier", ReasonConflict, "") // our refresh tokens would have to be told from strangers'
+	}
+	add(c.Users == nil, "Users", ReasonMissing, "")
+	add(c.Sessions == nil, "Sessions", ReasonMissing, "")
+	add(c.AccessTTL < time.Second, "AccessTTL", ReasonInvalid, c.AccessTTL.String())
+	add(c.RefreshTTL < c.AccessTTL, "RefreshTTL", ReasonInvalid, c.RefreshTTL.String())
+	add(c.SessionTTL < c.RefreshTTL, "SessionTTL", ReasonInvalid, c.SessionTTL.String())
+	add(c.Grace > maxGrace, "Grace", ReasonInvalid, c.Grace.String())
+	return errors.Join(errs...)
+}

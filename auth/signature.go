@@ -1,0 +1,119 @@
+package auth
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/asn1"
+	"errors"
+	"math/big"
+)
+
+// verify says whether sig is k's signature of input.
+func (k *Key) verify(input, sig []byte) bool {
+	m := k.m
+	if m == nil {
+		return false
+	}
+	switch m.family {
+	case familyHMAC:
+		st, _ := m.macs.Get().(*macState)
+		defer m.macs.Put(st)
+		return hmac.Equal(st.digest(input), sig) // constant time
+	case familyEd25519:
+		public, ok := m.public.(ed25519.PublicKey)
+		return ok && len(sig) == ed25519.SignatureSize && ed25519.Verify(public, input, sig)
+	default:
+		st, _ := m.digests.Get().(*macState)
+		defer m.digests.Put(st)
+		return m.verifyDigest(st.digest(input), sig)
+	}
+}
+
+func (m *material) verifyDigest(digest, sig []byte) bool {
+	switch public := m.public.(type) {
+	case *rsa.PublicKey:
+		if len(sig) != public.Size() {
+			return false
+		}
+		if m.family == familyPSS { // RFC 7518 section 3.5: the salt is as long as the hash
+			return rsa.VerifyPSS(public, m.hash, digest, sig, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
+		}
+		return rsa.VerifyPKCS1v15(public, m.hash, digest, sig) == nil
+	case *ecdsa.PublicKey:
+		size := (public.Curve.Params().BitSize + 7) / 8
+		if len(sig) != 2*size { // RFC 7518 section 3.4: R and S at full width, no ASN.1
+			return false
+		}
+		// ecdsa.Verify refuses R or S that is zero or not below the order (CVE-2022-21449).
+		return ecdsa.Verify(public, digest, new(big.Int).SetBytes(sig[:size]), new(big.Int).SetBytes(sig[size:]))
+	default:
+		return false
+	}
+}
+
+// digest returns the hash of input. It is overwritten by the next call.
+func (st *macState) digest(input []byte) []byte {
+	st.hash.Reset()
+	st.hash.Write(input)
+	return st.hash.Sum(st.sum[:0])
+}
+
+// errCannotSign is for a key that only verifies.
+var errCannotSign = errors.New("auth: the key cannot sign")
+
+// sign appends k's signature of input to dst. All but PS are deterministic, so
+// that one session row always makes one refresh token.
+func (k *Key) sign(dst, input []byte) ([]byte, error) {
+	if !k.canSign() {
+		return nil, errCannotSign
+	}
+	m := k.m
+	switch m.family {
+	case familyHMAC:
+		st, _ := m.macs.Get().(*macState)
+		defer m.macs.Put(st)
+		return append(dst, st.digest(input)...), nil
+	case familyEd25519:
+		sig, err := m.private.Sign(nil, input, crypto.Hash(0))
+		return append(dst, sig...), err
+	default:
+		st, _ := m.digests.Get().(*macState)
+		defer m.digests.Put(st)
+		return m.signDigest(dst, st.digest(input))
+	}
+}
+
+func (m *material) signDigest(dst, digest []byte) ([]byte, error) {
+	switch m.family {
+	case familyPSS:
+		sig, err := m.private.Sign(rand.Reader, digest, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: m.hash})
+		return append(dst, sig...), err
+	case familyRSA:
+		sig, err := m.private.Sign(nil, digest, m.hash)
+		return append(dst, sig...), err
+	default:
+		return m.signECDSA(dst, digest)
+	}
+}
+
+// signECDSA signs without a random source, which makes [ecdsa.PrivateKey.Sign]
+// deterministic (RFC 6979), and writes R and S at full width.
+func (m *material) signECDSA(dst, digest []byte) ([]byte, error) {
+	der, err := m.private.Sign(nil, digest, m.hash)
+	if err != nil {
+		return nil, err
+	}
+	var rs struct{ R, S *big.Int }
+	if _, err := asn1.Unmarshal(der, &rs); err != nil {
+		return nil, err
+	}
+	size := (m.alg.curve().Params().BitSize + 7) / 8
+	sig := make([]byte, 2*size)
+	rs.R.FillBytes(sig[:size])
+	rs.S.FillBytes(sig[size:])
+	return append(dst, sig...), nil
+}

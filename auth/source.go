@@ -1,0 +1,67 @@
+package auth
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+)
+
+// ErrNoToken says that a request carries no token at all: for
+// [Verifier.Optional] it is anonymous.
+var ErrNoToken = errors.New("auth: no token")
+
+// errBadSource says that what carries the token is malformed, or that there is
+// more than one.
+var errBadSource = errors.New("auth: malformed or repeated credentials")
+
+// FromHeader takes the token from the one header field Authorization: Bearer
+// (RFC 6750 section 2.1). The scheme's name is matched in any case (RFC 9110
+// section 11.1). Another scheme is no token; two header fields are refused
+// (which of them would a proxy have looked at?).
+func FromHeader(r *http.Request) (string, error) {
+	lines := r.Header["Authorization"]
+	switch {
+	case len(lines) == 0:
+		return "", ErrNoToken
+	case len(lines) > 1:
+		return "", errBadSource
+	}
+	scheme, rest, _ := strings.Cut(lines[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", ErrNoToken
+	}
+	raw := strings.TrimLeft(rest, " ")
+	if raw == "" || strings.ContainsAny(raw, " \t,") {
+		return "", errBadSource
+	}
+	return raw, nil
+}
+
+// FromCookie takes the token from the one cookie of that name. A request that
+// has it twice, or carries a bearer token too, is refused. Browsers send
+// cookies with requests that other sites cause: put protection against
+// cross-site requests around the handler ([http.CrossOriginProtection]).
+func FromCookie(name string) func(*http.Request) (string, error) {
+	return func(r *http.Request) (string, error) {
+		_, headerErr := FromHeader(r)
+		cookies := r.CookiesNamed(name)
+		switch {
+		case len(cookies) == 0 && errors.Is(headerErr, ErrNoToken):
+			return "", ErrNoToken
+		case len(cookies) != 1 || !errors.Is(headerErr, ErrNoToken) || cookies[0].Value == "":
+			return "", errBadSource
+		}
+		return cookies[0].Value, nil
+	}
+}
+
+// sourceRefused makes a [*TokenError] of what a source returned.
+func sourceRefused(err error) error {
+	if _, ok := errors.AsType[*TokenError](err); ok {
+		return err
+	}
+	if errors.Is(err, ErrNoToken) {
+		return refused(TokenMissing)
+	}
+	return refused(TokenSource)
+}

@@ -1,0 +1,120 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// A Kind says what a token is good for. A token of one kind never passes for
+// another.
+type Kind string
+
+// The kinds. Any is for asking only: it stands for one of the others.
+const (
+	Access  Kind = "access"
+	Refresh Kind = "refresh"
+	Sliding Kind = "sliding"
+	Any     Kind = "any"
+)
+
+// A Token is a verified token. It is immutable: requests that carry the same
+// text may share one. It does not hold the text, so it is no credential.
+type Token struct {
+	payload string // the claims as they were signed; the strings below are parts of it
+	key     *Key   // that verified it
+
+	id, subject, session, issuer string
+	kind                         Kind
+	issuedAt, notBefore, expires time.Time
+	scope                        string // separated by spaces
+}
+
+// ID returns the claim jti; empty if the token has none.
+func (t *Token) ID() string { return t.id }
+
+// Subject returns the verified subject, never empty. The subject of a token
+// whose user_id is the integer 1 is "1".
+func (t *Token) Subject() string { return t.subject }
+
+// Session returns the id of the session that the token belongs to; empty for a
+// token that no [Service] issued.
+func (t *Token) Session() string { return t.session }
+
+// Issuer returns the claim iss; empty if the token has none.
+func (t *Token) Issuer() string { return t.issuer }
+
+// Kind returns what the token is good for; empty only if
+// [VerifierConfig.DangerouslyUntyped] let it in without.
+func (t *Token) Kind() Kind { return t.kind }
+
+// IssuedAt returns the claim iat; the zero time if the token has none.
+func (t *Token) IssuedAt() time.Time { return t.issuedAt }
+
+// Expires returns the claim exp: the first instant at which the token is no
+// longer good.
+func (t *Token) Expires() time.Time { return t.expires }
+
+// Scopes iterates over the token's scopes: those of the claim scope, a string
+// separated by spaces (RFC 8693 section 4.2), then those of the list scopes.
+func (t *Token) Scopes() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for rest, more := t.scope, true; more; {
+			var s string
+			s, rest, more = strings.Cut(rest, " ")
+			if s != "" && !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+// HasScope says whether the token has scope s. It never has "".
+func (t *Token) HasScope(s string) bool {
+	for have := range t.Scopes() {
+		if have == s {
+			return true
+		}
+	}
+	return false
+}
+
+// ErrNoClaim is returned by [Token.Claim] for a claim that the token lacks.
+var ErrNoClaim = errors.New("auth: no such claim")
+
+// Claim decodes the claim of that name into dst, a pointer, as json.Unmarshal
+// does, but strictly: names are matched exactly, and none may come twice. dst
+// never shares memory with the token.
+func (t *Token) Claim(name string, dst any) error {
+	var found string
+	err := newJSONReader().object(t.payload, func(have, value string) error {
+		if have == name {
+			found = value
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return err
+	case found == "":
+		return ErrNoClaim
+	}
+	return decode(found, dst)
+}
+
+// LogValue implements [slog.LogValuer]: what identifies the token, no claims.
+func (t *Token) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("kind", string(t.kind)), slog.String("id", t.id))
+}
+
+type tokenKey struct{}
+
+// FromContext returns the token that [Verifier.Handler] or [Verifier.Optional]
+// verified; false if there is none.
+func FromContext(ctx context.Context) (*Token, bool) {
+	t, ok := ctx.Value(tokenKey{}).(*Token)
+	return t, ok
+}

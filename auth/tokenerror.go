@@ -1,0 +1,76 @@
+package auth
+
+import "fmt"
+
+// A TokenReason says why a token was refused. It is for logs and metrics: the
+// client is told less.
+type TokenReason string
+
+// The reasons of a [*TokenError].
+const (
+	TokenMissing    TokenReason = "missing"         // no credentials at all
+	TokenSource     TokenReason = "bad_source"      // a malformed or repeated Authorization header or cookie
+	TokenTooLarge   TokenReason = "too_large"       // longer than MaxBytes
+	TokenMalformed  TokenReason = "malformed"       // not three segments, not canonical base64url, no strict header
+	TokenType       TokenReason = "wrong_type"      // header typ
+	TokenAlgorithm  TokenReason = "wrong_algorithm" // not the algorithm of the key
+	TokenKey        TokenReason = "unknown_key"     // no key with that id and algorithm
+	TokenSignature  TokenReason = "bad_signature"   // not made with the key
+	TokenClaims     TokenReason = "bad_claims"      // not strict JSON, or a claim of a wrong type
+	TokenNoExpiry   TokenReason = "no_expiry"       // no claim exp
+	TokenNoID       TokenReason = "no_id"           // no claim jti
+	TokenNoKind     TokenReason = "no_kind"         // no kind claim
+	TokenWrongKind  TokenReason = "wrong_kind"      // of another kind than asked for
+	TokenNoSubject  TokenReason = "no_subject"      // no claim that names the subject
+	TokenIssuer     TokenReason = "wrong_issuer"
+	TokenAudience   TokenReason = "wrong_audience"
+	TokenExpired    TokenReason = "expired"
+	TokenNotYet     TokenReason = "not_yet_valid" // nbf or iat in the future
+	TokenRevoked    TokenReason = "revoked"       // the session has ended
+	TokenReused     TokenReason = "reused"        // a refresh token that has been used already
+	TokenInactive   TokenReason = "inactive"      // the subject may no longer log in
+	TokenScope      TokenReason = "scope"         // lacks a required scope: 403
+	TokenUnverified TokenReason = "unverified"    // the verifier, its keys or its revocations are not available: 503
+)
+
+// A TokenError says why a token was refused.
+type TokenError struct {
+	Reason TokenReason
+	Err    error // the backend's failure, for TokenUnverified
+}
+
+// Error implements error. It never holds text of the token.
+func (e *TokenError) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("auth: token refused: %s: %v", e.Reason, e.Err)
+	}
+	return "auth: token refused: " + string(e.Reason)
+}
+
+// Unwrap returns the backend's failure, if any.
+func (e *TokenError) Unwrap() error { return e.Err }
+
+func refused(reason TokenReason) error { return &TokenError{Reason: reason} }
+
+// message is simplejwt's text for the reason, on which its clients rely. All
+// that a forger could learn from has one text.
+func (r TokenReason) message() string {
+	switch r {
+	case TokenNoExpiry:
+		return "Token has no 'exp' claim"
+	case TokenNoID:
+		return "Token has no id"
+	case TokenNoKind:
+		return "Token has no type"
+	case TokenWrongKind:
+		return "Token has wrong type"
+	case TokenNoSubject:
+		return "Token contained no recognizable user identification"
+	case TokenRevoked, TokenReused:
+		return "Token is blacklisted"
+	case TokenInactive:
+		return "No active account found for the given token."
+	default:
+		return "Token is invalid or expired"
+	}
+}

@@ -1,0 +1,236 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ecolaura/rampart"
+)
+
+// A Verifier checks tokens. It is safe for concurrent use. Create one with
+// [NewVerifier]; the zero Verifier refuses every token.
+type Verifier struct {
+	keys                    KeySource
+	issuer                  string
+	audiences               []string
+	leeway                  time.Duration
+	subjectClaim, kindClaim string
+	accessType              string
+	untyped                 bool
+	maxBytes                int
+	revoked                 func(context.Context, *Token) (bool, error)
+	source                  func(*http.Request) (string, error)
+	errorHandler            func(http.ResponseWriter, *http.Request, error)
+	reporter                *rampart.Reporter
+	now                     func() time.Time
+
+	scratch sync.Pool // of *scratch
+	last    atomic.Pointer[knownHeader]
+}
+
+// knownHeader is the header of a token that was good: nearly all tokens of a
+// server have the same one, which then is not parsed again. It saves work, not
+// a check.
+type knownHeader struct {
+	segment string
+	header  header
+}
+
+// NewVerifier returns a Verifier for cfg, or every mistake in cfg, each a
+// [rampart.ConfigError], joined. Changing cfg afterwards has no effect.
+func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	v := &Verifier{
+		keys:         cfg.Keys,
+		issuer:       cfg.Issuer,
+		audiences:    cfg.Audiences,
+		leeway:       cfg.Leeway,
+		subjectClaim: cfg.SubjectClaim,
+		kindClaim:    cfg.KindClaim,
+		accessType:   cfg.Type,
+		untyped:      cfg.DangerouslyUntyped,
+		maxBytes:     cfg.MaxBytes,
+		revoked:      cfg.Revoked,
+		source:       cfg.Source,
+		errorHandler: cfg.ErrorHandler,
+		reporter:     rampart.NewReporter(cfg.Logger),
+		now:          cfg.Now,
+	}
+	v.scratch.New = func() any { return newScratch() }
+	if v.errorHandler == nil {
+		v.errorHandler = answer
+	}
+	return v, nil
+}
+
+// errZeroVerifier is why the zero Verifier refuses.
+var errZeroVerifier = errors.New("auth: the verifier was not made by NewVerifier")
+
+// Verify returns the token in raw if it is good now and of the given kind, and
+// else a [*TokenError].
+func (v *Verifier) Verify(ctx context.Context, raw string, kind Kind) (*Token, error) {
+	t, err := v.verify(ctx, raw, kind)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.checkRevoked(ctx, t); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// verify is Verify without the question whether the token has been revoked.
+func (v *Verifier) verify(ctx context.Context, raw string, kind Kind) (*Token, error) {
+	if v == nil || v.keys == nil {
+		return nil, &TokenError{Reason: TokenUnverified, Err: errZeroVerifier}
+	}
+	if raw == "" {
+		return nil, refused(TokenMissing)
+	}
+	if len(raw) > v.maxBytes { // before any work in proportion to it
+		return nil, refused(TokenTooLarge)
+	}
+	t, err := v.authenticate(ctx, raw)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.checkTime(t); err != nil {
+		return nil, err
+	}
+	if err := v.checkKind(t, kind); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// authenticate checks all of raw that time does not change. Nothing of the
+// claims is looked at before the signature is known to be good.
+func (v *Verifier) authenticate(ctx context.Context, raw string) (*Token, error) {
+	s, _ := v.scratch.Get().(*scratch)
+	defer v.scratch.Put(s)
+	e, ok := s.open(raw)
+	if !ok {
+		return nil, refused(TokenMalformed)
+	}
+	h, known := header{}, v.last.Load()
+	if known != nil && known.segment == string(e.header) {
+		h = known.header
+	} else if h, ok = s.parseHeader(e.header); !ok {
+		return nil, refused(TokenMalformed)
+	}
+	if !v.acceptsType(h.typ) {
+		return nil, refused(TokenType)
+	}
+	key, err := v.findKey(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	if !key.verify(e.input, e.sig) {
+		return nil, refused(TokenSignature)
+	}
+	payload, ok := s.decode(e.payload)
+	if !ok {
+		return nil, refused(TokenMalformed)
+	}
+	t, err := v.parseClaims(s, payload, h.typ)
+	if err != nil {
+		return nil, claimsRefused(err)
+	}
+	if known == nil || known.segment != string(e.header) {
+		v.last.Store(&knownHeader{segment: string(e.header), header: h})
+	}
+	t.key = key
+	return t, nil
+}
+
+func claimsRefused(err error) error {
+	if ce, ok := errors.AsType[claimError](err); ok {
+		return refused(TokenReason(ce))
+	}
+	return refused(TokenClaims)
+}
+
+// acceptsType checks the header typ (RFC 8725 section 3.11). A token without
+// one, or with JWT, is then told apart by its kind claim.
+func (v *Verifier) acceptsType(typ string) bool {
+	return typ == "" || typ == "jwt" || typ == v.accessType
+}
+
+// findKey asks for the key, and holds the algorithm against it: the header
+// never chooses (RFC 8725 section 3.1, CVE-2015-9235, CVE-2016-10555).
+func (v *Verifier) findKey(ctx context.Context, h header) (*Key, error) {
+	if f, _ := h.alg.scheme(); f == unknownFamily {
+		return nil, refused(TokenAlgorithm)
+	}
+	key, err := v.keys.Key(ctx, h.kid, h.alg)
+	switch {
+	case errors.Is(err, ErrUnknownKey):
+		return nil, refused(TokenKey)
+	case err != nil:
+		return nil, &TokenError{Reason: TokenUnverified, Err: err}
+	case key == nil || key.alg != h.alg:
+		return nil, refused(TokenAlgorithm)
+	}
+	return key, nil
+}
+
+// checkTime checks exp, nbf and iat (RFC 7519 section 4.1) against now.
+func (v *Verifier) checkTime(t *Token) error {
+	now := v.now()
+	if !now.Before(t.expires.Add(v.leeway)) { // on or after exp it must not be accepted
+		return refused(TokenExpired)
+	}
+	latest := now.Add(v.leeway)
+	if t.notBefore.After(latest) || t.issuedAt.After(latest) { // as simplejwt, iat too
+		return refused(TokenNotYet)
+	}
+	return nil
+}
+
+func (v *Verifier) checkKind(t *Token, want Kind) error {
+	known := t.kind == Access || t.kind == Refresh || t.kind == Sliding
+	switch {
+	case t.kind == "" && v.untyped && (want == Access || want == Any):
+		return nil
+	case t.kind == "":
+		return refused(TokenNoKind)
+	case known && (t.kind == want || want == Any):
+		return nil
+	default:
+		return refused(TokenWrongKind)
+	}
+}
+
+func (v *Verifier) checkRevoked(ctx context.Context, t *Token) error {
+	if v.revoked == nil {
+		return nil
+	}
+	revoked, err := v.revoked(ctx, t)
+	if err != nil { // who cannot say is not believed
+		return &TokenError{Reason: TokenUnverified, Err: err}
+	}
+	if revoked {
+		return refused(TokenRevoked)
+	}
+	return nil
+}
+
+// Check returns the access token of r, or a [*TokenError]. It neither answers
+// nor logs.
+func (v *Verifier) Check(r *http.Request) (*Token, error) {
+	if v == nil || v.source == nil {
+		return nil, &TokenError{Reason: TokenUnverified, Err: errZeroVerifier}
+	}
+	raw, err := v.source(r)
+	if err != nil {
+		return nil, sourceRefused(err)
+	}
+	return v.Verify(r.Context(), raw, Access)
+}
