@@ -1,0 +1,192 @@
+package throttle
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ecolaura/rampart"
+)
+
+// Names of header fields in canonical form.
+const (
+	fieldRateLimit       = "Ratelimit"
+	fieldRateLimitPolicy = "Ratelimit-Policy"
+	fieldLegacyLimit     = "X-Ratelimit-Limit"
+	fieldLegacyRemaining = "X-Ratelimit-Remaining"
+	fieldLegacyReset     = "X-Ratelimit-Reset"
+	fieldRetryAfter      = "Retry-After"
+)
+
+// unavailableRetry is the Retry-After of a 503: stores come back within seconds.
+const unavailableRetry = "1"
+
+// setFields tells the client what is left of each policy that applies.
+func (c *compiled) setFields(h http.Header, q *call) {
+	if q.enforced == 0 || q.modes[0] == uncharged || c.headers == None {
+		return
+	}
+	if c.headers != Legacy {
+		q.addField(h, fieldRateLimit, string(q.draftLimits()))
+		q.addField(h, fieldRateLimitPolicy, c.draftPolicies(q))
+	}
+	if c.headers != Draft {
+		res := &q.results[q.tightest()]
+		h[fieldLegacyLimit] = q.field(strconv.Itoa(res.Limit))
+		h[fieldLegacyRemaining] = q.field(strconv.Itoa(res.Remaining))
+		h[fieldLegacyReset] = q.field(strconv.FormatInt(seconds(res.ResetAfter), 10))
+	}
+}
+
+// draftLimits returns the RateLimit field: remaining quota and seconds until
+// it is whole again.
+func (q *call) draftLimits() []byte {
+	b := q.text[:0]
+	for i := range q.enforced {
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		b = append(b, q.policies[i].draftName...)
+		b = append(b, ";r="...)
+		b = strconv.AppendInt(b, int64(q.results[i].Remaining), 10)
+		b = append(b, ";t="...)
+		b = strconv.AppendInt(b, seconds(q.results[i].ResetAfter), 10)
+	}
+	q.text = b
+	return b
+}
+
+// draftPolicies returns the RateLimit-Policy field.
+func (c *compiled) draftPolicies(q *call) string {
+	if q.enforced == c.enforced && c.draftPolicy != "" && q.modes[0] == inStore {
+		return c.draftPolicy
+	}
+	b := q.text[:0]
+	for i := range q.enforced {
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		b = appendDraftPolicy(b, q.policies[i], &q.items[i])
+	}
+	q.text = b
+	return string(b)
+}
+
+// appendDraftPolicy appends p's quota and its window in seconds. For a token
+// bucket that is what it holds and how long it takes to fill.
+func appendDraftPolicy(b []byte, p *policy, it *Item) []byte {
+	window := it.Rate.Period
+	if it.Algorithm == TokenBucket {
+		refill, _ := share(it.Rate.burst(), it.Rate)
+		window = time.Duration(refill)
+	}
+	b = append(b, p.draftName...)
+	b = append(b, ";q="...)
+	b = strconv.AppendInt(b, int64(it.limit()), 10)
+	b = append(b, ";w="...)
+	return strconv.AppendInt(b, seconds(window), 10)
+}
+
+// joinDraftPolicies returns the field for when all of ps apply; "" if one of
+// them depends on the request.
+func joinDraftPolicies(ps []*policy) string {
+	fields := make([]string, len(ps))
+	for i, p := range ps {
+		if p.draftPolicy == "" {
+			return ""
+		}
+		fields[i] = p.draftPolicy
+	}
+	return strings.Join(fields, ", ")
+}
+
+// addField adds to a list-valued field, which a limiter further out may have
+// begun.
+func (q *call) addField(h http.Header, name, value string) {
+	if begun := h[name]; len(begun) > 0 {
+		h[name] = append(slices.Clip(begun), value)
+		return
+	}
+	h[name] = q.field(value)
+}
+
+// field returns a list of one value for a header map. Its space comes out of a
+// larger allocation and is handed out once.
+func (q *call) field(value string) []string {
+	if len(q.fields) == 0 {
+		q.fields = make([]string, 32)
+	}
+	f := q.fields[:1:1]
+	q.fields = q.fields[1:]
+	f[0] = value
+	return f
+}
+
+// seconds rounds up: a client that waits so long has waited long enough.
+func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
+
+// refuse answers a request that is denied.
+func (c *compiled) refuse(w http.ResponseWriter, r *http.Request, q *call) {
+	c.reporter.Refused(r, rampart.ExcessRateLimit, q.foldKey(), q.attrs()...)
+	switch q.reason {
+	case QuotaExceeded:
+		if wait := q.results[q.tightest()].RetryAfter; wait > 0 {
+			w.Header()[fieldRetryAfter] = q.field(strconv.FormatInt(seconds(wait), 10))
+		}
+	case StoreUnavailable, NotConfigured:
+		w.Header()[fieldRetryAfter] = q.field(unavailableRetry)
+	case CallerUnknown: // no waiting helps
+	}
+	if c.errorHandler != nil {
+		_, err := q.outcome()
+		c.errorHandler(w, r, err)
+		return
+	}
+	q.problem().Write(w)
+}
+
+// problem returns the answer to a request that is denied.
+func (q *call) problem() *rampart.Problem {
+	switch q.reason {
+	case QuotaExceeded:
+		return q.quotaExceeded()
+	case CallerUnknown:
+		return &rampart.Problem{Status: http.StatusForbidden, Code: "caller_unknown", Detail: "The caller of this request cannot be told."}
+	case StoreUnavailable, NotConfigured:
+		return unavailable()
+	}
+	return unavailable()
+}
+
+func unavailable() *rampart.Problem {
+	return &rampart.Problem{Status: http.StatusServiceUnavailable, Code: "limits_unavailable", Detail: "Request limits cannot be checked right now."}
+}
+
+// quotaExceeded is the problem type of draft-ietf-httpapi-ratelimit-headers-10
+// section 5.1, with the code and the text of Django REST framework.
+func (q *call) quotaExceeded() *rampart.Problem {
+	violated := make([]string, 0, q.enforced)
+	for i := range q.enforced {
+		if q.results[i].RetryAfter != 0 && q.items[i].Cost > 0 {
+			violated = append(violated, q.results[i].Policy)
+		}
+	}
+	detail := "Request was throttled."
+	switch wait := q.results[q.tightest()].RetryAfter; {
+	case wait == Never:
+	case seconds(wait) == 1:
+		detail += " Expected available in 1 second."
+	default:
+		detail += " Expected available in " + strconv.FormatInt(seconds(wait), 10) + " seconds."
+	}
+	return &rampart.Problem{
+		Type:       "https://iana.org/assignments/http-problem-types#quota-exceeded",
+		Title:      "Request cannot be satisfied as assigned quota has been exceeded",
+		Status:     http.StatusTooManyRequests,
+		Detail:     detail,
+		Code:       "throttled",
+		Extensions: map[string]any{"violated-policies": violated},
+	}
+}

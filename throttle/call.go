@@ -1,0 +1,180 @@
+package throttle
+
+import (
+	"context"
+	"log/slog"
+	"math"
+	"net/http"
+	"slices"
+
+	"github.com/ecolaura/rampart"
+)
+
+// call is the work space of one decision. It is reused.
+type call struct {
+	policies []*policy // that apply
+	items    []Item    // one for each of policies
+	results  []Result
+	modes    []mode
+	enforced int // how many of them are no shadows
+
+	reason DeniedReason // "" if the request may pass
+	policy string       // that denies
+	err    error        // of the store
+
+	text   []byte   // of a header field
+	fields []string // space for values of header fields, each handed out once
+}
+
+// reset forgets the request, so that nothing of it outlives it here.
+func (q *call) reset() {
+	clear(q.policies)
+	clear(q.items)
+	clear(q.results)
+	*q = call{
+		policies: q.policies[:0], items: q.items[:0], results: q.results[:0], modes: q.modes[:0],
+		text: q.text[:0], fields: q.fields,
+	}
+}
+
+func (q *call) add(p *policy, key string, rate Rate, cost int) {
+	q.policies = append(q.policies, p)
+	q.items = append(q.items, Item{Policy: p.Name, Key: key, Rate: rate, Algorithm: p.Algorithm, Cost: cost})
+	q.results = append(q.results, Result{})
+	q.modes = append(q.modes, uncharged)
+}
+
+func (q *call) denied() bool { return q.reason != "" }
+
+// deny refuses because of p, unless p is a shadow, which then does not apply.
+func (q *call) deny(p *policy, reason DeniedReason) {
+	if !p.Shadow {
+		q.reason, q.policy = reason, p.Name
+	}
+}
+
+// decide charges r, or sets why it is denied.
+func (c *compiled) decide(r *http.Request, q *call) {
+	for i, p := range c.policies {
+		if q.gather(p, r); q.denied() {
+			return
+		}
+		if i < c.enforced {
+			q.enforced = len(q.items)
+		}
+	}
+	c.charge(r.Context(), q)
+}
+
+// gather adds the item that r charges under p, if any.
+func (q *call) gather(p *policy, r *http.Request) {
+	if p.Match != nil && !p.Match(r) {
+		return
+	}
+	key, ok := p.Key(r)
+	if !ok {
+		return
+	}
+	if key == "" {
+		q.deny(p, CallerUnknown)
+		return
+	}
+	rate := p.Rate
+	if p.RateFor != nil {
+		if own := p.RateFor(r); own != (Rate{}) {
+			rate = own
+		}
+		if !rate.valid(p.Algorithm) {
+			q.deny(p, NotConfigured)
+			return
+		}
+	}
+	cost := 1
+	if p.Cost != nil {
+		if cost = p.Cost(r); cost < 0 { // such as a sum that overflowed
+			cost = math.MaxInt
+		}
+	}
+	q.add(p, key, rate, cost)
+}
+
+// charge charges what was gathered: first the enforced policies together, then
+// each shadow by itself, as none of them may stand in another's way.
+func (c *compiled) charge(ctx context.Context, q *call) {
+	if n := q.enforced; n > 0 {
+		allowed, mode, err := c.backend.take(ctx, q.items[:n], q.results[:n])
+		for i := range n {
+			q.modes[i] = mode
+			c.reportOverflow(ctx, &q.results[i])
+		}
+		switch {
+		case err != nil:
+			q.reason, q.err = StoreUnavailable, err
+			return
+		case !allowed:
+			q.reason, q.policy = QuotaExceeded, q.results[q.tightest()].Policy
+			return
+		}
+	}
+	for i := q.enforced; i < len(q.items); i++ {
+		allowed, mode, err := c.backend.take(ctx, q.items[i:i+1], q.results[i:i+1])
+		if err == nil && allowed {
+			q.modes[i] = mode
+		} else if err == nil {
+			c.reporter.Report(ctx, rampart.ExcessRateLimit, q.items[i].Policy+"\x00"+q.items[i].Key,
+				slog.String("policy", q.items[i].Policy), slog.Bool("shadow", true))
+		}
+	}
+}
+
+// reportOverflow reports that newcomers share a bucket: the table is too small
+// for what comes, or a flood fills it.
+func (c *compiled) reportOverflow(ctx context.Context, res *Result) {
+	if res.Overflow {
+		c.reporter.Report(ctx, rampart.ExcessRateLimit, res.Policy+"\x00overflow",
+			slog.String("policy", res.Policy), slog.Bool("table_full", true))
+	}
+}
+
+// tightest returns the number of the enforced result with the longest wait or,
+// if none has to wait, with the least share left.
+func (q *call) tightest() int {
+	t := 0
+	for i := 1; i < q.enforced; i++ {
+		a, b := &q.results[i], &q.results[t]
+		switch wa, wb := uint64(a.RetryAfter), uint64(b.RetryAfter); { //nolint:gosec // Never becomes the longest
+		case wa > wb, wa == wb && float64(a.Remaining)*float64(b.Limit) < float64(b.Remaining)*float64(a.Limit):
+			t = i
+		}
+	}
+	return t
+}
+
+// outcome returns what callers of Check and Take get.
+func (q *call) outcome() (Decision, error) {
+	d := Decision{Allowed: !q.denied(), Policy: q.policy}
+	if n := q.enforced; n > 0 && q.modes[0] != uncharged {
+		d.Results = slices.Clone(q.results[:n])
+		d.Overflow = slices.ContainsFunc(d.Results, func(r Result) bool { return r.Overflow })
+	}
+	if d.Allowed {
+		return d, nil
+	}
+	return d, &DeniedError{Reason: q.reason, Policy: q.policy, Decision: d, Err: q.err}
+}
+
+// foldKey is what the events of one caller and policy are folded by.
+func (q *call) foldKey() string {
+	for i := range q.items {
+		if q.items[i].Policy == q.policy {
+			return q.policy + "\x00" + q.items[i].Key
+		}
+	}
+	return q.policy
+}
+
+// attrs says in an event why the request was denied. Keys are left out: they
+// may be secrets, or what somebody typed for a user name.
+func (q *call) attrs() []slog.Attr {
+	return []slog.Attr{slog.String("reason", string(q.reason)), slog.String("policy", q.policy)}
+}

@@ -1,0 +1,51 @@
+package throttle
+
+import (
+	"errors"
+	"fmt"
+)
+
+// DeniedReason is why a request was refused.
+type DeniedReason string
+
+// Reasons of a [*DeniedError].
+const (
+	QuotaExceeded    DeniedReason = "quota_exceeded"    // 429: the Decision says by which policy
+	CallerUnknown    DeniedReason = "caller_unknown"    // 403: a KeyFunc cannot tell who pays
+	StoreUnavailable DeniedReason = "store_unavailable" // 503: the store fails, and the outage policy is FailClosed
+	NotConfigured    DeniedReason = "not_configured"    // 503: a zero Limiter, or a RateFor that returned no valid rate
+)
+
+// A DeniedError says why a request was refused.
+type DeniedError struct {
+	Reason   DeniedReason
+	Policy   string   // the policy, where one is the cause
+	Decision Decision // for QuotaExceeded
+	Err      error    // for StoreUnavailable: what the store said
+}
+
+// Error implements error. It does not name the caller.
+func (e *DeniedError) Error() string {
+	switch {
+	case e.Err != nil:
+		return fmt.Sprintf("throttle: %s: %v", e.Reason, e.Err)
+	case e.Policy != "":
+		return fmt.Sprintf("throttle: %s: policy %q", e.Reason, e.Policy)
+	default:
+		return "throttle: " + string(e.Reason)
+	}
+}
+
+// Unwrap returns what the store said.
+func (e *DeniedError) Unwrap() error { return e.Err }
+
+// Errors of a call that cannot be carried out as it was made.
+var (
+	// ErrUnknownPolicy is returned for a name that no policy has.
+	ErrUnknownPolicy = errors.New("throttle: no policy of that name")
+	// ErrNeedsRequest is returned for a policy whose rate only a request tells:
+	// it has a RateFor.
+	ErrNeedsRequest = errors.New("throttle: the rate of that policy depends on the request")
+	// ErrInvalidCall is returned for an empty key or a cost less than 1.
+	ErrInvalidCall = errors.New("throttle: empty key or cost less than 1")
+)

@@ -1,0 +1,22 @@
+// Package throttle limits how often a caller may do something: "100/hour" for
+// strangers, "1000/hour" for users.
+//
+// It stops floods, password guessing and scraping by callers that can be told
+// apart: by address ([ByIP]), by subject or API key ([By]), or by several of
+// these together ([Joint]). Counts are exact under concurrency. A
+// [SlidingWindow], the default, never lets more than its count pass in any
+// period, a [TokenBucket] allows bursts. The policies of one [Limiter] are
+// charged together or not at all.
+//
+// Where it stands: a wide limit by address goes outside authentication, before
+// any cryptography is spent on a stranger; narrow ones by subject go inside.
+// Behind a proxy, pass the Addr method of a rampart.ClientIP to ByIP: without
+// it every client has the proxy's address.
+//
+// Counts live in a [Memory] of fixed size unless another [Store] shares them
+// between processes; what happens when such a store is down must then be
+// chosen ([Outage]).
+//
+// What it does not do: it cannot tell apart callers that share an address, it
+// does not queue or delay requests, and it does not bound how many run at once.
+package throttle

@@ -1,0 +1,115 @@
+package throttle
+
+import (
+	"encoding/binary"
+	"net/http"
+	"net/netip"
+	"net/textproto"
+
+	"github.com/ecolaura/rampart"
+)
+
+// A KeyFunc names who pays for a request.
+//
+//   - (key, true): key pays;
+//   - (any, false): the policy does not apply to this request;
+//   - ("", true): it applies, but who pays cannot be told: the request is refused.
+//
+// A key is what [Limiter.Take], [Limiter.Peek] and [Limiter.Reset] take. It is
+// never written to a log. It must be safe to call from several goroutines.
+type KeyFunc func(r *http.Request) (key string, ok bool)
+
+// ByIP lets the client's address pay: an IPv4 address by itself, an IPv6 one
+// with its whole /64, which is the least that one subscriber gets. Its keys
+// read "192.0.2.7" and "2001:db8:1:2::/64" (see [AddrKey]). An IPv4 address in
+// IPv6 counts as IPv4, a zone is ignored.
+//
+// The address comes from addr, such as the Addr method of a rampart.ClientIP;
+// nil takes the TCP peer, which behind a proxy is the proxy. A request whose
+// address cannot be told (the zero Addr) is refused.
+func ByIP(addr func(*http.Request) netip.Addr) KeyFunc { return ByNetwork(addr, 32, 64) }
+
+// ByNetwork is [ByIP] with prefix lengths of your own. Subscribers with more
+// than a /64 can change their address at will, so a second, wider policy by
+// ByNetwork(addr, 32, 48) belongs beside a policy by address. Lengths outside
+// 1 to 32 and 1 to 128 refuse every request.
+func ByNetwork(addr func(*http.Request) netip.Addr, v4, v6 int) KeyFunc {
+	if addr == nil {
+		addr = rampart.PeerAddr
+	}
+	return func(r *http.Request) (string, bool) { return AddrKey(addr(r), v4, v6), true }
+}
+
+// AddrKey returns the key under which [ByNetwork] with the same lengths lets
+// addr pay, for [Limiter.Peek] and [Limiter.Reset]; "" for the zero Addr and
+// for lengths that are out of range.
+func AddrKey(addr netip.Addr, v4, v6 int) string {
+	addr = addr.Unmap().WithZone("")
+	length := v6
+	if addr.Is4() {
+		length = v4
+	}
+	if !addr.IsValid() || length < 1 || length > addr.BitLen() {
+		return ""
+	}
+	if length == addr.BitLen() {
+		return addr.String()
+	}
+	p, err := addr.Prefix(length)
+	if err != nil { // unreachable: the length is in range
+		return ""
+	}
+	return p.String()
+}
+
+// ByHeader lets the value of a request header pay. A client picks it, so it
+// limits only honest clients, unless a layer outside has checked the value. A
+// request without the header is not limited by the policy; one with several
+// values is refused, as nobody can say which of them others believe.
+func ByHeader(name string) KeyFunc {
+	name = textproto.CanonicalMIMEHeaderKey(name)
+	return func(r *http.Request) (string, bool) {
+		switch values := r.Header[name]; {
+		case len(values) > 1:
+			return "", true
+		case len(values) == 0 || values[0] == "":
+			return "", false
+		default:
+			return values[0], true
+		}
+	}
+}
+
+// By lets whatever f returns pay: the authenticated subject, the id of an API
+// key, a tenant. The policy does not apply to a request for which f returns
+// "". The keys read "name:value".
+func By(name string, f func(*http.Request) string) KeyFunc {
+	return func(r *http.Request) (string, bool) {
+		value := f(r)
+		if value == "" {
+			return "", false
+		}
+		return name + ":" + value, true
+	}
+}
+
+// Joint lets a combination pay, such as an address and an account name. It
+// applies where all of fs apply, and refuses where one of them cannot tell.
+// Each part is preceded by its length, so that no two combinations share a key.
+func Joint(fs ...KeyFunc) KeyFunc {
+	return func(r *http.Request) (string, bool) {
+		joined := make([]byte, 0, 64)
+		for _, f := range fs {
+			key, ok := f(r)
+			switch {
+			case !ok:
+				return "", false
+			case key == "":
+				return "", true
+			}
+			joined = binary.AppendUvarint(joined, uint64(len(key)))
+			joined = append(joined, key...)
+		}
+		return string(joined), len(joined) > 0
+	}
+}

@@ -1,0 +1,217 @@
+package throttle
+
+import (
+	"context"
+	"hash/maphash"
+	"math/bits"
+	"sync"
+	"time"
+)
+
+// A moment is a reading of a store's clock in nanoseconds.
+type moment = int64
+
+// epoch is the reading when the store is made. It is longer than any period
+// and refill time, so that a slot of zeros is always past, and leaves 255
+// years before the numbers end.
+const epoch moment = 1 << 60
+
+// maxShards bounds how many requests a Memory can decide at once.
+const (
+	shardBits   = 6
+	maxShards   = 1 << shardBits
+	defaultKeys = 65536
+)
+
+// A Memory is a [Store] in this process: a fixed table without a goroutine,
+// with nothing to close. A key costs no allocation and no pointer for the
+// garbage collector to follow. Hashes are keyed afresh in each Memory, so that
+// nobody can choose keys that collide. Its clock is the monotonic one: a change
+// of the wall clock moves no limit. Its methods never return an error.
+//
+// When both rows that a new key may live in are full, the key that owes least
+// gives way. When all the keys there are being limited, none does, as it would
+// get a fresh start: the newcomer then pays a bucket that its policy has for
+// all of these ([Result].Overflow), until one of them may go again.
+//
+// Create one with [NewMemory]. The zero Memory refuses everything.
+type Memory struct {
+	seed    maphash.Seed
+	started time.Time
+	shards  []shard
+	buckets keeper[bucket, *bucket]
+	windows keeper[window, *window]
+}
+
+// shard is the lock of a part of both tables.
+type shard struct {
+	sync.Mutex
+	_ [56]byte // keep neighbours out of this cache line
+}
+
+// NewMemory returns a Memory with room for at least maxKeys keys (one for each
+// policy and caller) of each algorithm; 0 or less means 65 536. It takes 36
+// bytes for each of them once a [TokenBucket] is charged, and 159 bytes once a
+// [SlidingWindow] is.
+func NewMemory(maxKeys int) *Memory {
+	if maxKeys <= 0 {
+		maxKeys = defaultKeys
+	}
+	shards := 1
+	if maxKeys >= maxShards*256 { // few rows to a shard would fill unevenly
+		shards = maxShards
+	}
+	keys := (maxKeys + shards - 1) / shards
+	m := &Memory{seed: maphash.MakeSeed(), started: time.Now(), shards: make([]shard, shards)}
+	// With so many slots to spare, the choice between two rows never drops a
+	// key that should fit.
+	m.buckets.init(shards, keys*3/2)
+	m.windows.init(shards, keys*11/10)
+	return m
+}
+
+func (m *Memory) now() moment { return epoch + moment(time.Since(m.started)) }
+
+// keeper returns what keeps the buckets of an algorithm.
+func (m *Memory) keeper(a Algorithm) interface {
+	charge(at place, now moment, it *Item, res *Result) bool
+	look(at place, now moment, it *Item, res *Result) bool
+	give(at place, now moment, it *Item)
+	reset(at place)
+} {
+	if a == TokenBucket {
+		return &m.buckets
+	}
+	return &m.windows
+}
+
+// place says where a key lives: in a shard, and there in rows that follow from
+// the hash.
+type place struct {
+	shard int
+	hash  uint64
+}
+
+func (m *Memory) place(policy, key string) place {
+	// The factor keeps (a, b) and (b, a) apart.
+	h := maphash.String(m.seed, policy)*0xc2b2ae3d27d4eb4f ^ maphash.String(m.seed, key)
+	return place{int(h >> (64 - shardBits) & uint64(len(m.shards)-1)), h} //nolint:gosec // both are small
+}
+
+// Take implements [Store].
+func (m *Memory) Take(_ context.Context, items []Item, out []Result) (bool, error) {
+	if len(m.shards) == 0 {
+		for i := range items {
+			out[i] = Result{Policy: items[i].Policy, Limit: items[i].Rate.Count, RetryAfter: Never}
+		}
+		return false, nil
+	}
+	if len(items) == 1 {
+		it := &items[0]
+		at := m.place(it.Policy, it.Key)
+		k := m.keeper(it.Algorithm)
+		m.shards[at.shard].Lock()
+		ok := k.charge(at, m.now(), it, &out[0]) // the clock is read under the lock: charges are in the order of their times
+		m.shards[at.shard].Unlock()
+		return ok, nil
+	}
+	return m.takeAll(items, out), nil
+}
+
+// takeAll charges several items under the locks of all their shards.
+func (m *Memory) takeAll(items []Item, out []Result) bool {
+	places := m.places(items)
+	defer m.lock(places).unlock()
+	now := m.now()
+	allowed := true
+	for i := range items {
+		if !m.keeper(items[i].Algorithm).look(places[i], now, &items[i], &out[i]) {
+			allowed = false
+		}
+	}
+	for i := 0; allowed && i < len(items); i++ {
+		if m.keeper(items[i].Algorithm).charge(places[i], now, &items[i], &out[i]) {
+			continue
+		}
+		// It passed a moment ago: two items name one bucket, or two newcomers
+		// one last slot.
+		allowed = false
+		for j := range i {
+			undo := items[j]
+			undo.At = out[j].At
+			m.keeper(undo.Algorithm).give(places[j], now, &undo)
+		}
+	}
+	for i := range items {
+		if !allowed && (out[i].RetryAfter == 0 || items[i].Cost == 0) { // show what is left, not what would be
+			peek := items[i]
+			peek.Cost = 0
+			m.keeper(peek.Algorithm).look(places[i], now, &peek, &out[i])
+		}
+	}
+	return allowed
+}
+
+// Give implements [Store].
+func (m *Memory) Give(_ context.Context, items []Item) error {
+	if len(m.shards) == 0 {
+		return nil
+	}
+	places := m.places(items)
+	defer m.lock(places).unlock()
+	now := m.now()
+	for i := range items {
+		m.keeper(items[i].Algorithm).give(places[i], now, &items[i])
+	}
+	return nil
+}
+
+// Reset implements [Store].
+func (m *Memory) Reset(_ context.Context, policy string, keys ...string) error {
+	if len(m.shards) == 0 {
+		return nil
+	}
+	places := make([]place, len(keys))
+	for i, key := range keys {
+		places[i] = m.place(policy, key)
+	}
+	defer m.lock(places).unlock()
+	for _, at := range places {
+		m.buckets.reset(at)
+		m.windows.reset(at)
+	}
+	return nil
+}
+
+func (m *Memory) places(items []Item) []place {
+	places := make([]place, len(items))
+	for i := range items {
+		places[i] = m.place(items[i].Policy, items[i].Key)
+	}
+	return places
+}
+
+// held is a set of locked shards.
+type held struct {
+	m    *Memory
+	bits uint64
+}
+
+// lock takes the locks of all places in the order of the shards, so that no two
+// calls wait for each other.
+func (m *Memory) lock(places []place) held {
+	h := held{m: m}
+	for _, at := range places {
+		h.bits |= 1 << at.shard
+	}
+	for b := h.bits; b != 0; b &= b - 1 {
+		m.shards[bits.TrailingZeros64(b)].Lock()
+	}
+	return h
+}
+
+func (h held) unlock() {
+	for b := h.bits; b != 0; b &= b - 1 {
+		h.m.shards[bits.TrailingZeros64(b)].Unlock()
+	}
+}

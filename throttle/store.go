@@ -1,0 +1,52 @@
+package throttle
+
+import (
+	"context"
+	"time"
+)
+
+// An Item is one bucket that a request charges. Policy, Key, Rate and
+// Algorithm together name the bucket: a caller whose rate changes starts a new
+// one.
+type Item struct {
+	Policy    string // name of the policy
+	Key       string // who pays; hash it before it leaves the process
+	Rate      Rate   // valid for Algorithm
+	Algorithm Algorithm
+	Cost      int   // not negative; 0 peeks
+	At        int64 // for Give: the At of the Result of the charge
+}
+
+// A Result is the state of one bucket after a decision.
+type Result struct {
+	Policy     string        // name of the policy
+	Limit      int           // how much the bucket holds
+	Remaining  int           // how much of that is left
+	RetryAfter time.Duration // 0: the cost was or could be charged; else how long until it can be, if nothing else is; Never
+	ResetAfter time.Duration // until the bucket is full again
+	Overflow   bool          // this is the shared bucket of a full table
+	At         int64         // the store's time of the charge, for Give; means nothing else
+}
+
+// Never is the RetryAfter of a cost that is larger than the limit: no waiting
+// helps.
+const Never time.Duration = -1
+
+// A Store keeps buckets. Its methods are safe for concurrent use. An error
+// means that the store itself failed; [Limiter] then follows its [Outage]
+// policy. Each call is one atomic step. The contract is tested by
+// throttletest.TestStore.
+type Store interface {
+	// Take charges every item or none, says which, and fills out, which has
+	// the length of items. Items of one call name different buckets. If it
+	// refuses, RetryAfter is set for each item that stood in the way. An item
+	// of cost 0 is never in the way; its RetryAfter is for a cost of 1.
+	Take(ctx context.Context, items []Item, out []Result) (allowed bool, err error)
+
+	// Give takes charges back, each the one that was made at its item's At
+	// with its item's Cost. What left the bucket meanwhile is not given again.
+	Give(ctx context.Context, items []Item) error
+
+	// Reset fills the buckets of keys under policy, whatever their rates.
+	Reset(ctx context.Context, policy string, keys ...string) error
+}

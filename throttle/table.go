@@ -1,0 +1,118 @@
+package throttle
+
+import "math/bits"
+
+// rowSize is how many slots a row has. A key may live in one of two rows, the
+// emptier of which takes it in, so that rows fill evenly.
+const rowSize = 8
+
+// row keeps the tags of its slots together: finding a key reads one cache line
+// and then the slot.
+type row[S any] struct {
+	tags  [rowSize]uint64
+	slots [rowSize]S
+}
+
+// table is a hash table that never grows. A slot is free when it owes nothing,
+// whatever its tag.
+type table[S any, P slot[S]] struct {
+	rows    []row[S] // nil: not made yet
+	scratch S        // for a look that must not be kept
+}
+
+// rowsOf returns the two rows for hash; they may be the same.
+func (t *table[S, P]) rowsOf(hash uint64) [2]*row[S] {
+	n := uint64(len(t.rows))
+	first, _ := bits.Mul64(hash<<shardBits, n) // the bits above chose the shard
+	second, _ := bits.Mul64(bits.ReverseBytes64(hash)*0x9e3779b97f4a7c15, n)
+	return [2]*row[S]{&t.rows[first], &t.rows[second]}
+}
+
+// find returns the slot of tag, or nil.
+func (t *table[S, P]) find(hash, tag uint64) P {
+	if t.rows == nil {
+		return nil
+	}
+	for _, r := range t.rowsOf(hash) {
+		for i, other := range r.tags {
+			if other == tag {
+				return &r.slots[i]
+			}
+		}
+	}
+	return nil
+}
+
+// insert returns a slot, all zero, for a tag that find did not find, or nil.
+func (t *table[S, P]) insert(hash, tag uint64, now moment) P {
+	c := t.candidate(hash, now)
+	if c.row == nil {
+		return nil
+	}
+	c.row.tags[c.index] = tag
+	c.row.slots[c.index] = *new(S)
+	return c.slot()
+}
+
+// candidate is a slot that a new key could have; its row is nil if there is
+// none.
+type candidate[S any, P slot[S]] struct {
+	row   *row[S]
+	index int
+	free  int // free slots in the row
+}
+
+func (c candidate[S, P]) slot() P { return &c.row.slots[c.index] }
+
+// candidate returns a slot in the emptier of the two rows of hash. If both are
+// full, it is the one that owes least, except that who is being limited keeps
+// its slot: a fresh start is what it would like.
+func (t *table[S, P]) candidate(hash uint64, now moment) candidate[S, P] {
+	rows := t.rowsOf(hash)
+	a, b := t.candidateIn(rows[0], now), t.candidateIn(rows[1], now)
+	if b.free > a.free || a.free == 0 && b.owesLess(a, now) {
+		return b
+	}
+	return a
+}
+
+func (t *table[S, P]) candidateIn(r *row[S], now moment) candidate[S, P] {
+	var least candidate[S, P]
+	free := 0
+	for i := range r.slots {
+		s := P(&r.slots[i])
+		switch {
+		case s.owes(now) <= 0:
+			free++
+		case s.limited(now):
+			continue
+		}
+		if c := (candidate[S, P]{row: r, index: i}); c.owesLess(least, now) {
+			least = c
+		}
+	}
+	least.free = free
+	return least
+}
+
+// owesLess says whether c is there and owes less than d, if that is there.
+func (c candidate[S, P]) owesLess(d candidate[S, P], now moment) bool {
+	if c.row == nil || d.row == nil {
+		return c.row != nil
+	}
+	return c.slot().owes(now) < d.slot().owes(now)
+}
+
+// reset frees the slots of the key with hash, whatever the rate.
+func (t *table[S, P]) reset(hash uint64) {
+	if t.rows == nil {
+		return
+	}
+	for _, r := range t.rowsOf(hash) {
+		for i, tag := range r.tags {
+			if sameKey(tag, hash) {
+				r.slots[i] = *new(S)
+			}
+		}
+	}
+}

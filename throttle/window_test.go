@@ -1,0 +1,162 @@
+package throttle_test
+
+import (
+	"math/rand/v2"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart/throttle"
+)
+
+// bars says whether the long tests run too.
+func bars() bool { return os.Getenv("RAMPART_BARS") != "" }
+
+// take charges one item and returns its result.
+func take(t testing.TB, m throttle.Store, it throttle.Item) (bool, throttle.Result) {
+	t.Helper()
+	out := make([]throttle.Result, 1)
+	ok, err := m.Take(t.Context(), []throttle.Item{it}, out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ok, out[0]
+}
+
+// exactLog is the oracle: it keeps every charge for ever.
+type exactLog struct {
+	rate   throttle.Rate
+	times  []time.Time
+	passed int
+}
+
+// live returns how many units lie in the period that ends at now. A unit
+// leaves when it is one period old.
+func (l *exactLog) live(now time.Time) int {
+	n := 0
+	for i := len(l.times) - 1; i >= 0 && now.Sub(l.times[i]) < l.rate.Period; i-- {
+		n++
+	}
+	return n
+}
+
+func (l *exactLog) add(now time.Time, cost int) {
+	for range cost {
+		l.times = append(l.times, now)
+	}
+	l.passed += cost
+}
+
+// schedule returns the pauses of a random caller: steady, in bursts, as fast
+// as allowed, now and then idle.
+func schedule(rnd *rand.Rand, r throttle.Rate, steps int) []time.Duration {
+	mean := float64(r.Period) / float64(r.Count)
+	style, load := rnd.IntN(4), 0.5+2*rnd.Float64()
+	pauses := make([]time.Duration, steps)
+	for i := range pauses {
+		switch {
+		case rnd.IntN(4*r.Count) == 0:
+			pauses[i] = time.Duration(rnd.Float64() * 1.5 * float64(r.Period))
+		case style == 0:
+			pauses[i] = time.Duration(mean / load)
+		case style == 1:
+			pauses[i] = time.Duration(rnd.ExpFloat64() * mean / load)
+		case style == 2 && rnd.IntN(r.Count) != 0:
+			pauses[i] = 0
+		case style == 2:
+			pauses[i] = r.Period / 2
+		default:
+			pauses[i] = time.Duration(rnd.ExpFloat64() * mean / 10)
+		}
+	}
+	return pauses
+}
+
+// TestASlidingWindowAgainstAnExactLog runs random schedules through a Memory
+// and through a log of everything that it let pass, which shows whether more
+// than the count ever lay in one period, and through a log that decides by
+// itself, which shows how much was refused for rounding.
+func TestASlidingWindowAgainstAnExactLog(t *testing.T) {
+	schedules := 300
+	if bars() {
+		schedules = 1_000_000
+	}
+	counts := []int{1, 2, 5, 16, 17, 20, 50, 100, 300}
+	synctest.Test(t, func(t *testing.T) {
+		passed, possible := map[int]int{}, map[int]int{}
+		rnd := rand.New(rand.NewPCG(1, 2))
+		for s := range schedules {
+			rate := throttle.Rate{Count: counts[s%len(counts)], Period: []time.Duration{time.Second, time.Minute, time.Hour + 7}[rnd.IntN(3)]}
+			m := throttle.NewMemory(1)
+			actual, ideal := &exactLog{rate: rate}, &exactLog{rate: rate}
+			for _, pause := range schedule(rnd, rate, 4*rate.Count+20) {
+				time.Sleep(pause)
+				now, cost := time.Now(), 1
+				if rnd.IntN(8) == 0 {
+					cost = 1 + rnd.IntN(min(rate.Count, 4))
+				}
+				ok, res := take(t, m, throttle.Item{Policy: "p", Key: "k", Rate: rate, Cost: cost})
+				if ok {
+					actual.add(now, cost)
+				}
+				live := actual.live(now)
+				if live > rate.Count {
+					t.Fatalf("schedule %d, %v: %d in one period", s, rate, live)
+				}
+				if ideal.live(now)+cost <= rate.Count {
+					ideal.add(now, cost)
+				} else if rate.Count <= 16 && ok {
+					t.Fatalf("schedule %d, %v: passes where an exact log does not", s, rate)
+				}
+				if rate.Count <= 16 {
+					require.Equal(t, ideal.passed, actual.passed, "exact up to 16: schedule %d, %v", s, rate)
+					require.Equal(t, rate.Count-live, res.Remaining)
+				}
+				require.LessOrEqual(t, res.Remaining, rate.Count-live)
+			}
+			passed[rate.Count] += actual.passed
+			possible[rate.Count] += ideal.passed
+		}
+		for _, n := range counts {
+			share := float64(passed[n]) / float64(possible[n])
+			t.Logf("count %d: %.2f %% of %d", n, 100*share, possible[n])
+			assert.GreaterOrEqual(t, share, 0.97, "count %d", n)
+		}
+	})
+}
+
+func TestRetryAfterIsTrue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rnd := rand.New(rand.NewPCG(3, 4))
+		for range 500 {
+			rate := throttle.Rate{Count: 1 + rnd.IntN(200), Period: time.Duration(1+rnd.IntN(5000)) * time.Millisecond}
+			algorithm := throttle.Algorithm(rnd.IntN(2))
+			m := throttle.NewMemory(1)
+			it := throttle.Item{Policy: "p", Key: "k", Rate: rate, Algorithm: algorithm}
+			for range 3 * rate.Count {
+				time.Sleep(time.Duration(rnd.Float64() * 0.8 * float64(rate.Period) / float64(rate.Count)))
+				it.Cost = 1 + rnd.IntN(min(3, rate.Count))
+				ok, res := take(t, m, it)
+				require.Equal(t, ok, res.RetryAfter == 0)
+				if ok {
+					continue
+				}
+				time.Sleep(res.RetryAfter - 1)
+				ok, _ = take(t, m, it)
+				require.False(t, ok, "%v %v: passes before its time", algorithm, rate)
+				time.Sleep(1)
+				ok, _ = take(t, m, it)
+				require.True(t, ok, "%v %v: waited in vain", algorithm, rate)
+			}
+			_, res := take(t, m, throttle.Item{Policy: "p", Key: "k", Rate: rate, Algorithm: algorithm})
+			time.Sleep(res.ResetAfter)
+			_, res = take(t, m, throttle.Item{Policy: "p", Key: "k", Rate: rate, Algorithm: algorithm})
+			require.Equal(t, rate.Count, res.Remaining)
+			require.Zero(t, res.ResetAfter)
+		}
+	})
+}
