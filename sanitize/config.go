@@ -1,0 +1,60 @@
+package sanitize
+
+import (
+	"log/slog"
+	"net/http"
+
+	"github.com/ecolaura/rampart"
+)
+
+// Config configures a [Binder]. The zero value is strict and safe.
+type Config struct {
+	_ [0]func() // no comparison, no unkeyed literals
+
+	// Limits bounds each request.
+	Limits Limits
+
+	// AllowUnknown ignores names that no field has, in place of refusing them.
+	// A name that differs from a field's only by case is refused all the same:
+	// the next parser in line may take it for the field.
+	AllowUnknown bool
+
+	// Rules are further validate tags for strings. A rule that returns an
+	// [*Invalid] chooses the code and detail that the client sees; of any other
+	// error the client sees nothing, and the code is the rule's name.
+	Rules map[string]func(value string) error
+
+	// Cleaners are further sanitize tags, such as the Clean of an [HTML].
+	Cleaners map[string]func(string) string
+
+	// ErrorHandler answers a refused request; err is a [*rampart.Problem].
+	// If nil, that problem is the answer.
+	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
+
+	// Logger receives one security event for each refused request, with codes
+	// and pointers, never values. If nil, [slog.Default] is used.
+	Logger *slog.Logger
+}
+
+// Reasons of a [*rampart.ConfigError] of this package.
+const (
+	ReasonMissing     = "missing"     // a required value is empty
+	ReasonInvalid     = "invalid"     // a value that the field cannot take
+	ReasonConflict    = "conflict"    // a name that is taken already
+	ReasonUnknown     = "unknown"     // a tag, HTML element or attribute that is not known
+	ReasonUnsupported = "unsupported" // a Go type that input cannot fill, or a rule that does not fit it
+	ReasonUnsafe      = "unsafe"      // an HTML element, attribute or scheme that can run code
+)
+
+func mistake(field, reason, value string) error {
+	return &rampart.ConfigError{Package: "sanitize", Field: field, Reason: reason, Value: value}
+}
+
+// respond answers with p unless handler wants to.
+func respond(w http.ResponseWriter, r *http.Request, p *rampart.Problem, handler func(http.ResponseWriter, *http.Request, error)) {
+	if handler != nil {
+		handler(w, r, p)
+		return
+	}
+	p.Write(w)
+}

@@ -1,0 +1,139 @@
+package sanitize
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+	"sync"
+
+	"github.com/ecolaura/rampart"
+)
+
+// engine is what a Binder is made of, whatever its T.
+type engine struct {
+	root         *node
+	limits       Limits
+	unknown      bool
+	errorHandler func(http.ResponseWriter, *http.Request, error)
+	rep          *rampart.Reporter
+	decoders     sync.Pool // of *decoder
+}
+
+func newEngine(cfg Config, t reflect.Type) (*engine, error) {
+	limits, errs := cfg.Limits.compile()
+	c := &compiler{
+		rules:    maps.Clone(cfg.Rules),
+		cleaners: maps.Clone(cfg.Cleaners),
+		formats:  newFormats(),
+		objects:  make(map[reflect.Type]*object),
+		errs:     errs,
+	}
+	c.custom()
+	e := &engine{
+		limits:       limits,
+		unknown:      cfg.AllowUnknown,
+		errorHandler: cfg.ErrorHandler,
+		rep:          rampart.NewReporter(cfg.Logger),
+	}
+	if t.Kind() != reflect.Struct || isParsed(t) || isOptional(t) {
+		c.mistake("T", ReasonUnsupported, t.String())
+	} else {
+		e.root = c.node(t, tags{}, t.Name())
+	}
+	for _, media := range limits.ContentTypes {
+		if media != typeJSON && media != typeForm {
+			c.mistake("Limits.ContentTypes", ReasonUnsupported, media)
+		}
+	}
+	if err := errors.Join(c.errs...); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// custom checks the names of custom tags.
+func (c *compiler) custom() {
+	for _, name := range slices.Sorted(maps.Keys(c.rules)) {
+		known, _ := format(name)
+		switch {
+		case c.rules[name] == nil:
+			c.mistake("Rules", ReasonMissing, name)
+		case known || ownRule(name) != nil || isStructural(name):
+			c.mistake("Rules", ReasonConflict, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.cleaners)) {
+		switch {
+		case c.cleaners[name] == nil:
+			c.mistake("Cleaners", ReasonMissing, name)
+		case builtinCleaner(name) != nil:
+			c.mistake("Cleaners", ReasonConflict, name)
+		}
+	}
+}
+
+// bind reads the body of r into v.
+func (e *engine) bind(w http.ResponseWriter, r *http.Request, v reflect.Value) *rampart.Problem {
+	media, ok := e.limits.mediaType(r)
+	if !ok {
+		return unsupportedMedia()
+	}
+	gzipped, ok := e.limits.encoding(r)
+	if !ok {
+		return unsupportedEncoding()
+	}
+	d := e.decoder()
+	defer e.release(d)
+	body, p := e.limits.read(w, r, d.body[:0], gzipped)
+	d.body = body
+	if p != nil {
+		return p
+	}
+	if media == typeForm {
+		return d.form(e.root, v, string(body), &e.limits)
+	}
+	return d.document(e.root, v, body, &e.limits)
+}
+
+// query reads the query and path values of r into v.
+func (e *engine) query(r *http.Request, v reflect.Value) *rampart.Problem {
+	if len(r.URL.RawQuery) > e.limits.MaxQueryLen {
+		return uriTooLong()
+	}
+	list, inv := pairs(r.URL.RawQuery, e.limits.MaxParams)
+	if inv != nil {
+		return unreadableQuery(inv)
+	}
+	for _, f := range e.root.object.fields {
+		if value := r.PathValue(f.name); value != "" {
+			list = append(list, pair{f.name, value})
+		}
+	}
+	d := e.decoder()
+	defer e.release(d)
+	return d.params(e.root.object, v, list, inQuery, &e.limits)
+}
+
+// decoder returns a decoder for one request; release takes it back.
+func (e *engine) decoder() *decoder {
+	d, _ := e.decoders.Get().(*decoder)
+	if d == nil {
+		d = new(decoder)
+	}
+	d.unknown, d.faults = e.unknown, faults{most: e.limits.MaxErrors}
+	return d
+}
+
+// maxPooled is the largest buffer that is kept for the next request.
+const maxPooled = 64 << 10
+
+// release keeps d for the next request, without what it holds of this one.
+func (e *engine) release(d *decoder) {
+	d.faults, d.seen = faults{}, d.seen[:0]
+	clear(d.body)
+	if cap(d.body) <= maxPooled {
+		e.decoders.Put(d)
+	}
+}

@@ -1,0 +1,267 @@
+package sanitize
+
+import (
+	"strings"
+
+	"golang.org/x/net/html"
+)
+
+// maxNesting bounds the open elements: a deeper start tag is dropped. Browsers
+// stop at 512.
+const maxNesting = 100
+
+// Clean returns s with only what h allows: elements are balanced and nested as
+// a browser will nest them, text and attributes are escaped, comments,
+// processing instructions and control characters are gone. Clean(Clean(s)) is
+// Clean(s); time and output are linear in len(s). The result is for an
+// element's content, not for an attribute.
+func (h *HTML) Clean(s string) string {
+	if isCleanText(s) {
+		return s
+	}
+	s = repair(s)
+	c := cleaner{HTML: h, z: html.NewTokenizer(strings.NewReader(s)), out: make([]byte, 0, len(s)+len(s)/4)}
+	read := 0
+	for tt := c.z.Next(); tt != html.ErrorToken; tt = c.z.Next() {
+		raw := c.z.Raw()
+		read += len(raw)
+		c.token(tt, raw)
+	}
+	if !c.inCode {
+		c.out = appendText(c.out, s[read:]) // a tag that never ends
+	}
+	c.closeTo(0)
+	return string(c.out)
+}
+
+// cleaner is one call of Clean.
+type cleaner struct {
+	*HTML
+	z      *html.Tokenizer
+	out    []byte
+	stack  []openTag
+	count  [128]uint8 // open elements by tagPolicy.index
+	name   [16]byte   // of the current tag
+	inCode bool       // the next text is a dropped script or style
+}
+
+// An openTag is an element of the output that is not closed yet.
+type openTag struct {
+	*tagPolicy
+	ended bool // its end tag came while a block in it was open: it ends with that
+}
+
+// token cleans one token. Comments and doctypes are dropped.
+func (c *cleaner) token(tt html.TokenType, raw []byte) {
+	inCode := c.inCode
+	c.inCode = false
+	switch tt { //nolint:exhaustive // see above
+	case html.TextToken:
+		if !inCode {
+			c.out = appendText(c.out, raw)
+		}
+	case html.StartTagToken, html.SelfClosingTagToken: // <b/> is <b>, to browsers too
+		name := c.tagName(raw[1:])
+		if t := c.tags[string(name)]; t != nil {
+			c.start(t)
+			return
+		}
+		c.disallowed(raw)
+		c.inCode = !c.escape && (string(name) == "script" || string(name) == "style")
+		if !c.inCode {
+			c.z.NextIsNotRawText() // whatever it holds is cleaned like the rest
+		}
+	case html.EndTagToken:
+		if t := c.tags[string(c.tagName(raw[2:]))]; t != nil {
+			c.end(t)
+			return
+		}
+		c.disallowed(raw)
+	}
+}
+
+// tagName returns the name at the start of s in lower case; nil if it is longer
+// than any that is known.
+func (c *cleaner) tagName(s []byte) []byte {
+	for i, b := range s {
+		switch b {
+		case ' ', '\t', '\n', '\r', '\f', '/', '>': // as the tokenizer sees it
+			return c.name[:i]
+		}
+		if i == len(c.name) {
+			break
+		}
+		if 'A' <= b && b <= 'Z' {
+			b += 'a' - 'A'
+		}
+		c.name[i] = b
+	}
+	return nil
+}
+
+// disallowed writes or drops a tag that the policy does not allow.
+func (c *cleaner) disallowed(raw []byte) {
+	if c.escape {
+		c.out = appendText(c.out, raw)
+	}
+}
+
+// start writes the start tag of t, after the end tags that a browser would put
+// before it. Where a browser would ignore or move the element, it is dropped.
+func (c *cleaner) start(t *tagPolicy) {
+	if !c.closeForTable(t) || len(c.stack) >= maxNesting {
+		return
+	}
+	if t.flags&isBlock != 0 {
+		c.closeParagraph()
+	}
+	switch {
+	case t.flags&isHeading != 0:
+		if n := len(c.stack); n > 0 && c.stack[n-1].flags&isHeading != 0 {
+			c.closeTo(n - 1)
+		}
+	case t.flags&(isItem|isTerm) != 0:
+		c.closeItem(t.flags & (isItem | isTerm))
+	case t.flags&isLink != 0:
+		if i := c.find(t, isCell); i >= 0 {
+			c.closeTo(i)
+		}
+	}
+	c.out = append(c.out, '<')
+	c.out = append(c.out, t.name...)
+	c.attributes(t)
+	c.out = append(c.out, '>')
+	if t.flags&isVoid == 0 {
+		c.stack = append(c.stack, openTag{tagPolicy: t})
+		c.count[t.index]++
+	}
+}
+
+// closeParagraph ends an open p, as every block does (section 13.2.6.4.7,
+// "close a p element").
+func (c *cleaner) closeParagraph() {
+	if p := c.tags["p"]; p != nil {
+		if i := c.find(p, isCell|isTable); i >= 0 {
+			c.closeTo(i)
+		}
+	}
+}
+
+// closeItem ends an open item of the same kind, unless another list or block
+// was opened in it.
+func (c *cleaner) closeItem(kind elementFlags) {
+	for i := len(c.stack) - 1; i >= 0; i-- {
+		switch t := c.stack[i].tagPolicy; {
+		case t.flags&kind != 0:
+			c.closeTo(i)
+			return
+		case t.flags&isBlock != 0 && t.name != "div" && t.name != "address" && t.name != "p":
+			return
+		}
+	}
+}
+
+// closeForTable ends the cells, rows and groups that the start of t ends, and
+// says whether t may stand where it then is: parts of a table only in a table,
+// and in a table nothing else outside its cells.
+func (c *cleaner) closeForTable(t *tagPolicy) bool {
+	const structure = isTable | isGroup | isRow
+	top := len(c.stack) - 1
+	if t.flags&(structure|isCell) == 0 || t.flags&isTable != 0 && !c.inTable() {
+		return !c.inTable()
+	}
+	ends := isCell // what a new cell ends; a row ends rows too, and so on
+	switch {
+	case t.flags&isRow != 0:
+		ends |= isRow
+	case t.flags&isGroup != 0 || t.name == "caption":
+		ends |= isRow | isGroup
+	case t.flags&isTable != 0:
+		ends |= structure
+	}
+	for i := top; i >= 0; i-- {
+		f := c.stack[i].flags
+		if f&(structure|isCell) == 0 {
+			continue
+		}
+		if f&ends == 0 {
+			c.closeTo(i + 1)
+			return true
+		}
+		if f&isTable != 0 {
+			c.closeTo(i)
+			return true
+		}
+	}
+	return false
+}
+
+// inTable says whether the current element is a part of a table but not a cell.
+func (c *cleaner) inTable() bool {
+	n := len(c.stack)
+	return n > 0 && c.stack[n-1].flags&(isTable|isGroup|isRow) != 0
+}
+
+// end writes the end tag of t and of all that was opened in it, if a browser
+// would let it reach that far.
+func (c *cleaner) end(t *tagPolicy) {
+	switch {
+	case t.flags&isVoid != 0:
+	case t.flags&(isTable|isGroup|isRow|isCell) != 0:
+		if i := c.find(t, isTable); i >= 0 {
+			c.closeTo(i)
+		}
+	case t.flags&isBlock != 0:
+		if i := c.find(t, isCell|isTable); i >= 0 {
+			c.closeTo(i)
+		}
+	default:
+		if i := c.find(t, isCell|isTable); i >= 0 {
+			c.endInline(i)
+		}
+	}
+}
+
+// endInline closes the inline element at i, now or with the blocks in it.
+func (c *cleaner) endInline(i int) {
+	for j := i + 1; j < len(c.stack); j++ {
+		if c.stack[j].flags&isBlock != 0 {
+			c.stack[i].ended = true
+			return
+		}
+	}
+	c.closeTo(i)
+}
+
+// find returns the index of the innermost open t that no element with a barrier
+// flag encloses; -1 if there is none. A heading's end tag ends any heading, a
+// list's items do not end outside that list.
+func (c *cleaner) find(t *tagPolicy, barrier elementFlags) int {
+	if c.count[t.index] == 0 && t.flags&isHeading == 0 {
+		return -1
+	}
+	for i := len(c.stack) - 1; i >= 0; i-- {
+		open := c.stack[i].tagPolicy
+		switch {
+		case open == t && !c.stack[i].ended, open.flags&t.flags&isHeading != 0:
+			return i
+		case open.flags&barrier != 0,
+			t.flags&isItem != 0 && (open.name == "ul" || open.name == "ol"):
+			return -1
+		}
+	}
+	return -1
+}
+
+// closeTo writes end tags until n elements are open, and those of elements
+// that ended before.
+func (c *cleaner) closeTo(n int) {
+	for i := len(c.stack); i > n || i > 0 && c.stack[i-1].ended; i-- {
+		t := c.stack[i-1].tagPolicy
+		c.out = append(c.out, '<', '/')
+		c.out = append(c.out, t.name...)
+		c.out = append(c.out, '>')
+		c.count[t.index]--
+		c.stack = c.stack[:i-1]
+	}
+}

@@ -1,0 +1,221 @@
+package sanitize
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/ecolaura/rampart/internal/token"
+)
+
+// HTML is an allow-list of elements, attributes and URL schemes, and cleans
+// HTML with it. It is immutable and safe for concurrent use. The zero value
+// allows nothing: tags are dropped, text is kept, escaped. Create others with
+// [NewHTML], [Basic] or [UGC], once: it takes longer than cleaning.
+type HTML struct {
+	tags    map[string]*tagPolicy
+	global  map[string]attrKind // attributes of every tag
+	schemes []string
+	escape  bool   // disallowed tags are shown as text
+	rel     string // of every link; empty: none is added
+}
+
+// A tagPolicy is an allowed element with its attributes.
+type tagPolicy struct {
+	element
+	index int // counts this policy's elements, for the cleaner's arrays
+	attrs map[string]attrKind
+}
+
+// An HTMLOption widens a policy or changes what it does with the rest. Its
+// mistakes are [*rampart.ConfigError]s.
+type HTMLOption func(*HTML) error
+
+// NewHTML returns a policy that allows what opts name and nothing else, or
+// every mistake in opts, each a [*rampart.ConfigError], joined. A policy that
+// could let code run cannot be made: there are no options for script, style,
+// svg, math and other elements that change how the rest is read, for event
+// handlers, style, id and name, or for javascript and data URLs.
+func NewHTML(opts ...HTMLOption) (*HTML, error) {
+	h := &HTML{
+		tags:    make(map[string]*tagPolicy),
+		global:  make(map[string]attrKind),
+		schemes: []string{"http", "https", "mailto"},
+	}
+	var errs []error
+	for _, opt := range opts {
+		errs = append(errs, opt(h))
+	}
+	for _, t := range h.tags {
+		for name, kind := range h.global {
+			t.attrs[name] = kind
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// AllowTags allows elements.
+func AllowTags(names ...string) HTMLOption {
+	names = slices.Clone(names)
+	return func(h *HTML) error {
+		var errs []error
+		for _, name := range names {
+			el, ok := elementNamed(name)
+			switch {
+			case !ok && isUnsafeElement(name):
+				errs = append(errs, mistake("AllowTags", ReasonUnsafe, name))
+			case !ok:
+				errs = append(errs, mistake("AllowTags", ReasonUnknown, name))
+			case h.tags[name] == nil:
+				h.tags[name] = &tagPolicy{element: el, index: len(h.tags), attrs: make(map[string]attrKind)}
+			}
+		}
+		return errors.Join(errs...)
+	}
+}
+
+// AllowAttrs allows attributes on a tag that is allowed before it, or on every
+// tag with "*". Those that hold a URL are checked against the schemes.
+func AllowAttrs(tag string, names ...string) HTMLOption {
+	names = slices.Clone(names)
+	return func(h *HTML) error {
+		attrs := h.global
+		if tag != "*" {
+			if h.tags[tag] == nil {
+				return mistake("AllowAttrs", ReasonUnknown, tag)
+			}
+			attrs = h.tags[tag].attrs
+		}
+		var errs []error
+		for _, name := range names {
+			kind, unsafe := attributeNamed(name)
+			switch {
+			case unsafe:
+				errs = append(errs, mistake("AllowAttrs", ReasonUnsafe, name))
+			case kind == attrUnknown:
+				errs = append(errs, mistake("AllowAttrs", ReasonUnknown, name))
+			default:
+				attrs[name] = kind
+			}
+		}
+		return errors.Join(errs...)
+	}
+}
+
+// AllowSchemes replaces the schemes that a URL may have: http, https and
+// mailto. A URL without a scheme is always allowed.
+func AllowSchemes(schemes ...string) HTMLOption {
+	schemes = slices.Clone(schemes)
+	return func(h *HTML) error {
+		var errs []error
+		for _, s := range schemes {
+			switch {
+			case isUnsafeScheme(s):
+				errs = append(errs, mistake("AllowSchemes", ReasonUnsafe, s))
+			case !isScheme(s) || s != strings.ToLower(s):
+				errs = append(errs, mistake("AllowSchemes", ReasonInvalid, s))
+			}
+		}
+		h.schemes = schemes
+		return errors.Join(errs...)
+	}
+}
+
+// EscapeDisallowed shows a disallowed tag as text in place of dropping it, as
+// bleach does by default.
+func EscapeDisallowed() HTMLOption {
+	return func(h *HTML) error {
+		h.escape = true
+		return nil
+	}
+}
+
+// linkRel sets the rel attribute of every link; the input's own is dropped.
+func linkRel(rel string) HTMLOption {
+	return func(h *HTML) error {
+		h.rel = rel
+		return nil
+	}
+}
+
+// Basic returns the policy of bleach.clean: links, lists and inline elements;
+// tags that are not allowed are shown as text.
+func Basic() *HTML {
+	return fixed(
+		AllowTags("a", "abbr", "acronym", "b", "blockquote", "code", "em", "i", "li", "ol", "strong", "ul"),
+		AllowAttrs("a", "href", "title"),
+		AllowAttrs("abbr", "title"),
+		AllowAttrs("acronym", "title"),
+		EscapeDisallowed(),
+	)
+}
+
+// UGC returns a policy for what users write in Markdown or a rich text editor:
+// headings, lists, tables, images, code. Links get rel="nofollow". There is no
+// id, name, class or style, with which a text could pass for a part of the page.
+func UGC() *HTML {
+	return fixed(
+		AllowTags("a", "abbr", "acronym", "b", "blockquote", "br", "caption", "cite", "code", "dd", "del", "details", "dfn",
+			"div", "dl", "dt", "em", "figcaption", "figure", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "ins", "kbd",
+			"li", "mark", "ol", "p", "pre", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "summary", "sup",
+			"table", "tbody", "td", "tfoot", "th", "thead", "time", "tr", "tt", "u", "ul", "var", "wbr"),
+		AllowAttrs("*", "dir", "lang", "title"),
+		AllowAttrs("a", "href"),
+		AllowAttrs("img", "src", "alt", "width", "height"),
+		AllowAttrs("blockquote", "cite"),
+		AllowAttrs("q", "cite"),
+		AllowAttrs("ol", "start", "reversed", "type"),
+		AllowAttrs("td", "align", "colspan", "rowspan"),
+		AllowAttrs("th", "align", "colspan", "rowspan", "scope"),
+		AllowAttrs("time", "datetime"),
+		AllowAttrs("del", "datetime"),
+		AllowAttrs("ins", "datetime"),
+		linkRel("nofollow"),
+	)
+}
+
+// fixed returns the policy of options that the tests know to be right. If they
+// were not, it would allow nothing.
+func fixed(opts ...HTMLOption) *HTML {
+	h, err := NewHTML(opts...)
+	if err != nil {
+		return new(HTML)
+	}
+	return h
+}
+
+// isScheme says whether s is a scheme (RFC 3986 section 3.1).
+func isScheme(s string) bool {
+	for i := range len(s) {
+		c := s[i] | 0x20
+		if ('a' > c || c > 'z') && (i == 0 || ('0' > s[i] || s[i] > '9') && s[i] != '+' && s[i] != '-' && s[i] != '.') {
+			return false
+		}
+	}
+	return token.Valid(s)
+}
+
+// isUnsafeScheme says whether a URL of scheme s runs code or carries its own
+// document.
+func isUnsafeScheme(s string) bool {
+	switch strings.ToLower(s) {
+	case "javascript", "vbscript", "livescript", "mocha", "data", "blob", "filesystem", "file", "about", "view-source", "jar", "mhtml",
+		"ms-its", "mk", "wyciwyg", "resource", "chrome", "moz-icon":
+		return true
+	}
+	return false
+}
+
+// isUnsafeElement tells elements that no policy can allow from misspelt ones.
+func isUnsafeElement(name string) bool {
+	switch name {
+	case "applet", "base", "body", "button", "embed", "form", "frame", "frameset", "head", "html", "iframe", "input",
+		"isindex", "keygen", "link", "listing", "marquee", "math", "meta", "noembed", "noframes", "noscript", "object", "option",
+		"param", "plaintext", "portal", "script", "select", "style", "svg", "template", "textarea", "title", "xmp":
+		return true
+	}
+	return false
+}

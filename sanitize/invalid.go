@@ -1,0 +1,49 @@
+package sanitize
+
+// An Invalid says why a value was refused. It never holds the value.
+type Invalid struct { //nolint:errname // the word of the struct tags; being an error is its second use
+	Code   string // stable word for programs, such as "email"
+	Detail string // sentence for people
+}
+
+// Error implements error.
+func (e *Invalid) Error() string { return "sanitize: " + e.Code + ": " + e.Detail }
+
+// Codes of a [rampart.FieldError] that this package writes. Besides these, the
+// code of a format rule ("email", "phone", "uuid" …) is the rule's name. Where
+// Django REST framework has a counterpart, code and detail are like its own.
+const (
+	CodeRequired         = "required"                    // the field is missing
+	CodeNull             = "null"                        // null where a value must be
+	CodeBlank            = "blank"                       // an empty text where one character must be
+	CodeInvalid          = "invalid"                     // a value of another type
+	CodeNullCharacters   = "null_characters_not_allowed" // U+0000 in a text
+	CodeMinLength        = "min_length"                  // a text or list is too short
+	CodeMaxLength        = "max_length"                  // a text or list is too long
+	CodeEmpty            = "empty"                       // a list without elements where one must be
+	CodeMinValue         = "min_value"                   // a number is too small
+	CodeMaxValue         = "max_value"                   // a number is too large
+	CodeMaxDigits        = "max_digits"                  // a decimal has too many digits
+	CodeMaxDecimalPlaces = "max_decimal_places"          // a decimal has too many digits after the point
+	CodeMaxWholeDigits   = "max_whole_digits"            // a decimal has too many digits before the point
+	CodeInvalidChoice    = "invalid_choice"              // a value that is not in the list
+	CodeNotAList         = "not_a_list"                  // another value where a list must be
+	CodeNotADict         = "not_a_dict"                  // another value where an object must be
+	CodeUnknownField     = "unknown_field"               // a name that no field has
+	CodeWrongCase        = "wrong_case"                  // a name that differs from a field's only by case
+	CodeRepeated         = "repeated"                    // a parameter that is there twice
+)
+
+// Codes of the one [rampart.FieldError] in a problem whose code is
+// "parse_error": what makes a body or query unreadable.
+const (
+	CodeSyntax        = "syntax"
+	CodeDuplicateName = "duplicate_name"
+	CodeInvalidUTF8   = "invalid_utf8"
+	CodeTrailingData  = "trailing_data"
+	CodeTooDeep       = "too_deep"
+	CodeTooManyTokens = "too_many_tokens"
+	CodeNumberTooLong = "number_too_long"
+	CodeStringTooLong = "string_too_long"
+	CodeTooManyParams = "too_many_parameters"
+)

@@ -1,0 +1,80 @@
+package sanitize
+
+import (
+	"mime"
+	"slices"
+	"strings"
+)
+
+// Limits bounds a request. A zero field takes its default.
+type Limits struct {
+	_ [0]func() // no comparison, no unkeyed literals
+
+	MaxBody      int64 // bytes of a body, after decompression; 1 MiB
+	MaxDepth     int   // nested JSON objects and arrays; 32, at most 1000
+	MaxTokens    int   // JSON names, values and closing brackets; 10 000
+	MaxNumberLen int   // bytes of a JSON number; 100
+	MaxString    int   // bytes of one string as sent; 256 KiB
+	MaxParams    int   // parameters of a form or query; 256
+	MaxQueryLen  int   // bytes of a query; 8 KiB
+	MaxPathLen   int   // bytes of a path as sent; 4 KiB
+	MaxErrors    int   // errors that one answer lists; 64
+
+	// ContentTypes lists the media types of a body; any other is 415. Nil means
+	// application/json, which also admits application/…+json. A page on another
+	// site can send a form without asking (no CORS preflight), so admit
+	// application/x-www-form-urlencoded only where no cookie authenticates.
+	ContentTypes []string
+
+	// AllowEncoded admits bodies with Content-Encoding: gzip. Their inflated
+	// size counts against MaxBody. Otherwise any encoding is 415.
+	AllowEncoded bool
+}
+
+// maxDepth bounds the recursion that follows the nesting of a body.
+const maxDepth = 1000
+
+const (
+	typeJSON = "application/json"
+	typeForm = "application/x-www-form-urlencoded"
+)
+
+// compile returns a deep copy of l with its defaults filled in.
+func (l *Limits) compile() (Limits, []error) {
+	var errs []error
+	fill := func(field string, p *int, byDefault, most int) {
+		switch {
+		case *p < 0 || most > 0 && *p > most:
+			errs = append(errs, mistake("Limits."+field, ReasonInvalid, ""))
+		case *p == 0:
+			*p = byDefault
+		}
+	}
+	out := *l
+	switch {
+	case out.MaxBody < 0:
+		errs = append(errs, mistake("Limits.MaxBody", ReasonInvalid, ""))
+	case out.MaxBody == 0:
+		out.MaxBody = 1 << 20
+	}
+	fill("MaxDepth", &out.MaxDepth, 32, maxDepth)
+	fill("MaxTokens", &out.MaxTokens, 10_000, 0)
+	fill("MaxNumberLen", &out.MaxNumberLen, 100, 0)
+	fill("MaxString", &out.MaxString, 256<<10, 0)
+	fill("MaxParams", &out.MaxParams, 256, 0)
+	fill("MaxQueryLen", &out.MaxQueryLen, 8<<10, 0)
+	fill("MaxPathLen", &out.MaxPathLen, 4<<10, 0)
+	fill("MaxErrors", &out.MaxErrors, 64, 0)
+	out.ContentTypes = slices.Clone(l.ContentTypes)
+	if out.ContentTypes == nil {
+		out.ContentTypes = []string{typeJSON}
+	}
+	for i, t := range out.ContentTypes {
+		media, params, err := mime.ParseMediaType(t)
+		if err != nil || len(params) > 0 || !strings.Contains(media, "/") {
+			errs = append(errs, mistake("Limits.ContentTypes", ReasonInvalid, t))
+		}
+		out.ContentTypes[i] = media
+	}
+	return out, errs
+}

@@ -1,0 +1,119 @@
+package sanitize
+
+import (
+	"errors"
+	"reflect"
+)
+
+// A textRule refuses a text, or returns it in canonical form.
+type textRule func(s string) (string, *Invalid)
+
+// A check refuses a value that is not a text.
+type check func(v reflect.Value) *Invalid
+
+// steps compiles the tags of a node. Tags that do not exist, do not fit the
+// type or have a bad parameter are mistakes.
+func (c *compiler) steps(n *node, t reflect.Type, tags tags, where string) {
+	for _, w := range tags.clean {
+		clean := c.cleaner(w)
+		switch {
+		case clean == nil:
+			c.mistake(where, ReasonUnknown, "sanitize:"+w.String())
+		case n.kind != kindText:
+			c.mistake(where, ReasonUnsupported, "sanitize:"+w.String())
+		default:
+			n.clean = append(n.clean, clean)
+		}
+	}
+	for _, w := range tags.rules {
+		if w.name == "decimal" && n.kind == kindText { // it changes what min and max mean, wherever it stands
+			if n.decimal = parseDecimal(w.param); n.decimal != nil {
+				n.text = append(n.text, n.decimal.canonical)
+			}
+		}
+	}
+	for _, w := range tags.rules {
+		if reason := c.rule(n, t, w); reason != "" {
+			c.mistake(where, reason, "validate:"+w.String())
+		}
+	}
+}
+
+// cleaner returns what the sanitize tag w stands for.
+func (c *compiler) cleaner(w tag) func(string) string {
+	if clean := c.cleaners[w.String()]; clean != nil {
+		return clean
+	}
+	return builtinCleaner(w.String())
+}
+
+// rule adds the rule w to n, or returns the reason why it cannot.
+func (c *compiler) rule(n *node, t reflect.Type, w tag) (reason string) {
+	switch w.name {
+	case "min", "max", "len", "gt", "gte", "lt", "lte":
+		return n.bound(t, w)
+	case "required", "dive":
+		return ReasonUnsupported // an element is always there; only lists have elements
+	}
+	custom, own := c.rules[w.String()], ownRule(w.String())
+	switch {
+	case custom == nil && own == nil && w.name != "decimal" && w.name != "omitempty":
+		return c.formats.add(n, t, w)
+	case n.kind != kindText:
+		return ReasonUnsupported
+	case w.name == "omitempty":
+		n.omitEmpty = true
+	case w.name == "decimal":
+		if n.decimal == nil {
+			return ReasonInvalid
+		}
+	case custom != nil:
+		n.text = append(n.text, func(s string) (string, *Invalid) { return s, asInvalid(custom(s), w.name) })
+	default:
+		n.text = append(n.text, func(s string) (string, *Invalid) {
+			if s == "" {
+				return s, blank()
+			}
+			canonical, err := own(s)
+			return canonical, asInvalid(err, w.name)
+		})
+	}
+	return ""
+}
+
+// isStructural says whether the validate tag name is one of those that rule
+// knows itself.
+func isStructural(name string) bool {
+	switch name {
+	case "min", "max", "len", "gt", "gte", "lt", "lte", "required", "dive", "omitempty", "decimal":
+		return true
+	}
+	return false
+}
+
+// ownRule returns the validator of this package that the validate tag name
+// stands for.
+func ownRule(name string) func(string) (string, error) {
+	switch name {
+	case "email":
+		return Email
+	case "phone":
+		return Phone
+	case "slug":
+		return func(s string) (string, error) { return s, Slug(s) }
+	}
+	return nil
+}
+
+// asInvalid returns what a client may see of err.
+func asInvalid(err error, code string) *Invalid {
+	if err == nil {
+		return nil
+	}
+	if inv, ok := errors.AsType[*Invalid](err); ok {
+		return inv
+	}
+	return &Invalid{Code: code, Detail: "Enter a valid value."}
+}
+
+func blank() *Invalid { return &Invalid{CodeBlank, "This field may not be blank."} }
