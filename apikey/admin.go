@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ecolaura/rampart"
@@ -42,8 +43,10 @@ func (ks *Keys) Admin(actor func(*http.Request) (Actor, bool)) http.Handler {
 	mux := rampart.NewMux()
 	mux.Handle("GET /{$}", a.handle(a.list))
 	mux.Handle("POST /{$}", a.handle(a.create))
-	mux.Handle("POST /{id}/rotate/{$}", a.handle(a.rotate))
-	mux.Handle("DELETE /{id}/{$}", a.handle(a.revoke))
+	for _, slash := range []string{"", "/{$}"} { // both, as a redirect would not know the mount point
+		mux.Handle("POST /{id}/rotate"+slash, a.handle(a.rotate))
+		mux.Handle("DELETE /{id}"+slash, a.handle(a.revoke))
+	}
 	return mux
 }
 
@@ -189,7 +192,9 @@ func (a admin) create(w http.ResponseWriter, r *http.Request, by Actor) error {
 // field that could not be read need not be called missing, too.
 func unnamed(more, known []rampart.FieldError) []rampart.FieldError {
 	return slices.DeleteFunc(more, func(e rampart.FieldError) bool {
-		return slices.ContainsFunc(known, func(k rampart.FieldError) bool { return k.Pointer == e.Pointer })
+		return slices.ContainsFunc(known, func(k rampart.FieldError) bool {
+			return e.Pointer == k.Pointer || strings.HasPrefix(e.Pointer, k.Pointer+"/")
+		})
 	})
 }
 

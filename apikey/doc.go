@@ -23,8 +23,8 @@
 //
 //	\beco_live_[0-9A-Za-z]{16}_[0-9A-Za-z]{36}\b
 //
-// and [WellFormed] tells chance matches apart. Ids begin with the second of
-// their creation, so their order is that in which the keys were made.
+// and [WellFormed] tells chance matches apart. Ids begin with the
+// millisecond of their creation, so that they sort in the order of creation.
 //
 // # Checks
 //

@@ -11,7 +11,7 @@ import (
 // Lengths of the parts of a key after its prefix; see the package comment.
 const (
 	idLen     = 16
-	stampLen  = 6  // of the id: seconds since 1970, enough until the year 3769
+	stampLen  = 8  // of the id: milliseconds since 1970; 62^8 of them are 6900 years
 	secretLen = 30 // log2(62) × 30 = 178 bits
 	sumLen    = 6  // 62^6 > 2^32
 	tailLen   = 1 + idLen + 1 + secretLen + sumLen
@@ -59,7 +59,11 @@ func checksum(s string) [sumLen]byte {
 	// crc32 only reads its argument, but through a function variable, so the
 	// compiler would copy the string to the heap first.
 	sum := crc32.ChecksumIEEE(unsafe.Slice(unsafe.StringData(s), len(s))) //nolint:gosec // read only, see above
-	return [sumLen]byte(digits(uint64(sum), sumLen))
+	hi, lo := sum/(62*62*62), sum%(62*62*62) // two short chains of divisions, not one long one
+	return [sumLen]byte{
+		base62[hi/(62*62)], base62[hi/62%62], base62[hi%62],
+		base62[lo/(62*62)], base62[lo/62%62], base62[lo%62],
+	}
 }
 
 // digits writes n in base62 with the given width.
@@ -74,7 +78,7 @@ func digits(n uint64, width int) []byte {
 
 // mint returns the id and text of a new key.
 func mint(prefix string, now time.Time) (id, text string) {
-	id = string(digits(uint64(max(now.Unix(), 0)), stampLen)) + randomText(idLen-stampLen)
+	id = string(digits(uint64(max(now.UnixMilli(), 0)), stampLen)) + randomText(idLen-stampLen)
 	body := prefix + "_" + id + "_" + randomText(secretLen)
 	sum := checksum(body)
 	return id, body + string(sum[:])
