@@ -20,12 +20,14 @@ const (
 	ExcessRateLimit       Event = "excess_rate_limit_exceeded"
 	InputValidationFail   Event = "input_validation_fail"
 	MaliciousCORS         Event = "malicious_cors"
+	CORSPreflightRefused  Event = "cors_preflight_refused"  // extension: a listed origin's page asks for more than it is granted
 	MaliciousCSRF         Event = "malicious_csrf"          // extension
 	MaliciousHost         Event = "malicious_host"          // extension: a Host that is not ours
 	InsecureTransport     Event = "insecure_transport"      // extension: credentials or writes over plain http
 	AuthnTokenRotated     Event = "authn_token_rotated"     // extension
 	SysBackendUnavailable Event = "sys_backend_unavailable" // extension: a store that a layer depends on is down
 	SysBackendRecovered   Event = "sys_backend_recovered"   // extension
+	SysCookieDropped      Event = "sys_cookie_dropped"      // extension: a cookie of ours that browsers will not store
 	SysPanic              Event = "sys_crash"
 )
 
@@ -34,7 +36,7 @@ const (
 // own is ERROR. A name that is not of this package is WARN.
 func (e Event) Level() slog.Level {
 	switch e {
-	case AuthnLoginSuccess, AuthnPasswordChange, AuthnTokenCreated, AuthnTokenRevoked, AuthnTokenRotated, SysBackendRecovered:
+	case AuthnLoginSuccess, AuthnPasswordChange, AuthnTokenCreated, AuthnTokenRevoked, AuthnTokenRotated, SysBackendRecovered, CORSPreflightRefused:
 		return slog.LevelInfo
 	case CryptEncryptFail, SysBackendUnavailable, SysPanic:
 		return slog.LevelError

@@ -1,0 +1,187 @@
+package headers
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/ecolaura/rampart"
+)
+
+// An Action is what [Headers.Handler] does with a request.
+type Action uint8
+
+// Actions. The zero Action is none of them.
+const (
+	Serve          Action = iota + 1 // next runs
+	RedirectHTTPS                    // to Verdict.Location
+	RefuseHost                       // 400
+	RefuseInsecure                   // 403
+)
+
+// String returns the action's name.
+func (a Action) String() string {
+	switch a {
+	case Serve:
+		return "serve"
+	case RedirectHTTPS:
+		return "redirect_https"
+	case RefuseHost:
+		return "refuse_host"
+	case RefuseInsecure:
+		return "refuse_insecure"
+	default:
+		return "none"
+	}
+}
+
+// A Verdict is the decision about one request.
+type Verdict struct {
+	Scheme   string // "https" or "http", as the client reached us
+	Host     string // in lower case, without a trailing dot, with the port if one was sent; "" if refused, or for a probe
+	Action   Action
+	Location string // for RedirectHTTPS
+}
+
+// decision is a Verdict before any text is built for it.
+type decision struct {
+	https  bool
+	host   hostPort
+	action Action
+}
+
+func (d decision) scheme() string {
+	if d.https {
+		return "https"
+	}
+	return "http"
+}
+
+// decide looks at the host, then at the scheme.
+func (p *policy) decide(r *http.Request) (decision, error) {
+	d := decision{https: p.scheme.isHTTPS(r), action: Serve}
+	if p.isProbe(r) {
+		return d, nil
+	}
+	host, reason := p.hosts.match(r.Host)
+	if reason != "" {
+		d.action = RefuseHost
+		return d, &HostError{Host: r.Host, Reason: reason}
+	}
+	d.host = host
+	if d.https || p.allowHTTP || p.isLocal(r, host) {
+		return d, nil
+	}
+	if err := p.refusesRedirect(r); err != nil {
+		d.action = RefuseInsecure
+		return d, err
+	}
+	d.action = RedirectHTTPS
+	return d, nil
+}
+
+func (p *policy) isProbe(r *http.Request) bool {
+	return len(p.probes) > 0 && (r.Method == http.MethodGet || r.Method == http.MethodHead) &&
+		r.URL.RawPath == "" && slices.Contains(p.probes, r.URL.Path)
+}
+
+// isLocal says whether the client is on this machine. Behind a proxy on the
+// same machine every peer is loopback, so the peer's address alone proves
+// nothing: see [Redirect.NoLoopback].
+func (p *policy) isLocal(r *http.Request, host hostPort) bool {
+	if p.redirect.NoLoopback || !host.isLoopback() || !r.ProtoAtLeast(1, 1) {
+		return false
+	}
+	peer := rampart.PeerAddr(r)
+	return peer.IsLoopback() && !p.scheme.trusts(peer) && !p.scheme.forwarded(r.Header)
+}
+
+// refusesRedirect says why a plain http request must not be redirected: what
+// it carried was on the wire already, and a redirect would teach its client
+// nothing. A preflight is refused too, for browsers follow no redirect there.
+func (p *policy) refusesRedirect(r *http.Request) error {
+	if name := p.credentialIn(r.Header); name != "" {
+		return &InsecureError{Reason: InsecureCredentials, Header: name}
+	}
+	reason := InsecureReason("")
+	switch {
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		reason = InsecureMethod
+	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
+		reason = InsecureBody
+	case len(r.Header["Upgrade"]) > 0:
+		reason = InsecureUpgrade
+	case r.URL.Opaque != "" || r.URL.Path != "" && r.URL.Path[0] != '/':
+		reason = InsecureTarget
+	case p.redirect.Off:
+		reason = InsecureNoRedirect
+	default:
+		return nil
+	}
+	return &InsecureError{Reason: reason}
+}
+
+func (p *policy) credentialIn(h http.Header) string {
+	for _, name := range p.credentials {
+		if len(h[name]) > 0 {
+			return name
+		}
+	}
+	return ""
+}
+
+// location builds the redirect's target from the allowed host and the escaped
+// path, so that "//evil.example" and "\evil" stay paths on it.
+func (p *policy) location(host hostPort, u *url.URL) string {
+	var b strings.Builder
+	b.WriteString("https://")
+	if p.redirect.Host != "" {
+		b.WriteString(p.redirect.Host)
+	} else {
+		b.WriteString(host.name)
+	}
+	b.WriteString(p.redirectPort)
+	if path := u.EscapedPath(); path == "" {
+		b.WriteByte('/')
+	} else {
+		escapeInto(&b, path)
+	}
+	if u.RawQuery != "" || u.ForceQuery {
+		b.WriteByte('?')
+		escapeInto(&b, u.RawQuery)
+	}
+	return b.String()
+}
+
+// escapeInto writes s with every byte escaped that cannot stand in a URL (RFC
+// 3986 section 2): net/url lets some of them through in a query.
+func escapeInto(b *strings.Builder, s string) {
+	const hex = "0123456789ABCDEF"
+	for i := range len(s) {
+		c := s[i]
+		if c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>\\^`{|}#", c) >= 0 {
+			b.WriteByte('%')
+			b.WriteByte(hex[c>>4])
+			b.WriteByte(hex[c&15])
+			continue
+		}
+		b.WriteByte(c)
+	}
+}
+
+// Check returns what Handler would do with r. The error is nil for Serve and
+// RedirectHTTPS, a [*HostError] for RefuseHost and an [*InsecureError] for
+// RefuseInsecure. It neither logs nor answers.
+func (h *Headers) Check(r *http.Request) (Verdict, error) {
+	p := h.policy.Load()
+	if p == nil {
+		return Verdict{Scheme: "http", Action: RefuseHost}, &HostError{Host: r.Host, Reason: HostUnset}
+	}
+	d, err := p.decide(r)
+	v := Verdict{Scheme: d.scheme(), Host: d.host.String(), Action: d.action}
+	if d.action == RedirectHTTPS {
+		v.Location = p.location(d.host, r.URL)
+	}
+	return v, err
+}

@@ -1,0 +1,129 @@
+package headers
+
+import (
+	"errors"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/ecolaura/rampart"
+)
+
+// Headers is the layer. It is safe for concurrent use. The zero value refuses
+// every request. Create one with [New].
+type Headers struct {
+	policy atomic.Pointer[policy]
+
+	mu     sync.Mutex // held while a new policy is made
+	cfg    Config     // what policy was made from
+	routes []*route
+}
+
+// New returns a Headers that behaves as cfg says, or every mistake in cfg,
+// each a [*rampart.ConfigError], joined. Changing cfg afterwards has no effect.
+func New(cfg Config) (*Headers, error) {
+	h := new(Headers)
+	if err := h.Reconfigure(cfg); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// Reconfigure makes h behave as cfg says from the next request on, routes
+// included. On an error, which holds every mistake, nothing changes.
+func (h *Headers) Reconfigure(cfg Config) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	cfg = cfg.clone()
+	filled := cfg.clone()
+	p, err := newPolicy(&filled)
+	if err != nil {
+		return err
+	}
+	if old := h.policy.Load(); old != nil && h.cfg.Logger == cfg.Logger {
+		p.reporter = old.reporter // keeps what it has folded
+	} else {
+		p.reporter = rampart.NewReporter(cfg.Logger)
+	}
+	p.cookies.reporter = p.reporter
+	p.set.owner, p.set.cookies = h, p.cookies
+	sets := make([]*set, len(h.routes))
+	var errs []error
+	for i, rt := range h.routes {
+		if sets[i], err = rt.compile(cfg, p); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for i, rt := range h.routes {
+		rt.set.Store(sets[i])
+	}
+	h.cfg = cfg
+	h.policy.Store(p)
+	return nil
+}
+
+// Handler returns the layer around next.
+func (h *Headers) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p := h.policy.Load()
+		if p == nil {
+			refuse(w, r, &HostError{Host: r.Host, Reason: HostUnset})
+			return
+		}
+		p.serve(w, r, next, p.set)
+	})
+}
+
+// serve is the layer with the given set.
+func (p *policy) serve(w http.ResponseWriter, r *http.Request, next http.Handler, s *set) {
+	d, err := p.decide(r)
+	a := newAnswer(w, r, s, d.https)
+	switch d.action {
+	case Serve:
+		a.req = *r.WithContext((*answerContext)(a)) // inlined, so that the copy is part of a
+		if p.cookies.renames(d.https) {
+			a.req.Header = p.cookies.incoming(r.Header)
+		}
+		next.ServeHTTP(a, &a.req)
+	case RedirectHTTPS:
+		a.Header().Set("Location", p.location(d.host, r.URL))
+		a.WriteHeader(p.redirect.Status)
+	default:
+		p.report(r, err)
+		p.errorHandler(a, r, err)
+	}
+	a.Finish()
+}
+
+// report files a refusal under the address of the client.
+func (p *policy) report(r *http.Request, err error) {
+	key := caller(r)
+	if e, ok := errors.AsType[*HostError](err); ok {
+		p.reporter.Refused(r, rampart.MaliciousHost, key, rampart.Text("reason", string(e.Reason)), rampart.Text("host", e.Host))
+		return
+	}
+	if e, ok := errors.AsType[*InsecureError](err); ok {
+		p.reporter.Refused(r, rampart.InsecureTransport, key, rampart.Text("reason", string(e.Reason)), rampart.Text("header", e.Header))
+	}
+}
+
+func caller(r *http.Request) string {
+	addr, ok := rampart.ClientAddrFrom(r.Context())
+	if !ok {
+		addr = rampart.PeerAddr(r)
+	}
+	return addr.String()
+}
+
+// refuse is the default ErrorHandler.
+func refuse(w http.ResponseWriter, _ *http.Request, err error) {
+	if _, ok := errors.AsType[*InsecureError](err); ok {
+		(&rampart.Problem{Status: http.StatusForbidden, Code: "https_required", Detail: "Use https."}).Write(w)
+		return
+	}
+	(&rampart.Problem{Status: http.StatusBadRequest, Code: "bad_host", Detail: "Bad host."}).Write(w)
+}
+

@@ -1,0 +1,199 @@
+package headers
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// hostList answers whether a Host is one of ours.
+type hostList struct {
+	any     bool
+	literal map[string]hostPort // every spelling that needs no parsing
+	ports   map[string][]string // name -> ports
+	below   map[string][]string // "example.com" of "*.example.com" -> ports
+}
+
+// hostPort is a Host in normal form: name in lower case, without a trailing
+// dot, IPv6 in brackets; port "" if none was sent.
+type hostPort struct{ name, port string }
+
+func (h hostPort) String() string {
+	if h.port == "" {
+		return h.name
+	}
+	return h.name + ":" + h.port
+}
+
+// add compiles one entry of AllowedHosts; "" or the reason why it is none.
+func (l *hostList) add(pattern string) (reason string) {
+	if pattern == "*" || pattern == "*:*" {
+		return ReasonTooWide
+	}
+	rest, wild := strings.CutPrefix(pattern, "*.")
+	anyPort := strings.HasSuffix(rest, ":*")
+	h, ok := parseHost(strings.TrimSuffix(rest, ":*"))
+	if !ok || anyPort && h.port != "" || h.String() != strings.TrimSuffix(rest, ":*") {
+		return ReasonInvalid // what is written in a way that no Host ever has would never match
+	}
+	ports := []string{h.port}
+	if h.port == "" {
+		ports = []string{"", "80", "443"}
+	}
+	if anyPort {
+		ports = []string{"*"}
+	}
+	if !wild {
+		l.ports[h.name] = append(l.ports[h.name], ports...)
+		for _, port := range ports {
+			if port != "*" {
+				spelled := hostPort{h.name, port}
+				l.literal[spelled.String()] = spelled
+			}
+		}
+		return ""
+	}
+	switch {
+	case strings.HasPrefix(h.name, "[") || isNumeric(lastLabel(h.name)):
+		return ReasonInvalid // nothing is below an address
+	case !strings.Contains(h.name, ".") && h.name != "localhost":
+		return ReasonTooWide // a top-level domain
+	}
+	l.below[h.name] = append(l.below[h.name], ports...)
+	return ""
+}
+
+// match returns the normal form of host, or why it is not ours.
+func (l *hostList) match(host string) (hostPort, HostReason) {
+	if h, ok := l.literal[host]; ok {
+		return h, ""
+	}
+	if host == "" {
+		return hostPort{}, HostMissing
+	}
+	h, ok := parseHost(host)
+	if !ok {
+		return hostPort{}, HostMalformed
+	}
+	if l.any || l.allows(h) {
+		return h, ""
+	}
+	return hostPort{}, HostNotAllowed
+}
+
+func (l *hostList) allows(h hostPort) bool {
+	if has(l.ports[h.name], h.port) {
+		return true
+	}
+	if len(l.below) == 0 {
+		return false
+	}
+	for parent := h.name; ; {
+		i := strings.IndexByte(parent, '.')
+		if i < 0 {
+			return false
+		}
+		parent = parent[i+1:]
+		if has(l.below[parent], h.port) {
+			return true
+		}
+	}
+}
+
+func has(ports []string, port string) bool {
+	return slices.Contains(ports, port) || slices.Contains(ports, "*")
+}
+
+// parseHost reads host[:port] as RFC 9110 section 7.2 and RFC 3986 section
+// 3.2.2 have it, without what no browser sends: userinfo, an empty or
+// zero-padded port, bytes outside ASCII (internationalized names arrive in
+// punycode), percent signs, addresses that only some parsers take for one.
+func parseHost(s string) (hostPort, bool) {
+	name, port := s, ""
+	if strings.HasPrefix(s, "[") {
+		end := strings.IndexByte(s, ']')
+		if end < 0 {
+			return hostPort{}, false
+		}
+		name, port = s[:end+1], s[end+1:]
+		if port != "" && port[0] != ':' {
+			return hostPort{}, false
+		}
+		if port != "" && !validPort(port[1:]) {
+			return hostPort{}, false
+		}
+		addr, err := netip.ParseAddr(name[1:end])
+		if err != nil || !addr.Is6() || addr.Zone() != "" {
+			return hostPort{}, false
+		}
+		return hostPort{"[" + addr.String() + "]", strings.TrimPrefix(port, ":")}, true
+	}
+	if i := strings.IndexByte(s, ':'); i >= 0 {
+		name, port = s[:i], s[i+1:]
+		if !validPort(port) {
+			return hostPort{}, false
+		}
+	}
+	name = strings.TrimSuffix(name, ".")
+	if !validName(name) {
+		return hostPort{}, false
+	}
+	return hostPort{strings.ToLower(name), port}, true
+}
+
+func validPort(s string) bool {
+	if s == "" || len(s) > 5 || s[0] == '0' {
+		return false
+	}
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n > 0
+}
+
+// validName says whether s is a dotted name of letters, digits, "-" and "_"
+// (which container networks use), or a dotted IPv4 address. A last label that
+// is a number makes it an address (WHATWG URL, "ends in a number").
+func validName(s string) bool {
+	if s == "" || len(s) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for i := range len(label) {
+			if !isAlnum(label[i]) && label[i] != '-' && label[i] != '_' {
+				return false
+			}
+		}
+	}
+	if isNumeric(lastLabel(s)) {
+		a, err := netip.ParseAddr(s)
+		return err == nil && a.Is4()
+	}
+	return true
+}
+
+func lastLabel(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }
+
+// isNumeric says whether a label is a number, decimal or 0x.
+func isNumeric(label string) bool {
+	if len(label) >= 2 && label[0] == '0' && label[1]|0x20 == 'x' {
+		return strings.Trim(label[2:], "0123456789abcdefABCDEF") == ""
+	}
+	return label != "" && strings.Trim(label, "0123456789") == ""
+}
+
+func isAlnum(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+}
+
+// isLoopback says whether a name in normal form means this machine (RFC 6761
+// section 6.3 for localhost).
+func (h hostPort) isLoopback() bool {
+	if h.name == "localhost" || strings.HasSuffix(h.name, ".localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(strings.Trim(h.name, "[]"))
+	return err == nil && a.Unmap().IsLoopback()
+}

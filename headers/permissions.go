@@ -1,0 +1,73 @@
+package headers
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Permissions maps a feature to who may use it: "self", origins such as
+// "https://maps.example", or "*" alone. An empty list switches it off.
+type Permissions map[string][]string
+
+// render writes a structured-field dictionary (Permissions Policy section
+// 5.2), sorted, with origins as strings.
+func (p Permissions) render() string {
+	var parts []string
+	for _, feature := range sortedKeys(p) {
+		var words []string
+		for _, who := range p[feature] {
+			if who != "self" && who != "*" {
+				who = `"` + who + `"`
+			}
+			words = append(words, who)
+		}
+		list := "(" + strings.Join(words, " ") + ")"
+		if list == "(*)" {
+			list = "*"
+		}
+		parts = append(parts, feature+"="+list)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (p Permissions) check() []error {
+	var errs []error
+	for _, feature := range sortedKeys(p) {
+		if !isFieldKey(feature) || strings.ContainsAny(feature, "*_.") {
+			errs = append(errs, mistake("Permissions", ReasonInvalid, feature))
+		}
+		for i, who := range p[feature] {
+			switch {
+			case who == "*" && len(p[feature]) > 1:
+				errs = append(errs, mistake("Permissions", ReasonConflict, who))
+			case who != "*" && who != "self" && !isPermissionOrigin(who):
+				errs = append(errs, mistake("Permissions", ReasonInvalid, who))
+			case slices.Contains(p[feature][:i], who):
+				errs = append(errs, mistake("Permissions", ReasonDuplicate, who))
+			}
+		}
+	}
+	return errs
+}
+
+// isPermissionOrigin says whether s is a serialized https origin, or one with
+// a wildcard for the names below a host.
+func isPermissionOrigin(s string) bool {
+	host, ok := strings.CutPrefix(s, "https://")
+	host = strings.TrimPrefix(host, "*.")
+	h, valid := parseHost(host)
+	return ok && valid && h.String() == host && h.port != "443"
+}
+
+// isFieldKey follows key of RFC 9651 section 3.1.2.
+func isFieldKey(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !('a' <= c && c <= 'z') && !('0' <= c && c <= '9') && strings.IndexByte("_-.*", c) < 0 {
+			return false
+		}
+	}
+	return s != "" && (s[0] == '*' || 'a' <= s[0] && s[0] <= 'z')
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

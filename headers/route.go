@@ -1,0 +1,119 @@
+package headers
+
+import (
+	"errors"
+	"net/http"
+	"reflect"
+	"slices"
+	"sync/atomic"
+
+	"github.com/ecolaura/rampart"
+)
+
+// A route is a header set for a part of the server.
+type route struct {
+	change func(*Config)
+	set    atomic.Pointer[set]
+}
+
+// Route returns a layer whose answers carry other fixed headers than the rest:
+// change edits a copy of the Config with the preset's values filled in, or
+// chooses another Preset. It may touch Preset, the fixed headers from
+// FrameOptions to Remove, and nothing else. The set is compiled and checked
+// now, and again by each [Headers.Reconfigure], so change must not depend on
+// anything that varies.
+//
+// The layer stands inside h.Handler, which has already judged host and scheme;
+// where h.Handler is not around, the layer does that too.
+func (h *Headers) Route(change func(*Config)) (func(next http.Handler) http.Handler, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := h.policy.Load()
+	if p == nil || change == nil {
+		return nil, mistake("Route", ReasonMissing, "")
+	}
+	rt := &route{change: change}
+	s, err := rt.compile(h.cfg, p)
+	if err != nil {
+		return nil, err
+	}
+	rt.set.Store(s)
+	h.routes = append(h.routes, rt)
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			a, ok := answerFrom(r.Context())
+			if !ok || a.set.owner != h {
+				h.policy.Load().serve(w, r, next, rt.set.Load())
+				return
+			}
+			a.use(rt.set.Load())
+			next.ServeHTTP(w, r)
+		})
+	}, nil
+}
+
+// compile applies the change to cfg, in which nothing is filled in.
+func (rt *route) compile(cfg Config, p *policy) (*set, error) {
+	filled := cfg.clone()
+	filled.fillIn()
+	changed := filled.clone()
+	rt.change(&changed)
+	changed = changed.clone() // the caller may keep what it put in
+
+	var errs []error
+	was, given, now := reflect.ValueOf(filled), reflect.ValueOf(cfg.clone()), reflect.ValueOf(&changed).Elem()
+	for i := range now.NumField() {
+		field := now.Type().Field(i)
+		if !field.IsExported() || !same(was.Field(i), now.Field(i)) {
+			if field.IsExported() && !isPerRoute(field.Name) {
+				errs = append(errs, &rampart.ConfigError{Package: "headers", Field: "Route." + field.Name, Reason: ReasonPointless})
+			}
+			continue
+		}
+		now.Field(i).Set(given.Field(i)) // untouched: the preset decides again, which may be another
+	}
+	errs = append(errs, changed.checkFixed()...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	changed.fillIn()
+	s, err := newSet(&changed)
+	if err != nil {
+		return nil, err
+	}
+	s.owner, s.cookies = p.set.owner, p.cookies
+	return s, nil
+}
+
+func same(a, b reflect.Value) bool {
+	if a.Kind() == reflect.Func {
+		return a.Pointer() == b.Pointer()
+	}
+	return reflect.DeepEqual(a.Interface(), b.Interface())
+}
+
+func isPerRoute(field string) bool {
+	return slices.Contains([]string{
+		"Preset", "FrameOptions", "ReferrerPolicy", "OpenerPolicy", "EmbedderPolicy", "ResourcePolicy", "CacheControl",
+		"CSP", "CSPReportOnly", "Permissions", "ReportingEndpoints", "Extra", "Remove",
+	}, field)
+}
+
+// use replaces the answer's set. What a layer in between has set stays.
+func (a *answer) use(s *set) {
+	h := a.Header()
+	for _, e := range a.set.over(a.https) {
+		if got := h[e.name]; len(got) == 1 && got[0] == e.value {
+			delete(h, e.name)
+		}
+	}
+	entries := s.over(a.https)
+	values := make([]string, len(entries))
+	for i, e := range entries {
+		if _, ok := h[e.name]; !ok {
+			values[i] = e.value
+			h[e.name] = values[i : i+1 : i+1]
+		}
+	}
+	a.set = s
+}

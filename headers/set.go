@@ -1,0 +1,111 @@
+package headers
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+)
+
+// Canonical names of headers that the code speaks of.
+const (
+	cspHeader           = "Content-Security-Policy"
+	cspReportOnlyHeader = "Content-Security-Policy-Report-Only"
+	permissionsHeader   = "Permissions-Policy"
+	endpointsHeader     = "Reporting-Endpoints"
+	hstsHeader          = "Strict-Transport-Security"
+	frameHeader         = "X-Frame-Options"
+	referrerHeader      = "Referrer-Policy"
+	openerHeader        = "Cross-Origin-Opener-Policy"
+	embedderHeader      = "Cross-Origin-Embedder-Policy"
+	resourceHeader      = "Cross-Origin-Resource-Policy"
+	cacheHeader         = "Cache-Control"
+)
+
+// inline is how many values of a set a request carries without a further
+// allocation: those of the presets.
+const inline = 12
+
+// A set is a compiled header set. It is never changed.
+type set struct {
+	entries []entry  // those for https answers only are at the end
+	onHTTP  int      // how many go out over http
+	remove  []string // canonical
+
+	csp, cspReportOnly cspText
+	nonced             bool // either of them has a nonce
+
+	owner   *Headers
+	cookies *cookieRules
+}
+
+type entry struct {
+	name, value string
+	list        bool // several lines are one value, or add up
+}
+
+// newSet compiles the fixed headers of cfg, whose blanks are filled in.
+func newSet(cfg *Config) (*set, error) {
+	overHTTP, overHTTPS, err := compile(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &set{csp: cfg.CSP.render(), cspReportOnly: cfg.CSPReportOnly.render()}
+	s.nonced = s.csp.pieces != nil || s.cspReportOnly.pieces != nil
+
+	add := func(name, value string, list bool) {
+		s.entries = append(s.entries, entry{name, value, list})
+	}
+	for _, name := range slices.Sorted(maps.Keys(overHTTP)) {
+		// Each policy of a CSP is enforced, so another line only tightens.
+		add(name, overHTTP.Get(name), name == cspHeader || name == cspReportOnlyHeader)
+	}
+	add("Origin-Agent-Cluster", "?1", false)
+	if cfg.CacheControl != Off {
+		add(cacheHeader, cfg.CacheControl, false)
+	}
+	if len(cfg.ReportingEndpoints) > 0 {
+		add(endpointsHeader, renderEndpoints(cfg.ReportingEndpoints), true)
+	}
+	for _, name := range sortedKeys(cfg.Extra) {
+		add(canonical(name), cfg.Extra[name], true)
+	}
+	s.onHTTP = len(s.entries)
+	for _, name := range slices.Sorted(maps.Keys(overHTTPS)) {
+		if _, both := overHTTP[name]; !both {
+			add(name, overHTTPS.Get(name), false)
+		}
+	}
+	for _, name := range cfg.Remove {
+		s.remove = append(s.remove, canonical(name))
+	}
+	return s, nil
+}
+
+// over returns the entries that go out over the scheme.
+func (s *set) over(https bool) []entry {
+	if https {
+		return s.entries
+	}
+	return s.entries[:s.onHTTP]
+}
+
+// finds says whether h holds a header that an answer's end would change.
+func (s *set) finds(h http.Header) bool {
+	for _, name := range s.remove {
+		if _, ok := h[name]; ok {
+			return true
+		}
+	}
+	return len(h["Set-Cookie"]) > 0
+}
+
+func renderEndpoints(endpoints map[string]string) string {
+	text := ""
+	for i, name := range sortedKeys(endpoints) {
+		if i > 0 {
+			text += ", "
+		}
+		text += name + `="` + endpoints[name] + `"`
+	}
+	return text
+}
