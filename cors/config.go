@@ -1,0 +1,111 @@
+package cors
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// NoPreflightCache as [Config.MaxAge] tells browsers to ask again before every
+// request.
+const NoPreflightCache time.Duration = -1
+
+// A Config configures a [CORS]. Origins is required; the zero value of every
+// other field is the strictest.
+type Config struct {
+	_ [0]func() // no comparison, no unkeyed literals
+
+	// Origins lists who may read. Each is an ASCII-serialised origin as a
+	// browser sends it, or one of three patterns:
+	//
+	//	https://app.example.com  http://127.0.0.1:9090  http://[::1]   exact, byte for byte
+	//	https://*.example.com    one or more labels before .example.com, never example.com itself
+	//	http://localhost:*       any port, the absent one too; joins with the former: https://*.example.com:*
+	//	*                        everybody; stands alone, never with Credentials or PrivateNetwork
+	//
+	// Refused are: null and file:, which any site can take on with a sandboxed
+	// frame; upper case and unicode (write punycode), userinfo, paths, queries,
+	// trailing slashes, default ports, port 0, ports with a leading zero,
+	// addresses in any form but the one that browsers send, zones, IPv4 mapped
+	// into IPv6, empty or bad labels, labels over 63, hosts over 253 and
+	// schemes over 64 bytes, and "*" elsewhere than in the places above.
+	Origins []string
+
+	// Credentials lets scripts send and receive with cookies, TLS client
+	// certificates and HTTP authentication. A bearer token that a script adds
+	// itself does not need it.
+	Credentials bool
+
+	// Methods lists the methods beyond GET, HEAD and POST, which the protocol
+	// leaves free. Case counts as in Fetch: put means PUT, but patch is not
+	// PATCH. "*" means any.
+	Methods []string
+
+	// RequestHeaders lists the request headers beyond the CORS-safelisted. "*"
+	// means any, but without Credentials it never covers Authorization: name
+	// that beside it.
+	RequestHeaders []string
+
+	// ResponseHeaders lists the response headers that scripts may read beyond
+	// the safelisted seven, which are tolerated here and dropped. "*" means any
+	// and does not go with Credentials.
+	ResponseHeaders []string
+
+	// MaxAge is how long a browser may remember a preflight's answer: whole
+	// seconds, at most 24 hours. 0 sends no header, and browsers then keep it
+	// for 5 seconds. See [NoPreflightCache].
+	MaxAge time.Duration
+
+	// PreflightStatus is the status of a granted preflight, 200 to 299. 0 means
+	// 204; some old clients want 200.
+	PreflightStatus int
+
+	// PrivateNetwork grants preflights that carry
+	// Access-Control-Request-Private-Network, by which a public site asks to
+	// reach into a private network. If unset, such a preflight is refused.
+	// (Browsers have put that draft on hold for a permission prompt.)
+	PrivateNetwork bool
+
+	// Enforce refuses (403) the actual requests of denied origins too. Those of
+	// our own origin and those without an Origin pass.
+	Enforce bool
+
+	// DangerouslyAllowInsecureOrigins accepts, beside Credentials or
+	// PrivateNetwork, origins that are neither https nor a localhost name
+	// (RFC 6761) nor a loopback address. Whoever sits on the wire of an http
+	// page can put a script into it and so read what its user may read here.
+	DangerouslyAllowInsecureOrigins bool
+
+	// DangerouslyAllowPublicSuffixes accepts, beside Credentials or
+	// PrivateNetwork, patterns below a public suffix: https://*.github.io is
+	// open to anyone who registers a name there.
+	DangerouslyAllowPublicSuffixes bool
+
+	// ErrorHandler answers refused preflights and, with Enforce, refused
+	// requests; err is a [*DeniedError]. Its answer never carries a CORS
+	// header. If nil, the answer is 403 in problem+json with a stable code.
+	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
+
+	// Logger receives the security events: malicious_cors (WARN) for a denied
+	// origin, cors_preflight_refused (INFO) where an allowed origin asks for
+	// more than the policy grants. Repeats are folded for each origin.
+	// If nil, [slog.Default] is used.
+	Logger *slog.Logger
+}
+
+// Reasons of a [rampart.ConfigError] of this package.
+const (
+	ReasonMissing                     = "missing"                            // no origin
+	ReasonInvalid                     = "invalid"                            // not an origin, pattern, method or header name
+	ReasonNullOrigin                  = "null_origin"                        // null or file:, an origin that any site can take on
+	ReasonWildcardNotAlone            = "wildcard_not_alone"                 // "*" beside other origins
+	ReasonWildcardWithCredentials     = "wildcard_with_credentials"          // every site could read users' data
+	ReasonInsecureWithCredentials     = "insecure_with_credentials"          // see DangerouslyAllowInsecureOrigins
+	ReasonPublicSuffixWithCredentials = "public_suffix_with_credentials"     // see DangerouslyAllowPublicSuffixes
+	ReasonWildcardWithPrivateNetwork  = "wildcard_with_private_network"      // every site could reach into a private network
+	ReasonInsecureWithPrivateNetwork  = "insecure_with_private_network"      // see DangerouslyAllowInsecureOrigins
+	ReasonPublicSuffixPrivateNetwork  = "public_suffix_with_private_network" // see DangerouslyAllowPublicSuffixes
+	ReasonForbidden                   = "forbidden"                          // a method or header that browsers keep from scripts
+	ReasonPointless                   = "pointless"                          // a header of the protocol itself
+	ReasonOutOfBounds                 = "out_of_bounds"                      // MaxAge or PreflightStatus
+)

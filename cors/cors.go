@@ -1,0 +1,131 @@
+package cors
+
+import (
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/ecolaura/rampart"
+)
+
+// A CORS answers the CORS protocol as its [Config] says. It is safe for
+// concurrent use. Create one with [New]; the zero CORS allows nobody and
+// refuses every preflight.
+type CORS struct {
+	none    policy // until there is a current one
+	current atomic.Pointer[policy]
+}
+
+// New returns a CORS that behaves as cfg says, or every mistake in cfg, each a
+// [*rampart.ConfigError], joined. Changing cfg afterwards has no effect.
+func New(cfg Config) (*CORS, error) {
+	c := new(CORS)
+	if err := c.Reconfigure(cfg); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Reconfigure replaces the policy at once for every later request, or returns
+// what [New] would and changes nothing. Requests in flight end under the policy
+// that they began with.
+func (c *CORS) Reconfigure(cfg Config) error {
+	p, err := compile(cfg)
+	if err != nil {
+		return err
+	}
+	if old := c.current.Load(); old != nil && old.cfg.Logger == cfg.Logger {
+		p.reporter = old.reporter // so that repeats stay folded
+	} else {
+		p.reporter = rampart.NewReporter(cfg.Logger)
+	}
+	c.current.Store(p)
+	return nil
+}
+
+// Config returns a copy of the configuration as it is understood: sorted,
+// without duplicates and without what the protocol grants anyway.
+// c.Reconfigure(c.Config()) changes nothing.
+func (c *CORS) Config() Config { return c.policy().config() }
+
+func (c *CORS) policy() *policy {
+	if p := c.current.Load(); p != nil {
+		return p
+	}
+	return &c.none
+}
+
+// Check returns the verdict on r, and a [*DeniedError] if r has an Origin that
+// the policy denies or is a preflight that it refuses. It neither logs nor
+// answers, so it also serves outside a handler chain.
+func (c *CORS) Check(r *http.Request) (Verdict, error) {
+	d := c.policy().decide(r)
+	return d.Verdict, d.err()
+}
+
+// Handler returns a handler that answers preflights itself, and serves every
+// other request with next and the headers that the policy grants. A denied
+// origin's request is served too, without them, unless [Config.Enforce] is set.
+func (c *CORS) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p := c.policy()
+		d := p.decide(r)
+		if d.reason != "" {
+			p.report(r, d)
+		}
+		if d.Kind == Preflight {
+			p.answerPreflight(w, r, d)
+			return
+		}
+		granted := ""
+		if p.everyone {
+			granted = wildcard
+		} else if d.Allowed {
+			granted = d.Origin
+		}
+		a := p.newAnswer(w, granted)
+		a.begin()
+		if d.reason != "" && p.enforce {
+			p.refuse(w, r, d)
+			return
+		}
+		next.ServeHTTP(a, r)
+		a.Finish()
+	})
+}
+
+func (p *policy) answerPreflight(w http.ResponseWriter, r *http.Request, d decision) {
+	p.varyPreflight(w.Header())
+	if d.Allowed {
+		p.grantPreflight(w, r)
+		return
+	}
+	p.refuse(w, r, d)
+}
+
+// refuse answers 403. The body says no more than that: what would help a script
+// to guess the policy goes to the log.
+func (p *policy) refuse(w http.ResponseWriter, r *http.Request, d decision) {
+	if p.cfg.ErrorHandler != nil {
+		a := p.newAnswer(w, "")
+		p.cfg.ErrorHandler(a, r, d.err())
+		a.Finish()
+		return
+	}
+	problem := rampart.Problem{Status: http.StatusForbidden, Code: "cors_denied"}
+	problem.Write(w)
+}
+
+// report writes the security event of a denial. A stranger's request may be an
+// attack; an allowed origin that asks for too much is a mistake of its author.
+func (p *policy) report(r *http.Request, d decision) {
+	event := rampart.MaliciousCORS
+	if d.reason != OriginNotAllowed && d.reason != OriginMalformed {
+		event = rampart.CORSPreflightRefused
+	}
+	p.reporter.Refused(r, event, d.Origin,
+		rampart.Text("origin", d.Origin),
+		slog.String("reason", string(d.reason)),
+		rampart.Text("value", d.value),
+		slog.String("kind", d.Kind.String()))
+}

@@ -1,0 +1,21 @@
+// Package cors lets named web origins read this server's answers from a
+// browser: the server's side of the CORS protocol of the Fetch standard.
+//
+// A browser lets a page send nearly any request to any server, but shows the
+// answer to the page's scripts only if the server names the page's origin.
+// This package names the origins that a [Config] lists, and nobody else. It
+// stops a policy from being wider than it reads: origins are compared byte for
+// byte after a strict parse, dangerous combinations are refused by [New], and
+// no header that a backend or an inner handler sets can widen the answer.
+//
+// Place it inside headers (hosts, HTTPS) and outside every layer that refuses
+// (throttle, auth, sanitize), so that an allowed origin's script can read why
+// it was refused. It answers preflights itself, so layers that ask for
+// credentials never see them.
+//
+// It widens access and never narrows it: a denied origin's simple request
+// still reaches the handler, and only its answer stays hidden, unless
+// [Config.Enforce] is set. The gate against forged requests is headers.CSRF.
+// It is no access control either: programs that are not browsers send whatever
+// Origin they like.
+package cors

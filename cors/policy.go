@@ -1,0 +1,166 @@
+package cors
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/token"
+)
+
+// maxMethod is the longest method that is granted under "*".
+const maxMethod = 64
+
+// A policy is a Config compiled for requests: immutable, and shared by all of
+// them. The zero policy allows nobody.
+type policy struct {
+	cfg      Config // normalised
+	reporter *rampart.Reporter
+
+	everyone bool
+	origins  matcher
+
+	credentials    bool
+	privateNetwork bool
+	enforce        bool
+
+	anyMethod bool
+	methods   map[string]struct{} // beyond the safelisted
+
+	anyHeader     bool
+	authorization bool                // Authorization is listed
+	headers       map[string]struct{} // in lower case
+	longestHeader int
+
+	expose string // Access-Control-Expose-Headers; "" sends none
+	maxAge string // Access-Control-Max-Age; "" sends none
+	status int    // of a granted preflight
+}
+
+// A decision is a verdict with the cause of a denial, which holds no
+// allocation: most denials are counted and never printed.
+type decision struct {
+	Verdict
+
+	reason Reason // "" if not denied
+	value  string
+}
+
+func (d decision) err() error {
+	if d.reason == "" {
+		return nil
+	}
+	return &DeniedError{Reason: d.reason, Origin: d.Origin, Value: cut(d.value)}
+}
+
+// cut bounds client text that outlives its request, and lets go of the rest.
+func cut(s string) string {
+	const limit = 256
+	if len(s) <= limit {
+		return s
+	}
+	return strings.Clone(s[:limit])
+}
+
+// decide is the policy's word on r.
+func (p *policy) decide(r *http.Request) decision {
+	lines := r.Header["Origin"]
+	if len(lines) == 0 {
+		return decision{Verdict: Verdict{Kind: NotCORS}}
+	}
+	d := decision{Verdict: Verdict{Kind: Actual}}
+	asked := r.Header["Access-Control-Request-Method"]
+	if r.Method == http.MethodOptions && (len(asked) > 1 || len(asked) == 1 && asked[0] != "") {
+		d.Kind = Preflight
+	}
+	p.judgeOrigin(&d, r, lines)
+	if d.Kind == Preflight && d.Allowed {
+		d.value, d.reason = p.preflightAllowed(r.Header, asked)
+		d.Allowed = d.reason == ""
+	}
+	return d
+}
+
+func (p *policy) judgeOrigin(d *decision, r *http.Request, lines []string) {
+	text := lines[0]
+	switch {
+	case p.everyone: // the answer is the same for any Origin, so caches may share it
+		if _, ok := parseOrigin(text); len(lines) == 1 && (ok || text == "null") {
+			d.Origin = text
+		}
+		d.Allowed = true
+	case len(lines) > 1: // a second line is somebody's attempt to be read twice
+		d.reason, d.value = OriginMalformed, strings.Join(lines[:2], ", ")
+	case p.origins.listed(text):
+		d.Origin, d.Allowed = text, true
+	default:
+		o, ok := parseOrigin(text)
+		if !ok && text != "null" {
+			d.reason, d.value = OriginMalformed, text
+			return
+		}
+		d.Origin = text
+		switch {
+		case ok && p.origins.matches(o):
+			d.Allowed = true
+		case d.Kind != Preflight && sameOrigin(r, o): // browsers send no preflight to their own origin
+			d.Kind = SameOrigin
+		default:
+			d.reason, d.value = OriginNotAllowed, text
+		}
+	}
+}
+
+// sameOrigin says whether r comes from a page of this server. A browser that
+// sends Sec-Fetch-Site knows; of one that does not, Host says what it takes
+// this server for. Sec-Fetch-Site comes first, because a page without a
+// referrer sends "null" to its own server (Fetch, "append a request Origin
+// header").
+func sameOrigin(r *http.Request, o origin) bool {
+	if site := r.Header["Sec-Fetch-Site"]; len(site) > 0 {
+		return len(site) == 1 && site[0] == "same-origin"
+	}
+	own := o.text[o.hostStart:]
+	if own == "" {
+		return false
+	}
+	return r.Host == own || o.port() == "" && strings.HasPrefix(r.Host, own) && r.Host[len(own):] == defaultPort(o.scheme())
+}
+
+// preflightAllowed judges what a preflight of an allowed origin asks for.
+func (p *policy) preflightAllowed(h http.Header, methods []string) (value string, reason Reason) {
+	if wantsPrivateNetwork(h) && !p.privateNetwork {
+		return "true", PrivateNetworkNotAllowed
+	}
+	if len(methods) > 1 || !p.methodAllowed(methods[0]) {
+		return methods[0], MethodNotAllowed
+	}
+	return p.headersAllowed(h["Access-Control-Request-Headers"])
+}
+
+func wantsPrivateNetwork(h http.Header) bool {
+	v := h["Access-Control-Request-Private-Network"]
+	return len(v) == 1 && v[0] == "true"
+}
+
+func (p *policy) methodAllowed(method string) bool {
+	if safelistedMethod(method) {
+		return true
+	}
+	if p.anyMethod {
+		return len(method) <= maxMethod && token.Valid(method) && !forbiddenMethod(method)
+	}
+	_, ok := p.methods[method]
+	return ok
+}
+
+// config is a deep copy, so that no caller can reach into the policy.
+func (p *policy) config() Config {
+	cfg := p.cfg
+	cfg.Origins = slices.Clone(cfg.Origins)
+	cfg.Methods = slices.Clone(cfg.Methods)
+	cfg.RequestHeaders = slices.Clone(cfg.RequestHeaders)
+	cfg.ResponseHeaders = slices.Clone(cfg.ResponseHeaders)
+	return cfg
+}
