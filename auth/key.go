@@ -207,7 +207,9 @@ func (k *Key) ID() string { return k.kid }
 func (k *Key) symmetric() bool { return k.m != nil && k.m.family == familyHMAC }
 
 // canSign says whether k holds a secret or private key.
-func (k *Key) canSign() bool { return k != nil && k.m != nil && (k.m.secret != nil || k.m.private != nil) }
+func (k *Key) canSign() bool {
+	return k != nil && k.m != nil && (k.m.secret != nil || k.m.private != nil)
+}
 
 // String tells algorithm and id, never the material.
 func (k *Key) String() string { return fmt.Sprintf("auth.Key(%s %q REDACTED)", k.alg, k.kid) }

@@ -445,4 +445,3 @@ func TestDifferentHeadersAreToldApart(t *testing.T) {
 		assert.Equal(t, auth.TokenKey, reason(err))
 	}
 }
-

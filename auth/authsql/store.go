@@ -116,10 +116,10 @@ func (s *Store) Create(ctx context.Context, sess auth.Session) error {
 	began := sess.AuthenticatedAt.UnixMicro()
 	result, err := s.db.ExecContext(ctx, s.q.create, sess.ID, sess.Subject, began, sess.Generation,
 		sess.RotatedAt.UnixMicro(), sess.Expires.UnixMicro(), sess.Ends.UnixMicro(), sess.Subject, began)
-	if err != nil {
-		return fmt.Errorf("authsql: create: %w", err)
+	var added int64
+	if err == nil {
+		added, err = result.RowsAffected()
 	}
-	added, err := result.RowsAffected()
 	if err != nil {
 		return fmt.Errorf("authsql: create: %w", err)
 	}

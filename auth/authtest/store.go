@@ -56,7 +56,9 @@ func session(id, subject string) auth.Session {
 	}
 }
 
-func same(a, b time.Time) bool { return a.Truncate(time.Microsecond).Equal(b.Truncate(time.Microsecond)) }
+func same(a, b time.Time) bool {
+	return a.Truncate(time.Microsecond).Equal(b.Truncate(time.Microsecond))
+}
 
 func create(t *testing.T, store auth.SessionStore, s auth.Session) {
 	t.Helper()
