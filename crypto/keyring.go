@@ -1,0 +1,101 @@
+package crypto
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync/atomic"
+)
+
+// MaxKeys is how many keys a [Keyring] holds at most: a forged token costs one
+// HMAC for each.
+const MaxKeys = 16
+
+// A Keyring holds keys: the first encrypts, all decrypt, like Python's
+// MultiFernet. It is safe for concurrent use. Create one with [NewKeyring],
+// [KeyringFromEnv] or [KeyringFromFile]; the zero Keyring holds no key, so that
+// its Cipher opens nothing and panics when asked to encrypt.
+type Keyring struct {
+	set atomic.Pointer[keySet]
+}
+
+// keySet is what a Keyring holds at one moment. It never changes.
+type keySet struct {
+	ids    []string
+	keys   []*engine
+	strict *base64.Encoding
+}
+
+// NewKeyring returns a keyring of primary, which encrypts, and of old keys,
+// which only decrypt. A key that is given twice counts once. It refuses a zero
+// Key and more than [MaxKeys]; each mistake is a [*rampart.ConfigError].
+func NewKeyring(primary Key, old ...Key) (*Keyring, error) {
+	r := new(Keyring)
+	if err := r.Reconfigure(primary, old...); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Reconfigure replaces the keys, as [NewKeyring] takes them, for every [Cipher]
+// of the keyring at once. After an error the keyring is as it was.
+func (r *Keyring) Reconfigure(primary Key, old ...Key) error {
+	var errs []error
+	if primary.bytes == nil {
+		errs = append(errs, mistake("primary", ReasonMissing, ""))
+	}
+	for i, k := range old {
+		if k.bytes == nil {
+			errs = append(errs, mistake(fmt.Sprintf("old[%d]", i), ReasonMissing, ""))
+		}
+	}
+	if 1+len(old) > MaxKeys {
+		errs = append(errs, mistake("old", ReasonTooMany, ""))
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	set := &keySet{strict: base64.URLEncoding.Strict()}
+	set.add(primary)
+	for _, k := range old {
+		set.add(k)
+	}
+	r.set.Store(set)
+	return nil
+}
+
+func (s *keySet) add(k Key) {
+	id := k.ID()
+	if slices.Contains(s.ids, id) {
+		return
+	}
+	s.ids = append(s.ids, id)
+	s.keys = append(s.keys, newEngine(k.bytes()))
+}
+
+// Cipher returns the cipher of the keys as they are: its tokens are those of
+// Python's MultiFernet with the same keys. It follows [Keyring.Reconfigure].
+func (r *Keyring) Cipher() *Cipher { return &Cipher{ring: r} }
+
+// String returns "REDACTED" and the [Key.ID] of each key, the first one first.
+func (r *Keyring) String() string {
+	var ids []string
+	if r != nil {
+		if set := r.set.Load(); set != nil {
+			ids = set.ids
+		}
+	}
+	return "REDACTED(" + strings.Join(ids, " ") + ")"
+}
+
+// Format implements [fmt.Formatter]: every verb prints what String returns.
+func (r *Keyring) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(r.String())) }
+
+// LogValue implements [slog.LogValuer] with what String returns.
+func (r *Keyring) LogValue() slog.Value { return slog.StringValue(r.String()) }
+
+// MarshalText implements [encoding.TextMarshaler] with what String returns.
+func (r *Keyring) MarshalText() ([]byte, error) { return []byte(r.String()), nil }

@@ -1,0 +1,216 @@
+package crypto_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart"
+	rcrypto "github.com/ecolaura/rampart/crypto"
+)
+
+const (
+	keyA = "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4="
+	keyB = "LRBg7qqVVSac0qN5mrxRpPhDhp3Vpyr5A4i_sga_T8Y="
+)
+
+func TestGeneratedKeysComeBackFromText(t *testing.T) {
+	a, b := rcrypto.GenerateKey(), rcrypto.GenerateKey()
+	assert.NotEqual(t, a.Reveal(), b.Reveal())
+	again := key(t, a.Reveal())
+	assert.Equal(t, a.Reveal(), again.Reveal())
+	assert.Equal(t, a.ID(), again.ID())
+	assert.NotEqual(t, a.ID(), b.ID())
+	assert.Regexp(t, "^[0-9a-f]{16}$", a.ID())
+	assert.Equal(t, "e3c4518f4df89f19", key(t, keyA).ID(), "IDs in old logs must keep their meaning")
+	assert.Empty(t, rcrypto.Key{}.ID())
+	assert.Empty(t, rcrypto.Key{}.Reveal())
+}
+
+func TestKeyringReportsEveryMistake(t *testing.T) {
+	r, err := rcrypto.NewKeyring(rcrypto.Key{}, rcrypto.GenerateKey(), rcrypto.Key{})
+	assert.Nil(t, r)
+	require.EqualError(t, err, "crypto: primary: missing\ncrypto: old[1]: missing")
+	assert.Len(t, slices.Collect(rampart.Mistakes(err)), 2)
+
+	many := make([]rcrypto.Key, rcrypto.MaxKeys)
+	for i := range many {
+		many[i] = rcrypto.GenerateKey()
+	}
+	_, err = rcrypto.NewKeyring(rcrypto.GenerateKey(), many...)
+	require.EqualError(t, err, "crypto: old: too_many")
+	_, err = rcrypto.NewKeyring(rcrypto.GenerateKey(), many[1:]...)
+	require.NoError(t, err)
+}
+
+func TestReconfigureIsLiveAndKeepsTheOldKeysOnError(t *testing.T) {
+	a, b := rcrypto.GenerateKey(), rcrypto.GenerateKey()
+	r, err := rcrypto.NewKeyring(a)
+	require.NoError(t, err)
+	c := r.Cipher()
+	token := c.EncryptString("text")
+
+	require.Error(t, r.Reconfigure(rcrypto.Key{}))
+	_, err = c.DecryptString(token)
+	require.NoError(t, err)
+
+	require.NoError(t, r.Reconfigure(b))
+	_, err = c.DecryptString(token)
+	assert.Equal(t, rcrypto.ErrInvalid, err)
+}
+
+func TestReconfigureUnderLoadLosesNothing(t *testing.T) {
+	a, b := rcrypto.GenerateKey(), rcrypto.GenerateKey()
+	r, err := rcrypto.NewKeyring(a, b)
+	require.NoError(t, err)
+	c := r.Cipher()
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 500 {
+				_, err := c.DecryptString(c.EncryptString("text"))
+				assert.NoError(t, err)
+			}
+		})
+	}
+	for range 100 {
+		require.NoError(t, r.Reconfigure(b, a))
+		require.NoError(t, r.Reconfigure(a, b))
+	}
+	wg.Wait()
+}
+
+func TestKeyringFromEnv(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		require.NoError(t, os.Chmod(path, mode))
+		return path
+	}
+	idA, idB := key(t, keyA).ID(), key(t, keyB).ID()
+	tests := []struct {
+		desc, env, file, want string
+	}{
+		{"one key", keyA, "", idA},
+		{"two keys, the first one encrypts", keyA + "," + keyB, "", idA + " " + idB},
+		{"spaces around keys", " " + keyA + " ,\t" + keyB + "\n", "", idA + " " + idB},
+		{"one key twice", keyA + "," + keyA, "", idA},
+		{"neither variable", "", "", "crypto: KEYS: missing"},
+		{"both variables", keyA, file("both", keyB, 0o600), "crypto: KEYS: conflict"},
+		{"only space", " \n ", "", "crypto: KEYS: missing"},
+		{"every bad key by its position", "bad," + keyA + "," + keyB + "x", "", "crypto: KEYS[0]: not_a_key\ncrypto: KEYS[2]: not_a_key"},
+		{"a comma at the end", keyA + ",", "", "crypto: KEYS[1]: not_a_key"},
+		{"quotes", `"` + keyA + `"`, "", "crypto: KEYS[0]: not_a_key"},
+		{"standard alphabet", strings.ReplaceAll(keyA, "_", "/"), "", "crypto: KEYS[0]: not_a_key"},
+		{"too many", strings.Repeat(keyA+",", rcrypto.MaxKeys) + keyA, "", "crypto: KEYS: too_many"},
+		{"a file of lines", "", file("lines", keyA+"\r\n\n"+keyB+"\n", 0o600), idA + " " + idB},
+		{"a file as the environment has it", "", file("commas", keyA+","+keyB, 0o400), idA + " " + idB},
+		{"a secret volume", "", file("volume", keyA, 0o440), idA},
+		{"a file with a bad key", "", file("bad", keyA+"\nbad\n", 0o600), "crypto: KEYS_FILE[1]: not_a_key"},
+		{"an empty file", "", file("empty", "", 0o600), "crypto: KEYS_FILE: missing"},
+		{"a file for everyone", "", file("world", keyA, 0o644), `crypto: KEYS_FILE: readable_by_everyone: "` + dir + `/world"`},
+		{"a file that the group writes", "", file("group", keyA, 0o660), `crypto: KEYS_FILE: readable_by_everyone: "` + dir + `/group"`},
+		{"a large file", "", file("large", strings.Repeat("\n", 16<<10+1), 0o600), `crypto: KEYS_FILE: unreadable: "` + dir + `/large"`},
+		{"a folder", "", dir, `crypto: KEYS_FILE: unreadable: "` + dir + `"`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.desc, func(t *testing.T) {
+			t.Setenv("KEYS", tt.env)
+			t.Setenv("KEYS_FILE", tt.file)
+			r, err := rcrypto.KeyringFromEnv("KEYS")
+			if err != nil {
+				assert.Nil(t, r)
+				assert.Equal(t, tt.want, err.Error())
+				assert.NotContains(t, err.Error(), keyA[:8])
+				assert.NotEmpty(t, slices.Collect(rampart.Mistakes(err)))
+				return
+			}
+			assert.Equal(t, "REDACTED("+tt.want+")", r.String())
+		})
+	}
+}
+
+func TestKeyringFromFileTellsWhyItCannotRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "none")
+	_, err := rcrypto.KeyringFromFile(path)
+	assert.ErrorIs(t, err, fs.ErrNotExist)
+	mistakes := slices.Collect(rampart.Mistakes(err))
+	require.Len(t, mistakes, 1)
+	assert.Equal(t, &rampart.ConfigError{Package: "crypto", Field: "path", Reason: rcrypto.ReasonUnreadable, Value: path}, mistakes[0])
+}
+
+func FuzzKeyringReader(f *testing.F) {
+	for _, s := range []string{keyA, keyA + "," + keyB, " " + keyA + "\r\n" + keyB + "\n", ",", "", keyA + "\n,\n", "\xff", keyA[:43] + "\n"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.Contains(text, "\x00") {
+			t.Skip("no variable can hold it")
+		}
+		t.Setenv("KEYS", text)
+		t.Setenv("KEYS_FILE", "")
+		r, err := rcrypto.KeyringFromEnv("KEYS")
+		if err != nil {
+			if r != nil || len(slices.Collect(rampart.Mistakes(err))) == 0 {
+				t.Fatalf("got %v, %v", r, err)
+			}
+			return
+		}
+		// What was read is what stands there, as text: each key once.
+		words := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(", \t\r\n", r) })
+		var ids []string
+		for _, w := range words {
+			if id := key(t, w).ID(); !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
+		if want := "REDACTED(" + strings.Join(ids, " ") + ")"; r.String() != want {
+			t.Fatalf("got %s; want %s", r, want)
+		}
+	})
+}
+
+func TestKeysNeverPrint(t *testing.T) {
+	k := key(t, keyA)
+	r, err := rcrypto.NewKeyring(k, key(t, keyB))
+	require.NoError(t, err)
+	c := r.Cipher()
+	type held struct {
+		K    rcrypto.Key
+		R    *rcrypto.Keyring
+		C    *rcrypto.Cipher
+		priv rcrypto.Key
+		ring *rcrypto.Keyring
+	}
+	values := []any{k, &k, r, c, []rcrypto.Key{k}, map[string]rcrypto.Key{"k": k}, held{k, r, c, k, r}, &held{k, r, c, k, r}}
+	for _, v := range values {
+		wrapped := "%p %[1]w" // fmt asks no Formatter about these two
+		for _, text := range append(printed(t, v), fmt.Sprintf(wrapped, v)) {
+			for _, secret := range secretForms(t, keyA, keyB) {
+				assert.NotContains(t, text, secret, "%T", v)
+			}
+		}
+	}
+	for _, v := range []any{k, r, c} {
+		for _, text := range printed(t, v) {
+			assert.Contains(t, text, "REDACTED("+k.ID())
+		}
+	}
+	assert.Equal(t, "REDACTED()", rcrypto.Key{}.String())
+	assert.Equal(t, "REDACTED()", (*rcrypto.Keyring)(nil).String())
+	var back struct{ K any }
+	back.K = new(rcrypto.Key)
+	assert.Error(t, json.Unmarshal([]byte(`{"K":"`+k.String()+`"}`), &back), "what is redacted cannot be read back by mistake")
+	assert.Equal(t, "boom REDACTED("+k.ID()+")", fmt.Errorf("boom %w%v", errors.New(""), k).Error())
+}

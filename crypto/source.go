@@ -1,0 +1,101 @@
+package crypto
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+)
+
+// maxKeyFile bounds the size of a key file, in bytes.
+const maxKeyFile = 16 << 10
+
+// KeyringFromEnv returns the keyring that the environment names: the variable
+// name holds the keys, the one that encrypts first, separated by commas
+// ("new,old"), or the variable name_FILE holds the path of a file for
+// [KeyringFromFile]. Both at once are refused, an empty variable counts as none.
+// The errors are those of KeyringFromFile.
+func KeyringFromEnv(name string) (*Keyring, error) {
+	text, path := os.Getenv(name), os.Getenv(name+"_FILE")
+	switch {
+	case text != "" && path != "":
+		return nil, mistake(name, ReasonConflict, "")
+	case path != "":
+		return keyringFromFile(name+"_FILE", path)
+	default:
+		return keyringFromText(name, text)
+	}
+}
+
+// KeyringFromFile returns the keyring of the keys in a file, the one that
+// encrypts first, separated by commas or line ends. Spaces around a key and
+// empty lines are skipped; the keys themselves are read as strictly as by
+// [ParseKey]. A file that everyone can read or that its group can write is
+// refused (mode 0600 is right, 0440 is admitted: an orchestrator's secret
+// volume), except on Windows, which has no such modes.
+//
+// Every mistake is a [*rampart.ConfigError] that names the position of a bad
+// key, never its text; if the file could not be read, the cause is in the error
+// tree as well.
+func KeyringFromFile(path string) (*Keyring, error) { return keyringFromFile("path", path) }
+
+func keyringFromFile(field, path string) (*Keyring, error) {
+	text, err := readKeyFile(field, path)
+	if err != nil {
+		return nil, err
+	}
+	return keyringFromText(field, text)
+}
+
+// readKeyFile asks the open file, not the path, for its mode: the path may name
+// another file a moment later.
+func readKeyFile(field, path string) (string, error) {
+	f, err := os.Open(path) //nolint:gosec // G304: the operator names the file
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", mistake(field, ReasonUnreadable, path), err)
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%w: %w", mistake(field, ReasonUnreadable, path), err)
+	case !info.Mode().IsRegular() || info.Size() > maxKeyFile:
+		return "", mistake(field, ReasonUnreadable, path)
+	case info.Mode().Perm()&0o027 != 0 && runtime.GOOS != "windows":
+		return "", mistake(field, ReasonExposed, path)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile))
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", mistake(field, ReasonUnreadable, path), err)
+	}
+	return string(text), nil
+}
+
+// keyringFromText reads keys separated by commas or line ends.
+func keyringFromText(field, text string) (*Keyring, error) {
+	var keys []Key
+	var errs []error
+	for line := range strings.Lines(text) {
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		for word := range strings.SplitSeq(line, ",") {
+			b, ok := parseKey(strings.Trim(word, " \t\r\n"))
+			if !ok {
+				errs = append(errs, mistake(fmt.Sprintf("%s[%d]", field, len(keys)), ReasonInvalid, ""))
+			}
+			keys = append(keys, newKey(b))
+		}
+	}
+	switch {
+	case len(keys) == 0:
+		return nil, mistake(field, ReasonMissing, "")
+	case len(keys) > MaxKeys:
+		return nil, mistake(field, ReasonTooMany, "")
+	case len(errs) > 0:
+		return nil, errors.Join(errs...)
+	}
+	return NewKeyring(keys[0], keys[1:]...)
+}
