@@ -16,9 +16,10 @@ const anyValue = "*"
 const typeAccess = "at+jwt"
 
 const (
-	defaultMaxBytes = 8192
-	maxMaxBytes     = 64 << 10
-	maxLeeway       = 5 * time.Minute
+	defaultMaxBytes  = 8192
+	defaultCacheSize = 10_000
+	maxMaxBytes      = 64 << 10
+	maxLeeway        = 5 * time.Minute
 )
 
 // VerifierConfig says which tokens a [Verifier] accepts.
@@ -59,6 +60,11 @@ type VerifierConfig struct {
 
 	// MaxBytes is the longest token that is looked at, up to 64 KiB. 0: 8192.
 	MaxBytes int
+
+	// CacheSize is how many verified tokens are kept, so that their signatures
+	// are not checked with each request; expiry, kind and revocation still are.
+	// 0: 10 000, which takes some 10 MB. Negative: none.
+	CacheSize int
 
 	// Revoked says whether a verified token has been revoked since. It is
 	// asked on every request; [RevokedIn] asks a session store. If it fails,
@@ -103,6 +109,9 @@ func (c VerifierConfig) withDefaults() VerifierConfig {
 	}
 	if c.MaxBytes == 0 {
 		c.MaxBytes = defaultMaxBytes
+	}
+	if c.CacheSize == 0 {
+		c.CacheSize = defaultCacheSize
 	}
 	if c.Source == nil {
 		c.Source = FromHeader

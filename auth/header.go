@@ -14,8 +14,15 @@ type header struct {
 	typ string // lower case, without "application/" (RFC 7515 section 4.1.9); "" if absent
 }
 
+// maxHeader bounds a header segment. It is parsed before anybody has signed it,
+// so it must not cost more than the signature of a token.
+const maxHeader = 1024
+
 // parseHeader reads the header of a token.
 func (s *scratch) parseHeader(segment []byte) (h header, ok bool) {
+	if len(segment) > maxHeader {
+		return h, false
+	}
 	text, ok := s.decode(segment)
 	if !ok {
 		return h, false

@@ -26,6 +26,7 @@ const (
 type Token struct {
 	payload string // the claims as they were signed; the strings below are parts of it
 	key     *Key   // that verified it
+	keyID   string // by which the header named it
 
 	id, subject, session, issuer string
 	kind                         Kind

@@ -28,7 +28,8 @@ type Verifier struct {
 	reporter                *rampart.Reporter
 	now                     func() time.Time
 
-	scratch sync.Pool // of *scratch
+	cache   *tokenCache // nil: none
+	scratch sync.Pool   // of *scratch
 	last    atomic.Pointer[knownHeader]
 }
 
@@ -62,6 +63,7 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 		errorHandler: cfg.ErrorHandler,
 		reporter:     rampart.NewReporter(cfg.Logger),
 		now:          cfg.Now,
+		cache:        newTokenCache(cfg.CacheSize),
 	}
 	v.scratch.New = func() any { return newScratch() }
 	if v.errorHandler == nil {
@@ -97,12 +99,18 @@ func (v *Verifier) verify(ctx context.Context, raw string, kind Kind) (*Token, e
 	if len(raw) > v.maxBytes { // before any work in proportion to it
 		return nil, refused(TokenTooLarge)
 	}
-	t, err := v.authenticate(ctx, raw)
-	if err != nil {
-		return nil, err
+	t, hit := v.known(ctx, raw)
+	if !hit {
+		var err error
+		if t, err = v.authenticate(ctx, raw); err != nil {
+			return nil, err
+		}
 	}
 	if err := v.checkTime(t); err != nil {
 		return nil, err
+	}
+	if !hit {
+		v.cache.put(raw, t)
 	}
 	if err := v.checkKind(t, kind); err != nil {
 		return nil, err
@@ -146,7 +154,7 @@ func (v *Verifier) authenticate(ctx context.Context, raw string) (*Token, error)
 	if known == nil || known.segment != string(e.header) {
 		v.last.Store(&knownHeader{segment: string(e.header), header: h})
 	}
-	t.key = key
+	t.key, t.keyID = key, h.kid
 	return t, nil
 }
 
