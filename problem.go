@@ -137,20 +137,35 @@ func appendJSONString(b []byte, s string) []byte {
 // removed, as [http.Error] does; all others stay, so set WWW-Authenticate or
 // Retry-After before the call. The answer is never cached or sniffed.
 func (p *Problem) Write(w http.ResponseWriter) {
-	status := p.status()
+	writeProblem(w, p.status(), p.body())
+}
+
+// Render returns a handler that answers every request as [Problem.Write] would
+// answer now, with a body made once: for layers that a flood makes refuse often.
+func (p *Problem) Render() http.Handler {
+	status, body := p.status(), p.body()
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeProblem(w, status, body) })
+}
+
+func (p *Problem) body() []byte {
 	body, err := p.MarshalJSON()
 	if err != nil { // an extension that does not marshal: answer without it
-		body, _ = (&Problem{Status: status, Code: p.Code}).MarshalJSON()
+		body, _ = (&Problem{Status: p.status(), Code: p.Code}).MarshalJSON()
 	}
+	return append(body, '\n')
+}
+
+func writeProblem(w http.ResponseWriter, status int, body []byte) {
 	h := w.Header()
 	for _, name := range [...]string{"Content-Length", "Content-Encoding", "Content-Disposition", "Etag", "Last-Modified"} {
-		h.Del(name)
+		delete(h, name)
 	}
-	h.Set("Content-Type", "application/problem+json")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
+	values := &[...]string{"application/problem+json", "no-store", "nosniff"}
+	h["Content-Type"] = values[0:1:1]
+	h["Cache-Control"] = values[1:2:2]
+	h["X-Content-Type-Options"] = values[2:3:3]
 	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n')) // the client is gone if this fails
+	_, _ = w.Write(body) // the client is gone if this fails
 }
 
 // ServeHTTP answers every request with p, so that a Problem can stand where a

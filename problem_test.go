@@ -59,6 +59,25 @@ func TestWriteDropsHeadersOfAnotherBodyAndKeepsTheRest(t *testing.T) {
 	assert.Equal(t, `{"title":"Unauthorized","status":401,"code":"no"}`+"\n", w.Body.String())
 }
 
+func TestARenderedProblemAnswersAsWriteDoesAndSharesNothing(t *testing.T) {
+	p := &rampart.Problem{Status: http.StatusForbidden, Code: "no"}
+	rendered := p.Render()
+	want := httptest.NewRecorder()
+	p.Write(want)
+	p.Code = "changed later"
+	for range 2 {
+		w := httptest.NewRecorder()
+		w.Header().Set("ETag", "of another body")
+		rendered.ServeHTTP(w, nil)
+		assert.Equal(t, want.Code, w.Code)
+		assert.Equal(t, want.Header(), w.Header())
+		assert.Equal(t, want.Body.String(), w.Body.String())
+		for _, lines := range w.Header() {
+			lines[0] = "written by an outer layer"
+		}
+	}
+}
+
 func TestAnExtensionThatDoesNotMarshalIsLeftOut(t *testing.T) {
 	p := &rampart.Problem{Status: 400, Code: "c", Extensions: map[string]any{"f": func() {}}}
 	_, err := json.Marshal(p)

@@ -118,6 +118,32 @@ func caller(r *http.Request) netip.Addr {
 	return PeerAddr(r)
 }
 
+// Counted says that an event needs no record of its own: either a record is
+// pending that it was now counted in, or nobody listens at its level. Layers
+// that a flood makes refuse often ask this first, and make the attributes for
+// [Reporter.Refused] or [Reporter.Report] only if the answer is no.
+func (rp *Reporter) Counted(ctx context.Context, e Event, key string) bool {
+	if !rp.logger().Enabled(ctx, e.Level()) {
+		return true
+	}
+	if rp == nil {
+		return false
+	}
+	sh := rp.shard(key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	f := sh.folds[foldKey{e, key}]
+	if f == nil || f.count == 0 {
+		return false
+	}
+	f.count++
+	return true
+}
+
+func (rp *Reporter) shard(key string) *foldShard {
+	return &rp.shards[maphash.String(rp.seed, key)%foldShards]
+}
+
 // Text is a log attribute for text that a client chose: cut to 256 bytes, with
 // control characters, line separators and direction marks escaped, so that it
 // cannot forge or hide a log line in any handler.
@@ -126,7 +152,7 @@ func Text(name, s string) slog.Attr { return slog.String(name, logline.Escape(s,
 // admit says whether the event is to be written now. If not, it is counted.
 func (rp *Reporter) admit(e Event, key string, attrs []slog.Attr) bool {
 	now := time.Now()
-	sh := &rp.shards[maphash.String(rp.seed, key)%foldShards]
+	sh := rp.shard(key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	k := foldKey{e, key}

@@ -122,6 +122,33 @@ func TestAFloodOfKeysStaysBoundedAndEveryEventIsCounted(t *testing.T) {
 	})
 }
 
+func TestCountedCountsInAPendingRecordOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var rs records
+		rp := rampart.NewReporter(rs.logger())
+		ctx := t.Context()
+		for i := range 10 {
+			counted := rp.Counted(ctx, rampart.AuthzFail, "k")
+			assert.Equal(t, i >= 2, counted, "event %d: the first is written at once, the second arms the timer", i)
+			if !counted {
+				rp.Report(ctx, rampart.AuthzFail, "k", slog.Int("n", i))
+			}
+		}
+		assert.False(t, rp.Counted(ctx, rampart.AuthzFail, "another key"))
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		assert.Equal(t, 10, total(rs.all(t), rampart.AuthzFail))
+		assert.Len(t, rs.all(t), 2)
+	})
+}
+
+func TestNothingIsCountedWhereNobodyListens(t *testing.T) {
+	rp := rampart.NewReporter(slog.New(slog.DiscardHandler))
+	assert.True(t, rp.Counted(t.Context(), rampart.AuthzFail, "k"))
+	var none *rampart.Reporter
+	assert.False(t, none.Counted(t.Context(), rampart.AuthzFail, "k"))
+}
+
 func TestFlushWritesWhatIsPending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log records

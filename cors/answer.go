@@ -2,6 +2,7 @@ package cors
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/ecolaura/rampart/internal/respwriter"
@@ -9,7 +10,7 @@ import (
 
 const (
 	allowOrigin         = "Access-Control-Allow-Origin"
-	allowCredentials    = "Access-Control-Allow-Credentials" //nolint:gosec // a header name
+	allowCredentials    = "Access-Control-Allow-Credentials"
 	exposeHeaders       = "Access-Control-Expose-Headers"
 	allowMethods        = "Access-Control-Allow-Methods"
 	allowHeaders        = "Access-Control-Allow-Headers"
@@ -19,7 +20,7 @@ const (
 	vary                    = "Vary"
 	varyOrigin              = "Origin"
 	varyAsked               = "Access-Control-Request-Method, Access-Control-Request-Headers"
-	varyAskedPrivateNetwork = varyAsked + ", Access-Control-Request-Private-Network"
+	varyAskedPrivateNetwork = "Access-Control-Request-Private-Network"
 )
 
 // An answer is the response writer of one actual request. Its headers are set
@@ -34,46 +35,52 @@ const (
 type answer struct {
 	respwriter.Writer
 
-	policy *policy
-	origin string // of Access-Control-Allow-Origin; "" grants nothing
-	values [4]string
+	policy  *policy
+	origin  string // of Access-Control-Allow-Origin; "" grants nothing
+	touched bool   // the handler has asked for the header map
+	values  [4]string
 }
 
+// newAnswer sets the headers that the handler finds.
 func (p *policy) newAnswer(w http.ResponseWriter, origin string) *answer {
 	a := &answer{policy: p, origin: origin}
 	a.ResponseWriter, a.Final = w, a
+	h := w.Header()
+	if origin != "" {
+		a.grant(h)
+	}
+	p.varyActual(h, a.values[3:])
 	return a
 }
 
-// begin sets the headers that the handler finds.
-func (a *answer) begin() {
-	h := a.Header()
-	if a.origin != "" {
-		a.grant(h)
-	}
-	a.vary(h)
+// Header implements [http.ResponseWriter]. A handler that never asks for the
+// map cannot have changed it, which spares the second look.
+func (a *answer) Header() http.Header {
+	a.touched = true
+	return a.ResponseWriter.Header()
 }
 
 // FinalHeader implements [respwriter.Finalizer].
 func (a *answer) FinalHeader(h http.Header, _ int) {
+	if !a.touched {
+		return
+	}
 	if a.origin != "" {
 		a.grant(h)
-		if !a.policy.credentials {
-			delete(h, allowCredentials)
-		}
-		if a.policy.expose == "" {
-			delete(h, exposeHeaders)
-		}
 	} else {
 		delete(h, allowOrigin)
+	}
+	if a.origin == "" || !a.policy.credentials {
 		delete(h, allowCredentials)
+	}
+	if a.origin == "" || a.policy.expose == "" {
 		delete(h, exposeHeaders)
 	}
 	delete(h, allowMethods)
 	delete(h, allowHeaders)
 	delete(h, allowPrivateNetwork)
 	delete(h, maxAge)
-	a.vary(h)
+	a.policy.varyActual(h, a.values[3:])
 }
 
 func (a *answer) grant(h http.Header) {
@@ -90,20 +97,18 @@ func (a *answer) grant(h http.Header) {
 	}
 }
 
-// vary names Origin on every answer, whoever asked: a cache must not give one
-// origin's answer to another. Where everybody gets the same, there is nothing
-// to name.
-func (a *answer) vary(h http.Header) {
-	if a.policy.everyone {
+// varyActual names Origin on every answer, whoever asked: a cache must not give
+// one origin's answer to another. Where everybody gets the same, there is
+// nothing to name. The value goes into slot, if there is one.
+func (p *policy) varyActual(h http.Header, slot []string) {
+	if p.everyone {
 		return
 	}
 	lines := h[vary]
-	switch {
-	case len(lines) == 0:
-		a.values[3] = varyOrigin
-		h[vary] = a.values[3:4:4]
-	case !variesBy(lines, varyOrigin):
-		h[vary] = append(lines[:len(lines):len(lines)], varyOrigin)
+	if len(lines) == 0 {
+		h[vary] = append(slot[:0], varyOrigin)
+	} else if !variesBy(lines, varyOrigin) {
+		h[vary] = append(slices.Clip(lines), varyOrigin)
 	}
 }
 
@@ -122,41 +127,47 @@ func variesBy(lines []string, name string) bool {
 	return false
 }
 
+// A preflightHeader holds the values of a granted preflight's headers, so that
+// they cost one allocation together.
+type preflightHeader struct {
+	http.Header
+
+	values [6]string
+	n      int
+}
+
+func (h *preflightHeader) set(name, value string) {
+	h.values[h.n] = value
+	h.Header[name] = h.values[h.n : h.n+1 : h.n+1]
+	h.n++
+}
+
 // grantPreflight answers a preflight that the policy covers. It names what was
 // asked for and no more, so that nobody can list the policy by asking.
 func (p *policy) grantPreflight(w http.ResponseWriter, r *http.Request) {
-	var v [5]string
-	values := v[:0:len(v)]
-	h := w.Header()
-	set := func(name, value string) {
-		values = append(values, value)
-		n := len(values)
-		h[name] = values[n-1 : n : n]
+	h := &preflightHeader{Header: w.Header()}
+	p.varyPreflight(h.Header)
+	if p.everyone {
+		h.set(allowOrigin, wildcard)
+	} else {
+		h.set(allowOrigin, r.Header["Origin"][0])
 	}
-	set(allowOrigin, p.allowedOrigin(r.Header["Origin"][0]))
 	if p.credentials {
-		set(allowCredentials, "true")
+		h.set(allowCredentials, "true")
 	}
 	if method := r.Header["Access-Control-Request-Method"][0]; !safelistedMethod(method) {
-		set(allowMethods, p.allowedMethod(method))
+		h.set(allowMethods, p.allowedMethod(method))
 	}
 	if lines := r.Header["Access-Control-Request-Headers"]; len(lines) > 0 {
-		set(allowHeaders, p.allowedHeaders(lines))
+		h.set(allowHeaders, p.allowedHeaders(lines))
 	}
 	if p.maxAge != "" {
-		set(maxAge, p.maxAge)
+		h.set(maxAge, p.maxAge)
 	}
 	if p.privateNetwork && wantsPrivateNetwork(r.Header) {
-		h[allowPrivateNetwork] = []string{"true"}
+		h.set(allowPrivateNetwork, "true")
 	}
 	w.WriteHeader(p.status)
-}
-
-func (p *policy) allowedOrigin(asked string) string {
-	if p.everyone {
-		return wildcard
-	}
-	return asked
 }
 
 // allowedMethod names the method asked for. Without credentials "*" says the
@@ -185,13 +196,12 @@ func (p *policy) allowedHeaders(asked []string) string {
 
 // varyPreflight is for caches that keep answers to OPTIONS.
 func (p *policy) varyPreflight(h http.Header) {
-	asked := varyAsked
-	if p.privateNetwork {
-		asked = varyAskedPrivateNetwork
+	asked := varyOrigin + ", " + varyAsked
+	switch {
+	case p.everyone:
+		asked = varyAsked
+	case p.privateNetwork:
+		asked = varyOrigin + ", " + varyAsked + ", " + varyAskedPrivateNetwork
 	}
-	if !p.everyone {
-		asked = varyOrigin + ", " + asked
-	}
-	lines := h[vary]
-	h[vary] = append(lines[:len(lines):len(lines)], asked)
+	h[vary] = append(slices.Clip(h[vary]), asked)
 }

@@ -39,6 +39,7 @@ func compile(cfg Config) (*policy, error) {
 	c.policy.privateNetwork = cfg.PrivateNetwork
 	c.policy.enforce = cfg.Enforce
 	c.policy.cfg = c.cfg
+	c.policy.refusal = refusal()
 	return &c.policy, nil
 }
 

@@ -101,7 +101,7 @@ const (
 	ReasonWildcardNotAlone            = "wildcard_not_alone"                 // "*" beside other origins
 	ReasonWildcardWithCredentials     = "wildcard_with_credentials"          // every site could read users' data
 	ReasonInsecureWithCredentials     = "insecure_with_credentials"          // see DangerouslyAllowInsecureOrigins
-	ReasonPublicSuffixWithCredentials = "public_suffix_with_credentials"     // see DangerouslyAllowPublicSuffixes
+	ReasonPublicSuffixWithCredentials = "public_suffix_with_credentials"     //nolint:gosec // a word, no credential; see DangerouslyAllowPublicSuffixes
 	ReasonWildcardWithPrivateNetwork  = "wildcard_with_private_network"      // every site could reach into a private network
 	ReasonInsecureWithPrivateNetwork  = "insecure_with_private_network"      // see DangerouslyAllowInsecureOrigins
 	ReasonPublicSuffixPrivateNetwork  = "public_suffix_with_private_network" // see DangerouslyAllowPublicSuffixes

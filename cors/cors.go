@@ -12,7 +12,6 @@ import (
 // concurrent use. Create one with [New]; the zero CORS allows nobody and
 // refuses every preflight.
 type CORS struct {
-	none    policy // until there is a current one
 	current atomic.Pointer[policy]
 }
 
@@ -52,7 +51,7 @@ func (c *CORS) policy() *policy {
 	if p := c.current.Load(); p != nil {
 		return p
 	}
-	return &c.none
+	return &policy{refusal: refusal()} // the zero CORS
 }
 
 // Check returns the verdict on r, and a [*DeniedError] if r has an Origin that
@@ -70,58 +69,67 @@ func (c *CORS) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := c.policy()
 		d := p.decide(r)
-		if d.reason != "" {
-			p.report(r, d)
-		}
-		if d.Kind == Preflight {
-			p.answerPreflight(w, r, d)
-			return
-		}
-		granted := ""
-		if p.everyone {
-			granted = wildcard
-		} else if d.Allowed {
-			granted = d.Origin
-		}
-		a := p.newAnswer(w, granted)
-		a.begin()
-		if d.reason != "" && p.enforce {
+		switch {
+		case d.Kind == Preflight && d.Allowed:
+			p.grantPreflight(w, r)
+		case d.Kind == Preflight, d.reason != "" && p.enforce:
 			p.refuse(w, r, d)
-			return
+		default:
+			p.serve(w, r, d, next)
 		}
-		next.ServeHTTP(a, r)
-		a.Finish()
 	})
 }
 
-func (p *policy) answerPreflight(w http.ResponseWriter, r *http.Request, d decision) {
-	p.varyPreflight(w.Header())
-	if d.Allowed {
-		p.grantPreflight(w, r)
-		return
+// serve runs next, which sees no difference but the headers.
+func (p *policy) serve(w http.ResponseWriter, r *http.Request, d decision, next http.Handler) {
+	if d.reason != "" {
+		p.report(r, d)
 	}
-	p.refuse(w, r, d)
+	origin := ""
+	switch {
+	case p.everyone:
+		origin = wildcard
+	case d.Allowed:
+		origin = d.Origin
+	}
+	a := p.newAnswer(w, origin)
+	next.ServeHTTP(a, r)
+	a.Finish()
 }
 
-// refuse answers 403. The body says no more than that: what would help a script
-// to guess the policy goes to the log.
+// refuse answers without next.
 func (p *policy) refuse(w http.ResponseWriter, r *http.Request, d decision) {
-	if p.cfg.ErrorHandler != nil {
-		a := p.newAnswer(w, "")
-		p.cfg.ErrorHandler(a, r, d.err())
-		a.Finish()
+	p.report(r, d)
+	if d.Kind == Preflight {
+		p.varyPreflight(w.Header())
+	} else {
+		p.varyActual(w.Header(), nil)
+	}
+	if p.cfg.ErrorHandler == nil {
+		p.refusal.ServeHTTP(w, r)
 		return
 	}
-	problem := rampart.Problem{Status: http.StatusForbidden, Code: "cors_denied"}
-	problem.Write(w)
+	a := p.newAnswer(w, "") // lets no CORS header through
+	p.cfg.ErrorHandler(a, r, d.err())
+	a.Finish()
+}
+
+// refusal answers 403 and says no more than that: what would help a script to
+// guess the policy goes to the log.
+func refusal() http.Handler {
+	return (&rampart.Problem{Status: http.StatusForbidden, Code: "cors_denied"}).Render()
 }
 
 // report writes the security event of a denial. A stranger's request may be an
 // attack; an allowed origin that asks for too much is a mistake of its author.
+// Repeats of one origin are folded, all malformed ones together.
 func (p *policy) report(r *http.Request, d decision) {
 	event := rampart.MaliciousCORS
 	if d.reason != OriginNotAllowed && d.reason != OriginMalformed {
 		event = rampart.CORSPreflightRefused
+	}
+	if p.reporter.Counted(r.Context(), event, d.Origin) {
+		return
 	}
 	p.reporter.Refused(r, event, d.Origin,
 		rampart.Text("origin", d.Origin),

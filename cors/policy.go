@@ -17,6 +17,7 @@ const maxMethod = 64
 type policy struct {
 	cfg      Config // normalised
 	reporter *rampart.Reporter
+	refusal  http.Handler
 
 	everyone bool
 	origins  matcher
