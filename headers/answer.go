@@ -19,7 +19,7 @@ type answer struct {
 	respwriter.Writer
 	in     *http.Request
 	set    *set // a Route replaces it
-	nonce  atomic.Pointer[string]
+	nonce  atomic.Pointer[string] // set.noNonce once the header is out without one
 	https  bool
 	seen   bool // the header map may differ from what begin left
 	req    http.Request

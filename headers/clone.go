@@ -7,22 +7,23 @@ import (
 )
 
 // clone returns a deep copy.
-func (c Config) clone() Config {
-	c.AllowedHosts = slices.Clone(c.AllowedHosts)
-	c.ProbePaths = slices.Clone(c.ProbePaths)
-	c.TrustedProxies = slices.Clone(c.TrustedProxies)
-	c.CSP = c.CSP.clone()
-	c.CSPReportOnly = c.CSPReportOnly.clone()
-	c.Permissions = maps.Clone(c.Permissions)
-	for feature, list := range c.Permissions {
-		c.Permissions[feature] = slices.Clone(list)
+func (c *Config) clone() Config {
+	d := *c
+	d.AllowedHosts = slices.Clone(c.AllowedHosts)
+	d.ProbePaths = slices.Clone(c.ProbePaths)
+	d.TrustedProxies = slices.Clone(c.TrustedProxies)
+	d.CSP = c.CSP.clone()
+	d.CSPReportOnly = c.CSPReportOnly.clone()
+	d.Permissions = maps.Clone(c.Permissions)
+	for feature, list := range d.Permissions {
+		d.Permissions[feature] = slices.Clone(list)
 	}
-	c.ReportingEndpoints = maps.Clone(c.ReportingEndpoints)
-	c.Extra = maps.Clone(c.Extra)
-	c.Remove = slices.Clone(c.Remove)
-	c.Cookies = c.Cookies.clone()
-	c.CredentialHeaders = slices.Clone(c.CredentialHeaders)
-	return c
+	d.ReportingEndpoints = maps.Clone(c.ReportingEndpoints)
+	d.Extra = maps.Clone(c.Extra)
+	d.Remove = slices.Clone(c.Remove)
+	d.Cookies = c.Cookies.clone()
+	d.CredentialHeaders = slices.Clone(c.CredentialHeaders)
+	return d
 }
 
 func (c *CSP) clone() *CSP {

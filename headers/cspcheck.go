@@ -95,7 +95,13 @@ func (c *CSP) checkSource(kind directiveKind, s Source, isDefault bool) string {
 		return dangerous(codeLike, c.DangerouslyUnsafeInline)
 	case UnsafeEval:
 		return dangerous(codeLike, c.DangerouslyUnsafeEval)
+	default:
+		return checkText(s, codeLike)
 	}
+}
+
+// checkText is [CSP.checkSource] for what is no keyword.
+func checkText(s Source, codeLike bool) string {
 	if strings.HasPrefix(string(s), "'") {
 		switch {
 		case !isHash(s):

@@ -73,7 +73,7 @@ func (h *Headers) Handler(next http.Handler) http.Handler {
 			refuse(w, r, &HostError{Host: r.Host, Reason: HostUnset})
 			return
 		}
-		p.serve(w, r, next, p.set)
+		p.serve(w, r, next, p.set) //nolint:contextcheck // the request carries it
 	})
 }
 
@@ -126,4 +126,3 @@ func refuse(w http.ResponseWriter, _ *http.Request, err error) {
 	}
 	(&rampart.Problem{Status: http.StatusBadRequest, Code: "bad_host", Detail: "Bad host."}).Write(w)
 }
-

@@ -129,7 +129,11 @@ func TestRefusalsAndRedirect(t *testing.T) {
 		{"http GET is redirected", nil, func() *http.Request { return over("http", "GET", "/a?b=c") }, 308, "", "https://api.example.com/a?b=c"},
 		{"http POST is refused", nil, func() *http.Request { return over("http", "POST", "/") }, 403, "https_required", ""},
 		{"http with a token is refused", nil, func() *http.Request { r := over("http", "GET", "/"); r.Header.Set("Authorization", "x"); return r }, 403, "https_required", ""},
-		{"a stranger's word is ignored", nil, func() *http.Request { r := over("http", "POST", "/"); r.Header.Set("X-Forwarded-Proto", "https"); return r }, 403, "https_required", ""},
+		{"a stranger's word is ignored", nil, func() *http.Request {
+			r := over("http", "POST", "/")
+			r.Header.Set("X-Forwarded-Proto", "https")
+			return r
+		}, 403, "https_required", ""},
 		{"a trusted proxy's word counts", func(c *headers.Config) { c.TrustedProxies = trusted }, func() *http.Request {
 			r := over("http", "POST", "/")
 			r.RemoteAddr = "10.0.0.1:1"

@@ -110,36 +110,32 @@ func has(ports []string, port string) bool {
 // zero-padded port, bytes outside ASCII (internationalized names arrive in
 // punycode), percent signs, addresses that only some parsers take for one.
 func parseHost(s string) (hostPort, bool) {
-	name, port := s, ""
-	if strings.HasPrefix(s, "[") {
-		end := strings.IndexByte(s, ']')
-		if end < 0 {
-			return hostPort{}, false
-		}
-		name, port = s[:end+1], s[end+1:]
-		if port != "" && port[0] != ':' {
-			return hostPort{}, false
-		}
-		if port != "" && !validPort(port[1:]) {
-			return hostPort{}, false
-		}
-		addr, err := netip.ParseAddr(name[1:end])
-		if err != nil || !addr.Is6() || addr.Zone() != "" {
-			return hostPort{}, false
-		}
-		return hostPort{"[" + addr.String() + "]", strings.TrimPrefix(port, ":")}, true
+	if inner, ok := strings.CutPrefix(s, "["); ok {
+		return parseIPv6(inner)
 	}
-	if i := strings.IndexByte(s, ':'); i >= 0 {
-		name, port = s[:i], s[i+1:]
-		if !validPort(port) {
-			return hostPort{}, false
-		}
+	name, port, ported := strings.Cut(s, ":")
+	if ported && !validPort(port) {
+		return hostPort{}, false
 	}
 	name = strings.TrimSuffix(name, ".")
 	if !validName(name) {
 		return hostPort{}, false
 	}
 	return hostPort{strings.ToLower(name), port}, true
+}
+
+// parseIPv6 reads what follows the "[" of an IPv6 host.
+func parseIPv6(s string) (hostPort, bool) {
+	inner, port, closed := strings.Cut(s, "]")
+	port, ported := strings.CutPrefix(port, ":")
+	if !closed || ported != validPort(port) || !ported && port != "" {
+		return hostPort{}, false
+	}
+	addr, err := netip.ParseAddr(inner)
+	if err != nil || !addr.Is6() || addr.Zone() != "" {
+		return hostPort{}, false
+	}
+	return hostPort{"[" + addr.String() + "]", port}, true
 }
 
 func validPort(s string) bool {

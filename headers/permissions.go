@@ -63,7 +63,9 @@ func isPermissionOrigin(s string) bool {
 // isFieldKey follows key of RFC 9651 section 3.1.2.
 func isFieldKey(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; !('a' <= c && c <= 'z') && !('0' <= c && c <= '9') && strings.IndexByte("_-.*", c) < 0 {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '_', c == '-', c == '.', c == '*':
+		default:
 			return false
 		}
 	}

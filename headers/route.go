@@ -43,7 +43,7 @@ func (h *Headers) Route(change func(*Config)) (func(next http.Handler) http.Hand
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			a, ok := answerFrom(r.Context())
 			if !ok || a.set.owner != h {
-				h.policy.Load().serve(w, r, next, rt.set.Load())
+				h.policy.Load().serve(w, r, next, rt.set.Load()) //nolint:contextcheck // the request carries it
 				return
 			}
 			a.use(rt.set.Load())

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // Canonical names of headers that the code speaks of.
@@ -32,7 +33,8 @@ type set struct {
 	remove  []string // canonical
 
 	csp, cspReportOnly cspText
-	nonced             bool // either of them has a nonce
+	nonced             bool    // either of them has a nonce
+	noNonce            *string // points to ""
 
 	owner   *Headers
 	cookies *cookieRules
@@ -49,7 +51,7 @@ func newSet(cfg *Config) (*set, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &set{csp: cfg.CSP.render(), cspReportOnly: cfg.CSPReportOnly.render()}
+	s := &set{csp: cfg.CSP.render(), cspReportOnly: cfg.CSPReportOnly.render(), noNonce: new(string)}
 	s.nonced = s.csp.pieces != nil || s.cspReportOnly.pieces != nil
 
 	add := func(name, value string, list bool) {
@@ -100,12 +102,9 @@ func (s *set) finds(h http.Header) bool {
 }
 
 func renderEndpoints(endpoints map[string]string) string {
-	text := ""
-	for i, name := range sortedKeys(endpoints) {
-		if i > 0 {
-			text += ", "
-		}
-		text += name + `="` + endpoints[name] + `"`
+	var members []string
+	for _, name := range sortedKeys(endpoints) {
+		members = append(members, name+`="`+endpoints[name]+`"`)
 	}
-	return text
+	return strings.Join(members, ", ")
 }

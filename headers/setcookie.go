@@ -35,14 +35,14 @@ func (s *setCookie) attribute(i int) (name, value string) {
 	if value = trim(value); len(value) > 1024 {
 		return "", ""
 	}
-	return strings.ToLower(trim(name)), value
+	return trim(name), value
 }
 
 // get returns the value of the attribute that browsers go by: the last of its
 // name.
 func (s *setCookie) get(attribute string) (value string, ok bool) {
 	for i := len(s.parts) - 1; i > 0; i-- {
-		if name, value := s.attribute(i); name == attribute {
+		if name, value := s.attribute(i); strings.EqualFold(name, attribute) {
 			return value, true
 		}
 	}
@@ -56,7 +56,7 @@ func (s *setCookie) add(attribute string) { s.parts = append(s.parts, " "+attrib
 func (s *setCookie) set(attribute, value string) {
 	found := false
 	for i := 1; i < len(s.parts); i++ {
-		if name, _ := s.attribute(i); name == strings.ToLower(attribute) {
+		if name, _ := s.attribute(i); strings.EqualFold(name, attribute) {
 			s.parts[i] = " " + attribute + "=" + value
 			found = true
 		}
@@ -70,7 +70,7 @@ func (s *setCookie) set(attribute, value string) {
 func (s *setCookie) drop(attribute string) {
 	kept := s.parts[:1]
 	for _, part := range s.parts[1:] {
-		if name, _, _ := strings.Cut(part, "="); strings.ToLower(trim(name)) != attribute {
+		if name, _, _ := strings.Cut(part, "="); !strings.EqualFold(trim(name), attribute) {
 			kept = append(kept, part)
 		}
 	}

@@ -1,0 +1,226 @@
+package headers
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync/atomic"
+
+	"github.com/ecolaura/rampart"
+)
+
+// A CSRFConfig configures a [CSRF]. The zero value protects a server whose
+// pages are all of its own origin.
+type CSRFConfig struct {
+	_ [0]func() // no comparison, no unkeyed literals
+
+	// TrustedOrigins lists the other origins whose pages may send requests,
+	// exactly as browsers write them: "https://admin.example.com".
+	TrustedOrigins []string
+
+	// DangerouslyExempt lists [http.ServeMux] patterns of requests that are not
+	// checked, such as "POST /webhooks/". Any page can send a request there
+	// with its visitor's cookies, so the handler must not go by them.
+	DangerouslyExempt []string
+
+	// RequireSignal refuses an unsafe method that comes with a cookie but with
+	// neither Sec-Fetch-Site nor Origin. Browsers of before 2020 send such
+	// requests, and so do programs that keep cookies.
+	RequireSignal bool
+
+	// ErrorHandler answers a refused request; err is a [*CSRFError]. nil
+	// answers 403 with the code csrf_failed, as application/problem+json.
+	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
+
+	// Logger receives the event malicious_csrf; nil means [slog.Default].
+	Logger *slog.Logger
+}
+
+// CSRF refuses requests that another site's page sends with its visitor's
+// cookies. It goes by [http.CrossOriginProtection] (Sec-Fetch-Site, else Origin
+// against Host) and refuses what that admits:
+//
+//   - a WebSocket or other upgrade from another site, which is a GET;
+//   - two Origin or Sec-Fetch-Site lines, of which it reads the first;
+//   - an Origin that no browser writes, such as "//host" or "https://me@host",
+//     of which it compares the host alone;
+//   - an http origin of the same host, on an https request whose browser sends
+//     no Sec-Fetch-Site: whoever is on the wire can write that page;
+//   - with RequireSignal, a cookie without any sign of where it comes from.
+//
+// GET, HEAD and OPTIONS without an upgrade pass: a handler must not change
+// anything on them. CSRF is safe for concurrent use. The zero value refuses
+// every request. Create one with [NewCSRF].
+type CSRF struct{ policy atomic.Pointer[csrfPolicy] }
+
+// csrfPolicy is a compiled CSRFConfig.
+type csrfPolicy struct {
+	std           *http.CrossOriginProtection
+	trusted       map[string]bool
+	exempt        *http.ServeMux // nil if nothing is
+	requireSignal bool
+	errorHandler  func(http.ResponseWriter, *http.Request, error)
+	log           *slog.Logger
+	reporter      *rampart.Reporter
+}
+
+// A CSRFReason says why a request was taken for a forged one.
+type CSRFReason string
+
+// Reasons of a [*CSRFError].
+const (
+	CSRFCrossOrigin CSRFReason = "cross_origin" // a page of an origin that is not trusted
+	CSRFAmbiguous   CSRFReason = "ambiguous"    // two lines of a header that browsers send once
+	CSRFMalformed   CSRFReason = "malformed"    // an Origin or Sec-Fetch-Site that no browser writes
+	CSRFInsecure    CSRFReason = "insecure"     // the same host over plain http
+	CSRFNoSignal    CSRFReason = "no_signal"    // RequireSignal
+	CSRFUnset       CSRFReason = "unset"        // the zero CSRF admits none
+)
+
+// A CSRFError says why [CSRF.Check] refused a request.
+type CSRFError struct {
+	Origin string // as sent; "" if there was none
+	Reason CSRFReason
+}
+
+// Error implements error.
+func (e *CSRFError) Error() string {
+	return fmt.Sprintf("headers: csrf: origin %q: %s", e.Origin, e.Reason)
+}
+
+// NewCSRF returns a CSRF that behaves as cfg says, or every mistake in cfg,
+// each a [*rampart.ConfigError], joined. Changing cfg afterwards has no effect.
+func NewCSRF(cfg CSRFConfig) (*CSRF, error) {
+	c := new(CSRF)
+	if err := c.Reconfigure(cfg); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Reconfigure makes c behave as cfg says from the next request on. On an
+// error, which holds every mistake, nothing changes.
+func (c *CSRF) Reconfigure(cfg CSRFConfig) error {
+	p := &csrfPolicy{
+		std:           http.NewCrossOriginProtection(),
+		trusted:       make(map[string]bool),
+		requireSignal: cfg.RequireSignal,
+		errorHandler:  cfg.ErrorHandler,
+		log:           cfg.Logger,
+	}
+	var errs []error
+	for _, origin := range cfg.TrustedOrigins {
+		reason := checkTrustedOrigin(origin)
+		if reason == "" && p.trusted[origin] {
+			reason = ReasonDuplicate
+		}
+		if reason == "" {
+			p.trusted[origin] = true
+			if err := p.std.AddTrustedOrigin(origin); err != nil {
+				reason = ReasonInvalid
+			}
+		}
+		if reason != "" {
+			errs = append(errs, mistake("TrustedOrigins", reason, origin))
+		}
+	}
+	for _, pattern := range cfg.DangerouslyExempt {
+		if p.exempt == nil {
+			p.exempt = http.NewServeMux()
+		}
+		if !handle(p.exempt, pattern) {
+			errs = append(errs, mistake("DangerouslyExempt", ReasonInvalid, pattern))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if p.errorHandler == nil {
+		p.errorHandler = refuseForged
+	}
+	if old := c.policy.Load(); old != nil && old.log == cfg.Logger {
+		p.reporter = old.reporter
+	} else {
+		p.reporter = rampart.NewReporter(cfg.Logger)
+	}
+	c.policy.Store(p)
+	return nil
+}
+
+// exemption marks the patterns of DangerouslyExempt, apart from ServeMux's own
+// redirects to them.
+type exemption struct{ _ byte }
+
+func (*exemption) ServeHTTP(http.ResponseWriter, *http.Request) {}
+
+// handle registers pattern, and says whether ServeMux took it: it panics on a
+// malformed one and on one that conflicts with another.
+func handle(mux *http.ServeMux, pattern string) (ok bool) {
+	defer func() { ok = recover() == nil }()
+	mux.Handle(pattern, new(exemption))
+	return true
+}
+
+// checkTrustedOrigin returns what is wrong with an origin, or "".
+func checkTrustedOrigin(origin string) string {
+	scheme, h, ok := parseOrigin(origin)
+	switch {
+	case !ok:
+		return ReasonInvalid
+	case scheme == "http" && !h.isLoopback(): // whoever is on the wire writes its pages
+		return ReasonUnsafe
+	default:
+		return ""
+	}
+}
+
+// parseOrigin reads an http or https origin as browsers serialize it (HTML
+// standard, "serialization of an origin"): in lower case, without the scheme's
+// own port, and with nothing behind the port.
+func parseOrigin(origin string) (scheme string, h hostPort, ok bool) {
+	scheme, host, ok := strings.Cut(origin, "://")
+	defaultPort := map[string]string{"https": "443", "http": "80"}[scheme]
+	if !ok || defaultPort == "" {
+		return "", hostPort{}, false
+	}
+	h, ok = parseHost(host)
+	return scheme, h, ok && h.String() == host && h.port != defaultPort
+}
+
+// Check returns nil if r is admitted and a [*CSRFError] otherwise. It neither
+// logs nor answers.
+func (c *CSRF) Check(r *http.Request) error {
+	p := c.policy.Load()
+	if p == nil {
+		return &CSRFError{Origin: r.Header.Get("Origin"), Reason: CSRFUnset}
+	}
+	return p.check(r)
+}
+
+// Handler returns a handler that serves admitted requests with next.
+func (c *CSRF) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := c.Check(r)
+		if err == nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		p := c.policy.Load()
+		if p == nil {
+			refuseForged(w, r, err)
+			return
+		}
+		reason := CSRFReason("")
+		if e, ok := errors.AsType[*CSRFError](err); ok {
+			reason = e.Reason
+		}
+		p.reporter.Refused(r, rampart.MaliciousCSRF, caller(r), rampart.Text("reason", string(reason)), rampart.Text("origin", r.Header.Get("Origin")))
+		p.errorHandler(w, r, err)
+	})
+}
+
+func refuseForged(w http.ResponseWriter, _ *http.Request, _ error) {
+	(&rampart.Problem{Status: http.StatusForbidden, Code: "csrf_failed", Detail: "Request forgery protection refused this request."}).Write(w)
+}
