@@ -161,17 +161,12 @@ func copyRSA(k *rsa.PublicKey) *rsa.PublicKey {
 }
 
 // checkSecret: a key of the size of the hash output or larger must be used
-// (RFC 7518 section 3.2). One byte repeated is somebody's placeholder.
+// (RFC 7518 section 3.2).
 func checkSecret(secret []byte, h crypto.Hash) string {
 	if len(secret) < h.Size() {
 		return ReasonWeak
 	}
-	for _, b := range secret {
-		if b != secret[0] {
-			return ""
-		}
-	}
-	return ReasonWeak
+	return ""
 }
 
 func checkRSA(k *rsa.PublicKey) string {
