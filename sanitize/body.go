@@ -35,7 +35,7 @@ func (l *Limits) read(w http.ResponseWriter, r *http.Request, buf []byte, gzippe
 		switch {
 		case int64(len(buf)) > l.MaxBody:
 			return buf, tooLarge()
-		case err == io.EOF: //nolint:errorlint // io.Reader returns it bare
+		case err == io.EOF:
 			return buf, nil
 		case err != nil:
 			return buf, readProblem(err)

@@ -11,7 +11,7 @@ import (
 // bound adds a rule on the length of a text or list or on the size of a
 // number, or returns the reason why it cannot.
 func (n *node) bound(t reflect.Type, w tag) (reason string) {
-	switch n.kind { //nolint:exhaustive // the others have no size
+	switch n.kind {
 	case kindText:
 		if n.decimal != nil {
 			limit, bad := n.decimal.canonical(w.param)
@@ -41,8 +41,9 @@ func (n *node) bound(t reflect.Type, w tag) (reason string) {
 		ok, reason := values(w, err == nil && !math.IsNaN(limit))
 		n.checks = append(n.checks, func(v reflect.Value) *Invalid { return ok(cmp.Compare(v.Float(), limit)) })
 		return reason
+	default:
+		return ReasonUnsupported
 	}
-	return ReasonUnsupported
 }
 
 // lengths returns the rule w on a length. A length of 0 that is too short has a

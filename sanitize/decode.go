@@ -62,8 +62,7 @@ func (d *decoder) document(n *node, v reflect.Value, body []byte, l *Limits) *ra
 
 // value reads one JSON value into v.
 func (d *decoder) value(n *node, v reflect.Value) *rampart.Problem {
-	switch n.kind { //nolint:exhaustive // the others do not take null
-	case kindPointer, kindOptional:
+	if n.kind == kindPointer || n.kind == kindOptional {
 		return d.nullable(n, v)
 	}
 	got := d.json.peek()
@@ -251,7 +250,7 @@ func (o *object) stranger(name string, ignore bool) *Invalid {
 	case ignore:
 		return nil
 	}
-	return &Invalid{CodeUnknownField, "Unknown field."}
+	return unknownField()
 }
 
 // of returns the field in the struct v.
@@ -261,6 +260,8 @@ func (f *field) of(v reflect.Value) reflect.Value {
 	}
 	return v.FieldByIndex(f.index)
 }
+
+func unknownField() *Invalid { return &Invalid{CodeUnknownField, "Unknown field."} }
 
 func missing() *Invalid { return &Invalid{CodeRequired, "This field is required."} }
 

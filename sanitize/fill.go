@@ -13,7 +13,7 @@ func (n *node) fill(v reflect.Value, s string) *Invalid {
 	if (n.kind == kindText || n.kind == kindParsed) && strings.IndexByte(s, 0) >= 0 {
 		return nullCharacters() // before a cleaner could drop it
 	}
-	switch n.kind { //nolint:exhaustive // only scalars
+	switch n.kind {
 	case kindText:
 		s, inv := n.settle(s)
 		v.SetString(s)
@@ -22,13 +22,12 @@ func (n *node) fill(v reflect.Value, s string) *Invalid {
 		if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(s)); err != nil { //nolint:forcetypeassert // isParsed has seen to it
 			return n.wrong
 		}
-		return n.check(v)
 	case kindBool:
 		v.SetBool(s == "true")
-		return n.check(v)
-	}
-	if !n.number(v, s) {
-		return n.wrong
+	default:
+		if !n.number(v, s) {
+			return n.wrong
+		}
 	}
 	return n.check(v)
 }
@@ -66,7 +65,7 @@ func (n *node) check(v reflect.Value) *Invalid {
 func (n *node) number(v reflect.Value, s string) bool {
 	var err error
 	bits := v.Type().Bits()
-	switch n.kind { //nolint:exhaustive // only numbers
+	switch n.kind {
 	case kindInt:
 		var i int64
 		i, err = strconv.ParseInt(s, 10, bits)

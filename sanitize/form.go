@@ -101,8 +101,11 @@ func (d *decoder) params(o *object, v reflect.Value, list []pair, at place, l *L
 // param stores one parameter.
 func (d *decoder) param(o *object, v reflect.Value, pr pair, l *Limits) *Invalid {
 	i, known := o.byName[pr.name]
-	if !known || !o.fields[i].node.flat() {
-		return o.stranger(pr.name, d.unknown && !known)
+	switch {
+	case !known:
+		return o.stranger(pr.name, d.unknown)
+	case !o.fields[i].node.flat():
+		return unknownField()
 	}
 	f := &o.fields[i]
 	again := d.seen[i]
@@ -119,21 +122,22 @@ func (d *decoder) param(o *object, v reflect.Value, pr pair, l *Limits) *Invalid
 
 // flat says whether one text or several can be n's value.
 func (n *node) flat() bool {
-	switch n.kind { //nolint:exhaustive // the others are scalars
+	switch n.kind {
 	case kindObject, kindDict:
 		return false
 	case kindList:
 		return n.elem.kind != kindList && n.elem.flat()
 	case kindPointer, kindOptional:
 		return n.elem.flat()
+	default:
+		return true
 	}
-	return true
 }
 
 // target returns the scalar in v that the next parameter is for: a new element
 // of a list, or v itself, unless it has had one.
 func (n *node) target(v reflect.Value, again bool) (*node, reflect.Value) {
-	switch n.kind { //nolint:exhaustive // the others are scalars
+	switch n.kind {
 	case kindOptional:
 		v.Field(1).SetBool(true)
 		return n.elem.target(v.Field(0), again)
@@ -145,29 +149,31 @@ func (n *node) target(v reflect.Value, again bool) (*node, reflect.Value) {
 	case kindList:
 		v.Set(reflect.Append(v, reflect.Zero(v.Type().Elem())))
 		return n.elem.target(v.Index(v.Len()-1), false)
+	default:
+		if again {
+			return nil, v
+		}
+		return n, v
 	}
-	if again {
-		return nil, v
-	}
-	return n, v
 }
 
 // whole runs the checks of a list that is complete.
 func (n *node) whole(v reflect.Value) *Invalid {
-	switch n.kind { //nolint:exhaustive // the others have been checked
+	switch n.kind {
 	case kindOptional:
 		return n.elem.whole(v.Field(0))
 	case kindPointer:
 		return n.elem.whole(v.Elem())
 	case kindList:
 		return n.check(v)
+	default: // has been checked
+		return nil
 	}
-	return nil
 }
 
 // parse is fill for a text from a form, where everything is text.
 func (n *node) parse(v reflect.Value, s string) *Invalid {
-	switch n.kind { //nolint:exhaustive // the others are written as they are
+	switch n.kind {
 	case kindBool:
 		switch s {
 		case "true", "on", "1": // "on" is a checkbox
@@ -185,6 +191,7 @@ func (n *node) parse(v reflect.Value, s string) *Invalid {
 		if strings.HasPrefix(s, "+") {
 			return n.wrong
 		}
+	default: // as it is
 	}
 	return n.fill(v, s)
 }

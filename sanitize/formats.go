@@ -2,6 +2,7 @@ package sanitize
 
 import (
 	"reflect"
+	"strings"
 
 	"github.com/go-playground/validator/v10"
 )
@@ -30,6 +31,11 @@ func (f formats) add(n *node, t reflect.Type, w tag) (reason string) {
 	case n.kind == kindText:
 		n.text = append(n.text, func(s string) (string, *Invalid) { return s, refuseIf(f.lib.Var(s, word) != nil, inv) })
 	case w.name == "oneof" && (n.kind == kindInt || n.kind == kindUint):
+		for choice := range strings.FieldsSeq(w.param) {
+			if !n.number(reflect.New(t).Elem(), choice) {
+				return ReasonInvalid
+			}
+		}
 		n.checks = append(n.checks, func(v reflect.Value) *Invalid { return refuseIf(f.lib.Var(v.Interface(), word) != nil, inv) })
 	default:
 		return ReasonUnsupported

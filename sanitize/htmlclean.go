@@ -1,6 +1,7 @@
 package sanitize
 
 import (
+	"slices"
 	"strings"
 
 	"golang.org/x/net/html"
@@ -11,9 +12,9 @@ import (
 const maxNesting = 100
 
 // Clean returns s with only what h allows: elements are balanced and nested as
-// a browser will nest them, text and attributes are escaped, comments,
-// processing instructions and control characters are gone. Clean(Clean(s)) is
-// Clean(s); time and output are linear in len(s). The result is for an
+// a browser will nest them, text and attributes are escaped, comments
+// are gone, control characters become "?". A dropped tag of a block leaves a
+// line break between two texts. Clean(Clean(s)) is Clean(s); time and output are linear in len(s). The result is for an
 // element's content, not for an attribute.
 func (h *HTML) Clean(s string) string {
 	if isCleanText(s) {
@@ -43,6 +44,7 @@ type cleaner struct {
 	count  [128]uint8 // open elements by tagPolicy.index
 	name   [16]byte   // of the current tag
 	inCode bool       // the next text is a dropped script or style
+	gap    bool       // a block was dropped before the next text
 }
 
 // An openTag is an element of the output that is not closed yet.
@@ -55,9 +57,10 @@ type openTag struct {
 func (c *cleaner) token(tt html.TokenType, raw []byte) {
 	inCode := c.inCode
 	c.inCode = false
-	switch tt { //nolint:exhaustive // see above
+	switch tt {
 	case html.TextToken:
 		if !inCode {
+			c.closeGap(raw[0])
 			c.out = appendText(c.out, raw)
 		}
 	case html.StartTagToken, html.SelfClosingTagToken: // <b/> is <b>, to browsers too
@@ -66,17 +69,19 @@ func (c *cleaner) token(tt html.TokenType, raw []byte) {
 			c.start(t)
 			return
 		}
-		c.disallowed(raw)
+		c.disallowed(raw, name)
 		c.inCode = !c.escape && (string(name) == "script" || string(name) == "style")
 		if !c.inCode {
 			c.z.NextIsNotRawText() // whatever it holds is cleaned like the rest
 		}
 	case html.EndTagToken:
-		if t := c.tags[string(c.tagName(raw[2:]))]; t != nil {
+		name := c.tagName(raw[2:])
+		if t := c.tags[string(name)]; t != nil {
 			c.end(t)
 			return
 		}
-		c.disallowed(raw)
+		c.disallowed(raw, name)
+	default: // see above
 	}
 }
 
@@ -100,10 +105,22 @@ func (c *cleaner) tagName(s []byte) []byte {
 }
 
 // disallowed writes or drops a tag that the policy does not allow.
-func (c *cleaner) disallowed(raw []byte) {
+func (c *cleaner) disallowed(raw, name []byte) {
 	if c.escape {
 		c.out = appendText(c.out, raw)
+		return
 	}
+	el, _ := elementNamed(string(name))
+	c.gap = c.gap || el.flags&isBlock != 0 || el.name == "br"
+}
+
+// closeGap separates what follows from the text before a dropped block, unless
+// one of them has white space there.
+func (c *cleaner) closeGap(next byte) {
+	if n := len(c.out); c.gap && n > 0 && c.out[n-1] > ' ' && next > ' ' {
+		c.out = append(c.out, '\n')
+	}
+	c.gap = false
 }
 
 // start writes the start tag of t, after the end tags that a browser would put
@@ -127,6 +144,7 @@ func (c *cleaner) start(t *tagPolicy) {
 			c.closeTo(i)
 		}
 	}
+	c.closeGap('<')
 	c.out = append(c.out, '<')
 	c.out = append(c.out, t.name...)
 	c.attributes(t)
@@ -150,8 +168,8 @@ func (c *cleaner) closeParagraph() {
 // closeItem ends an open item of the same kind, unless another list or block
 // was opened in it.
 func (c *cleaner) closeItem(kind elementFlags) {
-	for i := len(c.stack) - 1; i >= 0; i-- {
-		switch t := c.stack[i].tagPolicy; {
+	for i, t := range slices.Backward(c.stack) {
+		switch {
 		case t.flags&kind != 0:
 			c.closeTo(i)
 			return
@@ -166,7 +184,6 @@ func (c *cleaner) closeItem(kind elementFlags) {
 // and in a table nothing else outside its cells.
 func (c *cleaner) closeForTable(t *tagPolicy) bool {
 	const structure = isTable | isGroup | isRow
-	top := len(c.stack) - 1
 	if t.flags&(structure|isCell) == 0 || t.flags&isTable != 0 && !c.inTable() {
 		return !c.inTable()
 	}
@@ -179,16 +196,13 @@ func (c *cleaner) closeForTable(t *tagPolicy) bool {
 	case t.flags&isTable != 0:
 		ends |= structure
 	}
-	for i := top; i >= 0; i-- {
-		f := c.stack[i].flags
-		if f&(structure|isCell) == 0 {
-			continue
-		}
-		if f&ends == 0 {
+	for i, open := range slices.Backward(c.stack) {
+		switch f := open.flags; {
+		case f&(structure|isCell) == 0:
+		case f&ends == 0:
 			c.closeTo(i + 1)
 			return true
-		}
-		if f&isTable != 0 {
+		case f&isTable != 0:
 			c.closeTo(i)
 			return true
 		}
@@ -240,10 +254,9 @@ func (c *cleaner) find(t *tagPolicy, barrier elementFlags) int {
 	if c.count[t.index] == 0 && t.flags&isHeading == 0 {
 		return -1
 	}
-	for i := len(c.stack) - 1; i >= 0; i-- {
-		open := c.stack[i].tagPolicy
+	for i, open := range slices.Backward(c.stack) {
 		switch {
-		case open == t && !c.stack[i].ended, open.flags&t.flags&isHeading != 0:
+		case open.tagPolicy == t && !open.ended, open.flags&t.flags&isHeading != 0:
 			return i
 		case open.flags&barrier != 0,
 			t.flags&isItem != 0 && (open.name == "ul" || open.name == "ol"):

@@ -2,6 +2,7 @@ package sanitize
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -47,9 +48,7 @@ func NewHTML(opts ...HTMLOption) (*HTML, error) {
 		errs = append(errs, opt(h))
 	}
 	for _, t := range h.tags {
-		for name, kind := range h.global {
-			t.attrs[name] = kind
-		}
+		maps.Copy(t.attrs, h.global)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

@@ -21,11 +21,11 @@ func isCleanText(s string) bool {
 
 // isSpecial says whether c cannot stand as it is in the text of an element.
 func isSpecial(c byte) bool {
-	return c < ' ' && c != '\n' && c != '\t' || c == '&' || c == '<' || c == '>' || c == 0x7f
+	return c < ' ' && c != '\n' && c != '\t' || c == '&' || c == '<' || c == '>'
 }
 
 // appendText appends s, the source of a text, as its canonical source: entities
-// decoded, & < > escaped, control characters gone.
+// decoded, & < > escaped, control characters as "?".
 func appendText[S []byte | string](out []byte, s S) []byte {
 	special := -1
 	for i := range len(s) {
@@ -50,7 +50,7 @@ func appendEscaped(out []byte, s string, inAttr bool) []byte {
 	start := 0
 	for i := range len(s) {
 		c := s[i]
-		if !isSpecial(c) && !(c == '"' && inAttr) {
+		if !isSpecial(c) && (c != '"' || !inAttr) {
 			continue
 		}
 		out = append(out, s[start:i]...)
@@ -64,10 +64,13 @@ func appendEscaped(out []byte, s string, inAttr bool) []byte {
 			out = append(out, "&gt;"...)
 		case '"':
 			out = append(out, "&quot;"...)
+		case 0: // a parser drops it too
 		case '\r': // a parser reads a line feed in its place
 			if i+1 == len(s) || s[i+1] != '\n' {
 				out = append(out, '\n')
 			}
+		default: // not deleted, so that what was around it does not join (Unicode TR 36 section 3.5)
+			out = append(out, '?')
 		}
 	}
 	return append(out, s[start:]...)

@@ -71,15 +71,11 @@ func (j *jsonReader) scalar() ([]byte, *rampart.Problem) {
 	if err != nil {
 		return nil, j.syntax(err)
 	}
-	switch raw.Kind() {
-	case '"':
-		if len(raw)-2 > j.limits.MaxString {
-			return nil, jsonFault(j.pointer(), CodeStringTooLong, "The text is too long.")
-		}
-	case '0':
-		if len(raw) > j.limits.MaxNumberLen {
-			return nil, jsonFault(j.pointer(), CodeNumberTooLong, "The number is too long.")
-		}
+	switch kind := raw.Kind(); {
+	case kind == '"' && len(raw)-2 > j.limits.MaxString:
+		return nil, jsonFault(j.pointer(), CodeStringTooLong, "The text is too long.")
+	case kind == '0' && len(raw) > j.limits.MaxNumberLen:
+		return nil, jsonFault(j.pointer(), CodeNumberTooLong, "The number is too long.")
 	}
 	return raw, j.count()
 }

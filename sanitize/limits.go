@@ -2,7 +2,6 @@ package sanitize
 
 import (
 	"mime"
-	"slices"
 	"strings"
 )
 
@@ -65,16 +64,17 @@ func (l *Limits) compile() (Limits, []error) {
 	fill("MaxQueryLen", &out.MaxQueryLen, 8<<10, 0)
 	fill("MaxPathLen", &out.MaxPathLen, 4<<10, 0)
 	fill("MaxErrors", &out.MaxErrors, 64, 0)
-	out.ContentTypes = slices.Clone(l.ContentTypes)
-	if out.ContentTypes == nil {
-		out.ContentTypes = []string{typeJSON}
-	}
-	for i, t := range out.ContentTypes {
+	out.ContentTypes = nil
+	for _, t := range l.ContentTypes {
 		media, params, err := mime.ParseMediaType(t)
 		if err != nil || len(params) > 0 || !strings.Contains(media, "/") {
 			errs = append(errs, mistake("Limits.ContentTypes", ReasonInvalid, t))
+			continue
 		}
-		out.ContentTypes[i] = media
+		out.ContentTypes = append(out.ContentTypes, media)
+	}
+	if l.ContentTypes == nil {
+		out.ContentTypes = []string{typeJSON}
 	}
 	return out, errs
 }

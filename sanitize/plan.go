@@ -120,12 +120,13 @@ func (c *compiler) node(t reflect.Type, tags tags, where string) *node {
 		return &node{kind: kindPointer, elem: c.node(t.Elem(), tags, where)}
 	}
 	n := c.plain(t, where)
-	switch n.kind { //nolint:exhaustive // the others have no parts
+	switch n.kind {
 	case kindList, kindDict:
 		own, elems := tags.dive()
 		n.elem, tags = c.node(t.Elem(), elems, where), own
 	case kindObject:
 		n.object = c.object(t, where)
+	default: // no parts
 	}
 	c.steps(n, t, tags, where)
 	return n
@@ -142,7 +143,7 @@ func (c *compiler) plain(t reflect.Type, where string) *node {
 		}
 		return reads(kindParsed, CodeInvalid, "Enter a valid value.")
 	}
-	switch t.Kind() { //nolint:exhaustive // what is not here is not supported
+	switch t.Kind() {
 	case reflect.String:
 		return reads(kindText, CodeInvalid, "Not a valid string.")
 	case reflect.Bool:
@@ -163,8 +164,9 @@ func (c *compiler) plain(t reflect.Type, where string) *node {
 		if t.Key().Kind() == reflect.String && !isParsed(t.Key()) {
 			return reads(kindDict, CodeNotADict, "Expected a dictionary of items.")
 		}
+	default: // an interface, say, would let the client choose the type
 	}
-	c.mistake(where, ReasonUnsupported, t.String()) // an interface, say, would let the client choose the type
+	c.mistake(where, ReasonUnsupported, t.String())
 	return &node{kind: kindBool, wrong: &Invalid{}}
 }
 

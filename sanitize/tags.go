@@ -37,16 +37,24 @@ func words(s string) []tag {
 	return list
 }
 
-// take removes the rule name and says whether it was there.
+// take removes the rule name and says whether it was there. One after "dive" is
+// not the field's.
 func (t *tags) take(name string) bool {
-	n := len(t.rules)
-	t.rules = slices.DeleteFunc(t.rules, func(w tag) bool { return w == tag{name: name} })
-	return len(t.rules) < n
+	for i, w := range t.rules {
+		switch w {
+		case tag{name: name}:
+			t.rules = slices.Delete(t.rules, i, i+1)
+			return true
+		case tag{name: "dive"}:
+			return false
+		}
+	}
+	return false
 }
 
 // dive splits the tags of a list or dict: the rules before "dive" are its own,
 // those after it and all cleaners are for its elements.
-func (t tags) dive() (own, elems tags) {
+func (t *tags) dive() (own, elems tags) {
 	own.rules, elems.clean = t.rules, t.clean
 	if i := slices.Index(t.rules, tag{name: "dive"}); i >= 0 {
 		own.rules, elems.rules = t.rules[:i], t.rules[i+1:]

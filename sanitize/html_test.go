@@ -1,0 +1,262 @@
+package sanitize_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
+
+	"github.com/ecolaura/rampart/sanitize"
+)
+
+func TestClean(t *testing.T) {
+	zero, basic, ugc := new(sanitize.HTML), sanitize.Basic(), sanitize.UGC()
+	tests := []struct {
+		desc   string
+		policy *sanitize.HTML
+		in     string
+		want   string
+	}{
+		{"plain text stays", basic, `it's "quoted" – ok`, `it's "quoted" – ok`},
+		{"lone angle brackets are text", basic, "1 < 2 > 0 <3", "1 &lt; 2 &gt; 0 &lt;3"},
+		{"entities are decoded and encoded once", basic, "&lt;b&gt; &amp;amp; &copy; &#x41;", "&lt;b&gt; &amp;amp; © A"},
+		{"an escaped script stays text", basic, "&lt;script&gt;", "&lt;script&gt;"},
+		{"NUL is dropped, other controls show", basic, "a\x00b\x1b[31m", "ab?[31m"},
+		{"carriage returns become line feeds", basic, "a\r\nb\rc&#13;d", "a\nb\nc\nd"},
+		{"invalid UTF-8 is repaired", basic, "a\xffb<b>\xc3", "a\ufffdb<b>\ufffd</b>"},
+		{"a tag that never ends is text", basic, `a <b title="`, `a &lt;b title="`},
+		{"comments go, conditional ones too", basic, "a<!-- b --><!--[if IE]>c<![endif]--><?php d ?><!DOCTYPE e><![CDATA[f]]>g", "ag"},
+		{"disallowed tags show in a basic policy", basic, `<script>alert("&lt;")</script>`, `&lt;script&gt;alert("&lt;")&lt;/script&gt;`},
+		{"a script goes with its content", ugc, "a<script>b<!-- c --></script>d", "ad"},
+		{"a script that never ends takes the rest", ugc, "a<script>b<b>c", "a"},
+		{"a style goes with its content", ugc, "a<STYLE>b</style >c", "ac"},
+		{"other raw text is cleaned like the rest", ugc, "<textarea><b>x</b></textarea><xmp><i onclick=a>y</i></xmp><plaintext><u>z", "<b>x</b><i>y</i><u>z</u>"},
+		{"the zero policy keeps text", zero, "<p>a<b>b</b></p><p>c<br>d</p> e", "ab\nc\nd e"},
+		{"open elements are closed", ugc, "<b><i>x", "<b><i>x</i></b>"},
+		{"end tags without a start go", ugc, "</b></p></div></br>x", "x"},
+		{"misnested elements are balanced", ugc, "<b>1<i>2</b>3</i>4", "<b>1<i>2</i></b>34"},
+		{"an inline end tag does not end a block", ugc, "<b>1<p>2</b>3</p>4", "<b>1<p>23</p></b>4"},
+		{"a block ends a paragraph", ugc, "<p>1<b>2<div>3", "<p>1<b>2</b></p><div>3</div>"},
+		{"a paragraph ends a paragraph", ugc, "<p>1<p>2<hr>3", "<p>1</p><p>2</p><hr>3"},
+		{"an item ends an item", ugc, "<ul><li>1<li>2<ol><li>3</ul>4", "<ul><li>1</li><li>2<ol><li>3</li></ol></li></ul>4"},
+		{"an item's end tag does not leave its list", ugc, "<ul><li>1<ol>2</li>3", "<ul><li>1<ol>23</ol></li></ul>"},
+		{"a term ends a term, through a div", ugc, "<dl><dt>1<dd><div>2<dt>3", "<dl><dt>1</dt><dd><div>2</div></dd><dt>3</dt></dl>"},
+		{"a heading ends a heading", ugc, "<h1>1<h2>2</h3>3", "<h1>1</h1><h2>2</h2>3"},
+		{"a link ends a link", ugc, "<a href=/1>1<b><a href=/2>2", `<a href="/1" rel="nofollow">1<b></b></a><a href="/2" rel="nofollow">2</a>`},
+		{"a table keeps its shape", ugc, "<table><caption>0<tr><td>1<th>2<tr><td>3<tbody><tr><td>4</table>5", "<table><caption>0</caption><tr><td>1</td><th>2</th></tr><tr><td>3</td></tr><tbody><tr><td>4</td></tr></tbody></table>5"},
+		{"a table in a cell is nested", ugc, "<table><tr><td><table><tr><td>1</td></tr></table>2</td><td>3", "<table><tr><td><table><tr><td>1</td></tr></table>2</td><td>3</td></tr></table>"},
+		{"a table in a table ends it", ugc, "<table><tr><table><tr><td>1", "<table><tr></tr></table><table><tr><td>1</td></tr></table>"},
+		{"parts of a table need one", ugc, "<tr><td>1</td></tr><caption>2</caption><tbody>3", "123"},
+		{"only cells hold content", ugc, "<table><b>1</b><tr><p>2<td><p>3", "<table>1<tr>2<td><p>3</p></td></tr></table>"},
+		{"an end tag does not leave its cell", ugc, "<div><b><table><tr><td>1</b></div>2", "<div><b><table><tr><td>12</td></tr></table></b></div>"},
+		{"a row's end tag ends cells", ugc, "<table><tr><td><b>1</tr></td>2</table>", "<table><tr><td><b>1</b></td></tr>2</table>"},
+		{"void elements have no end", ugc, "a<br>b</br><wbr/>", "a<br>b<wbr>"},
+		{"self-closing is ignored", ugc, "<b/>a", "<b>a</b>"},
+		{"unknown attributes go", ugc, `<b onclick=x id=y name=z style=w title='t"'>a`, `<b title="t&quot;">a</b>`},
+		{"the first of two attributes counts", ugc, "<b title=1 TITLE=2>a", `<b title="1">a</b>`},
+		{"attributes are escaped", ugc, "<b title='<script>&amp;&quot;`\r\n\x1b'>a", "<b title=\"&lt;script&gt;&amp;&quot;`\n?\">a</b>"},
+		{"a link's rel is not the author's", ugc, `<a rel=follow href=/x>a`, `<a href="/x" rel="nofollow">a</a>`},
+		{"an anchor that does not link needs no rel", ugc, `<a rel=follow href=javascript:x>a`, "<a>a</a>"},
+		{"tags with long names are unknown", ugc, "<" + strings.Repeat("b", 20) + ">a</" + strings.Repeat("b", 17) + ">", "a"},
+		{"a foreign element does not change the rest", ugc, "<svg><b>a</b><style><img title='</style><img src=x onerror=alert(1)>'>", `<b>a</b><img src="x">'&gt;`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.desc, func(t *testing.T) {
+			got := tt.policy.Clean(tt.in)
+			assert.Equal(t, tt.want, got)
+			assert.Equal(t, got, tt.policy.Clean(got), "idempotent")
+		})
+	}
+}
+
+func TestCleanChecksURLs(t *testing.T) {
+	h := sanitize.Basic()
+	kept := map[string]string{
+		"http://example.com/?a=1&b=2": "http://example.com/?a=1&amp;b=2",
+		"HTTPS://example.com":         "HTTPS://example.com",
+		"mailto:a@example.com":        "mailto:a@example.com",
+		"/a:b":                        "/a:b",
+		"?a:b":                        "?a:b",
+		"#a:b":                        "#a:b",
+		"a/b:c":                       "a/b:c",
+		"":                            "",
+		" \thttp://e\n.com\x01 ":      "http://e.com",
+		`\\e.com:80`:                  `\\e.com:80`,
+	}
+	for in, want := range kept {
+		assert.Equal(t, `<a href="`+want+`">x</a>`, h.Clean(`<a href="`+in+`">x</a>`))
+	}
+	for _, in := range []string{
+		"javascript:alert(1)", "JaVaScRiPt:alert(1)", "java\nscript:alert(1)", "java\tscript:alert(1)", "\x01javascript:alert(1)", " javascript:alert(1)",
+		"java\x00script:alert(1)", "javascript&colon;alert(1)", "javascript&#58;alert(1)", "&#106;avascript:alert(1)", "&#x6aavascript:alert(1)",
+		"java&Tab;script:alert(1)", "java&NewLine;script:alert(1)", "javascript :alert(1)", "vbscript:x", "data:text/html,x", "file:///etc/passwd",
+		"ftp://example.com", "localhost:8000", "1:2", "é:x", ":x", "\ufeffjavascript:x",
+	} {
+		assert.Equal(t, "<a>x</a>", h.Clean(`<a href="`+in+`">x</a>`), "%q", in)
+	}
+}
+
+func TestNewHTMLRefusesUnsafePolicies(t *testing.T) {
+	_, err := sanitize.NewHTML(
+		sanitize.AllowTags("b", "script", "style", "svg", "math", "iframe", "textarea", "noscript", "template", "form", "B", "bold", ""),
+		sanitize.AllowAttrs("b", "title", "onclick", "ONCLICK", "style", "id", "name", "srcdoc", "data-x", ""),
+		sanitize.AllowAttrs("*", "onload", "target"),
+		sanitize.AllowAttrs("i", "title"),
+		sanitize.AllowSchemes("https", "javascript", "JavaScript", "data", "vbscript", "HTTP", "a b", "1a", ""),
+	)
+	assert.Equal(t, []string{
+		"AllowTags: unsafe: script", "AllowTags: unsafe: style", "AllowTags: unsafe: svg", "AllowTags: unsafe: math", "AllowTags: unsafe: iframe",
+		"AllowTags: unsafe: textarea", "AllowTags: unsafe: noscript", "AllowTags: unsafe: template", "AllowTags: unsafe: form",
+		"AllowTags: unknown: B", "AllowTags: unknown: bold", "AllowTags: unknown: ",
+		"AllowAttrs: unsafe: onclick", "AllowAttrs: unknown: ONCLICK", "AllowAttrs: unsafe: style", "AllowAttrs: unsafe: id", "AllowAttrs: unsafe: name",
+		"AllowAttrs: unsafe: srcdoc", "AllowAttrs: unknown: data-x", "AllowAttrs: unknown: ",
+		"AllowAttrs: unsafe: onload", "AllowAttrs: unsafe: target",
+		"AllowAttrs: unknown: i",
+		"AllowSchemes: unsafe: javascript", "AllowSchemes: unsafe: JavaScript", "AllowSchemes: unsafe: data", "AllowSchemes: unsafe: vbscript",
+		"AllowSchemes: invalid: HTTP", "AllowSchemes: invalid: a b", "AllowSchemes: invalid: 1a", "AllowSchemes: invalid: ",
+	}, mistakes(err))
+}
+
+func TestNewHTML(t *testing.T) {
+	h, err := sanitize.NewHTML(
+		sanitize.AllowTags("a", "img"), sanitize.AllowTags("a"), sanitize.AllowAttrs("*", "title"), sanitize.AllowAttrs("a", "href"), sanitize.AllowAttrs("img", "src"),
+		sanitize.AllowSchemes("https", "web+x"),
+	)
+	require.NoError(t, err)
+	assert.Equal(t, `<a title="t" href="web+x:y">x</a><img title="t">`, h.Clean(`<a title=t href="web+x:y">x</a><img title=t src=http://x>`))
+}
+
+func TestNestingIsBounded(t *testing.T) {
+	h := sanitize.UGC()
+	got := h.Clean(strings.Repeat("<div>", 1000) + "x" + strings.Repeat("</div>", 1000) + "y")
+	assert.Equal(t, strings.Repeat("<div>", 100)+"x"+strings.Repeat("</div>", 100)+"y", got)
+}
+
+func TestStripTags(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain":                            "plain",
+		"<p>a</p><p>b &amp; c</p>":         "a\nb & c",
+		"a<br>b<script>x</script>":         "a\nb",
+		"&lt;b&gt;":                        "<b>",
+		"1 < 2":                            "1 < 2",
+		"<a href=javascript:x>y</a>":       "y",
+		"<scr<script>ipt>alert(1)</script": "",
+	} {
+		got := sanitize.StripTags(in)
+		if in == "<scr<script>ipt>alert(1)</script" {
+			assert.NotContains(t, got, "<script>")
+			continue
+		}
+		assert.Equal(t, want, got, in)
+	}
+}
+
+// contained says whether s, as the content of a div, stays in that div and is
+// nested there as it is written.
+func contained(tb testing.TB, s string) bool {
+	tb.Helper()
+	nodes, err := html.ParseFragment(strings.NewReader(`<div id="in">`+s+`</div><i id="after"></i>`), &html.Node{Type: html.ElementNode, DataAtom: atom.Body, Data: "body"})
+	require.NoError(tb, err)
+	return len(nodes) == 2 && nodes[0].Data == "div" && nodes[1].Data == "i" && nodes[1].FirstChild == nil
+}
+
+// live says whether a browser could run something of s.
+func live(tb testing.TB, s string) bool {
+	tb.Helper()
+	nodes, err := html.ParseFragment(strings.NewReader(s), &html.Node{Type: html.ElementNode, DataAtom: atom.Div, Data: "div"})
+	require.NoError(tb, err)
+	var check func(n *html.Node) bool
+	check = func(n *html.Node) bool {
+		if n.Type == html.ElementNode {
+			switch n.Data {
+			case "script", "style", "svg", "math", "iframe", "object", "embed", "form", "input", "base", "meta", "link", "template", "noscript", "textarea", "title":
+				return true
+			}
+			for _, a := range n.Attr {
+				value := strings.ToLower(strings.Map(func(r rune) rune {
+					if r <= ' ' {
+						return -1
+					}
+					return r
+				}, a.Val))
+				if strings.HasPrefix(a.Key, "on") || a.Key == "style" || a.Key == "id" || a.Key == "name" || strings.HasPrefix(value, "javascript:") && (a.Key == "href" || a.Key == "src" || a.Key == "cite") {
+					return true
+				}
+			}
+		}
+		for c := n.FirstChild; c != nil; c = c.NextSibling {
+			if check(c) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, n := range nodes {
+		if check(n) {
+			return true
+		}
+	}
+	return false
+}
+
+// vectors are pieces of public cross-site scripting vectors and of markup that
+// parsers disagree on.
+func vectors() []string {
+	return []string{
+		"<script>", "</script>", "alert(1)", "<img src=x onerror=alert(1)>", "<img src=x ", "onerror=", "<svg>", "<svg/onload=alert(1)>", "</svg>", "<math>", "<mtext>",
+		"<mglyph>", "<style>", "</style>", "<!--", "-->", "--!>", "<![CDATA[", "]]>", "<title>", "</title>", "<textarea>", "</textarea>", "<noscript>", "</noscript>",
+		"<xmp>", "</xmp>", "<iframe>", "</iframe>", "<plaintext>", "<template>", "</template>", "<a href=\"javascript:alert(1)\">", "<a href='", "</a>", "javascript:", "&colon;",
+		"&#106;", "&lt;", "&gt;", "&amp;", "&quot;", "&#0;", "&#13;", "\"", "'", "`", ">", "<", "</", "/>", "=", " ", "\t", "\n", "\r", "\x00", "\x1b", "\xff", "\u2028", "é",
+		"<p>", "</p>", "<b>", "</b>", "<i title=\"", "<div>", "</div>", "<table>", "</table>", "<tr>", "</tr>", "<td>", "</td>", "<tbody>", "<caption>", "<ul>", "</ul>",
+		"<li>", "</li>", "<dl>", "<dd>", "<dt>", "<h1>", "</h2>", "<br>", "</br>", "<hr>", "<blockquote>", "</blockquote>", "<pre>", "<form>", "<button>", "<select>",
+		"<option>", "<body onload=alert(1)>", "<html>", "<head>", "<base href=//x>", "<a><b>", "<nobr>", "<font size=\"", "<x>", "text", "<IMG SRC=", "<sCrIpT", "<a\x00b>", "<a/b>",
+	}
+}
+
+func TestRandomSplices(t *testing.T) {
+	n := 20_000
+	if os.Getenv("RAMPART_BARS") != "" {
+		n = 1_000_000
+	}
+	seed := uint64(time.Now().UnixNano())
+	rng := rand.New(rand.NewPCG(seed, 1))
+	pieces := vectors()
+	strip, err := sanitize.NewHTML(sanitize.AllowTags("a", "b", "table", "td", "li"), sanitize.AllowAttrs("a", "href"))
+	require.NoError(t, err)
+	policies := []*sanitize.HTML{sanitize.Basic(), sanitize.UGC(), strip, new(sanitize.HTML)}
+	for range n {
+		var b strings.Builder
+		for range 1 + rng.IntN(14) {
+			b.WriteString(pieces[rng.IntN(len(pieces))])
+		}
+		in, h := b.String(), policies[rng.IntN(len(policies))]
+		out := h.Clean(in)
+		info := fmt.Sprintf("seed %d\n in  %q\n out %q", seed, in, out)
+		require.Equal(t, out, h.Clean(out), info)
+		require.True(t, contained(t, out), info)
+		require.False(t, live(t, out), info)
+		require.LessOrEqual(t, len(out), 6*len(in)+20, info)
+	}
+}
+
+func TestCleanIsLinear(t *testing.T) {
+	h := sanitize.UGC()
+	for _, piece := range []string{
+		"<b>", "<p>", "<a>", "<li>", "<table>", "<td>", "<div><b>", "</p>", "<b></p>", "<p><b>", "<", "&", "&lt", "<!--", "<a title=", "<script>", "<b x=1 ", "\x00", "\"", "<i><td></i>",
+		"<h1><b>", "<ul><li><div>", "<table><tr><td>", "<b><p></b>", "</li>", "<x y='",
+	} {
+		const size = 1 << 18
+		in := strings.Repeat(piece, size/len(piece))
+		start := time.Now()
+		out := h.Clean(in)
+		assert.Less(t, time.Since(start), 2*time.Second, piece) // quadratic would be minutes
+		assert.Less(t, len(out), 6*size, piece)
+	}
+}

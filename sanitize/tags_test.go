@@ -1,0 +1,145 @@
+package sanitize_test
+
+import (
+	"log/slog"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/sanitize"
+)
+
+// mistakes lists the mistakes of err, without the package.
+func mistakes(err error) []string {
+	var list []string
+	for m := range rampart.Mistakes(err) {
+		list = append(list, m.Field+": "+m.Reason+": "+m.Value)
+	}
+	return list
+}
+
+func TestNewBinderReportsEveryBadTag(t *testing.T) {
+	type inner struct {
+		A string `json:"a" validate:"nope"`
+	}
+	type badTags struct {
+		Unknown    string           `validate:"emial"`
+		UnknownToo string           `sanitize:"trimm"`
+		Policy     string           `sanitize:"html=all"`
+		Param      string           `validate:"max=many"`
+		Negative   string           `validate:"min=-1"`
+		NoParam    string           `validate:"oneof"`
+		TooMuch    string           `validate:"uuid=4"`
+		BadParam   int              `validate:"oneof=a b"`
+		Files      string           `validate:"file"`
+		Resolves   string           `validate:"tcp_addr"`
+		Cross      string           `validate:"eqfield=Param"`
+		Either     string           `validate:"email|phone"`
+		Decimal    string           `validate:"decimal=2"`
+		Decimal2   string           `validate:"decimal=2:3"`
+		Decimal3   string           `validate:"decimal=19:2"`
+		DecimalMin string           `validate:"decimal=4:2,min=1.234"`
+		IntDecimal int              `validate:"decimal=4:2"`
+		DecimalLen string           `validate:"decimal=4:2,len=2"`
+		IntEmail   int              `validate:"email"`
+		IntUUID    int              `validate:"uuid"`
+		IntLen     int              `validate:"len=2"`
+		IntMin     int8             `validate:"min=200"`
+		UintMin    uint             `validate:"min=-2"`
+		FloatMin   float64          `validate:"min=NaN"`
+		BoolMin    bool             `validate:"min=1"`
+		IntTrim    int              `sanitize:"trim"`
+		Dive       string           `validate:"dive,max=3"`
+		Required   []string         `validate:"dive,required"`
+		OmitEmpty  int              `validate:"omitempty"`
+		Empty      string           `validate:"required,,max=2"`
+		Bytes      []byte           `json:"bytes"`
+		Any        any              `json:"any"`
+		Chan       chan int         `json:"chan"`
+		Keys       map[int]string   `json:"keys"`
+		Pointers   **int            `json:"pointers"`
+		Strings    int              `json:"strings,string"`
+		Inner      inner            `validate:"max=3"`
+		Same       string           `json:"param"`
+		unexported string           `validate:"max=3"` //nolint:unused // the tag is the point
+		Dash       string           `json:"-" sanitize:"trim"`
+		Nested     map[string]inner `json:"nested"`
+		OptPointer *sanitize.Optional[int]
+	}
+	_, err := sanitize.NewBinder[badTags](sanitize.Config{})
+	require.Error(t, err)
+	assert.Equal(t, []string{
+		"badTags.Unknown: unknown: validate:emial",
+		"badTags.UnknownToo: unknown: sanitize:trimm",
+		"badTags.Policy: unknown: sanitize:html=all",
+		"badTags.Param: invalid: validate:max=many",
+		"badTags.Negative: invalid: validate:min=-1",
+		"badTags.NoParam: invalid: validate:oneof",
+		"badTags.TooMuch: invalid: validate:uuid=4",
+		"badTags.BadParam: invalid: validate:oneof=a b",
+		"badTags.Files: unknown: validate:file",
+		"badTags.Resolves: unknown: validate:tcp_addr",
+		"badTags.Cross: unknown: validate:eqfield=Param",
+		"badTags.Either: unknown: validate:email|phone",
+		"badTags.Decimal: invalid: validate:decimal=2",
+		"badTags.Decimal2: invalid: validate:decimal=2:3",
+		"badTags.Decimal3: invalid: validate:decimal=19:2",
+		"badTags.DecimalMin: invalid: validate:min=1.234",
+		"badTags.IntDecimal: unsupported: validate:decimal=4:2",
+		"badTags.DecimalLen: unsupported: validate:len=2",
+		"badTags.IntEmail: unsupported: validate:email",
+		"badTags.IntUUID: unsupported: validate:uuid",
+		"badTags.IntLen: unsupported: validate:len=2",
+		"badTags.IntMin: invalid: validate:min=200",
+		"badTags.UintMin: invalid: validate:min=-2",
+		"badTags.FloatMin: invalid: validate:min=NaN",
+		"badTags.BoolMin: unsupported: validate:min=1",
+		"badTags.IntTrim: unsupported: sanitize:trim",
+		"badTags.Dive: unsupported: validate:dive",
+		"badTags.Required: unsupported: validate:required",
+		"badTags.OmitEmpty: unsupported: validate:omitempty",
+		"badTags.Empty: unknown: validate:",
+		"badTags.Bytes: unsupported: []uint8",
+		"badTags.Any: unsupported: interface {}",
+		"badTags.Chan: unsupported: chan int",
+		"badTags.Keys: unsupported: map[int]string",
+		"badTags.Pointers: unsupported: **int",
+		`badTags.Strings: unsupported: json:",string"`,
+		"badTags.Inner.A: unknown: validate:nope",
+		"badTags.Inner: unsupported: validate:max=3",
+		"badTags.Same: conflict: param",
+		"badTags.unexported: unsupported: tags on a field that is not read",
+		"badTags.Dash: unsupported: tags on a field that is not read",
+		"badTags.OptPointer: unsupported: *sanitize.Optional[int]",
+	}, mistakes(err))
+}
+
+func TestNewBinderReportsEveryMistakeInConfig(t *testing.T) {
+	_, err := sanitize.NewBinder[address](sanitize.Config{
+		Limits: sanitize.Limits{
+			MaxBody: -1, MaxDepth: 1001, MaxTokens: -1, MaxNumberLen: -1, MaxString: -1, MaxParams: -1, MaxQueryLen: -1, MaxPathLen: -1, MaxErrors: -1,
+			ContentTypes: []string{"text/plain", "application/json; charset=utf-8", "json", "a/b/c"},
+		},
+		Rules:    map[string]func(string) error{"email": sanitize.Slug, "uuid": sanitize.Slug, "max": sanitize.Slug, "nil": nil},
+		Cleaners: map[string]func(string) string{"trim": sanitize.StripTags, "html=ugc": sanitize.StripTags, "nil": nil},
+		Logger:   slog.New(slog.DiscardHandler),
+	})
+	assert.Equal(t, []string{
+		"Limits.MaxBody: invalid: ", "Limits.MaxDepth: invalid: ", "Limits.MaxTokens: invalid: ", "Limits.MaxNumberLen: invalid: ",
+		"Limits.MaxString: invalid: ", "Limits.MaxParams: invalid: ", "Limits.MaxQueryLen: invalid: ", "Limits.MaxPathLen: invalid: ",
+		"Limits.MaxErrors: invalid: ",
+		"Limits.ContentTypes: invalid: application/json; charset=utf-8", "Limits.ContentTypes: invalid: json", "Limits.ContentTypes: invalid: a/b/c",
+		"Rules: conflict: email", "Rules: conflict: max", "Rules: missing: nil", "Rules: conflict: uuid",
+		"Cleaners: conflict: html=ugc", "Cleaners: missing: nil", "Cleaners: conflict: trim",
+		"Limits.ContentTypes: unsupported: text/plain",
+	}, mistakes(err))
+}
+
+func TestNewBinderWantsAStruct(t *testing.T) {
+	_, err := sanitize.NewBinder[[]string](sanitize.Config{})
+	assert.Equal(t, []string{"T: unsupported: []string"}, mistakes(err))
+	_, err = sanitize.NewBinder[sanitize.Optional[int]](sanitize.Config{})
+	assert.Equal(t, []string{"T: unsupported: sanitize.Optional[int]"}, mistakes(err))
+}
