@@ -45,21 +45,31 @@ func split(prefix, text string) (id string, ok bool) {
 }
 
 func isBase62(s string) bool {
+	ok := byte(1)
 	for i := range len(s) {
-		c := s[i]
-		if (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
-			return false
-		}
+		ok &= inBase62[s[i]] // no branch: most texts that get here are good
 	}
-	return true
+	return ok == 1
 }
+
+// inBase62[c] is 1 for each byte of base62.
+const (
+	no16     = "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+	yes13    = "\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01"
+	yes10    = "\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01"
+	inBase62 = no16 + no16 + no16 +
+		yes10 + "\x00\x00\x00\x00\x00\x00" + // 0-9
+		"\x00" + yes13 + yes13 + "\x00\x00\x00\x00\x00" + // A-Z
+		"\x00" + yes13 + yes13 + "\x00\x00\x00\x00\x00" + // a-z
+		no16 + no16 + no16 + no16 + no16 + no16 + no16 + no16
+)
 
 // checksum returns the CRC-32 of s in base62.
 func checksum(s string) [sumLen]byte {
 	// crc32 only reads its argument, but through a function variable, so the
 	// compiler would copy the string to the heap first.
 	sum := crc32.ChecksumIEEE(unsafe.Slice(unsafe.StringData(s), len(s))) //nolint:gosec // read only, see above
-	hi, lo := sum/(62*62*62), sum%(62*62*62) // two short chains of divisions, not one long one
+	hi, lo := sum/(62*62*62), sum%(62*62*62)                              // two short chains of divisions, not one long one
 	return [sumLen]byte{
 		base62[hi/(62*62)], base62[hi/62%62], base62[hi%62],
 		base62[lo/(62*62)], base62[lo/62%62], base62[lo%62],

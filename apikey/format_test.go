@@ -10,7 +10,6 @@ import (
 	"unicode"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart/apikey"
 )
@@ -103,13 +102,14 @@ func TestNoChangedKeyIsWellFormed(t *testing.T) {
 
 func TestANonLetterWithARightChecksumIsRefused(t *testing.T) {
 	// The checksum is no secret: anybody can compute it for any text.
-	for _, c := range []string{".", "-", "_", "\x00", "@", "[", "`", "{", "/", ":", "\xff"} {
-		body := strings.Replace(good, "AAAAAAAAAA", "AAAAAAAAA"+c, 1)
-		assert.False(t, apikey.WellFormed("eco_test", body+crc62(body)), "%q in the id", c)
-		body = good[:len(good)-1] + c
-		assert.False(t, apikey.WellFormed("eco_test", body+crc62(body)), "%q in the secret", c)
+	for c := range 256 {
+		letter := string([]byte{byte(c)})
+		want := strings.Contains("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", letter)
+		body := strings.Replace(good, "AAAAAAAAAA", "AAAAAAAAA"+letter, 1)
+		assert.Equal(t, want, apikey.WellFormed("eco_test", body+crc62(body)), "%q in the id", letter)
+		body = good[:len(good)-1] + letter
+		assert.Equal(t, want, apikey.WellFormed("eco_test", body+crc62(body)), "%q in the secret", letter)
 	}
-	require.True(t, apikey.WellFormed("eco_test", good+crc62(good)))
 }
 
 func TestWellFormedDoesNotAllocate(t *testing.T) {
