@@ -105,7 +105,7 @@ func TestEveryExportedSymbolIsDocumented(t *testing.T) {
 					case *ast.TypeSpec:
 						check(s.Name, s.Doc, d.Doc)
 						if s.Name.IsExported() {
-							members(s.Type, check)
+							members(s.Type, s.Doc.Text()+d.Doc.Text(), check)
 						}
 					case *ast.ValueSpec:
 						for _, id := range s.Names {
@@ -131,8 +131,9 @@ func exportedReceiver(recv *ast.FieldList) bool {
 }
 
 // members checks the fields of a struct and the methods of an interface. A
-// comment above a run of fields stands for the run.
-func members(typ ast.Expr, check func(*ast.Ident, ...*ast.CommentGroup)) {
+// comment above a run of fields stands for the run, the type's own comment for a
+// member that it names, and a type for the field that has its name.
+func members(typ ast.Expr, doc string, check func(*ast.Ident, ...*ast.CommentGroup)) {
 	var fields *ast.FieldList
 	switch x := typ.(type) {
 	case *ast.StructType:
@@ -148,7 +149,10 @@ func members(typ ast.Expr, check func(*ast.Ident, ...*ast.CommentGroup)) {
 			above = f.Doc
 		}
 		for _, id := range f.Names {
-			check(id, above, f.Comment)
+			typ, _ := f.Type.(*ast.Ident)
+			if !strings.Contains(doc, id.Name) && (typ == nil || typ.Name != id.Name) {
+				check(id, above, f.Comment)
+			}
 		}
 	}
 }

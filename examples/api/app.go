@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/ecolaura/rampart"
+	rcrypto "github.com/ecolaura/rampart/crypto"
+)
+
+// app is what the handlers share.
+type app struct {
+	db     *database
+	users  *users
+	fields *rcrypto.Cipher
+	log    *slog.Logger
+}
+
+// fail answers a fault of ours: the cause goes to the log, never to the client.
+func (a *app) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+		return // the client is gone
+	}
+	id, _ := rampart.RequestIDFrom(r.Context())
+	a.log.LogAttrs(r.Context(), slog.LevelError, "request failed", slog.String("error", err.Error()), slog.String("request_id", id))
+	(&rampart.Problem{Status: http.StatusInternalServerError, Code: "internal_error"}).Write(w)
+}
+
+// writeJSON answers with v, which always marshals: our own types.
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		(&rampart.Problem{Status: http.StatusInternalServerError, Code: "internal_error"}).Write(w)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+func message(text string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, map[string]string{"message": text})
+	})
+}

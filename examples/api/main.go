@@ -1,0 +1,112 @@
+// Command api is the Ecolaura marketplace API: every rampart layer around a
+// small service on an embedded SQLite file. It needs no set-up:
+//
+//	go run ./examples/api
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/ecolaura/rampart"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+}
+
+// run serves until ctx is done. It returns the exit status: 2 for a wrong flag
+// or environment variable, 1 if the server could not start or end.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	s, err := parse(args, getenv, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		return complain(stderr, err, 2)
+	}
+	srv, err := open(ctx, s, getenv, log)
+	if err != nil {
+		return complain(stderr, err, exitStatus(err))
+	}
+	defer srv.close()
+
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", s.addr)
+	if err != nil {
+		return complain(stderr, err, 1)
+	}
+	listeners := []net.Listener{ln}
+	if s.httpAddr != "" {
+		plain, err := new(net.ListenConfig).Listen(ctx, "tcp", s.httpAddr)
+		if err != nil {
+			_ = ln.Close()
+			return complain(stderr, err, 1)
+		}
+		listeners = append(listeners, plain)
+	}
+	srv.greet(stdout, s, ln.Addr().String())
+	if err := serve(ctx, srv, s, listeners, log); err != nil {
+		return complain(stderr, err, 1)
+	}
+	fmt.Fprintln(stdout, "Stopped: every request was answered.")
+	return 0
+}
+
+// complain prints every mistake on a line of its own.
+func complain(w io.Writer, err error, status int) int {
+	fmt.Fprintln(w, "api:", err)
+	return status
+}
+
+// exitStatus tells a configuration mistake from a failure.
+func exitStatus(err error) int {
+	for range rampart.Mistakes(err) {
+		return 2
+	}
+	if errors.Is(err, errSettings) {
+		return 2
+	}
+	return 1
+}
+
+// serve runs a server on each listener until ctx is done, or one of them fails.
+func serve(ctx context.Context, srv *server, s *settings, listeners []net.Listener, log *slog.Logger) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, len(listeners))
+	for i, ln := range listeners {
+		cfg := rampart.ServerConfig{Handler: srv.handler, Logger: log}
+		if s.tlsCert != "" && i == 0 {
+			pair, err := tls.LoadX509KeyPair(s.tlsCert, s.tlsKey)
+			if err != nil {
+				return err
+			}
+			cfg.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+		}
+		one, err := rampart.NewServer(cfg)
+		if err != nil {
+			return err
+		}
+		go func() {
+			done <- one.Serve(ctx, ln)
+			cancel()
+		}()
+	}
+	var errs []error
+	for range listeners {
+		errs = append(errs, <-done)
+	}
+	return errors.Join(errs...)
+}

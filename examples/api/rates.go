@@ -1,0 +1,23 @@
+package main
+
+import "github.com/ecolaura/rampart/throttle"
+
+// perSecond is a rate as a number, to compare two.
+func perSecond(r throttle.Rate) float64 { return float64(r.Count) / r.Period.Seconds() }
+
+func larger(a, b throttle.Rate) throttle.Rate {
+	if perSecond(a) >= perSecond(b) {
+		return a
+	}
+	return b
+}
+
+// times returns n times r.
+func times(r throttle.Rate, n int) throttle.Rate {
+	return throttle.Rate{Count: r.Count * n, Period: r.Period}
+}
+
+// fraction returns the nth part of r, at least one in its period.
+func fraction(r throttle.Rate, n int) throttle.Rate {
+	return throttle.Rate{Count: max(r.Count/n, 1), Period: r.Period}
+}

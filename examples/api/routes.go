@@ -1,0 +1,81 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/apikey"
+	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/sanitize"
+)
+
+// routes puts each handler behind its layers, and the layers that every answer
+// passes around them all.
+func routes(a *app, l *layers, log *slog.Logger) (http.Handler, error) {
+	newProducts, err1 := sanitize.NewBinder[newProduct](sanitize.Config{Logger: log})
+	registrations, err2 := sanitize.NewBinder[registration](sanitize.Config{Logger: log})
+	passwords, err3 := sanitize.NewBinder[passwordChange](sanitize.Config{Logger: log})
+	pages, err4 := sanitize.NewBinder[page](sanitize.Config{Logger: log})
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		return nil, err
+	}
+
+	chain := rampart.Chain
+	public := chain(l.verifier.Optional, l.public.Handler, l.guard.Handler)
+	secure := chain(l.verifier.Handler, l.public.Handler, l.guard.Handler)
+	scoped := func(scope string) func(http.Handler) http.Handler {
+		return chain(secure, l.verifier.RequireScope(scope))
+	}
+
+	mux := rampart.NewMux()
+	mux.Handle("POST /api/token/{$}", chain(l.login.Handler, l.forms.Handler)(l.service.Obtain()))
+	mux.Handle("POST /api/token/refresh/{$}", l.forms.Handler(l.service.Refresh()))
+	mux.Handle("POST /api/token/verify/{$}", l.forms.Handler(l.service.VerifyToken()))
+	mux.Handle("POST /api/token/blacklist/{$}", l.forms.Handler(l.service.Logout()))
+	mux.Handle("POST /api/password/{$}", chain(secure, l.password.Handler)(passwords.Handler(a.changePassword(l.service))))
+	mux.Handle("GET /.well-known/jwks.json", l.keySet)
+
+	mux.Handle("GET /api/secure/{$}", secure(message("This is a secure endpoint.")))
+	mux.Handle("GET /api/public/{$}", public(message("This is a public endpoint.")))
+	mux.Handle("GET /api/products/{$}", public(a.getProducts(pages)))
+	mux.Handle("POST /api/products/{$}", scoped("products:write")(newProducts.Handler(a.postProduct)))
+	mux.Handle("POST /api/register/{$}", chain(l.register.Handler, l.guard.Handler)(registrations.Handler(a.register)))
+	mux.Handle("GET /api/customers/{id}/{$}", scoped("customers:read")(http.HandlerFunc(a.getCustomer)))
+
+	mux.Handle("GET /api/partner/{$}", chain(l.keys.Handler, l.partner.Handler, l.guard.Handler)(message("Hello, partner.")))
+	mux.Handle("/api/keys/", scoped("keys:manage")(http.StripPrefix("/api/keys", l.keys.Admin(keyOwner))))
+	mux.HandleFunc("GET /healthz", a.healthz)
+
+	return chain(
+		l.requestID.Handler, l.clientIP.Handler,
+		l.headers.Handler, l.cors.Handler,
+		l.edge.Handler,
+	)(mux), nil
+}
+
+// keyOwner says for whom keys are managed: the caller, and never with a scope
+// that the caller lacks.
+func keyOwner(r *http.Request) (apikey.Actor, bool) {
+	t, ok := auth.FromContext(r.Context())
+	if !ok {
+		return apikey.Actor{}, false
+	}
+	actor := apikey.Actor{Owner: t.Subject()}
+	for scope := range t.Scopes() {
+		actor.Scopes = append(actor.Scopes, scope)
+	}
+	return actor, true
+}
+
+// healthz answers whether this instance can serve. It names no cause: anybody
+// may ask.
+func (a *app) healthz(w http.ResponseWriter, r *http.Request) {
+	if err := a.db.PingContext(r.Context()); err != nil {
+		a.log.LogAttrs(r.Context(), slog.LevelError, "health check failed", slog.String("error", err.Error()))
+		(&rampart.Problem{Status: http.StatusServiceUnavailable, Code: "unavailable"}).Write(w)
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}

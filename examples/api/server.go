@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/ecolaura/rampart/auth/password"
+)
+
+// errSettings marks what the operator has to change.
+var errSettings = errors.New("settings")
+
+// server is the whole service: its handler and what must be closed after it.
+type server struct {
+	handler http.Handler
+	layers  *layers
+	db      *database
+	notes   []string
+	demo    bool
+}
+
+// open makes the service that s asks for.
+func open(ctx context.Context, s *settings, getenv func(string) string, log *slog.Logger) (*server, error) {
+	sec, err := loadSecrets(s, getenv)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errSettings, err)
+	}
+	db, err := openDatabase(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	srv := &server{db: db, notes: sec.notes}
+	if err := srv.build(ctx, s, sec, log); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return srv, nil
+}
+
+func (srv *server) build(ctx context.Context, s *settings, sec *secrets, log *slog.Logger) error {
+	hash, err := password.New(password.Config{})
+	if err != nil {
+		return err
+	}
+	u := &users{db: srv.db, hash: hash}
+	if err := srv.demos(ctx, s, u); err != nil {
+		return err
+	}
+	if srv.layers, err = newLayers(s, sec, srv.db, u, log); err != nil {
+		return err
+	}
+	a := &app{db: srv.db, users: u, fields: sec.fields.Cipher(), log: log}
+	srv.handler, err = routes(a, srv.layers, log)
+	return err
+}
+
+// demos makes the demo accounts where nobody else can use them, and refuses to
+// serve them to the world.
+func (srv *server) demos(ctx context.Context, s *settings, u *users) error {
+	if s.demo || srv.db.fresh && s.loopback {
+		if err := u.seed(ctx); err != nil {
+			return err
+		}
+		if srv.db.fresh {
+			if err := srv.db.seedProducts(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	found, err := u.demos(ctx)
+	if err != nil {
+		return err
+	}
+	if srv.demo = found; found && !s.loopback && !s.demo {
+		return fmt.Errorf("%w: the database has accounts with the published demo password, and %s is not a loopback address: change the passwords, or say -demo", errSettings, s.addr)
+	}
+	return nil
+}
+
+// close writes what is pending and closes the database.
+func (srv *server) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_ = srv.layers.keys.Close(ctx)
+	_ = srv.db.Close()
+}
+
+// greet says where the server listens and what to try.
+func (srv *server) greet(w io.Writer, s *settings, addr string) {
+	for _, note := range srv.notes {
+		fmt.Fprintln(w, note)
+	}
+	scheme := "http"
+	if s.tlsCert != "" {
+		scheme = "https"
+	}
+	base := scheme + "://" + addr
+	fmt.Fprintf(w, "Listening on %s (stop with Ctrl-C).\n", base)
+	if !srv.demo {
+		return
+	}
+	fmt.Fprintf(w, `
+Demo users, password %q:
+  alice  products:write customers:read keys:manage
+  bob    no scope
+  oscar  ops
+
+Try:
+  curl %[2]s/api/public/
+  curl %[2]s/api/secure/
+  TOKEN=$(curl -s %[2]s/api/token/ -d username=alice --data-urlencode "password=%[3]s" | sed 's/.*"access":"\([^"]*\)".*/\1/')
+  curl -H "Authorization: Bearer $TOKEN" %[2]s/api/secure/
+  curl -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{"name":"crm","scopes":["customers:read"]}' %[2]s/api/keys/
+  for i in $(seq 101); do curl -s -o /dev/null -w '%%{http_code}\n' %[2]s/api/public/; done | sort | uniq -c
+`, demoPassword, base, demoPassword)
+}

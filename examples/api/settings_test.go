@@ -1,0 +1,43 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart/throttle"
+)
+
+func TestEachFlagIsAlsoAnEnvironmentVariableAndTheFlagWins(t *testing.T) {
+	env := map[string]string{"ECOLAURA_ANON_RATE": "7/minute", "ECOLAURA_USER_RATE": "9/minute", "ECOLAURA_TRUSTED_PROXIES": "10.0.0.0/8, fd00::/8", "ECOLAURA_DEMO": "true"}
+	s, err := parse([]string{"-user-rate", "8/minute"}, func(name string) string { return env[name] }, io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, throttle.Rate{Count: 7, Period: time.Minute}, s.anon)
+	assert.Equal(t, throttle.Rate{Count: 8, Period: time.Minute}, s.user)
+	assert.Len(t, s.trusted, 2)
+	assert.True(t, s.demo)
+	assert.True(t, s.loopback)
+	assert.Equal(t, []string{"https://www.ecolaura.com", "https://admin.ecolaura.com"}, s.origins)
+}
+
+func TestASecretFileThatOthersCanReadIsRefused(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "x.db")
+	require.NoError(t, os.WriteFile(db+".secret-key", []byte("0123456789012345678901234567890123456789"), 0o644))
+	none := func(string) string { return "" }
+	s, err := parse([]string{"-db", db}, none, io.Discard)
+	require.NoError(t, err)
+	_, err = loadSecrets(s, none)
+	assert.ErrorContains(t, err, "chmod 600")
+}
+
+func TestTheEdgeLimitIsTenTimesTheLargerRate(t *testing.T) {
+	hour := throttle.Rate{Count: 100, Period: time.Hour}
+	minute := throttle.Rate{Count: 10, Period: time.Minute}
+	assert.Equal(t, throttle.Rate{Count: 100, Period: time.Minute}, times(larger(hour, minute), 10))
+	assert.Equal(t, throttle.Rate{Count: 1, Period: time.Minute}, fraction(throttle.Rate{Count: 3, Period: time.Minute}, 5))
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/auth/password"
+)
+
+// users implements auth.Users over the users table. A subject is the row's id,
+// as in Django, so that tokens of either side name the same person.
+type users struct {
+	db   *database
+	hash *password.Hasher
+}
+
+// Login implements auth.Users. An unknown name costs a full hash too, so that
+// time does not tell who has an account.
+func (u *users) Login(ctx context.Context, name, pw string) (string, error) {
+	var (
+		id     int64
+		stored string
+		active bool
+	)
+	err := u.db.QueryRowContext(ctx, u.db.q(`SELECT id, password, active FROM users WHERE username = ?`), name).Scan(&id, &stored, &active)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", err
+	}
+	ok, upgrade, err := u.hash.Verify(ctx, pw, stored)
+	if err != nil {
+		return "", err
+	}
+	if !ok || !active {
+		return "", auth.ErrBadCredentials
+	}
+	if upgrade {
+		if err := u.upgrade(ctx, id, pw, stored); err != nil {
+			return "", err
+		}
+	}
+	return strconv.FormatInt(id, 10), nil
+}
+
+// upgrade stores pw under today's hash, unless it was changed meanwhile.
+func (u *users) upgrade(ctx context.Context, id int64, pw, old string) error {
+	hashed, err := u.hash.Hash(ctx, pw)
+	if err != nil {
+		return err
+	}
+	_, err = u.db.ExecContext(ctx, u.db.q(`UPDATE users SET password = ? WHERE id = ? AND password = ?`), hashed, id, old)
+	return err
+}
+
+// Active implements auth.Users.
+func (u *users) Active(ctx context.Context, subject string) (bool, error) {
+	id, err := strconv.ParseInt(subject, 10, 64)
+	if err != nil {
+		return false, nil
+	}
+	var active bool
+	err = u.db.QueryRowContext(ctx, u.db.q(`SELECT active FROM users WHERE id = ?`), id).Scan(&active)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return active, err
+}
+
+// Claims implements auth.Claimer: a user's scopes travel in the tokens.
+func (u *users) Claims(ctx context.Context, subject string) (map[string]any, error) {
+	id, err := strconv.ParseInt(subject, 10, 64)
+	if err != nil {
+		return nil, auth.ErrBadCredentials
+	}
+	var scopes string
+	if err := u.db.QueryRowContext(ctx, u.db.q(`SELECT scopes FROM users WHERE id = ?`), id).Scan(&scopes); err != nil {
+		return nil, err
+	}
+	if scopes == "" {
+		return nil, nil
+	}
+	return map[string]any{"scope": scopes}, nil
+}
+
+// exists says whether name is an account: only then may a log hold it, as
+// people type passwords into the wrong field.
+func (u *users) exists(ctx context.Context, name string) bool {
+	var one int
+	return u.db.QueryRowContext(ctx, u.db.q(`SELECT 1 FROM users WHERE username = ?`), name).Scan(&one) == nil
+}
+
+// errWrongPassword means that the old password did not match.
+var errWrongPassword = errors.New("wrong password")
+
+// changePassword replaces old by pw.
+func (u *users) changePassword(ctx context.Context, subject, old, pw string) error {
+	id, err := strconv.ParseInt(subject, 10, 64)
+	if err != nil {
+		return errWrongPassword
+	}
+	var stored string
+	if err := u.db.QueryRowContext(ctx, u.db.q(`SELECT password FROM users WHERE id = ?`), id).Scan(&stored); err != nil {
+		return err
+	}
+	ok, _, err := u.hash.Verify(ctx, old, stored)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return errWrongPassword
+	}
+	hashed, err := u.hash.Hash(ctx, pw)
+	if err != nil {
+		return err
+	}
+	res, err := u.db.ExecContext(ctx, u.db.q(`UPDATE users SET password = ?, demo = ? WHERE id = ? AND password = ?`), hashed, false, id, stored)
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n != 1 { // somebody else changed it first
+		return errors.Join(err, errWrongPassword)
+	}
+	return nil
+}
+
+const demoPassword = "correct horse battery staple"
+
+// seed makes the demo users that are missing. Every one has the same password,
+// which the start-up lines print.
+func (u *users) seed(ctx context.Context) error {
+	for name, scopes := range map[string][]string{
+		"alice": {"products:write", "customers:read", "keys:manage"},
+		"bob":   nil,
+		"oscar": {"ops"},
+	} {
+		if u.exists(ctx, name) {
+			continue
+		}
+		hashed, err := u.hash.Hash(ctx, demoPassword)
+		if err != nil {
+			return err
+		}
+		_, err = u.db.ExecContext(ctx, u.db.q(`INSERT INTO users (username, password, scopes, active, demo) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT (username) DO NOTHING`), name, hashed, strings.Join(scopes, " "), true, true)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// demos says whether an account with the demo password is there.
+func (u *users) demos(ctx context.Context) (bool, error) {
+	var n int
+	err := u.db.QueryRowContext(ctx, u.db.q(`SELECT count(*) FROM users WHERE demo = ?`), true).Scan(&n)
+	return n > 0, err
+}

@@ -1,0 +1,79 @@
+package peers
+
+import (
+	"net/http"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/throttle"
+)
+
+// Rows returns every row, freshly set up: ours, then the floor, then the peers.
+func Rows() []Row {
+	var rows []Row
+	add := func(group, implementation string, status int, headers map[string]string, request *http.Request, layers ...layer) {
+		rows = append(rows, Row{group, implementation, rampart.Chain(layers...)(served), request, status, headers})
+	}
+
+	protected := map[string]string{"Content-Security-Policy": "default-src 'none'", "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY"}
+	const group1 = "headers: every header of an API answer"
+	add(group1, "rampart", 204, protected, plainGet(), ourHeaders())
+	add(group1, "floor", 204, protected, plainGet(), floorHeaderLayer)
+	add(group1, "unrolled/secure", 204, protected, plainGet(), unrolled())
+
+	shared := map[string]string{"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+	const group2 = "cors: actual request of an allowed origin"
+	add(group2, "rampart", 204, shared, get(), ourCORS())
+	add(group2, "floor", 204, shared, get(), floorCORS)
+	add(group2, "rs/cors", 204, shared, get(), rsCORS())
+	add(group2, "go-chi/cors", 204, shared, get(), chiCORS())
+
+	const group3 = "cors: actual request of a denied origin"
+	vary := map[string]string{"Vary": "Origin"}
+	add(group3, "rampart", 204, vary, denied(), ourCORS())
+	add(group3, "floor", 204, vary, denied(), floorCORS)
+	add(group3, "rs/cors", 204, vary, denied(), rsCORS())
+	add(group3, "go-chi/cors", 204, vary, denied(), chiCORS())
+
+	const group4 = "cors: no Origin"
+	add(group4, "rampart", 204, vary, plainGet(), ourCORS())
+	add(group4, "floor", 204, vary, plainGet(), floorCORS)
+	add(group4, "rs/cors", 204, vary, plainGet(), rsCORS())
+	add(group4, "go-chi/cors", 204, vary, plainGet(), chiCORS())
+
+	const group5 = "cors: preflight"
+	allowed := map[string]string{"Access-Control-Allow-Origin": origin, "Access-Control-Allow-Methods": "PUT"}
+	add(group5, "rampart", 204, allowed, preflight(), ourCORS())
+	add(group5, "floor", 204, allowed, preflight(), floorCORS)
+	add(group5, "rs/cors", 204, allowed, preflight(), rsCORS())
+	add(group5, "go-chi/cors", 200, allowed, preflight(), chiCORS())
+
+	const group6 = "throttle: one address, with response headers"
+	add(group6, "rampart", 204, map[string]string{"RateLimit": "anon"}, plainGet(), ourThrottle(throttle.TokenBucket))
+	add(group6, "rampart, sliding window", 204, map[string]string{"RateLimit": "anon"}, plainGet(), ourThrottle(throttle.SlidingWindow))
+	remaining := map[string]string{"X-Ratelimit-Remaining": ""}
+	add(group6, "floor", 204, remaining, plainGet(), floorLimiter(plenty))
+	add(group6, "go-chi/httprate", 204, remaining, plainGet(), chiHTTPRate())
+	add(group6, "ulule/limiter", 204, remaining, plainGet(), ulule())
+
+	const group7 = "token: HS256, verified anew"
+	add(group7, "rampart", 204, nil, withToken(plainGet()), ourToken(false))
+	add(group7, "rampart, cached", 204, nil, withToken(plainGet()), ourToken(true))
+	add(group7, "floor", 204, nil, withToken(plainGet()), floorToken)
+	add(group7, "golang-jwt/jwt", 204, nil, withToken(plainGet()), golangJWT)
+	add(group7, "go-chi/jwtauth", 204, nil, withToken(plainGet()), chiJWTAuth())
+
+	both := map[string]string{"X-Content-Type-Options": "nosniff", "Access-Control-Allow-Origin": origin}
+	const group8 = "public chain: headers, cors, throttle"
+	add(group8, "rampart", 204, both, get(), ourHeaders(), ourCORS(), ourThrottle(throttle.SlidingWindow))
+	add(group8, "floor", 204, both, get(), floorHeaderLayer, floorCORS, floorLimiter(plenty))
+	add(group8, "unrolled/secure, rs/cors, go-chi/httprate", 204, both, get(), unrolled(), rsCORS(), chiHTTPRate())
+	add(group8, "unrolled/secure, go-chi/cors, ulule/limiter", 204, both, get(), unrolled(), chiCORS(), ulule())
+
+	const group9 = "token chain: headers, cors, throttle, token"
+	add(group9, "rampart", 204, both, withToken(get()), ourHeaders(), ourCORS(), ourThrottle(throttle.SlidingWindow), ourToken(false))
+	add(group9, "rampart, cached token", 204, both, withToken(get()), ourHeaders(), ourCORS(), ourThrottle(throttle.SlidingWindow), ourToken(true))
+	add(group9, "floor", 204, both, withToken(get()), floorHeaderLayer, floorCORS, floorLimiter(plenty), floorToken)
+	add(group9, "unrolled/secure, rs/cors, go-chi/httprate, golang-jwt/jwt", 204, both, withToken(get()), unrolled(), rsCORS(), chiHTTPRate(), golangJWT)
+	add(group9, "unrolled/secure, go-chi/cors, ulule/limiter, go-chi/jwtauth", 204, both, withToken(get()), unrolled(), chiCORS(), ulule(), chiJWTAuth())
+	return rows
+}
