@@ -23,67 +23,91 @@ const (
 	varyAskedPrivateNetwork = "Access-Control-Request-Private-Network"
 )
 
-// An answer is the response writer of one actual request. Its headers are set
-// before the handler runs, so that whoever answers after a panic has them too,
-// and again just before the final header goes out: [httputil.ReverseProxy]
-// clears the map after a backend's 1xx, and copies the backend's own CORS
-// headers beside ours, where two values make browsers refuse. Ours stand
-// alone.
+// The response writers below set their headers before the handler runs, so that
+// whoever answers after a panic has them too, and again just before the final
+// header goes out: [httputil.ReverseProxy] clears the map after a backend's 1xx,
+// and copies the backend's own CORS headers beside ours, where two values make
+// browsers refuse. Ours stand alone.
 //
-// The values live in the answer itself: one allocation holds them all, and no
-// slice in the header map is shared with another request.
-type answer struct {
+// The values live in the writer itself: one allocation holds all that a request
+// needs, and no slice in the header map is shared with another request. A
+// handler that never asks for the map cannot have changed it, so Final is set
+// only then, which spares the second look.
+
+// A plain is the response writer of an answer that grants nothing.
+type plain struct {
 	respwriter.Writer
 
-	policy  *policy
-	origin  string // of Access-Control-Allow-Origin; "" grants nothing
-	touched bool   // the handler has asked for the header map
-	values  [4]string
+	policy *policy
+	vary   [1]string
 }
 
-// newAnswer sets the headers that the handler finds.
-func (p *policy) newAnswer(w http.ResponseWriter, origin string) *answer {
-	a := &answer{policy: p, origin: origin}
-	a.ResponseWriter, a.Final = w, a
-	h := w.Header()
-	if origin != "" {
-		a.grant(h)
-	}
-	p.varyActual(h, a.values[3:])
+func (p *policy) newPlain(w http.ResponseWriter) *plain {
+	a := &plain{Writer: respwriter.Writer{ResponseWriter: w}, policy: p}
+	p.varyActual(w.Header(), &a.vary)
 	return a
 }
 
-// Header implements [http.ResponseWriter]. A handler that never asks for the
-// map cannot have changed it, which spares the second look.
-func (a *answer) Header() http.Header {
-	a.touched = true
+// Header implements [http.ResponseWriter].
+func (a *plain) Header() http.Header {
+	a.Final = a
 	return a.ResponseWriter.Header()
 }
 
 // FinalHeader implements [respwriter.Finalizer].
-func (a *answer) FinalHeader(h http.Header, _ int) {
-	if !a.touched {
-		return
-	}
-	if a.origin != "" {
-		a.grant(h)
-	} else {
-		delete(h, allowOrigin)
-	}
-	if a.origin == "" || !a.policy.credentials {
-		delete(h, allowCredentials)
-	}
-	if a.origin == "" || a.policy.expose == "" {
-		delete(h, exposeHeaders)
-	}
+func (a *plain) FinalHeader(h http.Header, _ int) {
+	delete(h, allowOrigin)
+	delete(h, allowCredentials)
+	delete(h, exposeHeaders)
+	deletePreflightHeaders(h)
+	a.policy.varyActual(h, &a.vary)
+}
+
+func deletePreflightHeaders(h http.Header) {
 	delete(h, allowMethods)
 	delete(h, allowHeaders)
 	delete(h, allowPrivateNetwork)
 	delete(h, maxAge)
-	a.policy.varyActual(h, a.values[3:])
 }
 
-func (a *answer) grant(h http.Header) {
+// A granted is the response writer of an answer that its origin may read.
+type granted struct {
+	respwriter.Writer
+
+	policy *policy
+	origin string // of Access-Control-Allow-Origin
+	values [3]string
+	vary   [1]string
+}
+
+func (p *policy) newGranted(w http.ResponseWriter, origin string) *granted {
+	a := &granted{Writer: respwriter.Writer{ResponseWriter: w}, policy: p, origin: origin}
+	h := w.Header()
+	a.grant(h)
+	p.varyActual(h, &a.vary)
+	return a
+}
+
+// Header implements [http.ResponseWriter].
+func (a *granted) Header() http.Header {
+	a.Final = a
+	return a.ResponseWriter.Header()
+}
+
+// FinalHeader implements [respwriter.Finalizer].
+func (a *granted) FinalHeader(h http.Header, _ int) {
+	a.grant(h)
+	if !a.policy.credentials {
+		delete(h, allowCredentials)
+	}
+	if a.policy.expose == "" {
+		delete(h, exposeHeaders)
+	}
+	deletePreflightHeaders(h)
+	a.policy.varyActual(h, &a.vary)
+}
+
+func (a *granted) grant(h http.Header) {
 	v := &a.values
 	v[0] = a.origin
 	h[allowOrigin] = v[0:1:1]
@@ -99,14 +123,15 @@ func (a *answer) grant(h http.Header) {
 
 // varyActual names Origin on every answer, whoever asked: a cache must not give
 // one origin's answer to another. Where everybody gets the same, there is
-// nothing to name. The value goes into slot, if there is one.
-func (p *policy) varyActual(h http.Header, slot []string) {
+// nothing to name. The value lives in slot.
+func (p *policy) varyActual(h http.Header, slot *[1]string) {
 	if p.everyone {
 		return
 	}
 	lines := h[vary]
 	if len(lines) == 0 {
-		h[vary] = append(slot[:0], varyOrigin)
+		slot[0] = varyOrigin
+		h[vary] = slot[:]
 	} else if !variesBy(lines, varyOrigin) {
 		h[vary] = append(slices.Clip(lines), varyOrigin)
 	}

@@ -58,7 +58,7 @@ func (c *CORS) policy() *policy {
 // the policy denies or is a preflight that it refuses. It neither logs nor
 // answers, so it also serves outside a handler chain.
 func (c *CORS) Check(r *http.Request) (Verdict, error) {
-	d := c.policy().decide(r)
+	d := c.policy().decide(r, r.Header["Origin"])
 	return d.Verdict, d.err()
 }
 
@@ -68,49 +68,63 @@ func (c *CORS) Check(r *http.Request) (Verdict, error) {
 func (c *CORS) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := c.policy()
-		d := p.decide(r)
+		origins := r.Header["Origin"]
+		if len(origins) == 0 && !p.everyone { // most requests
+			p.servePlain(w, r, next)
+			return
+		}
+		d := p.decide(r, origins)
 		switch {
 		case d.Kind == Preflight && d.Allowed:
 			p.grantPreflight(w, r)
 		case d.Kind == Preflight, d.reason != "" && p.enforce:
-			p.refuse(w, r, d)
+			p.refuse(w, r, &d)
+		case p.everyone:
+			p.serveGranted(w, r, next, wildcard)
+		case d.Allowed:
+			p.serveGranted(w, r, next, d.Origin)
 		default:
-			p.serve(w, r, d, next)
+			p.serve(w, r, next, &d)
 		}
 	})
 }
 
-// serve runs next, which sees no difference but the headers.
-func (p *policy) serve(w http.ResponseWriter, r *http.Request, d decision, next http.Handler) {
+func (p *policy) serveGranted(w http.ResponseWriter, r *http.Request, next http.Handler, origin string) {
+	a := p.newGranted(w, origin)
+	next.ServeHTTP(a, r)
+	a.Finish()
+}
+
+// serve is for whoever is granted nothing; d may be no denial.
+func (p *policy) serve(w http.ResponseWriter, r *http.Request, next http.Handler, d *decision) {
 	if d.reason != "" {
 		p.report(r, d)
 	}
-	origin := ""
-	switch {
-	case p.everyone:
-		origin = wildcard
-	case d.Allowed:
-		origin = d.Origin
-	}
-	a := p.newAnswer(w, origin)
+	p.servePlain(w, r, next)
+}
+
+func (p *policy) servePlain(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	a := p.newPlain(w)
 	next.ServeHTTP(a, r)
 	a.Finish()
 }
 
 // refuse answers without next.
-func (p *policy) refuse(w http.ResponseWriter, r *http.Request, d decision) {
+func (p *policy) refuse(w http.ResponseWriter, r *http.Request, d *decision) {
 	p.report(r, d)
 	if d.Kind == Preflight {
 		p.varyPreflight(w.Header())
-	} else {
-		p.varyActual(w.Header(), nil)
+		if p.cfg.ErrorHandler == nil {
+			p.refusal.ServeHTTP(w, r)
+			return
+		}
 	}
+	a := p.newPlain(w) // lets no CORS header through
 	if p.cfg.ErrorHandler == nil {
-		p.refusal.ServeHTTP(w, r)
-		return
+		p.refusal.ServeHTTP(a, r)
+	} else {
+		p.cfg.ErrorHandler(a, r, d.err())
 	}
-	a := p.newAnswer(w, "") // lets no CORS header through
-	p.cfg.ErrorHandler(a, r, d.err())
 	a.Finish()
 }
 
@@ -123,7 +137,7 @@ func refusal() http.Handler {
 // report writes the security event of a denial. A stranger's request may be an
 // attack; an allowed origin that asks for too much is a mistake of its author.
 // Repeats of one origin are folded, all malformed ones together.
-func (p *policy) report(r *http.Request, d decision) {
+func (p *policy) report(r *http.Request, d *decision) {
 	event := rampart.MaliciousCORS
 	if d.reason != OriginNotAllowed && d.reason != OriginMalformed {
 		event = rampart.CORSPreflightRefused

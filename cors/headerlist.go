@@ -64,6 +64,10 @@ func (l *headerList) next() bool {
 
 // element cuts one element off the current line and the blanks off it.
 func (l *headerList) element() (string, bool) {
+	if strings.HasPrefix(l.line, ",") {
+		l.line = l.line[1:]
+		return "", true
+	}
 	head := l.line[:min(len(l.line), l.window+maxBlanks+len(","))]
 	comma := strings.IndexByte(head, ',')
 	switch {

@@ -65,6 +65,9 @@ func (m *matcher) listed(text string) bool {
 
 // matches says whether a pattern covers o.
 func (m *matcher) matches(o origin) bool {
+	if m.anyPort == nil && m.below == nil {
+		return false
+	}
 	if _, ok := m.anyPort[o.text[:o.hostEnd]]; ok {
 		return true
 	}

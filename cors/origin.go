@@ -51,6 +51,9 @@ func parseOrigin(s string) (origin, bool) {
 // scanScheme returns where the host starts. Upper case is refused: browsers
 // serialise schemes in lower case.
 func scanScheme(s string) (int, bool) {
+	if strings.HasPrefix(s, "https://") {
+		return len("https://"), true
+	}
 	for i := range min(len(s), maxScheme+1) {
 		switch c := s[i]; {
 		case 'a' <= c && c <= 'z':

@@ -48,7 +48,7 @@ type decision struct {
 	value  string
 }
 
-func (d decision) err() error {
+func (d *decision) err() error {
 	if d.reason == "" {
 		return nil
 	}
@@ -64,23 +64,27 @@ func cut(s string) string {
 	return strings.Clone(s[:limit])
 }
 
-// decide is the policy's word on r.
-func (p *policy) decide(r *http.Request) decision {
-	lines := r.Header["Origin"]
+// decide is the policy's word on r, whose Origin lines are given.
+func (p *policy) decide(r *http.Request, lines []string) (d decision) {
 	if len(lines) == 0 {
-		return decision{Verdict: Verdict{Kind: NotCORS}}
+		return d
 	}
-	d := decision{Verdict: Verdict{Kind: Actual}}
-	asked := r.Header["Access-Control-Request-Method"]
-	if r.Method == http.MethodOptions && (len(asked) > 1 || len(asked) == 1 && asked[0] != "") {
+	d.Kind = Actual
+	if r.Method == http.MethodOptions && isPreflight(r.Header) {
 		d.Kind = Preflight
 	}
 	p.judgeOrigin(&d, r, lines)
 	if d.Kind == Preflight && d.Allowed {
-		d.value, d.reason = p.preflightAllowed(r.Header, asked)
+		d.value, d.reason = p.preflightAllowed(r.Header)
 		d.Allowed = d.reason == ""
 	}
 	return d
+}
+
+// isPreflight is for OPTIONS with an Origin.
+func isPreflight(h http.Header) bool {
+	methods := h["Access-Control-Request-Method"]
+	return len(methods) > 1 || len(methods) == 1 && methods[0] != ""
 }
 
 func (p *policy) judgeOrigin(d *decision, r *http.Request, lines []string) {
@@ -130,7 +134,8 @@ func sameOrigin(r *http.Request, o origin) bool {
 }
 
 // preflightAllowed judges what a preflight of an allowed origin asks for.
-func (p *policy) preflightAllowed(h http.Header, methods []string) (value string, reason Reason) {
+func (p *policy) preflightAllowed(h http.Header) (value string, reason Reason) {
+	methods := h["Access-Control-Request-Method"]
 	if wantsPrivateNetwork(h) && !p.privateNetwork {
 		return "true", PrivateNetworkNotAllowed
 	}

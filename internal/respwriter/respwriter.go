@@ -14,7 +14,9 @@ import (
 // ReadFrom or Flush, or, if the handler wrote nothing, by [Writer.Finish].
 // Informational answers (1xx) pass untouched. It is meant to be embedded by
 // value in a layer's own per-request struct, so that a request costs one
-// allocation; Final is then a method of that struct.
+// allocation; Final is then a method of that struct. A nil Final is not called:
+// a layer that need not look again unless the handler has asked for the header
+// map may set it in its own Header method.
 type Writer struct {
 	http.ResponseWriter
 	Final Finalizer
@@ -77,6 +79,8 @@ func (w *Writer) Finish() { w.final(http.StatusOK) }
 func (w *Writer) final(status int) {
 	if !w.wrote {
 		w.wrote = true
-		w.Final.FinalHeader(w.Header(), status)
+		if w.Final != nil {
+			w.Final.FinalHeader(w.Header(), status)
+		}
 	}
 }
