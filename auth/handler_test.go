@@ -19,9 +19,9 @@ import (
 	"github.com/ecolaura/rampart/auth"
 )
 
-func request(t testing.TB, authorization ...string) *http.Request {
-	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/secure?token=x", nil)
+func request(tb testing.TB, authorization ...string) *http.Request {
+	tb.Helper()
+	r := httptest.NewRequestWithContext(tb.Context(), http.MethodGet, "/secure?token=x", nil)
 	r.Header["Authorization"] = authorization
 	if len(authorization) == 0 {
 		delete(r.Header, "Authorization")
@@ -29,18 +29,18 @@ func request(t testing.TB, authorization ...string) *http.Request {
 	return r
 }
 
-func serve(t testing.TB, h http.Handler, authorization ...string) *httptest.ResponseRecorder {
-	t.Helper()
+func serve(tb testing.TB, h http.Handler, authorization ...string) *httptest.ResponseRecorder {
+	tb.Helper()
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, request(t, authorization...))
+	h.ServeHTTP(w, request(tb, authorization...))
 	return w
 }
 
 // spy is a handler that must, or must not, be reached.
-func spy(t testing.TB, want bool) http.Handler {
-	t.Helper()
+func spy(tb testing.TB, want bool) http.Handler {
+	tb.Helper()
 	reached := false
-	t.Cleanup(func() { assert.Equal(t, want, reached, "next reached") })
+	tb.Cleanup(func() { assert.Equal(tb, want, reached, "next reached") })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		reached = true
 		tok, ok := auth.FromContext(r.Context())
@@ -69,43 +69,63 @@ func TestHandlerAnswersAsSimplejwt(t *testing.T) {
 		{"another scheme", []string{"Basic YTpi"}, 401, `Bearer realm="api"`, "Authentication credentials were not provided.", "not_authenticated", ""},
 		{"a tab", []string{"Bearer\t" + good}, 401, `Bearer realm="api"`, "Authentication credentials were not provided.", "not_authenticated", ""},
 		{
-			"no token", []string{"Bearer"}, 401, `Bearer realm="api", error="invalid_token"`,
+			"no token",
+			[]string{"Bearer"},
+			401, `Bearer realm="api", error="invalid_token"`,
 			"Authorization header must contain two space-delimited values", "bad_authorization_header", "",
 		},
 		{
-			"three parts", []string{"Bearer " + good + " x"}, 401, `Bearer realm="api", error="invalid_token"`,
+			"three parts",
+			[]string{"Bearer " + good + " x"},
+			401, `Bearer realm="api", error="invalid_token"`,
 			"Authorization header must contain two space-delimited values", "bad_authorization_header", "",
 		},
 		{
-			"two headers", []string{"Bearer " + good, "Bearer " + good}, 401, `Bearer realm="api", error="invalid_token"`,
+			"two headers",
+			[]string{"Bearer " + good, "Bearer " + good},
+			401, `Bearer realm="api", error="invalid_token"`,
 			"Authorization header must contain two space-delimited values", "bad_authorization_header", "",
 		},
 		{
-			"garbage", []string{"Bearer garbage"}, 401, `Bearer realm="api", error="invalid_token"`,
+			"garbage",
+			[]string{"Bearer garbage"},
+			401, `Bearer realm="api", error="invalid_token"`,
 			"Given token not valid for any token type", "token_not_valid", "Token is invalid or expired",
 		},
 		{
-			"expired", []string{"Bearer " + token("exp", "1")}, 401, `Bearer realm="api", error="invalid_token"`,
+			"expired",
+			[]string{"Bearer " + token("exp", "1")},
+			401, `Bearer realm="api", error="invalid_token"`,
 			"Given token not valid for any token type", "token_not_valid", "Token is invalid or expired",
 		},
 		{
-			"a refresh token", []string{"Bearer " + token("token_type", `"refresh"`)}, 401, `Bearer realm="api", error="invalid_token"`,
+			"a refresh token",
+			[]string{"Bearer " + token("token_type", `"refresh"`)},
+			401, `Bearer realm="api", error="invalid_token"`,
 			"Given token not valid for any token type", "token_not_valid", "Token has wrong type",
 		},
 		{
-			"no kind", []string{"Bearer " + token("token_type", "")}, 401, `Bearer realm="api", error="invalid_token"`,
+			"no kind",
+			[]string{"Bearer " + token("token_type", "")},
+			401, `Bearer realm="api", error="invalid_token"`,
 			"Given token not valid for any token type", "token_not_valid", "Token has no type",
 		},
 		{
-			"no expiry", []string{"Bearer " + token("exp", "")}, 401, `Bearer realm="api", error="invalid_token"`,
+			"no expiry",
+			[]string{"Bearer " + token("exp", "")},
+			401, `Bearer realm="api", error="invalid_token"`,
 			"Given token not valid for any token type", "token_not_valid", "Token has no 'exp' claim",
 		},
 		{
-			"no id", []string{"Bearer " + token("jti", "")}, 401, `Bearer realm="api", error="invalid_token"`,
+			"no id",
+			[]string{"Bearer " + token("jti", "")},
+			401, `Bearer realm="api", error="invalid_token"`,
 			"Given token not valid for any token type", "token_not_valid", "Token has no id",
 		},
 		{
-			"no subject", []string{"Bearer " + token("user_id", "")}, 401, `Bearer realm="api", error="invalid_token"`,
+			"no subject",
+			[]string{"Bearer " + token("user_id", "")},
+			401, `Bearer realm="api", error="invalid_token"`,
 			"Token contained no recognizable user identification", "token_not_valid", "",
 		},
 	}

@@ -70,22 +70,22 @@ func claims(members ...string) string {
 	return "{" + strings.Join(parts, ",") + "}"
 }
 
-func newKey(t testing.TB) *auth.Key {
-	t.Helper()
+func newKey(tb testing.TB) *auth.Key {
+	tb.Helper()
 	key, err := auth.NewKey(auth.HS256, "", []byte(secret))
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return key
 }
 
-func newVerifier(t testing.TB, change ...func(*auth.VerifierConfig)) *auth.Verifier {
-	t.Helper()
+func newVerifier(tb testing.TB, change ...func(*auth.VerifierConfig)) *auth.Verifier {
+	tb.Helper()
 	cfg, _ := auth.Simplejwt([]byte(secret))
 	cfg.Logger = slog.New(slog.DiscardHandler)
 	for _, f := range change {
 		f(&cfg)
 	}
 	v, err := auth.NewVerifier(cfg)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return v
 }
 
@@ -167,32 +167,32 @@ func (b *syncBuffer) String() string {
 	return b.b.String()
 }
 
-func newFixture(t testing.TB, change ...func(*auth.ServiceConfig)) *fixture {
-	t.Helper()
+func newFixture(tb testing.TB, change ...func(*auth.ServiceConfig)) *fixture {
+	tb.Helper()
 	f := &fixture{store: auth.NewMemoryStore(0), users: &people{password: "correct horse"}, log: &syncBuffer{}}
 	logger := slog.New(slog.NewTextHandler(f.log, nil))
 	vcfg, scfg := auth.Simplejwt([]byte(secret))
 	vcfg.Revoked, vcfg.Logger = auth.RevokedIn(f.store), logger
 	var err error
 	f.v, err = auth.NewVerifier(vcfg)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	scfg.Verifier, scfg.Users, scfg.Sessions, scfg.NoRotation, scfg.Logger = f.v, f.users, f.store, false, logger
 	for _, c := range change {
 		c(&scfg)
 	}
 	f.Service, err = auth.NewService(scfg)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return f
 }
 
-func postJSON(t testing.TB, h http.Handler, body string) *httptest.ResponseRecorder {
-	t.Helper()
-	return post(t, h, "application/json", body)
+func postJSON(tb testing.TB, h http.Handler, body string) *httptest.ResponseRecorder {
+	tb.Helper()
+	return post(tb, h, "application/json", body)
 }
 
-func post(t testing.TB, h http.Handler, contentType, body string) *httptest.ResponseRecorder {
-	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(body))
+func post(tb testing.TB, h http.Handler, contentType, body string) *httptest.ResponseRecorder {
+	tb.Helper()
+	r := httptest.NewRequestWithContext(tb.Context(), http.MethodPost, "/", strings.NewReader(body))
 	if contentType != "" {
 		r.Header.Set("Content-Type", contentType)
 	}
@@ -201,20 +201,20 @@ func post(t testing.TB, h http.Handler, contentType, body string) *httptest.Resp
 	return w
 }
 
-func member(t testing.TB, w *httptest.ResponseRecorder, name string) string {
-	t.Helper()
+func member(tb testing.TB, w *httptest.ResponseRecorder, name string) string {
+	tb.Helper()
 	var m map[string]any
-	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &m), w.Body.String())
+	require.NoError(tb, json.Unmarshal(w.Body.Bytes(), &m), w.Body.String())
 	s, _ := m[name].(string)
 	return s
 }
 
 // payload returns the claims of a token as text.
-func payload(t testing.TB, raw string) string {
-	t.Helper()
+func payload(tb testing.TB, raw string) string {
+	tb.Helper()
 	parts := strings.Split(raw, ".")
-	require.Len(t, parts, 3)
+	require.Len(tb, parts, 3)
 	b, err := base64.RawURLEncoding.DecodeString(parts[1])
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return string(b)
 }

@@ -29,32 +29,32 @@ import (
 )
 
 // recorded returns one of the keys of testdata/simplejwt_tokens.json.
-func recorded(t testing.TB, name string) []byte {
-	t.Helper()
+func recorded(tb testing.TB, name string) []byte {
+	tb.Helper()
 	text, err := os.ReadFile("testdata/simplejwt_tokens.json")
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	var file simplejwtTokens
-	require.NoError(t, json.Unmarshal(text, &file))
-	require.Contains(t, file.Keys, name)
+	require.NoError(tb, json.Unmarshal(text, &file))
+	require.Contains(tb, file.Keys, name)
 	return []byte(file.Keys[name])
 }
 
 // privateKeys returns a private key for each algorithm.
-func privateKeys(t testing.TB) map[auth.Algorithm]any {
-	t.Helper()
-	block, _ := pem.Decode(recorded(t, "rsa_private"))
+func privateKeys(tb testing.TB) map[auth.Algorithm]any {
+	tb.Helper()
+	block, _ := pem.Decode(recorded(tb, "rsa_private"))
 	rsaKey, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	keys := map[auth.Algorithm]any{}
 	for _, alg := range []auth.Algorithm{auth.RS256, auth.RS384, auth.RS512, auth.PS256, auth.PS384, auth.PS512} {
 		keys[alg] = rsaKey
 	}
 	for alg, curve := range map[auth.Algorithm]elliptic.Curve{auth.ES256: elliptic.P256(), auth.ES384: elliptic.P384(), auth.ES512: elliptic.P521()} {
 		keys[alg], err = ecdsa.GenerateKey(curve, rand.Reader)
-		require.NoError(t, err)
+		require.NoError(tb, err)
 	}
 	_, keys[auth.EdDSA], err = ed25519.GenerateKey(rand.Reader)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	for _, alg := range []auth.Algorithm{auth.HS256, auth.HS384, auth.HS512} {
 		keys[alg] = []byte(secret)
 	}
@@ -112,10 +112,10 @@ func TestEveryAlgorithmSignsAndVerifies(t *testing.T) {
 	}
 }
 
-func newKeys(t testing.TB, signing *auth.Key, more ...*auth.Key) *auth.Keys {
-	t.Helper()
+func newKeys(tb testing.TB, signing *auth.Key, more ...*auth.Key) *auth.Keys {
+	tb.Helper()
 	keys, err := auth.NewKeys(signing, more...)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return keys
 }
 

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -24,11 +23,11 @@ import (
 const goodLogin = `{"username":"alice","password":"correct horse"}`
 
 // login returns a fresh pair of tokens.
-func login(t testing.TB, f *fixture) (access, refresh string) {
-	t.Helper()
-	w := postJSON(t, f.Obtain(), goodLogin)
-	require.Equal(t, http.StatusOK, w.Code, w.Body.String())
-	return member(t, w, "access"), member(t, w, "refresh")
+func login(tb testing.TB, f *fixture) (access, refresh string) {
+	tb.Helper()
+	w := postJSON(tb, f.Obtain(), goodLogin)
+	require.Equal(tb, http.StatusOK, w.Code, w.Body.String())
+	return member(tb, w, "access"), member(tb, w, "refresh")
 }
 
 func refreshBody(refresh string) string { return fmt.Sprintf(`{"refresh":%q}`, refresh) }
@@ -36,8 +35,8 @@ func refreshBody(refresh string) string { return fmt.Sprintf(`{"refresh":%q}`, r
 func TestTheTokensHaveSimplejwtsClaims(t *testing.T) {
 	f := newFixture(t)
 	access, refresh := login(t, f)
-	assert.Regexp(t, regexp.MustCompile(`^\{"token_type":"access","exp":\d+,"iat":\d+,"jti":"[A-Z2-7]{26}\.[A-Z2-7]{16}","user_id":1\}$`), payload(t, access))
-	assert.Regexp(t, regexp.MustCompile(`^\{"token_type":"refresh","exp":\d+,"iat":\d+,"jti":"[A-Z2-7]{26}\.1","user_id":1\}$`), payload(t, refresh))
+	assert.Regexp(t, `^\{"token_type":"access","exp":\d+,"iat":\d+,"jti":"[A-Z2-7]{26}\.[A-Z2-7]{16}","user_id":1\}$`, payload(t, access))
+	assert.Regexp(t, `^\{"token_type":"refresh","exp":\d+,"iat":\d+,"jti":"[A-Z2-7]{26}\.1","user_id":1\}$`, payload(t, refresh))
 	assert.Equal(t, b64(plainHeader), strings.Split(access, ".")[0])
 
 	tok, err := f.v.Verify(t.Context(), access, auth.Access)
@@ -474,11 +473,11 @@ func TestLegacyNames(t *testing.T) {
 	}
 }
 
-// tooMany is an error of a limiter.
-type tooMany struct{}
+// tooManyError is an error of a limiter.
+type tooManyError struct{}
 
-func (tooMany) Error() string             { return "too many" }
-func (tooMany) RetryAfter() time.Duration { return 1500 * time.Millisecond }
+func (tooManyError) Error() string             { return "too many" }
+func (tooManyError) RetryAfter() time.Duration { return 1500 * time.Millisecond }
 
 func TestGuard(t *testing.T) {
 	var refuse error
@@ -494,7 +493,7 @@ func TestGuard(t *testing.T) {
 	assert.Equal(t, []bool{true, false}, outcomes)
 
 	f.users.onLogin = func() { t.Error("the password was looked at") }
-	refuse = tooMany{}
+	refuse = tooManyError{}
 	w := postJSON(t, f.Obtain(), goodLogin)
 	assert.Equal(t, http.StatusTooManyRequests, w.Code)
 	assert.Equal(t, "2", w.Header().Get("Retry-After"))
@@ -516,7 +515,7 @@ func TestBackendFailuresAre503(t *testing.T) {
 		assert.NotContains(t, w.Body.String(), "refused")
 	}
 	assert.Contains(t, f.log.String(), "sys_backend_unavailable")
-	f.users.err = tooMany{} // a hasher that is busy
+	f.users.err = tooManyError{} // a hasher that is busy
 	assert.Equal(t, "2", postJSON(t, f.Obtain(), goodLogin).Header().Get("Retry-After"))
 	f.users.err = nil
 
@@ -554,10 +553,10 @@ func TestBackendFailuresAre503(t *testing.T) {
 	assert.Equal(t, http.StatusServiceUnavailable, postJSON(t, s.Obtain(), goodLogin).Code)
 }
 
-func mustVerify(t testing.TB, raw string) *auth.Token {
-	t.Helper()
-	tok, err := newVerifier(t).Verify(t.Context(), raw, auth.Access)
-	require.NoError(t, err)
+func mustVerify(tb testing.TB, raw string) *auth.Token {
+	tb.Helper()
+	tok, err := newVerifier(tb).Verify(tb.Context(), raw, auth.Access)
+	require.NoError(tb, err)
 	return tok
 }
 

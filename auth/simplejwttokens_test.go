@@ -21,7 +21,7 @@ type simplejwtTokens struct {
 		VerifyingKey string         `json:"verifying_key"`
 		Audience     string         `json:"audience"`
 		Issuer       string         `json:"issuer"`
-		Leeway       time.Duration  `json:"leeway"` // seconds
+		Leeway       int            `json:"leeway"` // seconds
 	} `json:"configs"`
 	Fixtures []struct {
 		Name   string `json:"name"`
@@ -68,23 +68,23 @@ func TestRecordedTokens(t *testing.T) {
 	}
 }
 
-func (f *simplejwtTokens) verifier(t testing.TB, name string) *auth.Verifier {
-	t.Helper()
+func (f *simplejwtTokens) verifier(tb testing.TB, name string) *auth.Verifier {
+	tb.Helper()
 	c, ok := f.Configs[name]
-	require.True(t, ok, name)
+	require.True(tb, ok, name)
 	key, err := auth.NewKey(auth.HS256, "", []byte(f.Secret))
 	if c.VerifyingKey != "" {
 		key, err = auth.ParseKey(c.Algorithm, "", []byte(f.Keys[c.VerifyingKey]))
 	} else if c.Algorithm != auth.HS256 {
 		key, err = auth.NewKey(c.Algorithm, "", []byte(f.Secret))
 	}
-	require.NoError(t, err)
-	return newVerifier(t, func(cfg *auth.VerifierConfig) {
+	require.NoError(tb, err)
+	return newVerifier(tb, func(cfg *auth.VerifierConfig) {
 		cfg.Keys, err = auth.NewKeys(key)
-		require.NoError(t, err)
+		require.NoError(tb, err)
 		if c.Audience != "" {
 			cfg.Audiences, cfg.Issuer = []string{c.Audience}, c.Issuer
 		}
-		cfg.Leeway = c.Leeway * time.Second
+		cfg.Leeway = time.Duration(c.Leeway) * time.Second
 	})
 }

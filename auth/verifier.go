@@ -127,10 +127,8 @@ func (v *Verifier) authenticate(ctx context.Context, raw string) (*Token, error)
 	if !ok {
 		return nil, refused(TokenMalformed)
 	}
-	h, known := header{}, v.last.Load()
-	if known != nil && known.segment == string(e.header) {
-		h = known.header
-	} else if h, ok = s.parseHeader(e.header); !ok {
+	h, known, ok := v.header(s, e.header)
+	if !ok {
 		return nil, refused(TokenMalformed)
 	}
 	if !v.acceptsType(h.typ) {
@@ -151,11 +149,20 @@ func (v *Verifier) authenticate(ctx context.Context, raw string) (*Token, error)
 	if err != nil {
 		return nil, claimsRefused(err)
 	}
-	if known == nil || known.segment != string(e.header) {
+	if !known {
 		v.last.Store(&knownHeader{segment: string(e.header), header: h})
 	}
 	t.key, t.keyID = key, h.kid
 	return t, nil
+}
+
+// header reads the header of a token, or recognises it.
+func (v *Verifier) header(s *scratch, segment []byte) (h header, known, ok bool) {
+	if last := v.last.Load(); last != nil && last.segment == string(segment) {
+		return last.header, true, true
+	}
+	h, ok = s.parseHeader(segment)
+	return h, false, ok
 }
 
 func claimsRefused(err error) error {

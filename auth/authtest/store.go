@@ -77,6 +77,7 @@ func isRevoked(t *testing.T, store auth.SessionStore, id string) bool {
 }
 
 func testNow(t *testing.T, store auth.SessionStore) {
+	t.Helper()
 	now, err := store.Now(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -91,6 +92,7 @@ func testNow(t *testing.T, store auth.SessionStore) {
 }
 
 func testCreate(t *testing.T, store auth.SessionStore) {
+	t.Helper()
 	want := session("a", "1")
 	create(t, store, want)
 	got, err := store.Get(t.Context(), "a")
@@ -113,6 +115,7 @@ func testCreate(t *testing.T, store auth.SessionStore) {
 }
 
 func testCreateTwice(t *testing.T, store auth.SessionStore) {
+	t.Helper()
 	create(t, store, session("a", "1"))
 	if err := store.Create(t.Context(), session("a", "2")); !errors.Is(err, auth.ErrSessionExists) {
 		t.Errorf("got %v; want ErrSessionExists", err)
@@ -123,6 +126,7 @@ func testCreateTwice(t *testing.T, store auth.SessionStore) {
 }
 
 func testUnknown(t *testing.T, store auth.SessionStore) {
+	t.Helper()
 	if _, err := store.Get(t.Context(), "a"); !errors.Is(err, auth.ErrNoSession) {
 		t.Errorf("Get: got %v; want ErrNoSession", err)
 	}
@@ -136,6 +140,7 @@ func testUnknown(t *testing.T, store auth.SessionStore) {
 }
 
 func testAdvance(t *testing.T, store auth.SessionStore) {
+	t.Helper()
 	create(t, store, session("a", "1"))
 	at, expires := base().Add(time.Minute), time.Now().Add(time.Hour)
 	for _, gen := range []int64{0, 2} {
@@ -157,6 +162,7 @@ func testAdvance(t *testing.T, store auth.SessionStore) {
 }
 
 func testAdvanceBounds(t *testing.T, store auth.SessionStore) {
+	t.Helper()
 	first := session("a", "1")
 	create(t, store, first)
 	s, moved, err := store.Advance(t.Context(), "a", 1, time.Now(), first.Ends.Add(time.Hour))
@@ -169,6 +175,7 @@ func testAdvanceBounds(t *testing.T, store auth.SessionStore) {
 }
 
 func testRevoke(t *testing.T, store auth.SessionStore) {
+	t.Helper()
 	create(t, store, session("a", "1"))
 	create(t, store, session("b", "1"))
 	for range 2 { // the second time it changes nothing
@@ -189,6 +196,7 @@ func testRevoke(t *testing.T, store auth.SessionStore) {
 }
 
 func testRevokeSubject(t *testing.T, store auth.SessionStore) {
+	t.Helper()
 	create(t, store, session("a", "1"))
 	create(t, store, session("other", "2"))
 	if err := store.RevokeSubject(t.Context(), "1", base()); err != nil {
@@ -212,6 +220,7 @@ func testRevokeSubject(t *testing.T, store auth.SessionStore) {
 }
 
 func testRevokeBefore(t *testing.T, store auth.SessionStore) {
+	t.Helper()
 	create(t, store, session("a", "1"))
 	young := session("young", "2")
 	young.AuthenticatedAt = base().Add(time.Millisecond)
@@ -228,6 +237,7 @@ func testRevokeBefore(t *testing.T, store auth.SessionStore) {
 }
 
 func testFloorRises(t *testing.T, store auth.SessionStore) {
+	t.Helper()
 	create(t, store, session("a", "1"))
 	for _, before := range []time.Time{base(), base().Add(-time.Hour)} {
 		if err := errors.Join(store.RevokeSubject(t.Context(), "1", before), store.RevokeBefore(t.Context(), before.Add(-2*time.Hour))); err != nil {
@@ -240,6 +250,7 @@ func testFloorRises(t *testing.T, store auth.SessionStore) {
 }
 
 func testConcurrentAdvance(t *testing.T, store auth.SessionStore) {
+	t.Helper()
 	create(t, store, session("a", "1"))
 	for gen := int64(1); gen <= 8; gen++ {
 		moves := concurrently(16, func() bool {
@@ -277,6 +288,7 @@ func concurrently(n int, f func() bool) int {
 }
 
 func testConcurrentRevoke(t *testing.T, store auth.SessionStore) {
+	t.Helper()
 	var mu sync.Mutex
 	next := 0
 	concurrently(16, func() bool {
@@ -305,6 +317,7 @@ func testConcurrentRevoke(t *testing.T, store auth.SessionStore) {
 }
 
 func testCancelled(t *testing.T, store auth.SessionStore) {
+	t.Helper()
 	create(t, store, session("a", "1"))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

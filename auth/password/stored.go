@@ -1,0 +1,63 @@
+package password
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// A Reason says why a stored hash cannot be used.
+type Reason string
+
+// Reasons of a [StoredError].
+const (
+	ReasonUnknown   Reason = "unknown_scheme"
+	ReasonMalformed Reason = "malformed"
+	ReasonTooCostly Reason = "too_costly" // beyond a bound of this package, such as [MaxWork]
+)
+
+// A StoredError is the error of a hash, as it is stored, that cannot be used.
+// It is a fault of the table, not of the person logging in.
+type StoredError struct {
+	Reason Reason
+}
+
+// Error implements error.
+func (e *StoredError) Error() string { return fmt.Sprintf("password: stored hash: %s", e.Reason) }
+
+// stored is a hash that was read.
+type stored interface {
+	matches(pw string) bool
+}
+
+// parse reads a hash of any format. It returns nil for one that no password can
+// match: "", Django's unusable password, and what is an error.
+func parse(encoded string) (stored, error) {
+	scheme, rest, found := strings.Cut(encoded, "$")
+	switch {
+	case encoded == "", encoded[0] == '!':
+		return nil, nil //nolint:nilnil // no hash is not an error here
+	case found && scheme == "": // PHC: $argon2id$…
+		return parseArgon2(rest, false)
+	case found && scheme == "argon2":
+		return parseArgon2(rest, true)
+	case found && (scheme == "pbkdf2_sha256" || scheme == "pbkdf2_sha1"):
+		return parsePBKDF2(scheme, rest)
+	case found && (scheme == "bcrypt_sha256" || scheme == "bcrypt"):
+		return parseBcrypt(scheme, rest)
+	}
+	return nil, &StoredError{ReasonUnknown}
+}
+
+// number reads a decimal number from 1 to limit as the formats write it: digits
+// without a sign or leading zeros.
+func number(s string, limit uint64) (uint64, error) {
+	n, err := strconv.ParseUint(s, 10, 64)
+	switch {
+	case len(s) > 20, strings.Trim(s, "0123456789") != "", strings.HasPrefix(s, "0"), s == "":
+		return 0, &StoredError{ReasonMalformed}
+	case err != nil, n > limit:
+		return 0, &StoredError{ReasonTooCostly}
+	}
+	return n, nil
+}
