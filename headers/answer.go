@@ -18,10 +18,11 @@ import (
 type answer struct {
 	respwriter.Writer
 	in     *http.Request
-	set    *set // a Route replaces it
+	set    *set                   // a Route replaces it
 	nonce  atomic.Pointer[string] // set.noNonce once the header is out without one
 	https  bool
 	seen   bool // the header map may differ from what begin left
+	hinted bool // an informational answer went out
 	req    http.Request
 	values [inline]string
 }
@@ -59,6 +60,14 @@ func (a *answer) Header() http.Header {
 	return a.ResponseWriter.Header()
 }
 
+// WriteHeader implements [http.ResponseWriter].
+func (a *answer) WriteHeader(status int) {
+	if status < 200 && status != http.StatusSwitchingProtocols {
+		a.hinted = true
+	}
+	a.Writer.WriteHeader(status)
+}
+
 // Unwrap is for [http.ResponseController].
 func (a *answer) Unwrap() http.ResponseWriter {
 	a.seen = true
@@ -81,13 +90,7 @@ func (a *answer) FinalHeader(h http.Header, status int) {
 	if !a.seen && nonce == "" && !a.set.nonced {
 		return
 	}
-	for _, e := range a.set.over(a.https) {
-		got := h[e.name]
-		if len(got) == 1 && got[0] != "" || len(got) > 1 && e.list {
-			continue
-		}
-		h[e.name] = []string{e.value}
-	}
+	a.set.complete(h, a.https, a.hinted)
 	if a.set.nonced {
 		a.set.finishNonce(h, status, nonce)
 	}

@@ -38,7 +38,7 @@ func (a *audit) examineSet(path, what string, got *sent) {
 			a.find("doubled", SeverityError, "", path, "%s has %d lines of %s; which one counts differs from browser to browser", what, len(h[name]), name)
 		}
 	}
-	if !strings.EqualFold(h.Get("X-Content-Type-Options"), "nosniff") {
+	if !equalFold(h.Get("X-Content-Type-Options"), "nosniff") {
 		a.find("nosniff", SeverityWarn, "security.W006", path, "%s lacks X-Content-Type-Options: nosniff", what)
 	}
 	frame := strings.ToUpper(h.Get(frameHeader))

@@ -8,6 +8,10 @@ import (
 	"github.com/ecolaura/rampart/internal/token"
 )
 
+// equalFold compares s with a word in ASCII. strings.EqualFold alone takes the
+// long s of "httpſ" for an s, and the Kelvin sign for a k; both are longer.
+func equalFold(s, word string) bool { return len(s) == len(word) && strings.EqualFold(s, word) }
+
 // oneOf returns a check for a header that takes one of a few words.
 func oneOf(words ...string) func(string) bool {
 	return func(s string) bool { return slices.Contains(words, s) }
@@ -100,7 +104,7 @@ func isFieldValue(s string) bool {
 func hasDirective(lines []string, directive string) bool {
 	for _, line := range lines {
 		for part := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.Trim(part, " \t"), directive) {
+			if equalFold(strings.Trim(part, " \t"), directive) {
 				return true
 			}
 		}

@@ -38,12 +38,12 @@ func (s *schemeRule) saysHTTPS(lines []string) bool {
 	switch s.header {
 	case "X-Forwarded-Proto":
 		// The nearest proxy appended the rightmost; the rest is the client's.
-		return strings.EqualFold(strings.Trim(last[strings.LastIndexByte(last, ',')+1:], " \t"), "https")
+		return equalFold(strings.Trim(last[strings.LastIndexByte(last, ',')+1:], " \t"), "https")
 	case "Forwarded":
-		return strings.EqualFold(lastForwardedProto(last), "https")
+		return equalFold(lastForwardedProto(last), "https")
 	default:
 		value := strings.Trim(last, " \t")
-		return len(lines) == 1 && (strings.EqualFold(value, "https") || strings.EqualFold(value, "on"))
+		return len(lines) == 1 && (equalFold(value, "https") || equalFold(value, "on"))
 	}
 }
 
@@ -54,7 +54,7 @@ func lastForwardedProto(line string) string {
 	proto, seen, start, quoted := "", false, 0, false
 	pair := func(s string) {
 		name, value, _ := strings.Cut(strings.Trim(s, " \t"), "=")
-		if !strings.EqualFold(name, "proto") {
+		if !equalFold(name, "proto") {
 			return
 		}
 		proto = value

@@ -91,6 +91,24 @@ func (s *set) over(https bool) []entry {
 	return s.entries[:s.onHTTP]
 }
 
+// complete puts back what is missing, and makes two values of a single-value
+// header ours.
+func (s *set) complete(h http.Header, https, hinted bool) {
+	entries := s.over(https)
+	wiped := hinted && !slices.ContainsFunc(entries, func(e entry) bool { return slices.Contains(h[e.name], e.value) })
+	for _, e := range entries {
+		got := h[e.name]
+		switch {
+		case wiped && e.list:
+			// httputil.ReverseProxy cleared the map after a backend's 1xx and
+			// added the backend's headers, which elsewhere stand beside ours.
+			h[e.name] = append([]string{e.value}, got...)
+		case wiped, len(got) == 0, len(got) == 1 && got[0] == "", len(got) > 1 && !e.list:
+			h[e.name] = []string{e.value}
+		}
+	}
+}
+
 // finds says whether h holds a header that an answer's end would change.
 func (s *set) finds(h http.Header) bool {
 	for _, name := range s.remove {
