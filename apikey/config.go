@@ -31,6 +31,12 @@ type Config struct {
 	// from the time before there was a pepper. None: SHA-256.
 	Peppers [][]byte
 
+	// CacheTTL is how long what the store said of a key is believed, and so the
+	// longest that a revocation or rotation by another process goes unseen here.
+	// Those by this process, or told to [Keys.Invalidate], count at once. 0: the
+	// store is asked each time.
+	CacheTTL time.Duration
+
 	// TouchEvery is the resolution of [Key.LastUsed], which is written in
 	// batches this far apart. 0: one minute; negative: never.
 	TouchEvery time.Duration
@@ -80,6 +86,9 @@ func (c *Config) validate() error {
 		if plain := len(p) == 0 && i > 0 && i == len(c.Peppers)-1; len(p) < minPepper && !plain {
 			mistake("Peppers", rampart.ReasonInvalid, "") // a secret: no value
 		}
+	}
+	if c.CacheTTL < 0 {
+		mistake("CacheTTL", rampart.ReasonInvalid, c.CacheTTL.String())
 	}
 	for _, h := range c.Header {
 		if _, ok := parseSource(h); !ok {

@@ -31,6 +31,7 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		},
 		{"an empty pepper alone", apikey.Config{Store: store, Prefix: "eco", Peppers: [][]byte{nil}}, "apikey: Peppers: invalid"},
 		{"an empty pepper before another", apikey.Config{Store: store, Prefix: "eco", Peppers: [][]byte{long, nil, long}}, "apikey: Peppers: invalid"},
+		{"a negative time to live", apikey.Config{Store: store, Prefix: "eco", CacheTTL: -1}, `apikey: CacheTTL: invalid: "-1ns"`},
 		{"a scheme of two words", apikey.Config{Store: store, Prefix: "eco", Header: []string{"Authorization: Api Key"}}, `apikey: Header: invalid: "Authorization: Api Key"`},
 	}
 	for _, tt := range tests {

@@ -27,6 +27,7 @@ type Keys struct {
 	rep          *rampart.Reporter
 	now          func() time.Time
 	touch        *toucher
+	cache        *cache // nil: none
 	malformed    *Error // shared: refusing nonsense costs no allocation
 }
 
@@ -59,6 +60,7 @@ func New(cfg Config) (*Keys, error) {
 		}
 	}
 	k.vary = strings.Join(vary, ", ")
+	k.cache = newCache(cfg.CacheTTL)
 	k.touch = newToucher(cfg.Store, cfg.TouchEvery, k.rep)
 	return k, nil
 }
@@ -125,6 +127,7 @@ func (ks *Keys) Rotate(ctx context.Context, id string, overlap time.Duration) (K
 	next.LastUsed = time.Time{}
 	text := ks.mint(&next, now)
 	err = ks.store.Rotate(ctx, id, now.Add(overlap), next, ks.hasher.sum(0, text))
+	ks.cache.drop(id)                // after an error, too: who knows what the store has done
 	if errors.Is(err, ErrConflict) { // somebody was faster: say what happened
 		return Key{}, Secret{}, ks.lost(ctx, id, now)
 	}
@@ -182,7 +185,9 @@ func (ks *Keys) Revoke(ctx context.Context, id string) error {
 	if ks.store == nil {
 		return unavailable(id, errZero)
 	}
-	if err := ks.store.Revoke(ctx, id, instant(ks.clock())); err != nil {
+	err := ks.store.Revoke(ctx, id, instant(ks.clock()))
+	ks.cache.drop(id) // after an error, too: who knows what the store has done
+	if err != nil {
 		return asError(id, err)
 	}
 	ks.report(ctx, rampart.AuthnTokenRevoked, id)
@@ -200,10 +205,12 @@ func (ks *Keys) RevokeOwner(ctx context.Context, owner string) (int, error) {
 		return 0, unavailable("", errZero)
 	}
 	ids, err := ks.store.RevokeOwner(ctx, owner, instant(ks.clock()))
+	ks.cache.drop(ids...)
 	for _, id := range ids { // those revoked before an error are revoked
 		ks.report(ctx, rampart.AuthnTokenRevoked, id)
 	}
 	if err != nil {
+		ks.cache.clear() // more may be revoked than it says
 		return len(ids), unavailable("", err)
 	}
 	return len(ids), nil

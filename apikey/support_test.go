@@ -65,6 +65,7 @@ type spyStore struct {
 	lookups, writes, touches atomic.Int64
 	broken                   atomic.Bool
 	before                   func(method string) // called ahead of Rotate
+	after                    func(method string) // called behind Lookup
 }
 
 var errDown = errors.New("connection refused")
@@ -93,7 +94,11 @@ func (s *spyStore) Lookup(ctx context.Context, id string) (apikey.Key, []byte, e
 	if err := s.fail(); err != nil {
 		return apikey.Key{}, nil, err
 	}
-	return s.Store.Lookup(ctx, id)
+	k, hash, err := s.Store.Lookup(ctx, id)
+	if s.after != nil {
+		s.after("Lookup")
+	}
+	return k, hash, err
 }
 
 func (s *spyStore) UpdateHash(ctx context.Context, id string, old, hash []byte) error {

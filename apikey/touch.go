@@ -35,11 +35,12 @@ func newToucher(store Store, every time.Duration, rep *rampart.Reporter) *touche
 	return &toucher{store: store, every: every, rep: rep, writing: make(chan struct{}, 1), pending: map[string]time.Time{}}
 }
 
-// seen notes that a key was used, unless last, what is known of it, is recent.
-func (t *toucher) seen(id string, last, now time.Time) {
-	if t.every < 0 || now.Sub(last) < t.every {
-		return
-	}
+// due says whether the use of a key is worth noting, if last is the last one
+// that was.
+func (t *toucher) due(last, now time.Time) bool { return t.every >= 0 && now.Sub(last) >= t.every }
+
+// add notes that a key was used.
+func (t *toucher) add(id string, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net/netip"
+	"time"
 
 	"github.com/ecolaura/rampart"
 )
@@ -20,6 +21,31 @@ func (ks *Keys) Verify(ctx context.Context, text string, from netip.Addr) (*Call
 	if !ok {
 		return nil, ks.malformed
 	}
+	now := ks.clock()
+	e := ks.cache.get(id, text, now)
+	if e == nil {
+		var err error
+		if e, err = ks.read(ctx, id, text, now); err != nil {
+			return nil, err
+		}
+	}
+	k := e.caller.key
+	if reason := k.state(now); reason != "" {
+		return nil, &Error{Reason: reason, KeyID: id}
+	}
+	if !k.admits(from) {
+		return nil, &Error{Reason: ReasonAddress, KeyID: id}
+	}
+	if last := time.UnixMicro(e.used.Load()); ks.touch.due(last, now) {
+		e.used.Store(now.UnixMicro())
+		ks.touch.add(id, now) //nolint:contextcheck // written later, for many requests at once
+	}
+	return e.caller, nil
+}
+
+// read asks the store for the key with this id, whose text must be text.
+func (ks *Keys) read(ctx context.Context, id, text string, now time.Time) (*cached, error) {
+	version := ks.cache.version(id)
 	k, hash, err := ks.store.Lookup(ctx, id)
 	if errors.Is(err, ErrNotFound) {
 		// Hash all the same, so that the time does not tell ids that exist.
@@ -32,18 +58,13 @@ func (ks *Keys) Verify(ctx context.Context, text string, from netip.Addr) (*Call
 	if pepper < 0 {
 		return nil, &Error{Reason: ReasonMismatch, KeyID: id}
 	}
-	now := ks.clock()
-	if reason := k.state(now); reason != "" {
-		return nil, &Error{Reason: reason, KeyID: id}
-	}
-	if !k.admits(from) {
-		return nil, &Error{Reason: ReasonAddress, KeyID: id}
-	}
-	if pepper > 0 {
+	if pepper > 0 && k.state(now) == "" {
 		ks.rehash(ctx, id, hash, text)
 	}
-	ks.touch.seen(id, k.LastUsed, now) //nolint:contextcheck // written later, for many requests at once
-	return &Caller{&k}, nil
+	e := &cached{caller: &Caller{&k}}
+	e.used.Store(k.LastUsed.UnixMicro())
+	ks.cache.put(id, text, e, version, now)
+	return e, nil
 }
 
 // rehash stores a key under the first pepper. If another request did so
@@ -54,3 +75,7 @@ func (ks *Keys) rehash(ctx context.Context, id string, old []byte, text string) 
 		ks.report(ctx, rampart.SysBackendUnavailable, id, rampart.Text("error", err.Error()))
 	}
 }
+
+// Invalidate drops keys from the cache: call it when another process has told
+// that they were revoked or rotated.
+func (ks *Keys) Invalidate(ids ...string) { ks.cache.drop(ids...) }
