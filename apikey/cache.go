@@ -61,7 +61,7 @@ func (c *cache) get(id, text string, now time.Time) *cached {
 	if e == nil || !now.Before(e.until) {
 		return nil
 	}
-	digest := sha256.Sum256([]byte(text))
+	digest := sha256.Sum256(view(text))
 	if subtle.ConstantTimeCompare(digest[:], e.digest[:]) != 1 {
 		return nil
 	}
@@ -85,7 +85,7 @@ func (c *cache) put(id, text string, e *cached, version uint64, now time.Time) {
 	if c == nil {
 		return
 	}
-	e.digest, e.until = sha256.Sum256([]byte(text)), now.Add(c.ttl)
+	e.digest, e.until = sha256.Sum256(view(text)), now.Add(c.ttl)
 	sh := c.shard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()

@@ -26,22 +26,26 @@ const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 // scanner's chance matches apart. It stops no attacker: anybody can compute a
 // checksum. It needs no store and does not allocate.
 func WellFormed(prefix, text string) bool {
-	_, ok := split(prefix, text)
-	return ok
+	_, ok := frame(prefix, text)
+	return ok && lettered(prefix, text)
 }
 
-// split returns the id of a well-formed key.
-func split(prefix, text string) (id string, ok bool) {
+// frame returns the id of a text whose length, prefix, separators and checksum
+// are those of a key.
+func frame(prefix, text string) (id string, ok bool) {
 	n := len(prefix)
 	if n == 0 || len(text) != n+tailLen || text[:n] != prefix || text[n] != '_' || text[n+1+idLen] != '_' {
 		return "", false
 	}
 	body := len(text) - sumLen
-	if checksum(text[:body]) != [sumLen]byte([]byte(text[body:])) {
-		return "", false
-	}
-	id, secret := text[n+1:n+1+idLen], text[n+2+idLen:body]
-	return id, isBase62(id) && isBase62(secret)
+	return text[n+1 : n+1+idLen], checksum(text[:body]) == [sumLen]byte([]byte(text[body:]))
+}
+
+// lettered says whether the id and secret of a framed text are in base62. The
+// checksum does not tell: anybody can compute it for any text.
+func lettered(prefix, text string) bool {
+	n := len(prefix) + 1
+	return isBase62(text[n:n+idLen]) && isBase62(text[n+idLen+1:])
 }
 
 func isBase62(s string) bool {
@@ -66,14 +70,19 @@ const (
 
 // checksum returns the CRC-32 of s in base62.
 func checksum(s string) [sumLen]byte {
-	// crc32 only reads its argument, but through a function variable, so the
-	// compiler would copy the string to the heap first.
-	sum := crc32.ChecksumIEEE(unsafe.Slice(unsafe.StringData(s), len(s))) //nolint:gosec // read only, see above
-	hi, lo := sum/(62*62*62), sum%(62*62*62)                              // two short chains of divisions, not one long one
+	sum := crc32.ChecksumIEEE(view(s))
+	hi, lo := sum/(62*62*62), sum%(62*62*62) // two short chains of divisions, not one long one
 	return [sumLen]byte{
 		base62[hi/(62*62)], base62[hi/62%62], base62[hi%62],
 		base62[lo/(62*62)], base62[lo/62%62], base62[lo%62],
 	}
+}
+
+// view returns the bytes of s, to be read only: a copy of them, which packages
+// crc32 and sha256 would otherwise make the compiler put on the heap, costs more
+// than the checksum.
+func view(s string) []byte {
+	return unsafe.Slice(unsafe.StringData(s), len(s)) //nolint:gosec // see above
 }
 
 // digits writes n in base62 with the given width.

@@ -28,11 +28,11 @@ func newHasher(peppers [][]byte) hasher {
 // sum hashes text with the i-th pepper.
 func (h hasher) sum(i int, text string) []byte {
 	if len(h.peppers[i]) == 0 {
-		d := sha256.Sum256([]byte(text))
+		d := sha256.Sum256(view(text))
 		return d[:]
 	}
 	mac := hmac.New(sha256.New, h.peppers[i])
-	mac.Write([]byte(text))
+	mac.Write(view(text))
 	return mac.Sum(nil)
 }
 

@@ -17,13 +17,16 @@ func (ks *Keys) Verify(ctx context.Context, text string, from netip.Addr) (*Call
 	if ks.store == nil {
 		return nil, unavailable("", errZero)
 	}
-	id, ok := split(ks.prefix, text)
+	id, ok := frame(ks.prefix, text)
 	if !ok {
 		return nil, ks.malformed
 	}
 	now := ks.clock()
 	e := ks.cache.get(id, text, now)
 	if e == nil {
+		if !lettered(ks.prefix, text) {
+			return nil, ks.malformed
+		}
 		var err error
 		if e, err = ks.read(ctx, id, text, now); err != nil {
 			return nil, err
