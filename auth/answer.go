@@ -9,17 +9,17 @@ import (
 )
 
 // answer is the default ErrorHandler of a [Verifier].
-func answer(w http.ResponseWriter, _ *http.Request, err error) {
-	p := verifierProblem(err)
+func (v *Verifier) answer(w http.ResponseWriter, _ *http.Request, err error) {
+	p := v.problem(err)
 	if p.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
 	}
 	p.Write(w)
 }
 
-// verifierProblem is what simplejwt's authentication class answers: detail and
+// problem is what simplejwt's authentication class answers: detail and
 // code are what its clients look at, and messages is what they show.
-func verifierProblem(err error) *rampart.Problem {
+func (v *Verifier) problem(err error) *rampart.Problem {
 	te, _ := errors.AsType[*TokenError](err)
 	if te == nil || te.Reason == TokenUnverified {
 		return unavailable()
@@ -37,9 +37,18 @@ func verifierProblem(err error) *rampart.Problem {
 	default:
 		p.Detail = "Given token not valid for any token type"
 		p.Extensions = map[string]any{"messages": json.RawMessage(
-			`[{"token_class":"AccessToken","token_type":"access","message":` + quote(te.Reason.message()) + `}]`)}
+			`[{"token_class":"` + tokenClass(v.requestKind) + `","token_type":"` + string(v.requestKind) +
+				`","message":` + quote(te.Reason.message()) + `}]`)}
 	}
 	return p
+}
+
+// tokenClass is simplejwt's name of the class for k.
+func tokenClass(k Kind) string {
+	if k == Sliding {
+		return "SlidingToken"
+	}
+	return "AccessToken"
 }
 
 // unavailable is the answer while tokens or passwords cannot be checked. It is

@@ -52,6 +52,10 @@ type VerifierConfig struct {
 	// token without it is refused, unless its typ is at+jwt.
 	KindClaim string
 
+	// RequestKind is the kind of token that Check and Handler take: [Access]
+	// ("" too), or [Sliding].
+	RequestKind Kind
+
 	// DangerouslyUntyped takes tokens without a kind claim, or without a jti,
 	// for access tokens, as third parties make them. Where those use the same
 	// keys and audience for other things, an OpenID ID token or a log-out
@@ -107,6 +111,9 @@ func (c VerifierConfig) withDefaults() VerifierConfig {
 	if c.KindClaim == "" {
 		c.KindClaim = "token_type"
 	}
+	if c.RequestKind == "" {
+		c.RequestKind = Access
+	}
 	if c.MaxBytes == 0 {
 		c.MaxBytes = defaultMaxBytes
 	}
@@ -147,6 +154,7 @@ func (c VerifierConfig) validate() error {
 	add(registered(c.SubjectClaim), "SubjectClaim", ReasonInvalid, c.SubjectClaim)
 	add(c.Type != "" && c.Type != typeAccess, "Type", ReasonInvalid, c.Type)
 	add(registered(c.KindClaim) || c.KindClaim == "sub", "KindClaim", ReasonInvalid, c.KindClaim)
+	add(c.RequestKind != Access && c.RequestKind != Sliding, "RequestKind", ReasonInvalid, string(c.RequestKind))
 	add(c.KindClaim == c.SubjectClaim, "KindClaim", ReasonConflict, c.KindClaim)
 	for _, claim := range []string{"scope", "scopes"} {
 		add(c.SubjectClaim == claim, "SubjectClaim", ReasonInvalid, claim)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/ecolaura/rampart"
 )
@@ -15,18 +16,25 @@ import (
 // Obtain answers POST {username, password} with {refresh, access}: a log-in.
 func (s *Service) Obtain() http.Handler {
 	return s.post([]string{"username", "password"}, func(r *http.Request, form []string) (map[string]string, error) {
-		pair, err := s.login(r, form[0], form[1])
-		if err != nil {
-			return nil, err
-		}
-		return s.names(pair), nil
+		return s.login(r, form[0], form[1], s.beginPair)
 	})
 }
+
+func (s *Service) beginPair(ctx context.Context, subject string, began time.Time) (map[string]string, error) {
+	pair, err := s.begin(ctx, subject, began, nil)
+	if err != nil {
+		return nil, err
+	}
+	return s.names(pair), nil
+}
+
+// A beginner begins a session and returns the answer with its tokens.
+type beginner func(ctx context.Context, subject string, began time.Time) (map[string]string, error)
 
 // login checks a password and begins a session. The time is taken before the
 // password is looked at: a password change that overtakes this log-in ends
 // its session too.
-func (s *Service) login(r *http.Request, name, password string) (*Pair, error) {
+func (s *Service) login(r *http.Request, name, password string, begin beginner) (map[string]string, error) {
 	ctx := r.Context()
 	done, err := s.guard(ctx, r, name)
 	if err != nil {
@@ -40,12 +48,13 @@ func (s *Service) login(r *http.Request, name, password string) (*Pair, error) {
 	if done != nil {
 		done(err == nil)
 	}
+	var tokens map[string]string
 	if err == nil {
-		var pair *Pair
-		if pair, err = s.begin(ctx, subject, began, nil); err == nil {
-			s.reporter.Report(ctx, rampart.AuthnLoginSuccess, subject, rampart.Text("subject", subject), slog.String("session", pair.Session))
-			return pair, nil
-		}
+		tokens, err = begin(ctx, subject, began)
+	}
+	if err == nil {
+		s.reporter.Report(ctx, rampart.AuthnLoginSuccess, subject, rampart.Text("subject", subject))
+		return tokens, nil
 	}
 	if errors.Is(err, ErrBadCredentials) || errors.Is(err, ErrSuperseded) {
 		s.reporter.Refused(r, rampart.AuthnLoginFail, caller(r), slog.String("user_hash", s.hashName(name)))

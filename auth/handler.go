@@ -85,7 +85,7 @@ func (e *scopeError) Unwrap() error { return &e.TokenError }
 // refuse logs and answers a request that is not let in.
 func (v *Verifier) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if v == nil || v.errorHandler == nil { // zero Verifier
-		answer(w, r, err)
+		v.answer(w, r, err)
 		return
 	}
 	reason := TokenUnverified

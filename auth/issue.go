@@ -64,16 +64,7 @@ func (s *Service) begin(ctx context.Context, subject string, began time.Time, cl
 	if err := s.checkCustom(claims); err != nil {
 		return nil, err
 	}
-	now := s.v.now()
-	sess := Session{
-		ID:              newSessionID(),
-		Subject:         subject,
-		AuthenticatedAt: began,
-		Generation:      1,
-		RotatedAt:       now,
-		Expires:         now.Add(s.refreshTTL),
-		Ends:            now.Add(s.sessionTTL),
-	}
+	sess := s.newSession(subject, began)
 	access, err := s.accessClaims(ctx, subject, claims)
 	if err != nil {
 		return nil, err
@@ -83,11 +74,34 @@ func (s *Service) begin(ctx context.Context, subject string, began time.Time, cl
 	if err != nil {
 		return nil, err
 	}
-	if err := s.sessions.Create(ctx, sess); err != nil {
+	if err := s.keep(ctx, sess); err != nil {
 		return nil, err
 	}
-	s.reporter.Report(ctx, rampart.AuthnTokenCreated, sess.ID, rampart.Text("subject", subject), slog.String("session", sess.ID))
 	return pair, nil
+}
+
+// newSession returns a session that begins now, for a log-in that began at that
+// time by the store's clock.
+func (s *Service) newSession(subject string, began time.Time) Session {
+	now := s.v.now()
+	return Session{
+		ID:              newSessionID(),
+		Subject:         subject,
+		AuthenticatedAt: began,
+		Generation:      1,
+		RotatedAt:       now,
+		Expires:         now.Add(s.refreshTTL),
+		Ends:            now.Add(s.sessionTTL),
+	}
+}
+
+// keep stores a new session.
+func (s *Service) keep(ctx context.Context, sess Session) error {
+	if err := s.sessions.Create(ctx, sess); err != nil {
+		return err
+	}
+	s.reporter.Report(ctx, rampart.AuthnTokenCreated, sess.ID, rampart.Text("subject", sess.Subject), slog.String("session", sess.ID))
+	return nil
 }
 
 // accessClaims returns the claims of an access token: those of the session, and
@@ -160,12 +174,8 @@ func (s *Service) Renew(ctx context.Context, refresh string) (*Pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	active, err := s.users.Active(ctx, t.subject)
-	if err != nil {
+	if err := s.checkActive(ctx, t.subject); err != nil {
 		return nil, err
-	}
-	if !active {
-		return nil, refused(TokenInactive)
 	}
 	claims := s.custom(t)
 	access, err := s.accessClaims(ctx, t.subject, claims)
@@ -182,8 +192,17 @@ func (s *Service) Renew(ctx context.Context, refresh string) (*Pair, error) {
 	return s.pair(next, claims, access)
 }
 
+// checkActive asks whether subject may still log in.
+func (s *Service) checkActive(ctx context.Context, subject string) error {
+	active, err := s.users.Active(ctx, subject)
+	if err == nil && !active {
+		return refused(TokenInactive)
+	}
+	return err
+}
+
 // session verifies a refresh token and returns its session, which has not
-// ended. A token that no Service issued gets one here, at its first use.
+// ended.
 func (s *Service) session(ctx context.Context, refresh string) (*Token, Session, error) {
 	if s == nil || s.sessions == nil {
 		return nil, Session{}, &TokenError{Reason: TokenUnverified, Err: errZeroService}
@@ -195,34 +214,43 @@ func (s *Service) session(ctx context.Context, refresh string) (*Token, Session,
 	if generationOf(t) < 1 {
 		return nil, Session{}, refused(TokenNoID)
 	}
+	sess, err := s.rowOf(ctx, t, t.expires)
+	return t, sess, err
+}
+
+// rowOf returns the session of a refresh or sliding token, if it has not ended.
+// A token that no Service issued gets one here, at its first use.
+func (s *Service) rowOf(ctx context.Context, t *Token, until time.Time) (Session, error) {
 	id := t.session
 	if id == "" {
-		if id, err = s.adopt(ctx, t); err != nil {
-			return nil, Session{}, err
+		var err error
+		if id, err = s.adopt(ctx, t, until); err != nil {
+			return Session{}, err
 		}
 	}
 	sess, err := s.sessions.Get(ctx, id)
 	switch {
 	case errors.Is(err, ErrNoSession):
-		return nil, Session{}, refused(TokenRevoked)
+		return Session{}, refused(TokenRevoked)
 	case err != nil:
-		return nil, Session{}, err
+		return Session{}, err
 	case sess.Revoked || sess.Subject != t.subject:
-		return nil, Session{}, refused(TokenRevoked)
+		return Session{}, refused(TokenRevoked)
 	}
-	return t, sess, nil
+	return sess, nil
 }
 
-// adopt gives a refresh token that another issuer with our keys made, such as
-// Django, its session: as if it had been the first token of one. The row lives
-// at least as long as the token, so that there is no second adoption.
-func (s *Service) adopt(ctx context.Context, t *Token) (string, error) {
+// adopt gives a token that another issuer with our keys made, such as Django,
+// its session: as if it had been the first token of one. It can be used until
+// that time, and the row lives at least as long, so that there is no second
+// adoption.
+func (s *Service) adopt(ctx context.Context, t *Token, until time.Time) (string, error) {
 	if err := s.v.checkRevoked(ctx, t); err != nil {
 		return "", err
 	}
 	ends := t.issuedAt.Add(s.sessionTTL)
-	if t.expires.After(ends) {
-		ends = t.expires
+	if until.After(ends) {
+		ends = until
 	}
 	sess := Session{
 		ID:              foreignSessionID(t),
@@ -230,7 +258,7 @@ func (s *Service) adopt(ctx context.Context, t *Token) (string, error) {
 		AuthenticatedAt: t.issuedAt,
 		Generation:      1,
 		RotatedAt:       t.issuedAt,
-		Expires:         t.expires,
+		Expires:         until,
 		Ends:            ends,
 	}
 	err := s.sessions.Create(ctx, sess)

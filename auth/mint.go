@@ -15,10 +15,11 @@ var errTooLarge = errors.New("auth: the claims make the token longer than MaxByt
 
 // grant is what one token is to say.
 type grant struct {
-	kind            Kind
-	subject, id     string
-	issued, expires time.Time
-	claims          map[string]any
+	kind             Kind
+	subject, id      string
+	issued, expires  time.Time
+	refreshableUntil time.Time // of a sliding token; zero for others
+	claims           map[string]any
 }
 
 // mint writes and signs a token. The claims come in simplejwt's order, further
@@ -55,6 +56,9 @@ func (s *Service) claimsText(g grant) ([]byte, error) {
 	b = appendMember(b, "exp", strconv.FormatInt(g.expires.Unix(), 10))
 	b = appendMember(b, "iat", strconv.FormatInt(g.issued.Unix(), 10))
 	b = appendMember(b, "jti", quote(g.id))
+	if !g.refreshableUntil.IsZero() {
+		b = appendMember(b, refreshExpiry, strconv.FormatInt(g.refreshableUntil.Unix(), 10))
+	}
 	subject := quote(g.subject)
 	if s.v.subjectClaim != "sub" && isIntegerSubject(g.subject) {
 		subject = g.subject // an integer primary key, as simplejwt has it
@@ -87,7 +91,8 @@ func appendMember(b []byte, name, value string) []byte {
 
 // reserved says whether the service itself sets a claim.
 func (s *Service) reserved(claim string) bool {
-	return registered(claim) || claim == "sub" || claim == s.v.subjectClaim || claim == s.v.kindClaim
+	return registered(claim) || claim == "sub" || claim == refreshExpiry ||
+		claim == s.v.subjectClaim || claim == s.v.kindClaim
 }
 
 // checkCustom refuses claims that the service sets itself.

@@ -20,6 +20,7 @@ type Verifier struct {
 	leeway                  time.Duration
 	subjectClaim, kindClaim string
 	accessType              string
+	requestKind             Kind
 	untyped                 bool
 	maxBytes                int
 	revoked                 func(context.Context, *Token) (bool, error)
@@ -56,6 +57,7 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 		subjectClaim: cfg.SubjectClaim,
 		kindClaim:    cfg.KindClaim,
 		accessType:   cfg.Type,
+		requestKind:  cfg.RequestKind,
 		untyped:      cfg.DangerouslyUntyped,
 		maxBytes:     cfg.MaxBytes,
 		revoked:      cfg.Revoked,
@@ -67,7 +69,7 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 	}
 	v.scratch.New = func() any { return newScratch() }
 	if v.errorHandler == nil {
-		v.errorHandler = answer
+		v.errorHandler = v.answer
 	}
 	return v, nil
 }
@@ -237,7 +239,7 @@ func (v *Verifier) checkRevoked(ctx context.Context, t *Token) error {
 	return nil
 }
 
-// Check returns the access token of r, or a [*TokenError]. It neither answers
+// Check returns the token of r, of the kind RequestKind, or a [*TokenError]. It neither answers
 // nor logs.
 func (v *Verifier) Check(r *http.Request) (*Token, error) {
 	if v == nil || v.source == nil {
@@ -247,5 +249,5 @@ func (v *Verifier) Check(r *http.Request) (*Token, error) {
 	if err != nil {
 		return nil, sourceRefused(err)
 	}
-	return v.Verify(r.Context(), raw, Access)
+	return v.Verify(r.Context(), raw, v.requestKind)
 }

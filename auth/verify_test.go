@@ -404,7 +404,7 @@ func TestNewVerifierReportsEveryMistake(t *testing.T) {
 	var nilKeys *auth.Keys
 	_, err = auth.NewVerifier(auth.VerifierConfig{
 		Keys: nilKeys, Issuer: "*", Audiences: []string{"", "*"}, Leeway: time.Hour, SubjectClaim: "exp", KindClaim: "sub",
-		Type: "jwt", MaxBytes: math.MaxInt,
+		Type: "jwt", RequestKind: auth.Refresh, MaxBytes: math.MaxInt,
 	})
 	assert.EqualError(t, err, `auth: Keys: missing
 auth: Audiences: invalid
@@ -413,6 +413,7 @@ auth: Leeway: invalid: "1h0m0s"
 auth: SubjectClaim: invalid: "exp"
 auth: Type: invalid: "jwt"
 auth: KindClaim: invalid: "sub"
+auth: RequestKind: invalid: "refresh"
 auth: MaxBytes: invalid`)
 	cfg, _ := auth.Simplejwt([]byte("short"))
 	cfg.SubjectClaim, cfg.KindClaim, cfg.Type, cfg.DangerouslyUntyped = "scope", "scope", "at+jwt", true
