@@ -137,14 +137,14 @@ func appendJSONString(b []byte, s string) []byte {
 // removed, as [http.Error] does; all others stay, so set WWW-Authenticate or
 // Retry-After before the call. The answer is never cached or sniffed.
 func (p *Problem) Write(w http.ResponseWriter) {
-	writeProblem(w, p.status(), p.body())
+	WriteProblem(w, p.status(), p.body())
 }
 
 // Render returns a handler that answers every request as [Problem.Write] would
 // answer now, with a body made once: for layers that a flood makes refuse often.
 func (p *Problem) Render() http.Handler {
 	status, body := p.status(), p.body()
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeProblem(w, status, body) })
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { WriteProblem(w, status, body) })
 }
 
 func (p *Problem) body() []byte {
@@ -155,7 +155,10 @@ func (p *Problem) body() []byte {
 	return append(body, '\n')
 }
 
-func writeProblem(w http.ResponseWriter, status int, body []byte) {
+// WriteProblem answers as [Problem.Write] does, with a body that the caller has
+// made: for layers that a flood makes refuse often, with one number that
+// changes in a body that does not.
+func WriteProblem(w http.ResponseWriter, status int, body []byte) {
 	h := w.Header()
 	for _, name := range [...]string{"Content-Length", "Content-Encoding", "Content-Disposition", "Etag", "Last-Modified"} {
 		delete(h, name)

@@ -129,7 +129,9 @@ func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.
 
 // refuse answers a request that is denied.
 func (c *compiled) refuse(w http.ResponseWriter, r *http.Request, q *call) {
-	c.reporter.Refused(r, rampart.ExcessRateLimit, q.foldKey(), q.attrs()...)
+	if key := q.foldKey(); !c.reporter.Counted(r.Context(), rampart.ExcessRateLimit, key) {
+		c.reporter.Refused(r, rampart.ExcessRateLimit, key, q.attrs()...)
+	}
 	switch q.reason {
 	case QuotaExceeded:
 		if wait := q.results[q.tightest()].RetryAfter; wait > 0 {
@@ -144,49 +146,5 @@ func (c *compiled) refuse(w http.ResponseWriter, r *http.Request, q *call) {
 		c.errorHandler(w, r, err)
 		return
 	}
-	q.problem().Write(w)
-}
-
-// problem returns the answer to a request that is denied.
-func (q *call) problem() *rampart.Problem {
-	switch q.reason {
-	case QuotaExceeded:
-		return q.quotaExceeded()
-	case CallerUnknown:
-		return &rampart.Problem{Status: http.StatusForbidden, Code: "caller_unknown", Detail: "The caller of this request cannot be told."}
-	case StoreUnavailable, NotConfigured:
-		return unavailable()
-	}
-	return unavailable()
-}
-
-func unavailable() *rampart.Problem {
-	return &rampart.Problem{Status: http.StatusServiceUnavailable, Code: "limits_unavailable", Detail: "Request limits cannot be checked right now."}
-}
-
-// quotaExceeded is the problem type of draft-ietf-httpapi-ratelimit-headers-10
-// section 5.1, with the code and the text of Django REST framework.
-func (q *call) quotaExceeded() *rampart.Problem {
-	violated := make([]string, 0, q.enforced)
-	for i := range q.enforced {
-		if q.results[i].RetryAfter != 0 && q.items[i].Cost > 0 {
-			violated = append(violated, q.results[i].Policy)
-		}
-	}
-	detail := "Request was throttled."
-	switch wait := q.results[q.tightest()].RetryAfter; {
-	case wait == Never:
-	case seconds(wait) == 1:
-		detail += " Expected available in 1 second."
-	default:
-		detail += " Expected available in " + strconv.FormatInt(seconds(wait), 10) + " seconds."
-	}
-	return &rampart.Problem{
-		Type:       "https://iana.org/assignments/http-problem-types#quota-exceeded",
-		Title:      "Request cannot be satisfied as assigned quota has been exceeded",
-		Status:     http.StatusTooManyRequests,
-		Detail:     detail,
-		Code:       "throttled",
-		Extensions: map[string]any{"violated-policies": violated},
-	}
+	c.answer(w, q)
 }

@@ -15,7 +15,7 @@ type bucket struct {
 }
 
 // owes returns how long the bucket takes to be full.
-func (b *bucket) owes(now moment) time.Duration { return time.Duration(b.full - now) }
+func (b *bucket) owes(now moment) float32 { return float32(b.full - now) }
 
 // limited says whether a cost of 1 would be refused.
 func (b *bucket) limited(now moment) bool { return float32(b.full-now) > b.slack }

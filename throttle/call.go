@@ -163,11 +163,11 @@ func (q *call) outcome() (Decision, error) {
 	return d, &DeniedError{Reason: q.reason, Policy: q.policy, Decision: d, Err: q.err}
 }
 
-// foldKey is what the events of one caller and policy are folded by.
+// foldKey is what the events of one caller are folded by.
 func (q *call) foldKey() string {
 	for i := range q.items {
 		if q.items[i].Policy == q.policy {
-			return q.policy + "\x00" + q.items[i].Key
+			return q.items[i].Key
 		}
 	}
 	return q.policy

@@ -4,13 +4,12 @@ import (
 	"maps"
 	"math/bits"
 	"sync"
-	"time"
 )
 
 // A slot is the state of one bucket: a *bucket or a *window. All zero is full.
 type slot[S any] interface {
 	*S
-	owes(now moment) time.Duration               // how long until it is full; 0 or less: it is, and may be forgotten
+	owes(now moment) float32                     // nanoseconds of refilling; 0 or less: it is full and may be forgotten
 	limited(now moment) bool                     // whether a cost of 1 would be refused
 	take(now moment, it *Item, res *Result) bool // a refusal changes nothing
 	give(now moment, it *Item)

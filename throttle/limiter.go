@@ -62,6 +62,7 @@ type policy struct {
 	Policy
 	draftName   string // as a Structured Fields string
 	draftPolicy string // with its parameters; "" if the rate depends on the request
+	exceeded    template
 }
 
 // compile compiles cfg, which is valid. It takes over from old, which may be
@@ -89,7 +90,7 @@ func compile(cfg *Config, old *compiled) *compiled {
 }
 
 func compilePolicy(p *Policy) *policy {
-	q := &policy{Policy: *p, draftName: `"` + p.Name + `"`}
+	q := &policy{Policy: *p, draftName: `"` + p.Name + `"`, exceeded: exceededTemplate(p.Name)}
 	if p.RateFor == nil {
 		q.draftPolicy = string(appendDraftPolicy(nil, q, &Item{Rate: p.Rate, Algorithm: p.Algorithm}))
 	}

@@ -4,7 +4,7 @@ import "math/bits"
 
 // rowSize is how many slots a row has. A key may live in one of two rows, the
 // emptier of which takes it in, so that rows fill evenly.
-const rowSize = 8
+const rowSize = 12
 
 // row keeps the tags of its slots together: finding a key reads one cache line
 // and then the slot.

@@ -10,13 +10,27 @@ const logSize = 16
 // grid of cells (windowgrid.go), which rounds up. All zero is a full window.
 type window struct {
 	until moment              // when the last unit leaves
-	next  moment              // when a cost of 1 passes next, if nothing leaves by a refund: for eviction
+	debt  float32             // how long a bucket that fills steadily would take for what was used when last charged
+	slack float32             // how long before until a cost of 1 passes again
 	words [logSize - 1]uint64 // log or grid
 }
 
-func (w *window) owes(now moment) time.Duration { return time.Duration(w.until - now) }
+// owes is by what was used, not by when: a flood of fresh keys that used little
+// drives out itself, not who has nearly used up a limit.
+func (w *window) owes(now moment) float32 {
+	if w.until <= now {
+		return 0
+	}
+	return w.debt
+}
 
-func (w *window) limited(now moment) bool { return w.next > now }
+func (w *window) limited(now moment) bool { return float32(w.until-now) > w.slack }
+
+// note keeps what eviction asks for, where the rate is not known.
+func (w *window) note(r Rate, remaining int, next moment) {
+	w.debt = float32(r.Count-remaining) / float32(r.Count) * float32(r.Period)
+	w.slack = float32(w.until - next)
+}
 
 // take charges cost if no more than Count units then lie in the period that
 // ends now. A refusal changes nothing that counts.
@@ -39,7 +53,7 @@ func (w *window) give(now moment, it *Item) {
 		return
 	}
 	if it.Rate.Count <= logSize {
-		w.giveLog(it)
+		w.giveLog(now, it)
 	} else {
 		w.giveGrid(now, it)
 	}

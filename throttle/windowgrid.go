@@ -60,11 +60,6 @@ func (w *window) grid(r Rate) grid {
 	}
 }
 
-func (g *grid) save() {
-	g.w.words[wordBase] = uint64(g.base)                                             //nolint:gosec // read back by window.grid
-	g.w.words[wordSums] = uint64(g.total)<<32 | uint64(g.tail)<<24 | uint64(g.spare) //nolint:gosec // each fits its place
-}
-
 // place returns where cell n is kept.
 func (g *grid) place(n moment) (word *uint64, shift moment) {
 	i := n % gridCells
@@ -136,16 +131,26 @@ func (w *window) takeGrid(now moment, it *Item, res *Result) {
 	if asked > it.Rate.Count {
 		res.RetryAfter = Never
 	} else if res.RetryAfter = g.wait(now, asked); res.RetryAfter == 0 && it.Cost > 0 {
-		g.charge(now, it.Cost)
+		g.charge(now, it.Rate, it.Cost)
 	}
+	res.Remaining = g.remaining(it.Rate, now)
 	g.save()
-	res.Remaining = it.Rate.Count
-	if !g.empty(now) {
-		res.Remaining = max(g.limit-g.total, 0)*g.lot + g.spare
-	}
 }
 
-func (g *grid) charge(now moment, cost int) {
+func (g *grid) remaining(r Rate, now moment) int {
+	if g.empty(now) {
+		return r.Count
+	}
+	return max(g.limit-g.total, 0)*g.lot + g.spare
+}
+
+// save writes g back to the window.
+func (g *grid) save() {
+	g.w.words[wordBase] = uint64(g.base)                                             //nolint:gosec // read back by window.grid
+	g.w.words[wordSums] = uint64(g.total)<<32 | uint64(g.tail)<<24 | uint64(g.spare) //nolint:gosec // each fits its place
+}
+
+func (g *grid) charge(now moment, r Rate, cost int) {
 	n := (now - g.base) / g.width
 	bought := g.lots(cost)
 	g.spare += bought*g.lot - cost
@@ -156,7 +161,7 @@ func (g *grid) charge(now moment, cost int) {
 		g.setCell(n, lots+bought, (now-begin+g.step-1)/g.step)
 		_, g.w.until = g.cell(n)
 	}
-	g.w.next = now + moment(g.wait(now, 1))
+	g.w.note(r, g.remaining(r, now), now+moment(g.wait(now, 1)))
 }
 
 // giveGrid takes units out of the cell in which they were charged.
@@ -172,7 +177,7 @@ func (w *window) giveGrid(now moment, it *Item) {
 		g.total -= back
 		word, shift := g.place(n)
 		*word -= uint64(back) << shift //nolint:gosec // at most the cell's lots
-		w.next = now + moment(g.wait(now, 1))
+		w.note(it.Rate, g.remaining(it.Rate, now), now+moment(g.wait(now, 1)))
 	}
 	g.save()
 }

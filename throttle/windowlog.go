@@ -16,13 +16,22 @@ func (w *window) log(period moment) (l unitLog) {
 	return l
 }
 
-func (w *window) setLog(l *unitLog, it *Item) {
-	period := moment(it.Rate.Period)
+func (w *window) setLog(l *unitLog, r Rate, now moment) {
+	period := moment(r.Period)
 	w.until = l[0] + period
-	w.next = l[it.Rate.Count-1] + period
 	for i := range w.words {
 		w.words[i] = uint64(l[i+1]) //nolint:gosec // read back by log
 	}
+	w.note(r, l.remaining(r, now), l[r.Count-1]+period)
+}
+
+// remaining counts the units of r that are not live.
+func (l *unitLog) remaining(r Rate, now moment) int {
+	live := 0
+	for live < r.Count && l[live]+moment(r.Period) > now {
+		live++
+	}
+	return r.Count - live
 }
 
 // takeLog: with n units allowed and a cost of c, the unit number n-c from the
@@ -41,15 +50,12 @@ func (w *window) takeLog(now moment, it *Item, res *Result) {
 		for i := range it.Cost {
 			l[i] = now
 		}
-		w.setLog(&l, it)
+		w.setLog(&l, it.Rate, now)
 	}
-	res.Remaining = n
-	for res.Remaining > 0 && l[n-res.Remaining]+period > now {
-		res.Remaining--
-	}
+	res.Remaining = l.remaining(it.Rate, now)
 }
 
-func (w *window) giveLog(it *Item) {
+func (w *window) giveLog(now moment, it *Item) {
 	l := w.log(moment(it.Rate.Period))
 	from := 0
 	for from < logSize && l[from] != it.At {
@@ -61,5 +67,5 @@ func (w *window) giveLog(it *Item) {
 	}
 	kept := copy(l[from:], l[to:])
 	clear(l[from+kept:])
-	w.setLog(&l, it)
+	w.setLog(&l, it.Rate, now)
 }
