@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 
 	"github.com/ecolaura/rampart/cors"
@@ -78,12 +77,7 @@ func BenchmarkPreflightDenied(b *testing.B) {
 }
 
 func BenchmarkPreflightHostileList(b *testing.B) {
-	for name, list := range map[string]string{
-		"commas": strings.Repeat(",", 8<<10),
-		"name":   strings.Repeat("a", 8<<10),
-		"blanks": "authorization" + strings.Repeat(" ", 8<<10) + ",content-type",
-		"names":  strings.Repeat("authorization,", 8<<10/14),
-	} {
+	for name, list := range hostileLists() {
 		b.Run(name, func(b *testing.B) { benchmark(b, api(), preflight("https://www.ecolaura.com", "PUT", list)) })
 	}
 }
@@ -92,16 +86,9 @@ func BenchmarkPreflightHostileList(b *testing.B) {
 func BenchmarkOrigins(b *testing.B) {
 	for _, n := range []int{10, 10_000} {
 		cfg, asked := api(), make([]*http.Request, 0, 10)
-		cfg.Origins = nil
-		for i := range n {
-			cfg.Origins = append(cfg.Origins, fmt.Sprintf([]string{
-				"https://t%d.tenants.example", "https://*.t%d.example", "http://t%d.dev.example:*", "https://*.t%d.dev.example:*",
-			}[i%4], i))
-		}
+		cfg.Origins = tenants(n)
 		for i := range 10 {
-			asked = append(asked, get(fmt.Sprintf([]string{
-				"https://t%d.tenants.example", "https://shop.t%d.example", "http://t%d.dev.example:3000", "https://a.b.t%d.dev.example:3000",
-			}[i%4], i)))
+			asked = append(asked, get(oneOf(i)))
 		}
 		b.Run(fmt.Sprint(n, "/allowed"), func(b *testing.B) { benchmark(b, cfg, asked...) })
 		b.Run(fmt.Sprint(n, "/denied"), func(b *testing.B) { benchmark(b, cfg, get("https://evil.shop.tx.example")) })

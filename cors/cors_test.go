@@ -2,6 +2,7 @@ package cors_test
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -95,26 +96,36 @@ func TestEveryLineOnTheWire(t *testing.T) {
 		runs   bool
 	}{
 		{
-			"actual, allowed, with credentials", full(), "GET", lines{"Origin", "https://app.example.com"}, 200,
+			"actual, allowed, with credentials", full(), "GET",
+			lines{"Origin", "https://app.example.com"},
+			200,
 			http.Header{
 				"Access-Control-Allow-Origin": {"https://app.example.com"}, "Access-Control-Allow-Credentials": {"true"},
 				"Access-Control-Expose-Headers": {"Etag, X-Total"}, "Vary": {"Origin"},
-			}, true,
+			},
+			true,
 		},
 		{
-			"actual, allowed, without credentials and nothing exposed", bearer, "PUT", lines{"Origin", "https://a.b.shop.example"}, 200,
-			http.Header{"Access-Control-Allow-Origin": {"https://a.b.shop.example"}, "Vary": {"Origin"}}, true,
+			"actual, allowed, without credentials and nothing exposed", bearer, "PUT",
+			lines{"Origin", "https://a.b.shop.example"},
+			200,
+			http.Header{"Access-Control-Allow-Origin": {"https://a.b.shop.example"}, "Vary": {"Origin"}},
+			true,
 		},
 		{"actual, denied", full(), "GET", lines{"Origin", "https://evil.example"}, 200, http.Header{"Vary": {"Origin"}}, true},
 		{"same origin", full(), "POST", lines{"Origin", "https://api.example.com"}, 200, http.Header{"Vary": {"Origin"}}, true},
 		{"no Origin", full(), "GET", nil, 200, http.Header{"Vary": {"Origin"}}, true},
 		{
-			"everybody, with an Origin", everybody(), "GET", lines{"Origin", "https://app.example.com"}, 200,
-			http.Header{"Access-Control-Allow-Origin": {"*"}, "Access-Control-Expose-Headers": {"*"}}, true,
+			"everybody, with an Origin", everybody(), "GET",
+			lines{"Origin", "https://app.example.com"},
+			200,
+			http.Header{"Access-Control-Allow-Origin": {"*"}, "Access-Control-Expose-Headers": {"*"}},
+			true,
 		},
 		{
 			"everybody, without an Origin: the same, so that caches may share it", everybody(), "GET", nil, 200,
-			http.Header{"Access-Control-Allow-Origin": {"*"}, "Access-Control-Expose-Headers": {"*"}}, true,
+			http.Header{"Access-Control-Allow-Origin": {"*"}, "Access-Control-Expose-Headers": {"*"}},
+			true,
 		},
 		{
 			"preflight: what was asked for and no more", full(), "OPTIONS", asks("https://app.example.com", "PUT", "content-type"), 204,
@@ -122,11 +133,13 @@ func TestEveryLineOnTheWire(t *testing.T) {
 				"Access-Control-Allow-Origin": {"https://app.example.com"}, "Access-Control-Allow-Credentials": {"true"},
 				"Access-Control-Allow-Methods": {"PUT"}, "Access-Control-Allow-Headers": {"content-type"},
 				"Access-Control-Max-Age": {"600"}, "Vary": {varyAll},
-			}, false,
+			},
+			false,
 		},
 		{
 			"preflight: a safelisted method needs no naming", bearer, "OPTIONS", asks("https://app.example.com", "POST", ""), 204,
-			http.Header{"Access-Control-Allow-Origin": {"https://app.example.com"}, "Vary": {varyAll}}, false,
+			http.Header{"Access-Control-Allow-Origin": {"https://app.example.com"}, "Vary": {varyAll}},
+			false,
 		},
 		{
 			"preflight: any method and header with credentials are named", echo, "OPTIONS", asks("https://app.example.com", "PROPFIND", "x-a,x-b"), 204,
@@ -134,18 +147,21 @@ func TestEveryLineOnTheWire(t *testing.T) {
 				"Access-Control-Allow-Origin": {"https://app.example.com"}, "Access-Control-Allow-Credentials": {"true"},
 				"Access-Control-Allow-Methods": {"PROPFIND"}, "Access-Control-Allow-Headers": {"x-a,x-b"},
 				"Access-Control-Max-Age": {"0"}, "Vary": {varyAll},
-			}, false,
+			},
+			false,
 		},
 		{
 			"preflight: everybody", everybody(), "OPTIONS", asks("https://app.example.com", "PUT", "x-a"), 204,
 			http.Header{
 				"Access-Control-Allow-Origin": {"*"}, "Access-Control-Allow-Methods": {"*"}, "Access-Control-Allow-Headers": {"*"},
 				"Vary": {varyAnybody},
-			}, false,
+			},
+			false,
 		},
 		{
 			"preflight: Authorization named beside the wildcard", named, "OPTIONS", asks("https://app.example.com", "GET", "authorization"), 204,
-			http.Header{"Access-Control-Allow-Origin": {"*"}, "Access-Control-Allow-Headers": {"*,authorization"}, "Vary": {varyAnybody}}, false,
+			http.Header{"Access-Control-Allow-Origin": {"*"}, "Access-Control-Allow-Headers": {"*,authorization"}, "Vary": {varyAnybody}},
+			false,
 		},
 		{
 			"preflight: a list in several lines is answered in one", full(), "OPTIONS",
@@ -153,7 +169,8 @@ func TestEveryLineOnTheWire(t *testing.T) {
 			http.Header{
 				"Access-Control-Allow-Origin": {"https://app.example.com"}, "Access-Control-Allow-Credentials": {"true"},
 				"Access-Control-Allow-Headers": {"authorization,content-type"}, "Access-Control-Max-Age": {"600"}, "Vary": {varyAll},
-			}, false,
+			},
+			false,
 		},
 		{
 			"preflight: private network", private, "OPTIONS",
@@ -161,20 +178,25 @@ func TestEveryLineOnTheWire(t *testing.T) {
 			http.Header{
 				"Access-Control-Allow-Origin": {"https://app.example.com"}, "Access-Control-Allow-Private-Network": {"true"},
 				"Vary": {varyAll + ", Access-Control-Request-Private-Network"},
-			}, false,
+			},
+			false,
 		},
 		{
 			"preflight: private network not asked for", private, "OPTIONS", asks("https://app.example.com", "GET", ""), 200,
 			http.Header{
 				"Access-Control-Allow-Origin": {"https://app.example.com"},
 				"Vary":                        {varyAll + ", Access-Control-Request-Private-Network"},
-			}, false,
+			},
+			false,
 		},
 		{"preflight, denied", full(), "OPTIONS", asks("https://evil.example", "PUT", ""), 403, refused(varyAll), false},
 		{"preflight, denied by everybody's policy", everybody(), "OPTIONS", asks("https://app.example.com", "TRACE", ""), 403, refused(varyAnybody), false},
 		{
-			"OPTIONS that is no preflight passes on", full(), "OPTIONS", lines{"Origin", "https://evil.example"}, 200,
-			http.Header{"Vary": {"Origin"}}, true,
+			"OPTIONS that is no preflight passes on", full(), "OPTIONS",
+			lines{"Origin", "https://evil.example"},
+			200,
+			http.Header{"Vary": {"Origin"}},
+			true,
 		},
 	}
 	for _, tt := range tests {
@@ -225,20 +247,27 @@ func TestVerdictsAndReasons(t *testing.T) {
 		{"long", full(), "POST", lines{"Origin", "https://" + long}, cors.Verdict{Kind: cors.Actual}, cors.OriginMalformed, ("https://" + long)[:256]},
 		{"own host", full(), "POST", lines{"Origin", "https://api.example.com"}, cors.Verdict{Kind: cors.SameOrigin, Origin: "https://api.example.com"}, "", ""},
 		{
-			"own page that sends no referrer, so its origin is null", full(), "POST", lines{"Origin", "null", "Sec-Fetch-Site", "same-origin"},
-			cors.Verdict{Kind: cors.SameOrigin, Origin: "null"}, "", "",
+			"own page that sends no referrer, so its origin is null", full(), "POST",
+			lines{"Origin", "null", "Sec-Fetch-Site", "same-origin"},
+			cors.Verdict{Kind: cors.SameOrigin, Origin: "null"},
+			"", "",
 		},
 		{
-			"own host, but the browser says same-site", full(), "POST", lines{"Origin", "https://api.example.com", "Sec-Fetch-Site", "same-site"},
-			cors.Verdict{Kind: cors.Actual, Origin: "https://api.example.com"}, cors.OriginNotAllowed, "https://api.example.com",
+			"own host, but the browser says same-site", full(), "POST",
+			lines{"Origin", "https://api.example.com", "Sec-Fetch-Site", "same-site"},
+			cors.Verdict{Kind: cors.Actual, Origin: "https://api.example.com"},
+			cors.OriginNotAllowed, "https://api.example.com",
 		},
 		{
-			"own host, two lines about the site", full(), "POST", lines{"Origin", "https://api.example.com", "Sec-Fetch-Site", "same-origin", "Sec-Fetch-Site", "same-origin"},
-			cors.Verdict{Kind: cors.Actual, Origin: "https://api.example.com"}, cors.OriginNotAllowed, "https://api.example.com",
+			"own host, two lines about the site", full(), "POST",
+			lines{"Origin", "https://api.example.com", "Sec-Fetch-Site", "same-origin", "Sec-Fetch-Site", "same-origin"},
+			cors.Verdict{Kind: cors.Actual, Origin: "https://api.example.com"},
+			cors.OriginNotAllowed, "https://api.example.com",
 		},
 		{
 			"own host in a preflight, which browsers do not send", full(), "OPTIONS", asks("https://api.example.com", "PUT", ""),
-			cors.Verdict{Kind: cors.Preflight, Origin: "https://api.example.com"}, cors.OriginNotAllowed, "https://api.example.com",
+			cors.Verdict{Kind: cors.Preflight, Origin: "https://api.example.com"},
+			cors.OriginNotAllowed, "https://api.example.com",
 		},
 		{"everybody", everybody(), "GET", lines{"Origin", "https://a.example"}, cors.Verdict{Kind: cors.Actual, Origin: "https://a.example", Allowed: true}, "", ""},
 		{"everybody, null", everybody(), "GET", lines{"Origin", "null"}, cors.Verdict{Kind: cors.Actual, Origin: "null", Allowed: true}, "", ""},
@@ -247,7 +276,8 @@ func TestVerdictsAndReasons(t *testing.T) {
 		{"method", full(), "OPTIONS", asks("https://app.example.com", "PATCH", ""), cors.Verdict{Kind: cors.Preflight, Origin: "https://app.example.com"}, cors.MethodNotAllowed, "PATCH"},
 		{
 			"two method lines", full(), "OPTIONS", append(asks("https://app.example.com", "PUT", ""), "Access-Control-Request-Method", "PUT"),
-			cors.Verdict{Kind: cors.Preflight, Origin: "https://app.example.com"}, cors.MethodNotAllowed, "PUT",
+			cors.Verdict{Kind: cors.Preflight, Origin: "https://app.example.com"},
+			cors.MethodNotAllowed, "PUT",
 		},
 		{"header", full(), "OPTIONS", asks("https://app.example.com", "PUT", "content-type,x-other"), cors.Verdict{Kind: cors.Preflight, Origin: "https://app.example.com"}, cors.HeaderNotAllowed, "x-other"},
 		{"header in upper case", full(), "OPTIONS", asks("https://app.example.com", "PUT", "Content-Type"), cors.Verdict{Kind: cors.Preflight, Origin: "https://app.example.com"}, cors.HeaderListMalformed, "Content-Type"},
@@ -320,6 +350,9 @@ func TestKindsHaveNames(t *testing.T) {
 }
 
 func TestTheZeroCORSAllowsNobody(t *testing.T) {
+	old := slog.Default() // which it reports to
+	slog.SetDefault(quiet())
+	defer slog.SetDefault(old)
 	var c cors.CORS
 	for _, r := range []*http.Request{
 		lines{"Origin", "https://app.example.com"}.request(t, "GET"),
