@@ -46,7 +46,7 @@ func (srv *server) build(ctx context.Context, s *settings, sec *secrets, log *sl
 	if err != nil {
 		return err
 	}
-	u := &users{db: srv.db, hash: hash}
+	u := &users{db: srv.db, hash: hash, log: log}
 	if err := srv.demos(ctx, s, u); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"log/slog"
 	"strconv"
 	"strings"
 
@@ -16,6 +17,7 @@ import (
 type users struct {
 	db   *database
 	hash *password.Hasher
+	log  *slog.Logger
 }
 
 // Login implements auth.Users. An unknown name costs a full hash too, so that
@@ -31,6 +33,11 @@ func (u *users) Login(ctx context.Context, name, pw string) (string, error) {
 		return "", err
 	}
 	ok, upgrade, err := u.hash.Verify(ctx, pw, stored)
+	if broken, isBroken := errors.AsType[*password.StoredError](err); isBroken {
+		// Ours to mend; a stranger must not learn that there is such an account.
+		u.log.LogAttrs(ctx, slog.LevelError, "a stored password hash cannot be read", slog.Int64("user", id), slog.String("reason", string(broken.Reason)))
+		return "", auth.ErrBadCredentials
+	}
 	if err != nil {
 		return "", err
 	}
