@@ -278,3 +278,11 @@ func TestTheRequestOutsideIsNotTouched(t *testing.T) {
 func contextWith(r *http.Request, key, value any) context.Context {
 	return context.WithValue(r.Context(), key, value)
 }
+
+func prefixes(ss ...string) []netip.Prefix {
+	ps := make([]netip.Prefix, len(ss))
+	for i, s := range ss {
+		ps[i] = netip.MustParsePrefix(s)
+	}
+	return ps
+}
