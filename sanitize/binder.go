@@ -39,8 +39,8 @@ type Binder[T any] struct{ e *engine }
 // size of a number); decimal=DIGITS:PLACES (a text or number, stored as text
 // with exactly PLACES digits after the point; min and max then compare
 // numbers); dive (what follows is for each element); the validators of this
-// package, which also store the canonical form: email, phone, slug;
-// Config.Rules; and those of
+// package, which also store the canonical form: email, phone, slug, url, ip,
+// username, filename; Config.Rules; and those of
 // github.com/go-playground/validator that look at one text only, such as
 // oneof, uuid, alphanum, hostname_rfc1123, iso4217, bcp47_language_tag.
 func NewBinder[T any](cfg Config) (*Binder[T], error) {

@@ -2,6 +2,7 @@ package sanitize
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -51,6 +52,9 @@ func isAtext(c byte) bool {
 // domainName returns the lower-case A-label form of a domain name of two labels
 // or more, without a final dot, whose last label is not a number.
 func domainName(s string) (string, bool) {
+	if !utf8.ValidString(s) {
+		return "", false
+	}
 	ascii := true
 	for i := range len(s) {
 		ascii = ascii && s[i] < 0x80
@@ -70,8 +74,8 @@ func domainName(s string) (string, bool) {
 }
 
 // isHostName says whether s is two or more labels of letters, digits and inner
-// hyphens (RFC 1123 section 2.1), each of at most 63 bytes. The last has two bytes
-// or more and begins with a letter: some readers take "1.0x7f" for an address.
+// hyphens (RFC 1123 section 2.1), each of at most 63 bytes. The last is two
+// letters or more, or an A-label: some readers take "1.0x7f" for an address.
 func isHostName(s string) bool {
 	labels, label := 0, ""
 	for label = range strings.SplitSeq(s, ".") {
@@ -85,7 +89,7 @@ func isHostName(s string) bool {
 		}
 		labels++
 	}
-	return labels > 1 && len(s) <= 253 && len(label) > 1 && label[0] >= 'a'
+	return labels > 1 && len(s) <= 253 && (strings.HasPrefix(label, "xn--") || len(label) > 1 && strings.Trim(label, "abcdefghijklmnopqrstuvwxyz") == "")
 }
 
 // lowerASCII returns s with its ASCII letters in lower case.

@@ -236,9 +236,10 @@ func (c *cleaner) end(t *tagPolicy) {
 	}
 }
 
-// endInline closes the inline element at i, now or with the blocks in it.
+// endInline closes the inline element at i, now or with the blocks in it. A
+// link ends now: what follows it must not lead where it does.
 func (c *cleaner) endInline(i int) {
-	for j := i + 1; j < len(c.stack); j++ {
+	for j := i + 1; j < len(c.stack) && c.stack[i].flags&isLink == 0; j++ {
 		if c.stack[j].flags&isBlock != 0 {
 			c.stack[i].ended = true
 			return

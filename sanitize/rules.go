@@ -99,8 +99,25 @@ func ownRule(name string) func(string) (string, error) {
 		return Email
 	case "phone":
 		return Phone
+	case "username":
+		return Username
+	case "filename":
+		return Filename
 	case "slug":
 		return func(s string) (string, error) { return s, Slug(s) }
+	case "ip":
+		return func(s string) (string, error) {
+			addr, err := IP(s)
+			return addr.String(), err
+		}
+	case "url":
+		return func(s string) (string, error) {
+			u, err := URL(s)
+			if err != nil {
+				return "", err
+			}
+			return u.String(), nil
+		}
 	}
 	return nil
 }
