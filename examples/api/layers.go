@@ -124,12 +124,12 @@ func (l *layers) newLimits(s *settings, log *slog.Logger) error {
 		throttle.Policy{Name: "user", Rate: s.user, Key: bySubject},
 	)
 	l.login = limiter(
-		throttle.Policy{Name: "login-address", Rate: fraction(s.anon, 5), Key: byIP, Refund: succeeded},
+		throttle.Policy{Name: "login-address", Rate: fifth(s.anon), Key: byIP, Refund: succeeded},
 	)
 	// The account is known only once the body has been read: auth's Guard asks.
 	l.account = limiter(throttle.Policy{Name: "login-account", Rate: s.anon, Key: throttle.By("account", func(*http.Request) string { return "" })})
-	l.register = limiter(throttle.Policy{Name: "register", Rate: fraction(s.anon, 5), Key: byIP})
-	l.password = limiter(throttle.Policy{Name: "password", Rate: fraction(s.anon, 5), Key: bySubject, Refund: succeeded})
+	l.register = limiter(throttle.Policy{Name: "register", Rate: fifth(s.anon), Key: byIP})
+	l.password = limiter(throttle.Policy{Name: "password", Rate: fifth(s.anon), Key: bySubject, Refund: succeeded})
 	l.partner = limiter(throttle.Policy{Name: "partner", Rate: s.user, Key: byKey})
 	return errors.Join(errs...)
 }
@@ -184,7 +184,7 @@ func guardAccount(limit *throttle.Limiter) auth.Guard {
 			return nil, err
 		}
 		if !d.Allowed {
-			return nil, tooMany{d.Results[0].RetryAfter}
+			return nil, tooManyError{d.Results[0].RetryAfter}
 		}
 		return func(ok bool) {
 			if ok {
@@ -194,11 +194,11 @@ func guardAccount(limit *throttle.Limiter) auth.Guard {
 	}
 }
 
-// tooMany is a log-in that must wait.
-type tooMany struct{ after time.Duration }
+// tooManyError is a log-in that must wait.
+type tooManyError struct{ after time.Duration }
 
-func (e tooMany) Error() string             { return "too many failed log-ins for this account" }
-func (e tooMany) RetryAfter() time.Duration { return e.after }
+func (e tooManyError) Error() string             { return "too many failed log-ins for this account" }
+func (e tooManyError) RetryAfter() time.Duration { return e.after }
 
 // signingKeys reads an asymmetric key.
 func signingKeys(file string) (*auth.Keys, error) {

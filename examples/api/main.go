@@ -41,7 +41,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if err != nil {
 		return complain(stderr, err, exitStatus(err))
 	}
-	defer srv.close()
+	defer srv.close() //nolint:contextcheck // ctx is done by then
 
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", s.addr)
 	if err != nil {
@@ -72,10 +72,7 @@ func complain(w io.Writer, err error, status int) int {
 
 // exitStatus tells a configuration mistake from a failure.
 func exitStatus(err error) int {
-	for range rampart.Mistakes(err) {
-		return 2
-	}
-	if errors.Is(err, errSettings) {
+	if _, ok := errors.AsType[*rampart.ConfigError](err); ok || errors.Is(err, errSettings) {
 		return 2
 	}
 	return 1

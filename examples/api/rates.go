@@ -17,7 +17,7 @@ func times(r throttle.Rate, n int) throttle.Rate {
 	return throttle.Rate{Count: r.Count * n, Period: r.Period}
 }
 
-// fraction returns the nth part of r, at least one in its period.
-func fraction(r throttle.Rate, n int) throttle.Rate {
-	return throttle.Rate{Count: max(r.Count/n, 1), Period: r.Period}
+// fifth returns a fifth of r, at least one in its period.
+func fifth(r throttle.Rate) throttle.Rate {
+	return throttle.Rate{Count: max(r.Count/5, 1), Period: r.Period}
 }

@@ -39,5 +39,5 @@ func TestTheEdgeLimitIsTenTimesTheLargerRate(t *testing.T) {
 	hour := throttle.Rate{Count: 100, Period: time.Hour}
 	minute := throttle.Rate{Count: 10, Period: time.Minute}
 	assert.Equal(t, throttle.Rate{Count: 100, Period: time.Minute}, times(larger(hour, minute), 10))
-	assert.Equal(t, throttle.Rate{Count: 1, Period: time.Minute}, fraction(throttle.Rate{Count: 3, Period: time.Minute}, 5))
+	assert.Equal(t, throttle.Rate{Count: 1, Period: time.Minute}, fifth(throttle.Rate{Count: 3, Period: time.Minute}))
 }

@@ -12,7 +12,7 @@ import (
 func TestTokensAreObtainedRefreshedVerifiedAndEnded(t *testing.T) {
 	s := startService(t, wide...)
 	access, refresh := s.login("alice")
-	assert.Equal(t, answerBody(200, `{"message":"This is a secure endpoint."}`), brief(s.do("GET", "/api/secure/", "", bearer(access))))
+	assert.Equal(t, ok200(`{"message":"This is a secure endpoint."}`), brief(s.do("GET", "/api/secure/", "", bearer(access))))
 
 	form := s.do("POST", "/api/token/", "username=alice&password=correct+horse+battery+staple", "Content-Type: application/x-www-form-urlencoded")
 	assert.Equal(t, 200, form.status, form.body)
@@ -22,7 +22,7 @@ func TestTokensAreObtainedRefreshedVerifiedAndEnded(t *testing.T) {
 	assert.Equal(t, 401, wrong.status)
 	assert.Equal(t, "No active account found with the given credentials", wrong.field(t, "detail"))
 
-	assert.Equal(t, answerBody(200, `{}`), brief(s.post("/api/token/verify/", `{"token":"`+access+`"}`)))
+	assert.Equal(t, ok200(`{}`), brief(s.post("/api/token/verify/", `{"token":"`+access+`"}`)))
 	assert.Equal(t, 401, s.post("/api/token/verify/", `{"token":"`+access+`x"}`).status)
 
 	next := s.post("/api/token/refresh/", `{"refresh":"`+refresh+`"}`)
@@ -39,7 +39,7 @@ func TestTokensAreObtainedRefreshedVerifiedAndEnded(t *testing.T) {
 	assert.Contains(t, s.logs.String(), "authn_token_reuse")
 
 	access, refresh = s.login("alice")
-	assert.Equal(t, answerBody(200, `{}`), brief(s.post("/api/token/blacklist/", `{"refresh":"`+refresh+`"}`)))
+	assert.Equal(t, ok200(`{}`), brief(s.post("/api/token/blacklist/", `{"refresh":"`+refresh+`"}`)))
 	assert.Equal(t, 401, s.post("/api/token/blacklist/", `{"refresh":"`+refresh+`"}`).status)
 	assert.Equal(t, 401, s.post("/api/token/refresh/", `{"refresh":"`+refresh+`"}`).status)
 	assert.Equal(t, 401, s.do("GET", "/api/secure/", "", bearer(access)).status)
@@ -146,7 +146,7 @@ func TestAPIKeysAreMadeUsedRotatedAndRevokedByTheirOwner(t *testing.T) {
 	made := s.post("/api/keys/", `{"name":"crm","scopes":["customers:read"]}`, bearer(alice))
 	require.Equal(t, 201, made.status, made.body)
 	id, key := made.field(t, "id"), made.field(t, "key")
-	assert.Equal(t, answerBody(200, `{"message":"Hello, partner."}`), brief(s.do("GET", "/api/partner/", "", "X-API-Key: "+key)))
+	assert.Equal(t, ok200(`{"message":"Hello, partner."}`), brief(s.do("GET", "/api/partner/", "", "X-API-Key: "+key)))
 	assert.Equal(t, 401, s.do("GET", "/api/partner/", "", "X-API-Key: "+key+"x").status)
 	assert.Equal(t, 401, s.do("GET", "/api/partner/?api_key="+key, "").status)
 
@@ -195,7 +195,7 @@ func TestLimitsAreExactAndScale(t *testing.T) {
 	assert.Equal(t, 429, s.post("/api/token/", `{"username":"alice","password":"x"}`).status)
 }
 
-func answerBody(status int, body string) answer { return answer{status: status, body: body} }
+func ok200(body string) answer { return answer{status: http.StatusOK, body: body} }
 
 // brief is an answer without its headers.
 func brief(a answer) answer { return answer{status: a.status, body: a.body} }
@@ -225,5 +225,3 @@ func dump(t *testing.T, s *service) string {
 	}
 	return text
 }
-
-var _ = http.MethodGet

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -29,10 +30,7 @@ var floorHeaders = map[string][]string{
 
 func floorHeaderLayer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		for name, value := range floorHeaders {
-			h[name] = value
-		}
+		maps.Copy(w.Header(), floorHeaders)
 		next.ServeHTTP(w, r)
 	})
 }

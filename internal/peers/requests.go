@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -17,7 +18,7 @@ var secret = []byte("a secret of forty-eight bytes, for measuring only")
 
 // get is a GET over https from a browser page of an allowed origin.
 func get() *http.Request {
-	r := httptest.NewRequest(http.MethodGet, "https://api.ecolaura.com/api/public/", nil)
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "https://api.ecolaura.com/api/public/", nil)
 	r.Header.Set("Origin", origin)
 	r.RemoteAddr = "192.0.2.7:4711"
 	return r
