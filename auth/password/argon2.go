@@ -102,7 +102,7 @@ func parseParams(text string) (params, error) {
 	case p[0]*p[1] > MaxWork:
 		return params{}, &StoredError{ReasonTooCostly}
 	}
-	return params{memory: uint32(p[0]), passes: uint32(p[1]), lanes: uint8(p[2])}, nil
+	return params{memory: uint32(p[0]), passes: uint32(p[1]), lanes: uint8(p[2])}, nil //nolint:gosec // G115: within the limits above
 }
 
 // decode reads the canonical base64 text of least to most bytes.

@@ -40,7 +40,7 @@ func parseBcrypt(scheme, text string) (stored, error) {
 		return nil, malformed
 	}
 	const alphabet = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-	if text[6] != '$' || strings.Trim(text[7:], alphabet) != "" {
+	if text[6] != '$' || strings.Trim(text[4:6], "0123456789") != "" || strings.Trim(text[7:], alphabet) != "" {
 		return nil, malformed
 	}
 	rounds, err := bcrypt.Cost([]byte(text))

@@ -40,6 +40,9 @@ const (
 	MaxRounds     = 15         // bcrypt: binary logarithm; Django writes 12
 )
 
+// maxCallers bounds Parallel and Queue: more would be a mistake of units.
+const maxCallers = 1 << 16
+
 // Reasons of a [rampart.ConfigError] of this package.
 const (
 	ReasonTooWeak  = "too_weak"  // under the OWASP Password Storage Cheat Sheet's least
@@ -93,6 +96,12 @@ func (c *Config) params() (params, error) {
 	}
 	if c.Parallel < 0 {
 		errs = append(errs, mistake("Parallel", ReasonInvalid, int64(c.Parallel)))
+	}
+	if c.Parallel > maxCallers {
+		errs = append(errs, mistake("Parallel", ReasonTooLarge, int64(c.Parallel)))
+	}
+	if c.Queue > maxCallers {
+		errs = append(errs, mistake("Queue", ReasonTooLarge, int64(c.Queue)))
 	}
 	return p, errors.Join(errs...)
 }
