@@ -52,11 +52,11 @@ func TestEveryCodeBlockOfTheDocumentsCompiles(t *testing.T) {
 				continue
 			}
 			name := fmt.Sprintf("%s_%d", strings.ToLower(strings.TrimSuffix(filepath.Base(file), ".md")), i+1)
-			real := filepath.Join(t.TempDir(), "block.go")
-			if err := os.WriteFile(real, []byte(source), 0o600); err != nil {
+			file := filepath.Join(t.TempDir(), "block.go")
+			if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			overlay[filepath.Join(root(t), "internal", "docblocks", name, "block.go")] = real
+			overlay[filepath.Join(root(t), "internal", "docblocks", name, "block.go")] = file
 			packages = append(packages, "./internal/docblocks/"+name)
 		}
 	}
