@@ -112,7 +112,7 @@ func (s *Service) check(ctx context.Context, raw string) error {
 		return err
 	}
 	_, sess, err := s.session(ctx, raw)
-	if err == nil && s.rotates && sess.Generation != generationOf(t) {
+	if err == nil && sess.Generation != generationOf(t) {
 		return refused(TokenReused) // asking is no use: the session goes on
 	}
 	return err

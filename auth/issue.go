@@ -183,6 +183,9 @@ func (s *Service) Renew(ctx context.Context, refresh string) (*Pair, error) {
 		return nil, err
 	}
 	if !s.rotates {
+		if sess.Generation != generationOf(t) { // from when it still rotated
+			return nil, s.reused(ctx, sess)
+		}
 		return s.access(sess, access)
 	}
 	next, err := s.advance(ctx, sess.ID, generationOf(t))

@@ -464,6 +464,23 @@ func TestNoRotation(t *testing.T) {
 	assert.Equal(t, http.StatusUnauthorized, postJSON(t, f.Refresh(), refreshBody(refresh)).Code)
 }
 
+func TestRotationThatIsSwitchedOffDoesNotReviveUsedTokens(t *testing.T) {
+	f := newFixture(t)
+	_, first := login(t, f)
+	pair, err := f.Renew(t.Context(), first)
+	require.NoError(t, err)
+	s, err := auth.NewService(auth.ServiceConfig{
+		Verifier: f.v, Users: f.users, Sessions: f.store, NoRotation: true, Logger: slog.New(slog.DiscardHandler),
+	})
+	require.NoError(t, err)
+	_, err = s.Renew(t.Context(), pair.Refresh)
+	require.NoError(t, err)
+	_, err = s.Renew(t.Context(), first)
+	assert.Equal(t, auth.TokenReused, reason(err))
+	_, err = s.Renew(t.Context(), pair.Refresh)
+	assert.Equal(t, auth.TokenRevoked, reason(err))
+}
+
 func TestLegacyNames(t *testing.T) {
 	f := newFixture(t, func(c *auth.ServiceConfig) { c.LegacyNames = true })
 	w := postJSON(t, f.Obtain(), goodLogin)
