@@ -1,0 +1,105 @@
+package sanitize_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+
+	"github.com/ecolaura/rampart/sanitize"
+)
+
+func ExampleBinder_Handler() {
+	type Product struct {
+		Name        string `json:"name" sanitize:"text" validate:"required,min=1,max=200"`
+		Description string `json:"description" sanitize:"html=ugc" validate:"max=20000"`
+		Price       string `json:"price" validate:"required,decimal=10:2,min=0"`
+	}
+	products, err := sanitize.NewBinder[Product](sanitize.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	h := products.Handler(func(w http.ResponseWriter, _ *http.Request, p Product) {
+		fmt.Fprintf(w, "%s %s\n%s\n", p.Name, p.Price, p.Description)
+	})
+	for _, body := range []string{
+		`{"name": " Soap ", "price": 12.5, "description": "<p onclick=steal()>Mild<script>steal()</script>"}`,
+		`{"name": "", "price": "a lot"}`,
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/api/products/", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		fmt.Print(w.Code, " ", w.Body)
+	}
+	// Output:
+	// 200 Soap 12.50
+	// <p>Mild</p>
+	// 422 {"title":"Unprocessable Entity","status":422,"detail":"Invalid input.","code":"invalid","errors":[{"pointer":"#/name","code":"blank","detail":"This field may not be blank."},{"pointer":"#/price","code":"invalid","detail":"A valid number is required."}]}
+}
+
+func ExampleBinder_BindQuery() {
+	type Search struct {
+		Q    string `json:"q" sanitize:"text" validate:"required,max=100"`
+		Page int    `json:"page" validate:"min=1"`
+	}
+	searches, err := sanitize.NewBinder[Search](sanitize.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	v, err := searches.BindQuery(httptest.NewRequest(http.MethodGet, "/search?q=soap&page=2", nil))
+	fmt.Println(v, err)
+	// Output: {soap 2} <nil>
+}
+
+func ExampleGuard_Handler() {
+	guard, err := sanitize.NewGuard(sanitize.GuardConfig{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	h := guard.Handler(http.FileServer(http.Dir("public")))
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/..%2fsecret", nil))
+	fmt.Print(w.Code, " ", w.Body)
+	// Output: 400 {"title":"Bad Request","status":400,"detail":"The path is not valid.","code":"invalid_path"}
+}
+
+func ExampleNewHTML() {
+	_, err := sanitize.NewHTML(
+		sanitize.AllowTags("p", "a", "script"),
+		sanitize.AllowAttrs("a", "href", "onclick"),
+		sanitize.AllowSchemes("https", "javascript"),
+	)
+	fmt.Println(err)
+	// Output:
+	// sanitize: AllowTags: unsafe: "script"
+	// sanitize: AllowAttrs: unsafe: "onclick"
+	// sanitize: AllowSchemes: unsafe: "javascript"
+}
+
+func ExampleHTML_Clean() {
+	ugc := sanitize.UGC()
+	fmt.Println(ugc.Clean(`<b>bold <i>both</b> <a href="java&#10;script:steal()">link</a>`))
+	// Output: <b>bold <i>both</i></b> <a>link</a>
+}
+
+func ExampleEmail() {
+	fmt.Println(sanitize.Email("Ann@Bücher.Example"))
+	_, err := sanitize.Email(`"<script>"@example.com`)
+	fmt.Println(err)
+	// Output:
+	// Ann@xn--bcher-kva.example <nil>
+	// sanitize: email: Enter a valid email address.
+}
+
+func ExampleRedirect() {
+	fmt.Println(sanitize.Redirect("/account?tab=keys"))
+	_, err := sanitize.Redirect(`/\evil.example`)
+	fmt.Println(err)
+	// Output:
+	// /account?tab=keys <nil>
+	// sanitize: redirect: Enter a path of this site.
+}

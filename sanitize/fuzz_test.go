@@ -1,0 +1,106 @@
+package sanitize_test
+
+import (
+	"encoding/json"
+	"net/http/httptest"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/sanitize"
+)
+
+func FuzzClean(f *testing.F) {
+	for _, v := range vectors() {
+		f.Add(v, v)
+	}
+	policies := []*sanitize.HTML{new(sanitize.HTML), sanitize.Basic(), sanitize.UGC()}
+	f.Fuzz(func(t *testing.T, a, b string) {
+		for _, h := range policies {
+			out := h.Clean(a + b)
+			require.Equal(t, out, h.Clean(out))
+			require.True(t, utf8.ValidString(out))
+			require.True(t, contained(t, out), out)
+			require.False(t, live(t, out), out)
+		}
+		sanitize.StripTags(a + b)
+	})
+}
+
+func FuzzText(f *testing.F) {
+	f.Add("a\r\n\u202e\xff")
+	f.Add("e\x01\u0301 \u0344\u2126\U0001d15e")
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, multiline := range []bool{false, true} {
+			out := sanitize.Text(s, multiline)
+			require.Equal(t, out, sanitize.Text(out, multiline))
+			require.True(t, utf8.ValidString(out))
+		}
+		require.NotContains(t, sanitize.LogLine(s), "\n")
+	})
+}
+
+func FuzzValidators(f *testing.F) {
+	for _, s := range []string{"a@example.com", "+12025550123", "http://bücher.example:80/é?a#b", "/a/../b", "café.txt", "::1", "аlice", "田中", "\xff", "a@xn--a.com"} {
+		f.Add(s)
+	}
+	validators := map[string]func(string) (string, error){
+		"email": sanitize.Email, "phone": sanitize.Phone, "filename": sanitize.Filename, "username": sanitize.Username,
+		"redirect": func(s string) (string, error) { return sanitize.Redirect(s, "good.com") },
+		"url": func(s string) (string, error) {
+			u, err := sanitize.URL(s)
+			if err != nil {
+				return "", err
+			}
+			return u.String(), nil
+		},
+		"ip": func(s string) (string, error) {
+			a, err := sanitize.IP(s)
+			return a.String(), err
+		},
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		for name, validate := range validators {
+			out, err := validate(s)
+			if err != nil {
+				continue
+			}
+			again, err := validate(out)
+			require.NoError(t, err, "%s: %q became %q", name, s, out)
+			require.Equal(t, out, again, name)
+		}
+		if _, err := sanitize.Email(s); err == nil {
+			require.NoError(t, sanitize.DjangoEmail(s), "stricter than Django")
+		}
+	})
+}
+
+func FuzzBind(f *testing.F) {
+	for _, s := range []string{`{"bool":true}`, `{"tags":["a"],"labels":{"a":"b"},"home":{"street":"x"},"patch":null}`, `[`, `{"total":1.5,"when":"2026-01-02T03:04:05Z"}`, "bool=on&tags=a&tags=b", "\xff"} {
+		f.Add(s)
+	}
+	cfg := everythingConfig()
+	cfg.Limits.ContentTypes = []string{"application/json", formType}
+	b := newBinder[everything](f, cfg)
+	f.Fuzz(func(t *testing.T, body string) {
+		for _, media := range []string{"application/json", formType} {
+			v, err := b.Bind(httptest.NewRecorder(), post(media, body))
+			if err != nil {
+				p, ok := err.(*rampart.Problem)
+				require.True(t, ok)
+				require.Contains(t, []int{400, 413, 422}, p.Status)
+				continue
+			}
+			if media == formType {
+				continue
+			}
+			require.True(t, json.Valid([]byte(body)))
+			if v.Tags == nil { // an absent list passes no rule, an empty one would
+				v.Tags = []string{"a"}
+			}
+		}
+		_, _ = b.BindQuery(httptest.NewRequest("GET", "/", nil))
+	})
+}
