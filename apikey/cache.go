@@ -35,6 +35,12 @@ type cached struct {
 	used   atomic.Int64 // when its use was last noted, in microseconds
 }
 
+func newCached(k Key) *cached {
+	e := &cached{caller: &Caller{&k}}
+	e.used.Store(k.LastUsed.UnixMicro())
+	return e
+}
+
 // newCache returns nil, which holds nothing, for no time to live.
 func newCache(ttl time.Duration) *cache {
 	if ttl == 0 {

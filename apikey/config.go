@@ -41,6 +41,11 @@ type Config struct {
 	// batches this far apart. 0: one minute; negative: never.
 	TouchEvery time.Duration
 
+	// Legacy lists the kinds of keys of other systems that are accepted once
+	// they are imported. None: a text that is not one of our keys is refused
+	// before the store is asked.
+	Legacy []Legacy
+
 	// Header lists where a key may stand: the name of a header that holds
 	// nothing else, or a name, a colon and a scheme. Nil: "X-API-Key" and
 	// "Authorization: Api-Key".
@@ -89,6 +94,11 @@ func (c *Config) validate() error {
 	}
 	if c.CacheTTL < 0 {
 		mistake("CacheTTL", rampart.ReasonInvalid, c.CacheTTL.String())
+	}
+	for _, l := range c.Legacy {
+		if l.id == nil {
+			mistake("Legacy", rampart.ReasonInvalid, "")
+		}
 	}
 	for _, h := range c.Header {
 		if _, ok := parseSource(h); !ok {

@@ -31,6 +31,7 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		},
 		{"an empty pepper alone", apikey.Config{Store: store, Prefix: "eco", Peppers: [][]byte{nil}}, "apikey: Peppers: invalid"},
 		{"an empty pepper before another", apikey.Config{Store: store, Prefix: "eco", Peppers: [][]byte{long, nil, long}}, "apikey: Peppers: invalid"},
+		{"a kind of keys that is none", apikey.Config{Store: store, Prefix: "eco", Legacy: []apikey.Legacy{{}}}, "apikey: Legacy: invalid"},
 		{"a negative time to live", apikey.Config{Store: store, Prefix: "eco", CacheTTL: -1}, `apikey: CacheTTL: invalid: "-1ns"`},
 		{"a scheme of two words", apikey.Config{Store: store, Prefix: "eco", Header: []string{"Authorization: Api Key"}}, `apikey: Header: invalid: "Authorization: Api Key"`},
 	}
@@ -87,6 +88,8 @@ func TestAZeroKeysFailsClosed(t *testing.T) {
 	assert.Zero(t, next.calls)
 	ctx := t.Context()
 	_, err := keys.Verify(ctx, good+checksumOfGood, anywhere)
+	assert.Equal(t, apikey.ReasonUnavailable, reason(err))
+	_, err = keys.Import(ctx, apikey.Key{Name: "n"}, apikey.PlainText(), good)
 	assert.Equal(t, apikey.ReasonUnavailable, reason(err))
 	_, _, err = keys.Create(ctx, apikey.Key{Name: "n"})
 	assert.Equal(t, apikey.ReasonUnavailable, reason(err))

@@ -32,6 +32,10 @@
 // not revoked, not expired, from an allowed address; then, in
 // [Keys.RequireScope], the scope.
 //
+// Each check reads the store once, unless [Config.CacheTTL] lets what was read
+// be believed for a while. Keys of other systems are taken over with
+// [Keys.Import] and [Config.Legacy].
+//
 // # Place in the chain
 //
 // Inside the layers that resolve the client's address and throttle by it (this

@@ -102,6 +102,7 @@ func TestNoChangedKeyIsWellFormed(t *testing.T) {
 
 func TestANonLetterWithARightChecksumIsRefused(t *testing.T) {
 	// The checksum is no secret: anybody can compute it for any text.
+	f := newFixture(t)
 	for c := range 256 {
 		letter := string([]byte{byte(c)})
 		want := strings.Contains("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", letter)
@@ -109,7 +110,10 @@ func TestANonLetterWithARightChecksumIsRefused(t *testing.T) {
 		assert.Equal(t, want, apikey.WellFormed("eco_test", body+crc62(body)), "%q in the id", letter)
 		body = good[:len(good)-1] + letter
 		assert.Equal(t, want, apikey.WellFormed("eco_test", body+crc62(body)), "%q in the secret", letter)
+		_, err := f.Verify(t.Context(), body+crc62(body), anywhere)
+		assert.Equal(t, want, reason(err) != apikey.ReasonMalformed)
 	}
+	assert.EqualValues(t, 62, f.store.lookups.Load())
 }
 
 func TestWellFormedDoesNotAllocate(t *testing.T) {

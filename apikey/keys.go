@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ type Keys struct {
 	store        Store
 	prefix       string
 	hasher       hasher
+	legacy       []Legacy
 	sources      []source
 	challenge    string // of a 401
 	vary         string // headers that an answer depends on, for caches
@@ -42,6 +44,7 @@ func New(cfg Config) (*Keys, error) {
 		store:        cfg.Store,
 		prefix:       cfg.Prefix,
 		hasher:       newHasher(cfg.Peppers),
+		legacy:       slices.Clone(cfg.Legacy),
 		sources:      cfg.sources(),
 		challenge:    defaultScheme,
 		clientIP:     cfg.ClientIP,

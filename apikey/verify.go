@@ -18,36 +18,48 @@ func (ks *Keys) Verify(ctx context.Context, text string, from netip.Addr) (*Call
 		return nil, unavailable("", errZero)
 	}
 	id, ok := frame(ks.prefix, text)
-	if !ok {
+	if !ok && len(ks.legacy) == 0 {
 		return nil, ks.malformed
 	}
 	now := ks.clock()
-	e := ks.cache.get(id, text, now)
-	if e == nil {
-		if !lettered(ks.prefix, text) {
-			return nil, ks.malformed
-		}
-		var err error
-		if e, err = ks.read(ctx, id, text, now); err != nil {
-			return nil, err
-		}
+	var e *cached
+	var err error
+	if ok {
+		e, err = ks.find(ctx, id, text, now)
+	} else {
+		e, err = ks.findLegacy(ctx, text, now)
+	}
+	if err != nil {
+		return nil, err
 	}
 	k := e.caller.key
 	if reason := k.state(now); reason != "" {
-		return nil, &Error{Reason: reason, KeyID: id}
+		return nil, &Error{Reason: reason, KeyID: k.ID}
 	}
 	if !k.admits(from) {
-		return nil, &Error{Reason: ReasonAddress, KeyID: id}
+		return nil, &Error{Reason: ReasonAddress, KeyID: k.ID}
 	}
 	if last := time.UnixMicro(e.used.Load()); ks.touch.due(last, now) {
 		e.used.Store(now.UnixMicro())
-		ks.touch.add(id, now) //nolint:contextcheck // written later, for many requests at once
+		ks.touch.add(k.ID, now) //nolint:contextcheck // written later, for many requests at once
 	}
 	return e.caller, nil
 }
 
-// read asks the store for the key with this id, whose text must be text.
-func (ks *Keys) read(ctx context.Context, id, text string, now time.Time) (*cached, error) {
+// find returns the key of ours whose text is text and whose id is id.
+func (ks *Keys) find(ctx context.Context, id, text string, now time.Time) (*cached, error) {
+	if e := ks.cache.get(id, text, now); e != nil {
+		return e, nil
+	}
+	if !lettered(ks.prefix, text) {
+		return nil, ks.malformed
+	}
+	return ks.read(ctx, id, text, now, nil)
+}
+
+// read asks the store for the key with this id, whose text must be text; kind
+// is nil for a key of ours.
+func (ks *Keys) read(ctx context.Context, id, text string, now time.Time, kind *Legacy) (*cached, error) {
 	version := ks.cache.version(id)
 	k, hash, err := ks.store.Lookup(ctx, id)
 	if errors.Is(err, ErrNotFound) {
@@ -58,19 +70,24 @@ func (ks *Keys) read(ctx context.Context, id, text string, now time.Time) (*cach
 		return nil, asError(id, err)
 	}
 	pepper := ks.hasher.match(text, hash)
-	if pepper < 0 {
+	ok := pepper >= 0
+	if !ok && kind != nil && len(hash) != sha256.Size { // that is the length of ours
+		if ok, err = kind.match(ctx, text, hash); err != nil {
+			return nil, unavailable(id, err)
+		}
+	}
+	if !ok {
 		return nil, &Error{Reason: ReasonMismatch, KeyID: id}
 	}
-	if pepper > 0 && k.state(now) == "" {
+	if pepper != 0 && k.state(now) == "" {
 		ks.rehash(ctx, id, hash, text)
 	}
-	e := &cached{caller: &Caller{&k}}
-	e.used.Store(k.LastUsed.UnixMicro())
+	e := newCached(k)
 	ks.cache.put(id, text, e, version, now)
 	return e, nil
 }
 
-// rehash stores a key under the first pepper. If another request did so
+// rehash stores a key as one that is made now would be. If another request did so
 // meanwhile, all is well; if the store failed, the next use tries again.
 func (ks *Keys) rehash(ctx context.Context, id string, old []byte, text string) {
 	err := ks.store.UpdateHash(ctx, id, old, ks.hasher.sum(0, text))
