@@ -1,0 +1,185 @@
+package auth_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/auth"
+)
+
+// tooManyError is an error of a limiter.
+type tooManyError struct{}
+
+func (tooManyError) Error() string             { return "too many" }
+func (tooManyError) RetryAfter() time.Duration { return 1500 * time.Millisecond }
+
+func TestGuard(t *testing.T) {
+	var refuse error
+	var outcomes []bool
+	f := newFixture(t, func(c *auth.ServiceConfig) {
+		c.Guard = func(_ context.Context, _ *http.Request, name string) (func(bool), error) {
+			assert.Equal(t, "alice", name)
+			return func(ok bool) { outcomes = append(outcomes, ok) }, refuse
+		}
+	})
+	login(t, f)
+	postJSON(t, f.Obtain(), `{"username":"alice","password":"x"}`)
+	assert.Equal(t, []bool{true, false}, outcomes)
+
+	f.users.onLogin = func() { t.Error("the password was looked at") }
+	refuse = tooManyError{}
+	w := postJSON(t, f.Obtain(), goodLogin)
+	assert.Equal(t, http.StatusTooManyRequests, w.Code)
+	assert.Equal(t, "2", w.Header().Get("Retry-After"))
+	assert.Equal(t, "throttled", member(t, w, "code"))
+	refuse = &rampart.Problem{Status: http.StatusTooManyRequests, Code: "mine"}
+	assert.Equal(t, "mine", member(t, postJSON(t, f.Obtain(), goodLogin), "code"))
+	assert.Len(t, outcomes, 2)
+	assert.Contains(t, f.log.String(), "excess_rate_limit_exceeded")
+}
+
+func TestBackendFailuresAre503(t *testing.T) {
+	f := newFixture(t)
+	access, refresh := login(t, f)
+	f.users.err = errors.New("connection refused")
+	for _, w := range []*httptest.ResponseRecorder{postJSON(t, f.Obtain(), goodLogin), postJSON(t, f.Refresh(), refreshBody(refresh))} {
+		assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+		assert.Equal(t, "1", w.Header().Get("Retry-After"))
+		assert.Empty(t, w.Header().Get("WWW-Authenticate"))
+		assert.NotContains(t, w.Body.String(), "refused")
+	}
+	assert.Contains(t, f.log.String(), "sys_backend_unavailable")
+	f.users.err = tooManyError{} // a hasher that is busy
+	assert.Equal(t, "2", postJSON(t, f.Obtain(), goodLogin).Header().Get("Retry-After"))
+	f.users.err = nil
+
+	down := errors.New("store down")
+	broken := &brokenStore{SessionStore: f.store, err: down}
+	s, err := auth.NewService(auth.ServiceConfig{Verifier: f.v, Users: f.users, Sessions: broken, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	for n := range 5 {
+		broken.fail = n
+		pair, err := s.Renew(t.Context(), refresh)
+		if n < 2 {
+			assert.ErrorIs(t, err, down)
+			assert.Nil(t, pair)
+		}
+	}
+	for _, fail := range []func() error{
+		func() error { _, err := s.Issue(t.Context(), "1", nil); return err },
+		func() error { return s.EndSession(t.Context(), "x") },
+		func() error { return s.EndSubject(t.Context(), "x") },
+		func() error { return s.EndAll(t.Context(), time.Time{}) },
+		func() error { _, err := s.Renew(t.Context(), token("token_type", `"refresh"`)); return err },
+		func() error { _, err := auth.RevokedIn(broken)(t.Context(), mustVerify(t, access)); return err },
+	} {
+		broken.fail = 0
+		assert.ErrorIs(t, fail(), down)
+	}
+	for _, fail := range []func() error{ // the clock still answers
+		func() error { return s.EndSubject(t.Context(), "x") },
+		func() error { return s.EndAll(t.Context(), time.Time{}) },
+	} {
+		broken.fail = 1
+		assert.ErrorIs(t, fail(), down)
+	}
+	broken.fail = 0
+	assert.Equal(t, http.StatusServiceUnavailable, postJSON(t, s.Obtain(), goodLogin).Code)
+}
+
+func mustVerify(tb testing.TB, raw string) *auth.Token {
+	tb.Helper()
+	tok, err := newVerifier(tb).Verify(tb.Context(), raw, auth.Access)
+	require.NoError(tb, err)
+	return tok
+}
+
+// brokenStore fails from its fail'th call on.
+type brokenStore struct {
+	auth.SessionStore
+	fail int
+	err  error
+}
+
+func (b *brokenStore) broken() error {
+	if b.fail <= 0 {
+		return b.err
+	}
+	b.fail--
+	return nil
+}
+
+func (b *brokenStore) Now(ctx context.Context) (time.Time, error) {
+	if err := b.broken(); err != nil {
+		return time.Time{}, err
+	}
+	return b.SessionStore.Now(ctx)
+}
+
+func (b *brokenStore) Create(ctx context.Context, s auth.Session) error {
+	if err := b.broken(); err != nil {
+		return err
+	}
+	return b.SessionStore.Create(ctx, s)
+}
+
+func (b *brokenStore) Get(ctx context.Context, id string) (auth.Session, error) {
+	if err := b.broken(); err != nil {
+		return auth.Session{}, err
+	}
+	return b.SessionStore.Get(ctx, id)
+}
+
+func (b *brokenStore) Advance(ctx context.Context, id string, gen int64, at, expires time.Time) (auth.Session, bool, error) {
+	if err := b.broken(); err != nil {
+		return auth.Session{}, false, err
+	}
+	return b.SessionStore.Advance(ctx, id, gen, at, expires)
+}
+
+func (b *brokenStore) Revoke(ctx context.Context, id string) error {
+	if err := b.broken(); err != nil {
+		return err
+	}
+	return b.SessionStore.Revoke(ctx, id)
+}
+
+func (b *brokenStore) RevokeSubject(ctx context.Context, subject string, before time.Time) error {
+	if err := b.broken(); err != nil {
+		return err
+	}
+	return b.SessionStore.RevokeSubject(ctx, subject, before)
+}
+
+func (b *brokenStore) RevokeBefore(ctx context.Context, before time.Time) error {
+	if err := b.broken(); err != nil {
+		return err
+	}
+	return b.SessionStore.RevokeBefore(ctx, before)
+}
+
+func TestNoSecretIsLogged(t *testing.T) {
+	f := newFixture(t)
+	access, refresh := login(t, f)
+	postJSON(t, f.Obtain(), `{"username":"hunter2","password":"swordfish"}`)
+	postJSON(t, f.Obtain(), `{"username":"eve\n2026 WARN forged","password":"swordfish"}`)
+	_, err := f.Renew(t.Context(), refresh)
+	require.NoError(t, err)
+	postJSON(t, f.Logout(), refreshBody(refresh))
+	log := f.log.String()
+	for _, secret := range []string{"hunter2", "swordfish", "correct horse", "forged", access, refresh} {
+		assert.NotContains(t, log, secret)
+	}
+	for _, event := range []string{"authn_login_success", "authn_login_fail", "authn_token_created", "authn_token_rotated", "authn_token_revoked", "user_hash="} {
+		assert.Contains(t, log, event)
+	}
+}
