@@ -24,7 +24,7 @@ type Key struct {
 	Allow     []netip.Prefix    // where it may be used from; empty: anywhere
 	Meta      map[string]string // whatever the application keeps with it
 	Successor string            // ID of the key that it was rotated to; empty: none
-	Created   time.Time
+	Created   time.Time // when it was made
 	Expires   time.Time // from then on it is refused; zero: never
 	Revoked   time.Time // when it was revoked; zero: never
 	LastUsed  time.Time // to the resolution of [Config.TouchEvery]; zero: never

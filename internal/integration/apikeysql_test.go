@@ -117,7 +117,7 @@ func TestAPIKeySQLIsSharedByServers(t *testing.T) {
 // each other: never two successors, and no key accepted once its revocation has
 // returned.
 func TestAPIKeySQLRaces(t *testing.T) {
-	rounds := 25
+	rounds := 12
 	if os.Getenv("RAMPART_BARS") != "" {
 		rounds = 10_000
 	}
