@@ -24,10 +24,10 @@ type Key struct {
 	Allow     []netip.Prefix    // where it may be used from; empty: anywhere
 	Meta      map[string]string // whatever the application keeps with it
 	Successor string            // ID of the key that it was rotated to; empty: none
-	Created   time.Time // when it was made
-	Expires   time.Time // from then on it is refused; zero: never
-	Revoked   time.Time // when it was revoked; zero: never
-	LastUsed  time.Time // to the resolution of [Config.TouchEvery]; zero: never
+	Created   time.Time         // when it was made
+	Expires   time.Time         // from then on it is refused; zero: never
+	Revoked   time.Time         // when it was revoked; zero: never
+	LastUsed  time.Time         // to the resolution of [Config.TouchEvery]; zero: never
 }
 
 // clone returns a copy that shares nothing with k.
