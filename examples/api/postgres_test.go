@@ -1,0 +1,73 @@
+package main
+
+import (
+	"cmp"
+	"crypto/rand"
+	"database/sql"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	rcrypto "github.com/ecolaura/rampart/crypto"
+)
+
+// TestTheWholeServerRunsOnPostgreSQL runs two instances on one database, as a
+// platform team would.
+func TestTheWholeServerRunsOnPostgreSQL(t *testing.T) {
+	dsn := cmp.Or(os.Getenv("RAMPART_POSTGRES"), "postgres://rampart:rampart@127.0.0.1:5432/rampart_test?sslmode=disable")
+	admin, err := sql.Open("pgx", dsn)
+	require.NoError(t, err)
+	defer admin.Close()
+	if err := admin.PingContext(t.Context()); err != nil {
+		if slices.Contains(strings.Split(os.Getenv("RAMPART_REQUIRE"), ","), "postgres") {
+			t.Fatal(err)
+		}
+		t.Skip("SKIPPED: no PostgreSQL: run `make services`, or set RAMPART_POSTGRES to a postgres:// URL")
+	}
+	schema := "api_" + strings.ToLower(rand.Text())
+	_, err = admin.Exec("CREATE SCHEMA " + schema)
+	require.NoError(t, err)
+	defer admin.Exec("DROP SCHEMA " + schema + " CASCADE")
+	u, err := url.Parse(dsn)
+	require.NoError(t, err)
+	q := u.Query()
+	q.Set("search_path", schema)
+	u.RawQuery = q.Encode()
+
+	env := map[string]string{"ECOLAURA_SECRET_KEY": rand.Text() + rand.Text(), "ECOLAURA_FERNET_KEYS": rcrypto.GenerateKey().Reveal()}
+	getenv := func(name string) string { return env[name] }
+	instance := func() *service {
+		s, err := parse(append([]string{"-db", u.String(), "-demo"}, wide...), getenv, io.Discard)
+		require.NoError(t, err)
+		srv, err := open(t.Context(), s, getenv, slog.New(slog.DiscardHandler))
+		require.NoError(t, err)
+		t.Cleanup(srv.close)
+		web := httptest.NewServer(srv.handler)
+		t.Cleanup(web.Close)
+		return &service{t: t, url: web.URL, srv: srv}
+	}
+	one, two := instance(), instance()
+	access, refresh := one.login("alice")
+	assert.Equal(t, 200, two.do("GET", "/api/secure/", "", bearer(access)).status)
+	require.Equal(t, 201, one.post("/api/products/", `{"name":"Soap","price":"3.5"}`, bearer(access)).status)
+	assert.Contains(t, two.do("GET", "/api/products/", "").body, `"price":"3.50"`)
+	require.Equal(t, 201, one.post("/api/register/", `{"email":"a@example.com","name":"Ann","phone":"+49301234567"}`).status)
+	assert.Equal(t, "+49301234567", two.do("GET", "/api/customers/1/", "", bearer(access)).field(t, "phone"))
+	key := one.post("/api/keys/", `{"name":"crm"}`, bearer(access))
+	require.Equal(t, 201, key.status, key.body)
+	assert.Equal(t, 200, two.do("GET", "/api/partner/", "", "X-API-Key: "+key.field(t, "key")).status)
+	assert.Equal(t, 204, two.do("DELETE", "/api/keys/"+key.field(t, "id")+"/", "", bearer(access)).status)
+	assert.Equal(t, 401, one.do("GET", "/api/partner/", "", "X-API-Key: "+key.field(t, "key")).status)
+	require.Equal(t, http.StatusNoContent, two.post("/api/password/", `{"old":"`+demoPassword+`","new":"another long password"}`, bearer(access)).status)
+	assert.Equal(t, 401, one.do("GET", "/api/secure/", "", bearer(access)).status)
+	assert.Equal(t, 401, one.post("/api/token/refresh/", `{"refresh":"`+refresh+`"}`).status)
+}
