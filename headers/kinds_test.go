@@ -116,7 +116,9 @@ func kinds(t *testing.T) []kind {
 			if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 				http.Error(w, "too large", 413)
 			}
-		}), 2), status: 413, edit: func(r *http.Request) { r.Method, r.Body, r.ContentLength = "POST", io.NopCloser(strings.NewReader("abc")), 3 }},
+		}), 2), status: 413, edit: func(r *http.Request) {
+			r.Method, r.Body, r.ContentLength = "POST", io.NopCloser(strings.NewReader("abc")), 3
+		}},
 		{desc: "a handler that deletes and doubles", next: serve(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Del("Content-Security-Policy")
 			w.Header().Set("Referrer-Policy", "")

@@ -51,17 +51,21 @@ func (s *set) finishNonce(h http.Header, status int, nonce string) {
 		name string
 		text cspText
 	}{{cspHeader, s.csp}, {cspReportOnlyHeader, s.cspReportOnly}} {
-		if i := slices.Index(h[p.name], p.text.plain); p.text.pieces != nil && i >= 0 {
-			lines := slices.Clone(h[p.name])
-			switch {
-			case status == http.StatusNotModified:
-				// The header of a 304 replaces that of the stored answer (RFC 9111
-				// section 3.2), whose body has the nonce of its own policy.
-				h[p.name] = slices.Delete(lines, i, i+1)
-			case nonce != "":
-				lines[i] = p.text.with(nonce)
-				h[p.name] = lines
-			}
+		i := slices.Index(h[p.name], p.text.plain)
+		if p.text.pieces == nil || i < 0 {
+			continue
+		}
+		lines := slices.Clone(h[p.name])
+		switch {
+		case status == http.StatusNotModified && len(lines) == 1:
+			// The header of a 304 replaces that of the stored answer (RFC 9111
+			// section 3.2), whose body has the nonce of its own policy.
+			delete(h, p.name)
+		case status == http.StatusNotModified:
+			h[p.name] = slices.Delete(lines, i, i+1)
+		case nonce != "":
+			lines[i] = p.text.with(nonce)
+			h[p.name] = lines
 		}
 	}
 	if nonce != "" && !hasDirective(h[cacheHeader], "no-store") {
