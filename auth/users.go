@@ -24,6 +24,8 @@ type Users interface {
 // is asked at log-in and at every refresh, so that a change takes effect with
 // the next refresh.
 type Claimer interface {
+	// Claims returns the claims for subject; nil adds none. An error fails the
+	// log-in or refresh.
 	Claims(ctx context.Context, subject string) (map[string]any, error)
 }
 

@@ -6,7 +6,7 @@ import "reflect"
 // Optional), null (Set and Null) and a value (Set). It is what a PATCH needs.
 // The rules of its tags apply to a value.
 type Optional[T any] struct {
-	Value T
+	Value T    // zero unless Set, and not Null
 	Set   bool // the name was there
 	Null  bool // with the value null
 }

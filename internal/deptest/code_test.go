@@ -132,7 +132,8 @@ func exportedReceiver(recv *ast.FieldList) bool {
 
 // members checks the fields of a struct and the methods of an interface. A
 // comment above a run of fields stands for the run, the type's own comment for a
-// member that it names, and a type for the field that has its name.
+// member that it names, and a type for the field that has its name
+// (Reason TokenReason).
 func members(typ ast.Expr, doc string, check func(*ast.Ident, ...*ast.CommentGroup)) {
 	var fields *ast.FieldList
 	switch x := typ.(type) {
@@ -150,7 +151,7 @@ func members(typ ast.Expr, doc string, check func(*ast.Ident, ...*ast.CommentGro
 		}
 		for _, id := range f.Names {
 			typ, _ := f.Type.(*ast.Ident)
-			if !strings.Contains(doc, id.Name) && (typ == nil || typ.Name != id.Name) {
+			if !strings.Contains(doc, id.Name) && (typ == nil || !strings.HasSuffix(typ.Name, id.Name)) {
 				check(id, above, f.Comment)
 			}
 		}
