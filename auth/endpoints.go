@@ -57,7 +57,7 @@ func (s *Service) login(r *http.Request, name, password string, begin beginner) 
 		return tokens, nil
 	}
 	if errors.Is(err, ErrBadCredentials) || errors.Is(err, ErrSuperseded) {
-		s.reporter.Refused(r, rampart.AuthnLoginFail, caller(r), slog.String("user_hash", s.hashName(name)))
+		s.reporter.Refused(r, rampart.AuthnLoginFail, "", slog.String("user_hash", s.hashName(name)))
 		return nil, ErrBadCredentials
 	}
 	return nil, err

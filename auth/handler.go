@@ -99,18 +99,10 @@ func (v *Verifier) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		if t, ok := FromContext(r.Context()); ok {
 			attrs = append(attrs, rampart.Text("subject", t.subject))
 		}
-		v.reporter.Refused(r, rampart.AuthzFail, caller(r), attrs...)
+		v.reporter.Refused(r, rampart.AuthzFail, "", attrs...)
 	}
 	setChallenge(w, err)
 	v.errorHandler(w, r, err)
-}
-
-// caller names who sent r, for folding its events.
-func caller(r *http.Request) string {
-	if addr, ok := rampart.ClientAddrFrom(r.Context()); ok {
-		return addr.String()
-	}
-	return rampart.PeerAddr(r).String()
 }
 
 // setChallenge sets WWW-Authenticate as RFC 6750 section 3 has it: no error

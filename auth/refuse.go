@@ -25,13 +25,13 @@ func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, ErrBadCredentials), te != nil && te.Reason != TokenUnverified:
 		if te != nil {
-			s.reporter.Refused(r, rampart.AuthzFail, caller(r), slog.String("reason", string(te.Reason)))
+			s.reporter.Refused(r, rampart.AuthzFail, "", slog.String("reason", string(te.Reason)))
 		}
 		w.Header().Set("WWW-Authenticate", `Bearer realm="api"`) // RFC 9110 section 15.5.2
 	case ge != nil:
-		s.reporter.Refused(r, rampart.ExcessRateLimit, caller(r))
+		s.reporter.Refused(r, rampart.ExcessRateLimit, "")
 	case p != nil:
-		s.reporter.Refused(r, rampart.InputValidationFail, caller(r), slog.String("code", p.Code))
+		s.reporter.Refused(r, rampart.InputValidationFail, "", slog.String("code", p.Code))
 	case errors.Is(err, context.Canceled) && r.Context().Err() != nil: // the client is gone
 	default:
 		s.reporter.Refused(r, rampart.SysBackendUnavailable, "auth", rampart.Text("error", err.Error()))

@@ -216,7 +216,7 @@ func (c *CSRF) Handler(next http.Handler) http.Handler {
 		if e, ok := errors.AsType[*CSRFError](err); ok {
 			reason = e.Reason
 		}
-		p.reporter.Refused(r, rampart.MaliciousCSRF, caller(r), rampart.Text("reason", string(reason)), rampart.Text("origin", r.Header.Get("Origin")))
+		p.reporter.Refused(r, rampart.MaliciousCSRF, "", rampart.Text("reason", string(reason)), rampart.Text("origin", r.Header.Get("Origin")))
 		p.errorHandler(w, r, err)
 	})
 }

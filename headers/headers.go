@@ -100,22 +100,13 @@ func (p *policy) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 
 // report files a refusal under the address of the client.
 func (p *policy) report(r *http.Request, err error) {
-	key := caller(r)
 	if e, ok := errors.AsType[*HostError](err); ok {
-		p.reporter.Refused(r, rampart.MaliciousHost, key, rampart.Text("reason", string(e.Reason)), rampart.Text("host", e.Host))
+		p.reporter.Refused(r, rampart.MaliciousHost, "", rampart.Text("reason", string(e.Reason)), rampart.Text("host", e.Host))
 		return
 	}
 	if e, ok := errors.AsType[*InsecureError](err); ok {
-		p.reporter.Refused(r, rampart.InsecureTransport, key, rampart.Text("reason", string(e.Reason)), rampart.Text("header", e.Header))
+		p.reporter.Refused(r, rampart.InsecureTransport, "", rampart.Text("reason", string(e.Reason)), rampart.Text("header", e.Header))
 	}
-}
-
-func caller(r *http.Request) string {
-	addr, ok := rampart.ClientAddrFrom(r.Context())
-	if !ok {
-		addr = rampart.PeerAddr(r)
-	}
-	return addr.String()
 }
 
 // refuse is the default ErrorHandler.
