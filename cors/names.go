@@ -1,8 +1,6 @@
 package cors
 
-import (
-	"strings"
-)
+import "strings"
 
 // normalMethod is Fetch's "normalize a method": the six that its authors had
 // upper-cased since XMLHttpRequest, and no other.
