@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -286,3 +287,5 @@ func prefixes(ss ...string) []netip.Prefix {
 	}
 	return ps
 }
+
+func nothing() *strings.Reader { return strings.NewReader("") }
