@@ -138,29 +138,47 @@ type opened struct {
 	key  int // index of the key that opened it
 }
 
-// open appends the text of token under the first key that opens it.
+// open appends the text of token under the first key that opens it. The
+// ciphertext is decoded to where the text belongs and decrypted there, once it
+// is authenticated; the header before it is kept aside.
 func (s *keySet) open(dst, token []byte) (opened, bool) {
 	size, ok := decodedSize(token)
 	if !ok {
 		return opened{}, false
 	}
 	have := len(dst)
-	dst = slices.Grow(dst, size)
-	raw := dst[have : have+size]
-	// Line ends, which the decoder skips, leave fewer bytes than size.
-	if n, err := s.strict.Decode(raw, token); err != nil || n != size || raw[0] != version {
+	dst = slices.Grow(dst, size-headerSize)
+	body := dst[have : have+size-headerSize]
+	var head [leadSize]byte
+	if !s.decode(head[:], token[:leadText]) || !s.decode(body[leadSize-headerSize:], token[leadText:]) || head[0] != version {
 		return opened{}, false
 	}
+	copy(body, head[headerSize:])
 	for i, e := range s.keys {
-		w := e.pool.Get().(*work) //nolint:forcetypeassert // nothing else is put there
-		text, ok := e.open(w, raw)
+		w := e.pool.Get().(*work)         //nolint:forcetypeassert // nothing else is put there
+		copy(w.buf[:], head[:headerSize]) // what an interface's method is given must not be on the stack
+		n, ok := e.open(w, w.buf[:headerSize], body)
 		e.pool.Put(w)
 		if ok {
-			ts := binary.BigEndian.Uint64(raw[timeAt:])
-			return opened{text: append(dst[:have], text...), time: ts, key: i}, true
+			ts := binary.BigEndian.Uint64(head[timeAt:])
+			return opened{text: dst[:have+n], time: ts, key: i}, true
 		}
 	}
 	return opened{}, false
+}
+
+// The header's text ends within a group of four characters: leadText characters
+// stand for it and the first bytes of the ciphertext, leadSize in all.
+const (
+	leadSize = (headerSize + 2) / 3 * 3
+	leadText = leadSize / 3 * 4
+)
+
+// decode fills b from base64 text. Line ends, which the decoder skips, leave b
+// without its last bytes.
+func (s *keySet) decode(b, text []byte) bool {
+	n, err := s.strict.Decode(b, text)
+	return err == nil && n == len(b)
 }
 
 // decodedSize returns how many bytes token stands for, and whether a token may
@@ -180,16 +198,17 @@ func decodedSize(token []byte) (int, bool) {
 	return size, size >= minSize && (size-minSize)%aes.BlockSize == 0
 }
 
-// open verifies and decrypts raw in place and returns the part of it that is the
-// text. If it does not open, raw is as it was.
-func (e *engine) open(w *work, raw []byte) ([]byte, bool) {
-	signed, tag := raw[:len(raw)-macSize], raw[len(raw)-macSize:]
+// open verifies head and body, decrypts the ciphertext in place and returns the
+// length of the text. If it does not open, body is as it was.
+func (e *engine) open(w *work, head, body []byte) (int, bool) {
+	text, tag := body[:len(body)-macSize], body[len(body)-macSize:]
 	w.mac.Reset()
-	w.mac.Write(signed)
+	w.mac.Write(head)
+	w.mac.Write(text)
 	if !hmac.Equal(w.mac.Sum(w.sum[:0]), tag) {
-		return nil, false
+		return 0, false
 	}
-	iv, text := raw[ivAt:headerSize], signed[headerSize:]
+	iv := head[ivAt:]
 	w.dec = restart(w.dec, cipher.NewCBCDecrypter, e.block, iv)
 	w.dec.CryptBlocks(text, text)
 	n, ok := unpad(text)
@@ -198,9 +217,8 @@ func (e *engine) open(w *work, raw []byte) ([]byte, bool) {
 		// that signs, and then the next one opens it. Give it the ciphertext back.
 		w.enc = restart(w.enc, cipher.NewCBCEncrypter, e.block, iv)
 		w.enc.CryptBlocks(text, text)
-		return nil, false
 	}
-	return text[:n], true
+	return n, ok
 }
 
 // unpad returns the length of text without its PKCS #7 padding, in a time that
