@@ -1,6 +1,8 @@
 package peers
 
 import (
+	"io"
+	"log/slog"
 	"time"
 
 	"github.com/ecolaura/rampart"
@@ -12,8 +14,12 @@ import (
 
 func ourHeaders() layer { return must(headers.New(headers.API("api.ecolaura.com"))).Handler }
 
+// quiet takes events as a log does, and keeps none.
+func quiet() *slog.Logger { return slog.New(slog.NewJSONHandler(io.Discard, nil)) }
+
 func ourCORS() layer {
 	return must(cors.New(cors.Config{
+		Logger:          quiet(),
 		Origins:         []string{origin, "https://admin.ecolaura.com"},
 		Methods:         []string{"GET", "POST", "PUT", "PATCH", "DELETE"},
 		RequestHeaders:  []string{"Authorization", "Content-Type", "X-API-Key"},

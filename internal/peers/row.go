@@ -59,8 +59,14 @@ func (s *Sink) Write(b []byte) (int, error) { return len(b), nil }
 // WriteHeader implements http.ResponseWriter.
 func (s *Sink) WriteHeader(int) {}
 
-// served answers 204, so that a row's time is its layer's.
-var served = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+// served is a handler that does as little as one can: it sets a header of its
+// own, so that layers which look at the header once more have to, and answers.
+var served = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	w.Header()["Content-Type"] = jsonType
+	w.WriteHeader(http.StatusNoContent)
+})
+
+var jsonType = []string{"application/json"}
 
 type layer = func(http.Handler) http.Handler
 
