@@ -35,7 +35,7 @@ const signupJSON = `{
   "name": "Ann Lee",
   "phone": "+1 202-555-0123",
   "note": "Please call in the morning, never on Fridays. The bell does not work, so knock twice.\nThank you!",
-  "bio": "Gardener and soap maker from the north coast. I sell what I make, and I make what I like, with oil from our own olive trees and herbs from the hills behind the house.",
+  "bio": "Gardener and soap maker from the north coast. I sell what I make, and I make what I like, with oil from our own olive trees and herbs from the hills behind the house. Visitors are welcome in the workshop from May to September, children too, but please leave the dogs outside.",
   "country": "US",
   "newsletter": true,
   "age": 41,
@@ -106,8 +106,8 @@ func article(n int) string {
 func BenchmarkClean(b *testing.B) {
 	h := sanitize.UGC()
 	for name, in := range map[string]string{
-		"1KB": article(1 << 10), "100KB": article(100 << 10), "plain1KB": strings.Repeat("It's plain, nothing else. ", 40)[:1024],
-		"unicode1KB": strings.Repeat("Schöne Grüße, ", 60)[:1024],
+		"1KB": article(1 << 10), "100KB": article(100 << 10), "plain1KB": strings.Repeat("It's plain, nothing else. ", 50)[:1024],
+		"unicode": strings.Repeat("Schöne Grüße, ", 60),
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(in)))

@@ -40,7 +40,7 @@ func isDjangoUser(s string) bool {
 			return false
 		}
 		for _, r := range part {
-			if (r >= 0x80 || !isAtext(byte(r))) && !foldsToASCII(r) {
+			if !strings.ContainsRune(atext, r) && !foldsToASCII(r) {
 				return false
 			}
 		}

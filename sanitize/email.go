@@ -36,7 +36,7 @@ func isDotAtom(s string) bool {
 	dot := true // as if one came before: the first byte must be another
 	for i := range len(s) {
 		c := s[i]
-		if c == '.' && dot || c != '.' && !isAtext(c) {
+		if c == '.' && dot || c != '.' && strings.IndexByte(atext, c) < 0 {
 			return false
 		}
 		dot = c == '.'
@@ -44,10 +44,8 @@ func isDotAtom(s string) bool {
 	return !dot
 }
 
-func isAtext(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
-		strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) >= 0
-}
+// atext is what a local part is made of (RFC 5322 section 3.2.3).
+const atext = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ!#$%&'*+-/=?^_`{|}~"
 
 // domainName returns the lower-case A-label form of a domain name of two labels
 // or more, without a final dot, whose last label is not a number.

@@ -121,7 +121,7 @@ func TestBindQuery(t *testing.T) {
 		mux.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, target, nil))
 		require.Error(t, err, target)
 		if want == nil {
-			assert.Equal(t, http.StatusRequestURITooLong, err.(*rampart.Problem).Status)
+			assert.Equal(t, http.StatusRequestURITooLong, problem(t, err).Status)
 			continue
 		}
 		assert.Equal(t, want, faults(err), target)

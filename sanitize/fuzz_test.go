@@ -8,7 +8,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/sanitize"
 )
 
@@ -88,19 +87,13 @@ func FuzzBind(f *testing.F) {
 		for _, media := range []string{"application/json", formType} {
 			v, err := b.Bind(httptest.NewRecorder(), post(media, body))
 			if err != nil {
-				p, ok := err.(*rampart.Problem)
-				require.True(t, ok)
-				require.Contains(t, []int{400, 413, 422}, p.Status)
+				require.Contains(t, []int{400, 413, 422}, problem(t, err).Status)
 				continue
 			}
-			if media == formType {
-				continue
-			}
-			require.True(t, json.Valid([]byte(body)))
-			if v.Tags == nil { // an absent list passes no rule, an empty one would
-				v.Tags = []string{"a"}
+			require.NotContains(t, v.Code+v.Color+v.Untagged, "\x00")
+			if media == "application/json" {
+				require.True(t, json.Valid([]byte(body)))
 			}
 		}
-		_, _ = b.BindQuery(httptest.NewRequest("GET", "/", nil))
 	})
 }

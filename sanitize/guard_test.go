@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,7 +14,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/sanitize"
 )
 
@@ -65,9 +65,7 @@ func TestGuard(t *testing.T) {
 			reached := false
 			h := g.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
 			r := httptest.NewRequest(tt.method, tt.target, strings.NewReader(tt.body))
-			for name, values := range tt.header {
-				r.Header[name] = values
-			}
+			maps.Copy(r.Header, tt.header)
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, r)
 			assert.Equal(t, tt.status, w.Code)
@@ -78,7 +76,7 @@ func TestGuard(t *testing.T) {
 				return
 			}
 			assert.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
-			assert.Equal(t, tt.code, err.(*rampart.Problem).Code)
+			assert.Equal(t, tt.code, problem(t, err).Code)
 		})
 	}
 }
@@ -104,7 +102,7 @@ func TestGuardHooks(t *testing.T) {
 	g, err := sanitize.NewGuard(sanitize.GuardConfig{
 		Logger: slog.New(slog.NewTextHandler(&log, nil)),
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			assert.Equal(t, "invalid_path", err.(*rampart.Problem).Code)
+			assert.Equal(t, "invalid_path", problem(t, err).Code)
 			w.WriteHeader(http.StatusTeapot)
 		},
 	})

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
@@ -27,13 +28,13 @@ type bleachFile struct {
 }
 
 // dom is what a browser makes of s as the content of a div.
-func dom(t testing.TB, s string) string {
-	t.Helper()
+func dom(tb testing.TB, s string) string {
+	tb.Helper()
 	nodes, err := html.ParseFragment(strings.NewReader(s), &html.Node{Type: html.ElementNode, DataAtom: atom.Div, Data: "div"})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	var b strings.Builder
 	for _, n := range nodes {
-		require.NoError(t, html.Render(&b, n))
+		require.NoError(tb, html.Render(&b, n))
 	}
 	return b.String()
 }
@@ -48,13 +49,16 @@ func TestBleachOracle(t *testing.T) {
 		require.NoError(t, err)
 		return h
 	}
-	basic := []sanitize.HTMLOption{sanitize.AllowTags("a", "abbr", "acronym", "b", "blockquote", "code", "em", "i", "li", "ol", "strong", "ul"),
-		sanitize.AllowAttrs("a", "href", "title"), sanitize.AllowAttrs("abbr", "title"), sanitize.AllowAttrs("acronym", "title")}
+	basic := []sanitize.HTMLOption{
+		sanitize.AllowTags("a", "abbr", "acronym", "b", "blockquote", "code", "em", "i", "li", "ol", "strong", "ul"),
+		sanitize.AllowAttrs("a", "href", "title"), sanitize.AllowAttrs("abbr", "title"), sanitize.AllowAttrs("acronym", "title"),
+	}
 	ugc := policy(sanitize.AllowTags("a", "abbr", "b", "blockquote", "br", "code", "div", "em", "h1", "h2", "h3", "hr", "i", "img", "li", "ol", "p", "pre", "s", "span", "strong", "sub", "sup", "table", "tbody", "td", "th", "thead", "tr", "u", "ul"),
 		sanitize.AllowAttrs("*", "title", "lang", "dir"), sanitize.AllowAttrs("a", "href", "rel"), sanitize.AllowAttrs("img", "src", "alt", "width", "height"),
 		sanitize.AllowAttrs("td", "colspan", "rowspan"), sanitize.AllowAttrs("th", "colspan", "rowspan"))
 	strip, noTags := policy(basic...), policy(sanitize.EscapeDisallowed())
-	total, equal := 0, 0
+	reasons, total, equal := bleachDifferences(), 0, 0
+	differs := map[int]bool{}
 	for _, c := range file.Cases {
 		for name, p := range map[string]struct {
 			h    *sanitize.HTML
@@ -65,13 +69,41 @@ func TestBleachOracle(t *testing.T) {
 		} {
 			total++
 			got := p.h.Clean(c.Input)
-			require.Equal(t, got, p.h.Clean(got))
 			if dom(t, got) == dom(t, p.want) {
 				equal++
-			} else {
-				t.Logf("%d %s %s\n in   %q\n got  %q\n want %q", c.ID, c.Category, name, c.Input, got, p.want)
+				continue
 			}
+			differs[c.ID] = true
+			assert.Contains(t, reasons, c.ID, "%s %q\n got  %q\n want %q", name, c.Input, got, p.want)
 		}
 	}
-	t.Logf("%d of %d", equal, total)
+	for id := range reasons {
+		assert.Contains(t, differs, id, "no difference any more")
+	}
+	t.Logf("%d of %d equal as DOM", equal, total)
+	assert.GreaterOrEqual(t, float64(equal)/float64(total), 0.88)
+}
+
+// bleachDifferences says why the outcome of a case differs, in one policy or
+// in several.
+func bleachDifferences() map[int]string {
+	why := map[int]string{}
+	for reason, ids := range map[string][]int{
+		"a script or style goes with its content, which bleach shows as text":                          {177, 336, 342, 346, 348, 353, 360, 362, 363, 370, 373, 391, 399, 401, 403, 410, 421},
+		"an unfinished tag stays as text: somebody may have written 'x <y'":                            {41, 44},
+		"a bogus comment is a comment, as for a browser":                                               {37, 169},
+		"entities are read as a browser reads them, without a semicolon too":                           {203, 205, 261, 262, 263, 264, 268},
+		"a URL whose part before the colon is no allowed scheme goes; bleach takes some for host:port": {273, 280, 294, 323, 326, 334},
+		"line breaks in a URL go, as in a browser":                                                     {243},
+		"NUL is dropped where bleach writes a question mark":                                           {255, 354, 355},
+		"style is never allowed: it can cover the page and fetch URLs":                                 {105, 388},
+		"line breaks stand between texts of dropped blocks only, and one is enough":                    {82, 83, 141, 397, 426, 455, 459, 460},
+		"elements that a browser would move out of a table go, their text stays":                       {411, 412},
+		"formatting is not opened again after the block or link that ended it: output stays linear":    {414, 415},
+	} {
+		for _, id := range ids {
+			why[id] = reason
+		}
+	}
+	return why
 }

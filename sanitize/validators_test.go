@@ -2,6 +2,7 @@ package sanitize_test
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -26,7 +27,7 @@ func verdict(t *testing.T, validate func(string) (string, error), in, want strin
 	t.Helper()
 	got, err := validate(in)
 	if want == "" {
-		inv, ok := err.(*sanitize.Invalid)
+		inv, ok := errors.AsType[*sanitize.Invalid](err)
 		if assert.True(t, ok, "%q was accepted as %q", in, got) {
 			assert.NotEmpty(t, inv.Code)
 			if len(in) > 8 {

@@ -35,7 +35,7 @@ type visitor struct {
 // note notes an error; the first of them are enough.
 func (vw *visitor) note(pointer string, inv *Invalid) {
 	if inv != nil && len(vw.faults.list) < vw.faults.most {
-		vw.faults.add(rampart.FieldError{Pointer: fragment(pointer)}, inv)
+		_ = vw.faults.add(rampart.FieldError{Pointer: fragment(pointer)}, inv) // the list is read at the end
 	}
 }
 
