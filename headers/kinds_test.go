@@ -75,7 +75,7 @@ func kinds(t *testing.T) []kind {
 		{desc: "FileServer not found", next: files, status: 404, edit: get("/none.html")},
 		{desc: "FileServer range", next: files, status: 206, edit: func(r *http.Request) { get("/page.html")(r); r.Header.Set("Range", "bytes=1-2") }},
 		{desc: "FileServer bad range", next: files, status: 416, edit: func(r *http.Request) { get("/page.html")(r); r.Header.Set("Range", "bytes=99-") }},
-		{desc: "http.Redirect", next: http.RedirectHandler("/elsewhere", 302), status: 302},
+		{desc: "http.Redirect", next: http.RedirectHandler("/elsewhere", http.StatusFound), status: 302},
 		{desc: "a preflight answered inside", next: serve(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Access-Control-Allow-Origin", "https://app.example.com")
 			w.WriteHeader(204)
@@ -114,7 +114,7 @@ func kinds(t *testing.T) []kind {
 		{desc: "a body over MaxBytesHandler's limit", next: http.MaxBytesHandler(serve(func(w http.ResponseWriter, r *http.Request) {
 			_, err := io.ReadAll(r.Body)
 			if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-				http.Error(w, "too large", 413)
+				http.Error(w, "too large", http.StatusRequestEntityTooLarge)
 			}
 		}), 2), status: 413, edit: func(r *http.Request) {
 			r.Method, r.Body, r.ContentLength = "POST", io.NopCloser(strings.NewReader("abc")), 3

@@ -129,6 +129,7 @@ func (o observatory) cookies() int {
 			worst = min(worst, -30)
 		}
 		switch c.SameSite {
+		default:
 		case 0:
 			worst = min(worst, 0)
 			if strings.Contains(name, "csrf") {

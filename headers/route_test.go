@@ -3,6 +3,7 @@ package headers_test
 import (
 	"bytes"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -37,16 +38,12 @@ func TestRoute(t *testing.T) {
 		}, false},
 		{"another preset", headers.Config{AllowedHosts: []string{"api.example.com"}}, func(c *headers.Config) { c.Preset = headers.PresetWeb }, func(s map[string]string) {
 			clear(s)
-			for name, value := range webSet() {
-				s[name] = value
-			}
+			maps.Copy(s, webSet())
 			s["Cache-Control"] = ""
 		}, false},
 		{"another preset, but what the Config set stays", headers.Config{AllowedHosts: []string{"api.example.com"}, ReferrerPolicy: "origin"}, func(c *headers.Config) { c.Preset = headers.PresetWeb }, func(s map[string]string) {
 			clear(s)
-			for name, value := range webSet() {
-				s[name] = value
-			}
+			maps.Copy(s, webSet())
 			s["Referrer-Policy"] = "origin"
 		}, false},
 		{"a header more", headers.Web("api.example.com"), func(c *headers.Config) { c.Extra = map[string]string{"X-Robots-Tag": "none"} }, func(s map[string]string) { s["X-Robots-Tag"] = "none" }, true},

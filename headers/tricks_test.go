@@ -250,8 +250,8 @@ func TestNoTrickIsServedOrRedirectedOffTheHost(t *testing.T) {
 			resp, served := play(t, tr)
 			defer resp.Body.Close()
 			assert.False(t, served, "served")
-			switch {
-			case resp.StatusCode == 308:
+			switch resp.StatusCode {
+			case 308:
 				to, err := url.Parse(resp.Header.Get("Location"))
 				require.NoError(t, err)
 				assert.Equal(t, "https://api.example.com", to.Scheme+"://"+to.Host)
