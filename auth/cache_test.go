@@ -70,7 +70,7 @@ func TestTheCacheIsBoundedAndKeepsGoodTokens(t *testing.T) {
 	first, err := v.Verify(t.Context(), good, auth.Access)
 	require.NoError(t, err)
 	for i := range 10_000 {
-		_, err := v.Verify(t.Context(), fmt.Sprintf("%s%04d", good[:len(good)-4], i), auth.Access)
+		_, err := v.Verify(t.Context(), fmt.Sprintf("%s%05d", good[:len(good)-4], i), auth.Access)
 		require.Error(t, err)
 	}
 	again, err := v.Verify(t.Context(), good, auth.Access)

@@ -141,6 +141,8 @@ func (c VerifierConfig) validate() error {
 	switch keys := c.Keys.(type) {
 	case *Keys:
 		add(keys == nil || keys.signing() == nil, "Keys", ReasonMissing, "")
+	case *RemoteKeys:
+		add(keys == nil || keys.client == nil, "Keys", ReasonMissing, "")
 	case noKeys:
 		errs = append(errs, keys.err)
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"slices"
 
 	"github.com/lestrrat-go/jwx/v2/jwk"
@@ -33,6 +34,81 @@ func parseJWK(alg Algorithm, text []byte) (material any, kid string, err error) 
 		return nil, "", invalid
 	}
 	return material, key.KeyID(), nil
+}
+
+var (
+	errNotJWKSet       = errors.New("auth: not a JWK set, or one with a key id twice")
+	errNoUsableKey     = errors.New("auth: the JWK set has no usable key")
+	errPublishedSecret = errors.New("auth: the JWK set shows a private key or a secret")
+)
+
+// parseJWKSet returns the keys of a published JWK set (RFC 7517 section 5) that
+// fit one of algs. What is unknown, unfit, weak or malformed is skipped, as
+// section 5 has it; a private key or a secret spoils the set.
+func parseJWKSet(algs []Algorithm, text string) ([]*Key, error) {
+	list, ok := "", false
+	if err := newJSONReader().object(text, func(name, value string) error {
+		if name == "keys" {
+			list, ok = value, true
+		}
+		return nil
+	}); err != nil || !ok {
+		return nil, errNotJWKSet
+	}
+	texts, ok := valuesOf(list)
+	if !ok {
+		return nil, errNotJWKSet
+	}
+	var keys []*Key
+	for _, text := range texts {
+		if showsSecret(text) {
+			return nil, errPublishedSecret
+		}
+		key := fittingKey(algs, text)
+		if key == nil {
+			continue
+		}
+		if slices.ContainsFunc(keys, func(k *Key) bool { return k.kid == key.kid }) {
+			return nil, errNotJWKSet // which of them would sign?
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return nil, errNoUsableKey
+	}
+	return keys, nil
+}
+
+// fittingKey returns a JWK as a key of the first algorithm that it can be used
+// with, or nil.
+func fittingKey(algs []Algorithm, text string) *Key {
+	for _, alg := range algs {
+		material, kid, err := parseJWK(alg, []byte(text))
+		if err != nil {
+			continue
+		}
+		if key, err := NewKey(alg, kid, material); err == nil {
+			return key
+		}
+	}
+	return nil
+}
+
+// showsSecret says whether a JWK of any type has a member that must not be
+// published (RFC 7518 sections 6.2.2, 6.3.2 and 6.4, RFC 8037 section 2).
+func showsSecret(text string) bool {
+	secret := false
+	_ = newJSONReader().object(text, func(name, value string) error { // what is no object is skipped later
+		switch name {
+		case "d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv":
+			secret = true
+		case "kty":
+			kty, _ := stringOf(value)
+			secret = secret || kty == "oct"
+		}
+		return nil
+	})
+	return secret
 }
 
 // usable says whether what a JWK tells of itself (use, key_ops, alg: RFC 7517

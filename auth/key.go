@@ -201,6 +201,12 @@ func (k *Key) ID() string { return k.kid }
 // symmetric says whether who can verify with k can also sign.
 func (k *Key) symmetric() bool { return k.m != nil && k.m.family == familyHMAC }
 
+// samePublic says whether k and other have one public key.
+func (k *Key) samePublic(other *Key) bool {
+	public, ok := k.m.public.(interface{ Equal(x crypto.PublicKey) bool })
+	return ok && public.Equal(other.m.public)
+}
+
 // canSign says whether k holds a secret or private key.
 func (k *Key) canSign() bool {
 	return k != nil && k.m != nil && (k.m.secret != nil || k.m.private != nil)

@@ -110,17 +110,25 @@ func stringOf(value string) (string, bool) {
 // stringsOf returns what the JSON array value holds; false if it is no array of
 // strings.
 func stringsOf(value string) ([]string, bool) {
-	var raw []jsontext.Value // Unmarshal into strings would take null for ""
+	list, ok := valuesOf(value) // Unmarshal into strings would take null for ""
+	for i := range list {
+		if list[i], ok = stringOf(list[i]); !ok {
+			return nil, false
+		}
+	}
+	return list, ok
+}
+
+// valuesOf returns the elements of the JSON array value as they stand; false if
+// it is no array.
+func valuesOf(value string) ([]string, bool) {
+	var raw []jsontext.Value
 	if err := json.Unmarshal([]byte(value), &raw); err != nil || value[0] != '[' {
 		return nil, false
 	}
 	list := make([]string, len(raw))
 	for i, v := range raw {
-		s, ok := stringOf(string(v))
-		if !ok {
-			return nil, false
-		}
-		list[i] = s
+		list[i] = string(v)
 	}
 	return list, true
 }
