@@ -23,7 +23,7 @@ var docImports = map[string]string{
 	"netip": "net/netip", "os": "os", "sql": "database/sql", "time": "time", "httptest": "net/http/httptest", "testing": "testing",
 	"rampart": module, "apikey": module + "/apikey", "auth": module + "/auth", "cors": module + "/cors",
 	"headers": module + "/headers", "throttle": module + "/throttle", "sanitize": module + "/sanitize", "rcrypto": module + "/crypto",
-	"password": module + "/auth/password", "authsql": module + "/auth/authsql", "ipfilter": module + "/throttle/ipfilter",
+	"password": module + "/auth/password", "authsql": module + "/auth/authsql", "ipfilter": module + "/throttle/ipfilter", "feed": module + "/feed",
 }
 
 var codeBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```")

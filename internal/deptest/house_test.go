@@ -46,6 +46,8 @@ var rules = map[string]rule{
 	"auth/password":         {parent: "auth", imports: []string{"golang.org/x/crypto/argon2", "golang.org/x/crypto/bcrypt"}, links: []string{"golang.org/x/crypto", "golang.org/x/sys"}},
 	"cors":                  {imports: []string{"golang.org/x/net/publicsuffix"}, links: []string{"golang.org/x/net"}},
 	"crypto":                {},
+	"feed":                  {},
+	"feed/feedtest":         {parent: "feed"},
 	"headers":               {imports: []string{"github.com/unrolled/secure"}, links: []string{"github.com/unrolled/secure"}},
 	"throttle":              {imports: []string{"golang.org/x/time/rate"}, links: []string{"golang.org/x/time"}},
 	"throttle/ipfilter":     {parent: "throttle"},

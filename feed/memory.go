@@ -1,0 +1,54 @@
+package feed
+
+import (
+	"context"
+	"slices"
+	"sort"
+	"sync"
+	"time"
+)
+
+// memory is the source of one process.
+type memory struct {
+	mu      sync.Mutex
+	last    int64    // the newest sequence number
+	changes []Change // by Seq
+}
+
+// Memory returns a source for the feeds of one process; its changes end with it.
+func Memory() Source { return &memory{} }
+
+// Publish implements [Source].
+func (m *memory) Publish(ctx context.Context, topic string, data []byte, keep time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	m.changes = slices.DeleteFunc(m.changes, func(c Change) bool { return !now.Before(c.Expires) })
+	m.last++
+	m.changes = append(m.changes, Change{Seq: m.last, Topic: topic, Data: slices.Clone(data), Expires: now.Add(keep)})
+	return nil
+}
+
+// Since implements [Source].
+func (m *memory) Since(ctx context.Context, seq int64, limit int) ([]Change, int64, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, seq, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	rest := m.changes[sort.Search(len(m.changes), func(i int) bool { return m.changes[i].Seq > seq }):]
+	rest = rest[:min(limit, len(rest))]
+	now := time.Now()
+	var found []Change
+	for _, c := range rest {
+		seq = c.Seq
+		if now.Before(c.Expires) {
+			c.Data = slices.Clone(c.Data)
+			found = append(found, c)
+		}
+	}
+	return found, seq, nil
+}

@@ -1,0 +1,52 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A Source keeps the changes until they expire. It is safe for concurrent use,
+// also by several processes. The contract is tested by feedtest.TestSource.
+//
+// Sequence numbers are positive and rise with each change. One must never
+// become visible after a higher one: a reader that has seen the higher one would
+// miss it for good.
+type Source interface {
+	// Publish keeps a change for that long. When it returns nil, the change is
+	// durable and every later Since sees it.
+	Publish(ctx context.Context, topic string, data []byte, keep time.Duration) error
+
+	// Since returns the changes after seq, in order and none skipped but those
+	// that have expired, looking at limit of them at most. The reader goes on
+	// from last; where that is seq itself, there is nothing more.
+	Since(ctx context.Context, seq int64, limit int) (changes []Change, last int64, err error)
+}
+
+// A Change is what a [Source] keeps.
+type Change struct {
+	Seq     int64     // its place in the order
+	Topic   string    // who is concerned
+	Data    []byte    // what has changed, in the topic's own form
+	Expires time.Time // from when on it means nothing
+}
+
+// Bounds of a change. The source is read whole by each instance that starts.
+const (
+	maxTopic = 255      // bytes
+	maxData  = 64 << 10 // bytes
+)
+
+// checkChange returns why a change cannot be published.
+func checkChange(topic string, data []byte, keep time.Duration) error {
+	switch {
+	case topic == "" || len(topic) > maxTopic:
+		return errors.New("feed: a topic has 1 to 255 bytes")
+	case len(data) > maxData:
+		return fmt.Errorf("feed: %d bytes are more than the %d that a change may have", len(data), maxData)
+	case keep < time.Millisecond:
+		return fmt.Errorf("feed: a change cannot be kept for %v", keep)
+	}
+	return nil
+}
