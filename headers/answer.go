@@ -84,21 +84,20 @@ func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, rw, err
 }
 
-// FinalHeader makes the set whole. It implements [respwriter.Finalizer].
+// FinalHeader makes the set whole. It implements [respwriter.Finalizer]. A
+// handler that never asked for the header map cannot have changed it.
 func (a *answer) FinalHeader(h http.Header, status int) {
-	nonce := a.seal()
-	if !a.seen && nonce == "" && !a.set.nonced {
-		return
+	if a.seen {
+		a.set.complete(h, a.https, a.hinted)
+		for _, name := range a.set.remove {
+			delete(h, name)
+		}
+		if len(h["Set-Cookie"]) > 0 {
+			a.set.cookies.outgoing(h, a.in, a.https)
+		}
 	}
-	a.set.complete(h, a.https, a.hinted)
 	if a.set.nonced {
-		a.set.finishNonce(h, status, nonce)
-	}
-	for _, name := range a.set.remove {
-		delete(h, name)
-	}
-	if len(h["Set-Cookie"]) > 0 {
-		a.set.cookies.outgoing(h, a.in, a.https)
+		a.set.finishNonce(h, status, a.seal())
 	}
 }
 

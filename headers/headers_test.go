@@ -256,6 +256,19 @@ func TestSchemeInTheContext(t *testing.T) {
 	assert.Equal(t, []string{"httpstrue", "httptrue", "false"}, append(got, fmt.Sprint(scheme, ok)))
 }
 
+func TestWhatAnOuterLayerSetIsPartOfTheAnswer(t *testing.T) {
+	h := newHeaders(t, headers.API("api.example.com")).Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }))
+	got := answer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Powered-By", "x")
+		w.Header().Set("X-Request-ID", "1")
+		w.Header().Set("Cache-Control", "public")
+		h.ServeHTTP(w, r)
+	}), over("https", "GET", "/")).Header
+	assertSet(t, apiSet(), got)
+	assert.Equal(t, "1", got.Get("X-Request-ID"))
+	assert.NotContains(t, got, "X-Powered-By")
+}
+
 func TestTheRequestOutsideIsNotTouched(t *testing.T) {
 	type key struct{}
 	cfg := headers.API("api.example.com")

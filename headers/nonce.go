@@ -39,7 +39,7 @@ func Nonce(ctx context.Context) (string, bool) {
 
 // seal returns the nonce, if one was drawn; none can be from now on.
 func (a *answer) seal() string {
-	if !a.set.nonced || a.nonce.CompareAndSwap(nil, a.set.noNonce) {
+	if a.nonce.CompareAndSwap(nil, a.set.noNonce) {
 		return ""
 	}
 	return *a.nonce.Load()

@@ -63,7 +63,7 @@ func tricks() []trick {
 		"api.example.com:", "api.example.com:0", "api.example.com:080", "api.example.com:99999", "api.example.com:65536", "api.example.com:443x", "api.example.com:-1",
 		"api.example.com:+443", "api.example.com:8443", "api.example.com:443:80", "api.example.com::443",
 		"[api.example.com]", "[::1]", "[::ffff:127.0.0.1]", "::1", "[fe80::1%25eth0]", "[::1", "[]",
-		"localhost", "127.0.0.1", "127.1", "0x7f.1", "2130706433", "0", "0.0.0.0", "api.example.com..", ".api.example.com", "api..example.com", ".", "..",
+		"localhost", "127.0.0.1", "127.1", "0x7f.1", "127.0.0.0x1", "2130706433", "0", "0.0.0.0", "api.example.com..", ".api.example.com", "api..example.com", ".", "..",
 		"api.example.com%00", "%61pi.example.com", "api%2eexample.com", "api。example.com", "аpi.example.com", "api.example.ſom",
 		"api_example.com", "'api.example.com'", `"api.example.com"`, "<api.example.com>", "http://api.example.com", "//api.example.com", "api.example.com\x7f",
 		strings.Repeat("a.", 130) + "api.example.com",
