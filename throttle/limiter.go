@@ -99,7 +99,7 @@ func compilePolicy(p *Policy) *policy {
 
 // A Decision says what the policies made of a request.
 type Decision struct {
-	Allowed  bool
+	Allowed  bool     // the request may pass
 	Overflow bool     // a charge went to the shared bucket of a full table
 	Policy   string   // if not Allowed: the policy with the longest wait
 	Results  []Result // of the policies that apply, without shadows; none while FailOpen holds

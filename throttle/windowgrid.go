@@ -6,9 +6,10 @@ import "time"
 // units were charged in it and when the last of them was, rounded up to 1/15
 // of the cell; all of them leave together, one period after that moment. So a
 // unit may leave late, by less than one cell, but never early, and a burst
-// leaves when its last unit does. The first cell begins with the first charge
-// after an empty window: a caller who sends everything at once, every period,
-// is never refused for rounding.
+// leaves when its last unit does. Of the newest cell that moment is known
+// exactly, and the first cell begins with the first charge after an empty
+// window: a caller who sends everything at once, every period, is never
+// refused for rounding.
 const (
 	gridCells = 52
 	cellSteps = 15
@@ -33,6 +34,7 @@ type grid struct {
 
 	base  moment
 	tail  moment // number of the oldest cell that may hold lots: less than gridCells
+	head  moment // number of the newest cell that was charged
 	total int    // lots in all cells
 	spare int    // units
 }
@@ -48,13 +50,14 @@ const (
 func (w *window) grid(r Rate) grid {
 	period := moment(r.Period)
 	width := (period + gridCells - 2) / (gridCells - 1)
-	lot := (r.Count + cellMax - 1) / cellMax // less than 1<<20
-	sums := w.words[wordSums]
+	lot := (r.Count + cellMax - 1) / cellMax                   // less than 1<<20
+	base, sums := moment(w.words[wordBase]), w.words[wordSums] //nolint:gosec // written by save
 	return grid{
 		w: w, period: period, width: width, step: (width + cellSteps - 1) / cellSteps,
 		lot: lot, limit: (r.Count - lot + 1) / lot,
-		base:  moment(w.words[wordBase]), //nolint:gosec // written by save
+		base:  base,
 		tail:  moment(sums >> 24 & 0xff),
+		head:  (w.until - period - base) / width,
 		total: int(sums >> 32),
 		spare: int(sums & 0xffffff),
 	}
@@ -70,8 +73,11 @@ func (g *grid) place(n moment) (word *uint64, shift moment) {
 func (g *grid) cell(n moment) (lots int, leaves moment) {
 	word, shift := g.place(n)
 	c := moment(*word >> shift & 0xffff)
+	if lots = int(c & cellMax); n == g.head {
+		return lots, g.w.until
+	}
 	last := min(c>>cellBits*g.step, g.width)
-	return int(c & cellMax), g.base + n*g.width + last + g.period
+	return lots, g.base + n*g.width + last + g.period
 }
 
 func (g *grid) setCell(n moment, lots int, step moment) {
@@ -96,6 +102,7 @@ func (g *grid) advance(now moment) {
 	for g.tail >= gridCells { // keep the numbers small
 		g.base += gridCells * g.width
 		g.tail -= gridCells
+		g.head -= gridCells
 	}
 }
 
@@ -138,10 +145,13 @@ func (w *window) takeGrid(now moment, it *Item, res *Result) {
 }
 
 func (g *grid) remaining(r Rate, now moment) int {
-	if g.empty(now) {
+	switch {
+	case g.empty(now):
 		return r.Count
+	case g.total > g.limit: // one charge took nearly all
+		return 0
 	}
-	return max(g.limit-g.total, 0)*g.lot + g.spare
+	return (g.limit-g.total)*g.lot + g.spare
 }
 
 // save writes g back to the window.
@@ -155,12 +165,10 @@ func (g *grid) charge(now moment, r Rate, cost int) {
 	bought := g.lots(cost)
 	g.spare += bought*g.lot - cost
 	g.total += bought
-	g.w.until = now + g.period
-	if lots, _ := g.cell(n); lots+bought > 0 {
-		begin := g.base + n*g.width
-		g.setCell(n, lots+bought, (now-begin+g.step-1)/g.step)
-		_, g.w.until = g.cell(n)
-	}
+	g.head, g.w.until = n, now+g.period
+	lots, _ := g.cell(n)
+	begin := g.base + n*g.width
+	g.setCell(n, lots+bought, (now-begin+g.step-1)/g.step)
 	g.w.note(r, g.remaining(r, now), now+moment(g.wait(now, 1)))
 }
 

@@ -1,0 +1,106 @@
+package throttle_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/ecolaura/rampart/throttle"
+)
+
+func get(remoteAddr string) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, "/api/public/", nil)
+	r.RemoteAddr = remoteAddr
+	return r
+}
+
+func TestByIP(t *testing.T) {
+	for remote, want := range map[string]string{
+		"192.0.2.7:1":                   "192.0.2.7",
+		"[::ffff:192.0.2.7]:1":          "192.0.2.7",
+		"[2001:db8:1:2:3:4:5:6]:1":      "2001:db8:1:2::/64",
+		"[2001:db8:1:2:ffff::1%eth0]:1": "2001:db8:1:2::/64",
+		"[fe80::1%eth0]:1":              "fe80::/64",
+		"@":                             "",
+		"nonsense":                      "",
+	} {
+		key, ok := throttle.ByIP(nil)(get(remote))
+		assert.True(t, ok, "the policy applies to every request")
+		assert.Equal(t, want, key, remote)
+	}
+	key, ok := throttle.ByIP(func(*http.Request) netip.Addr { return netip.MustParseAddr("203.0.113.9") })(get("192.0.2.7:1"))
+	assert.True(t, ok)
+	assert.Equal(t, "203.0.113.9", key)
+}
+
+func TestByNetwork(t *testing.T) {
+	key := func(remote string, v4, v6 int) string {
+		key, ok := throttle.ByNetwork(nil, v4, v6)(get(remote))
+		assert.True(t, ok)
+		return key
+	}
+	assert.Equal(t, "192.0.2.0/24", key("192.0.2.7:1", 24, 48))
+	assert.Equal(t, "2001:db8:1::/48", key("[2001:db8:1:2::1]:1", 24, 48))
+	assert.Equal(t, "2001:db8:1:2::1", key("[2001:db8:1:2::1]:1", 32, 128))
+	for _, bits := range []int{-1, 0, 129} {
+		assert.Empty(t, key("[2001:db8::1]:1", 32, bits), "refuses")
+		assert.Empty(t, key("192.0.2.7:1", bits, 64), "refuses")
+	}
+	assert.Empty(t, key("192.0.2.7:1", 33, 64), "refuses")
+}
+
+func TestByHeader(t *testing.T) {
+	f := throttle.ByHeader("x-tenant")
+	r := get("192.0.2.7:1")
+	_, ok := f(r)
+	assert.False(t, ok, "does not apply without the header")
+	r.Header.Set("X-Tenant", "")
+	_, ok = f(r)
+	assert.False(t, ok, "nor with an empty one")
+	r.Header.Set("X-Tenant", "a")
+	key, ok := f(r)
+	assert.True(t, ok)
+	assert.Equal(t, "a", key)
+	r.Header.Add("X-Tenant", "b")
+	key, ok = f(r)
+	assert.True(t, ok)
+	assert.Empty(t, key, "two values: refuses")
+}
+
+func TestBy(t *testing.T) {
+	subject := ""
+	f := throttle.By("subject", func(*http.Request) string { return subject })
+	_, ok := f(get("192.0.2.7:1"))
+	assert.False(t, ok)
+	subject = "42"
+	key, ok := f(get("192.0.2.7:1"))
+	assert.True(t, ok)
+	assert.Equal(t, "subject:42", key)
+}
+
+func TestJointKeysOfDifferentPartsDiffer(t *testing.T) {
+	part := func(s string) throttle.KeyFunc {
+		return func(*http.Request) (string, bool) { return s, s != "-" }
+	}
+	seen := map[string]bool{}
+	for _, parts := range [][]string{{"a", "bc"}, {"ab", "c"}, {"abc"}, {"a", "b", "c"}, {"bc", "a"}, {"\x01a", "c"}} {
+		var fs []throttle.KeyFunc
+		for _, p := range parts {
+			fs = append(fs, part(p))
+		}
+		key, ok := throttle.Joint(fs...)(get("192.0.2.7:1"))
+		assert.True(t, ok)
+		assert.False(t, seen[key], "%q", parts)
+		seen[key] = true
+	}
+	_, ok := throttle.Joint(part("a"), part("-"))(get("192.0.2.7:1"))
+	assert.False(t, ok, "a part that does not apply")
+	key, ok := throttle.Joint(part("a"), part(""))(get("192.0.2.7:1"))
+	assert.True(t, ok)
+	assert.Empty(t, key, "a part that cannot tell")
+	_, ok = throttle.Joint()(get("192.0.2.7:1"))
+	assert.False(t, ok)
+}

@@ -1,0 +1,209 @@
+package throttle_test
+
+import (
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart/throttle"
+	"github.com/ecolaura/rampart/throttle/throttletest"
+)
+
+func TestMemoryKeepsTheContract(t *testing.T) {
+	for _, keys := range []int{0, 1} {
+		t.Run(fmt.Sprint(keys, " keys"), func(t *testing.T) {
+			throttletest.TestStore(t, func(testing.TB) throttle.Store { return throttle.NewMemory(keys) })
+		})
+	}
+}
+
+func algorithms(t *testing.T, run func(*testing.T, throttle.Algorithm)) {
+	t.Helper()
+	for _, a := range []throttle.Algorithm{throttle.SlidingWindow, throttle.TokenBucket} {
+		t.Run(a.String(), func(t *testing.T) { run(t, a) })
+	}
+}
+
+func TestAThousandOfSixtyFourThousandPass(t *testing.T) {
+	algorithms(t, func(t *testing.T, a throttle.Algorithm) {
+		m := throttle.NewMemory(0)
+		var passed atomic.Int64
+		var wg sync.WaitGroup
+		for range 64 {
+			wg.Go(func() {
+				items := []throttle.Item{{Policy: "p", Key: "k", Rate: throttle.Rate{Count: 1000, Period: 24 * time.Hour}, Algorithm: a, Cost: 1}}
+				out := make([]throttle.Result, 1)
+				for range 1000 {
+					if ok, _ := m.Take(t.Context(), items, out); ok {
+						passed.Add(1)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		assert.EqualValues(t, 1000, passed.Load())
+	})
+}
+
+func TestAMemoryHoldsWhatItHasRoomFor(t *testing.T) {
+	algorithms(t, func(t *testing.T, a throttle.Algorithm) {
+		const keys = 20_000
+		m := throttle.NewMemory(keys)
+		it := throttle.Item{Policy: "p", Rate: throttle.Rate{Count: 100, Period: time.Hour}, Algorithm: a, Cost: 1}
+		for i := range keys {
+			it.Key = strconv.Itoa(i)
+			take(t, m, it)
+		}
+		it.Cost = 0
+		lost := 0
+		for i := range keys {
+			it.Key = strconv.Itoa(i)
+			if _, res := take(t, m, it); res.Remaining != 99 {
+				lost++
+			}
+		}
+		assert.LessOrEqual(t, lost, keys/200, "keys dropped from a table that has room for them")
+	})
+}
+
+// TestAFloodGivesNoLimitedCallerAFreshStart: in a full table, keys that owe
+// little make room for each other, and a key that is being limited stays.
+func TestAFloodGivesNoLimitedCallerAFreshStart(t *testing.T) {
+	algorithms(t, func(t *testing.T, a throttle.Algorithm) {
+		synctest.Test(t, func(t *testing.T) {
+			m := throttle.NewMemory(64)
+			it := throttle.Item{Policy: "p", Rate: throttle.Rate{Count: 20, Period: time.Hour}, Algorithm: a, Cost: 20}
+			it.Key = "limited"
+			take(t, m, it)
+			it.Cost = 19
+			it.Key = "nearly limited"
+			take(t, m, it)
+			it.Cost = 1
+			time.Sleep(time.Minute)
+			for i := range 10_000 {
+				it.Key = fmt.Sprint("flood ", i)
+				ok, res := take(t, m, it)
+				require.True(t, ok)
+				require.False(t, res.Overflow)
+			}
+			it.Key = "limited"
+			ok, _ := take(t, m, it)
+			assert.False(t, ok, "who is limited stays")
+			it.Key, it.Cost = "nearly limited", 0
+			_, res := take(t, m, it)
+			assert.LessOrEqual(t, res.Remaining, 2, "who owes much is kept before who owes little")
+		})
+	})
+}
+
+func TestWhenAllAreLimitedNewcomersShareABucket(t *testing.T) {
+	algorithms(t, func(t *testing.T, a throttle.Algorithm) {
+		synctest.Test(t, func(t *testing.T) {
+			m := throttle.NewMemory(1) // a few rows of slots
+			it := throttle.Item{Policy: "p", Rate: throttle.Rate{Count: 3, Period: time.Hour}, Algorithm: a, Cost: 3}
+			limited := 0
+			overflow := false
+			for i := 0; !overflow; i++ {
+				it.Key = fmt.Sprint("k", i)
+				ok, res := take(t, m, it)
+				require.True(t, ok)
+				overflow = res.Overflow
+				if !overflow {
+					limited++
+				}
+			}
+			assert.Positive(t, limited)
+			it.Cost = 1
+			it.Key = "another"
+			ok, res := take(t, m, it)
+			assert.False(t, ok, "the shared bucket is empty too")
+			assert.True(t, res.Overflow)
+			it.Key = "k0"
+			ok, res = take(t, m, it)
+			assert.False(t, ok, "who was limited still is")
+			assert.False(t, res.Overflow)
+
+			// Together with another policy: looked at, not charged.
+			other := it
+			other.Policy, other.Key, it.Key = "q", "x", "another"
+			out := make([]throttle.Result, 2)
+			ok, err := m.Take(t.Context(), []throttle.Item{other, it}, out)
+			require.NoError(t, err)
+			assert.False(t, ok)
+			assert.True(t, out[1].Overflow)
+			assert.Positive(t, out[1].RetryAfter)
+
+			it.At = out[1].At
+			require.NoError(t, m.Give(t.Context(), []throttle.Item{it}), "the shared bucket gives nothing back")
+			ok, _ = take(t, m, it)
+			assert.False(t, ok)
+
+			time.Sleep(time.Hour)
+			ok, res = take(t, m, it)
+			assert.True(t, ok)
+			assert.False(t, res.Overflow, "slots are free again")
+		})
+	})
+}
+
+func TestTheNumberOfSharedBucketsIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := throttle.NewMemory(1)
+		it := throttle.Item{Policy: "p", Rate: throttle.Rate{Count: 1, Period: time.Hour}, Cost: 1}
+		refused := 0
+		for i := range 1200 {
+			it.Rate.Period, it.Key = time.Hour+time.Duration(i), fmt.Sprint(i)
+			ok, res := take(t, m, it)
+			if !ok {
+				refused++
+				assert.True(t, res.Overflow)
+				assert.Positive(t, res.RetryAfter)
+			}
+		}
+		assert.Greater(t, refused, 100)
+		assert.Less(t, refused, 180)
+
+		time.Sleep(2 * time.Hour)
+		for i := range 100 { // fill the slots again, then newcomers
+			it.Rate.Period, it.Key = 2*time.Hour+time.Duration(i), fmt.Sprint(i)
+			ok, _ := take(t, m, it)
+			assert.True(t, ok, "buckets that are full again make room")
+		}
+	})
+}
+
+func TestTwoItemsOfOneBucketPassOnlyTogether(t *testing.T) {
+	algorithms(t, func(t *testing.T, a throttle.Algorithm) {
+		m := throttle.NewMemory(1)
+		it := throttle.Item{Policy: "p", Key: "k", Rate: throttle.Rate{Count: 3, Period: time.Hour}, Algorithm: a, Cost: 2}
+		out := make([]throttle.Result, 2)
+		ok, err := m.Take(t.Context(), []throttle.Item{it, it}, out)
+		require.NoError(t, err)
+		assert.False(t, ok)
+		it.Cost = 0
+		_, res := take(t, m, it)
+		assert.Equal(t, 3, res.Remaining, "the first charge was taken back")
+	})
+}
+
+func TestTheZeroMemoryRefuses(t *testing.T) {
+	var m throttle.Memory
+	ok, res := take(t, &m, throttle.Item{Policy: "p", Key: "k", Rate: throttle.Rate{Count: 3, Period: time.Hour}, Cost: 1})
+	assert.False(t, ok)
+	assert.Equal(t, throttle.Never, res.RetryAfter)
+	require.NoError(t, m.Give(t.Context(), []throttle.Item{{}}))
+	require.NoError(t, m.Reset(t.Context(), "p", "k"))
+}
+
+func TestTheNamesOfAlgorithms(t *testing.T) {
+	assert.Equal(t, "SlidingWindow", throttle.SlidingWindow.String())
+	assert.Equal(t, "TokenBucket", throttle.TokenBucket.String())
+	assert.Equal(t, "unknown", throttle.Algorithm(9).String())
+}
