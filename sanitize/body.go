@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 
 	"github.com/ecolaura/rampart"
 )
@@ -41,7 +42,7 @@ func (l *Limits) read(w http.ResponseWriter, r *http.Request, buf []byte, gzippe
 			return buf, readProblem(err)
 		}
 		if len(buf) == cap(buf) {
-			buf = append(buf, 0)[:len(buf)]
+			buf = slices.Grow(buf, max(len(buf), 512)) // doubling: all buffers together stay under four times the body
 		}
 	}
 }

@@ -217,7 +217,7 @@ func vectors() []string {
 }
 
 func TestRandomSplices(t *testing.T) {
-	n := 20_000
+	n := 10_000
 	if os.Getenv("RAMPART_BARS") != "" {
 		n = 1_000_000
 	}

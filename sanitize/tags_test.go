@@ -143,3 +143,46 @@ func TestNewBinderWantsAStruct(t *testing.T) {
 	_, err = sanitize.NewBinder[sanitize.Optional[int]](sanitize.Config{})
 	assert.Equal(t, []string{"T: unsupported: sanitize.Optional[int]"}, mistakes(err))
 }
+
+func TestEveryTagDoesWhatItSays(t *testing.T) {
+	type form struct {
+		Trim      string `json:"trim" sanitize:"trim"`
+		Lower     string `json:"lower" sanitize:"lower"`
+		NFC       string `json:"nfc" sanitize:"nfc"`
+		Text      string `json:"text" sanitize:"text"`
+		Multiline string `json:"multiline" sanitize:"multiline"`
+		Striptags string `json:"striptags" sanitize:"striptags"`
+		Basic     string `json:"basic" sanitize:"html=basic"`
+		UGC       string `json:"ugc" sanitize:"html=ugc"`
+		Email     string `json:"email" validate:"omitempty,email"`
+		Phone     string `json:"phone" validate:"omitempty,phone"`
+		Slug      string `json:"slug" validate:"omitempty,slug"`
+		URL       string `json:"url" validate:"omitempty,url"`
+		IP        string `json:"ip" validate:"omitempty,ip"`
+		Username  string `json:"username" validate:"omitempty,username"`
+		Filename  string `json:"filename" validate:"omitempty,filename"`
+		IPv4      string `json:"ipv4" validate:"omitempty,ipv4"`
+		IPv6      string `json:"ipv6" validate:"omitempty,ipv6"`
+		Date      string `json:"date" validate:"omitempty,datetime=2006-01-02"`
+		Currency  string `json:"currency" validate:"omitempty,iso4217"`
+	}
+	b := newBinder[form](t, sanitize.Config{})
+	v := form{
+		Trim: " a ", Lower: "ÄB", NFC: "e\u0301", Text: " a\nb", Multiline: "a\r\nb ", Striptags: "<b>a</b>", Basic: "<b>a<p>", UGC: "<b>a<p>",
+		Email: "A@X.CO", Phone: "+1 202 555 0123", Slug: "a-b", URL: "HTTP://Example.com", IP: "::FFFF:1.2.3.4", Username: "Alice", Filename: "a.txt",
+		IPv4: "1.2.3.4", IPv6: "::1", Date: "2026-01-02", Currency: "EUR",
+	}
+	require.NoError(t, b.Value(&v))
+	assert.Equal(t, form{
+		Trim: "a", Lower: "äb", NFC: "é", Text: "a b", Multiline: "a\nb", Striptags: "a", Basic: "<b>a&lt;p&gt;</b>", UGC: "<b>a<p></p></b>",
+		Email: "A@x.co", Phone: "+12025550123", Slug: "a-b", URL: "http://example.com", IP: "1.2.3.4", Username: "alice", Filename: "a.txt",
+		IPv4: "1.2.3.4", IPv6: "::1", Date: "2026-01-02", Currency: "EUR",
+	}, v)
+	v = form{
+		Email: "x", Phone: "x", Slug: "!", URL: "x", IP: "x", Username: "!", Filename: "/", IPv4: "x", IPv6: "x", Date: "x", Currency: "x",
+	}
+	assert.Equal(t, []string{
+		"#/email:email", "#/phone:phone", "#/slug:slug", "#/url:url", "#/ip:ip", "#/username:username", "#/filename:filename", "#/ipv4:ipv4",
+		"#/ipv6:ipv6", "#/date:datetime", "#/currency:iso4217",
+	}, faults(b.Value(&v)))
+}
