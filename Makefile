@@ -8,7 +8,7 @@ TOOLS   := $(CURDIR)/.tools
 # The race detector needs cgo and a C compiler; CI requires it.
 RACE    := $(if $(and $(filter 1,$(shell $(GO) env CGO_ENABLED)),$(shell command -v $(firstword $(shell $(GO) env CC)))),-race)
 # COVERDIR=dir makes `make test` leave coverage data there for `make cover`.
-SQL     := github.com/ecolaura/rampart/auth/authsql,github.com/ecolaura/rampart/apikey/apikeysql
+SQL     := github.com/ecolaura/rampart/auth/authsql,github.com/ecolaura/rampart/apikey/apikeysql,github.com/ecolaura/rampart/feed
 
 # Workspace mode would let the nested modules' requirements change what is tested.
 export GOWORK := off

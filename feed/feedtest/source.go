@@ -203,6 +203,7 @@ func testConcurrent(t *testing.T, connect func() feed.Source) {
 					next[who]++
 				}
 				got, seq = got+len(changes), last
+				time.Sleep(time.Millisecond) // leave the machine to the publishers
 			}
 		})
 	}

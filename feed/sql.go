@@ -1,0 +1,150 @@
+package feed
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/sqlutil"
+)
+
+// publishLock is the key of the advisory lock that PostgreSQL's publishers hold
+// until they have committed, so that sequence numbers become visible in order.
+// SQLite has one writer at a time anyway.
+const publishLock = 0x72616d7061727402
+
+// purge is how many expired rows each Publish deletes at most. It is more than
+// one, so that the table shrinks faster than it grows.
+const purge = 16
+
+// setUp is how long making the table may take.
+const setUp = 30 * time.Second
+
+// sqlSource keeps the changes in one table. Expiry is judged by the database's
+// clock, in microseconds since 1970.
+type sqlSource struct {
+	db                          *sql.DB
+	lock, insert, delete, since string // lock: empty where none is needed
+}
+
+// SQL returns a source in db, whose table rampart_feed it makes if it is not
+// there yet. All instances use one database, and the one that is written to: a
+// replica lags.
+func SQL(db *sql.DB, d rampart.Dialect) (Source, error) {
+	var errs []error
+	if db == nil {
+		errs = append(errs, mistake("db", ReasonMissing, ""))
+	}
+	if d != rampart.SQLite && d != rampart.PostgreSQL {
+		errs = append(errs, mistake("d", ReasonInvalid, d.String()))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	s := newSQLSource(db, d)
+	ctx, cancel := context.WithTimeout(context.Background(), setUp)
+	defer cancel()
+	if err := s.migrate(ctx, d); err != nil {
+		return nil, fmt.Errorf("feed: making the table: %w", err)
+	}
+	return s, nil
+}
+
+func newSQLSource(db *sql.DB, d rampart.Dialect) *sqlSource {
+	s := &sqlSource{db: db}
+	now := `CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)`
+	if d == rampart.PostgreSQL {
+		s.lock = fmt.Sprintf(`SELECT pg_advisory_xact_lock(%d)`, int64(publishLock))
+		now = `CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`
+	}
+	s.insert = sqlutil.Rebind(d, `INSERT INTO rampart_feed (topic, data, expires_at) VALUES (?, ?, `+now+` + ?)`)
+	s.delete = sqlutil.Rebind(d, `DELETE FROM rampart_feed WHERE seq IN
+		(SELECT seq FROM rampart_feed WHERE expires_at <= `+now+` ORDER BY expires_at LIMIT ?)`)
+	s.since = sqlutil.Rebind(d, `SELECT seq, topic, data, expires_at, expires_at <= `+now+`
+		FROM rampart_feed WHERE seq > ? ORDER BY seq LIMIT ?`)
+	return s
+}
+
+// migrate makes the table. Sequence numbers are never used twice, also not
+// those of deleted rows.
+func (s *sqlSource) migrate(ctx context.Context, d rampart.Dialect) error {
+	seq, bytes := `INTEGER PRIMARY KEY AUTOINCREMENT`, `BLOB`
+	if d == rampart.PostgreSQL {
+		seq, bytes = `BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY`, `BYTEA`
+	}
+	return s.locked(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS rampart_feed (
+			seq        `+seq+`,
+			topic      TEXT   NOT NULL,
+			data       `+bytes+`  NOT NULL,
+			expires_at BIGINT NOT NULL
+		)`)
+		if err == nil {
+			_, err = tx.ExecContext(ctx, `CREATE INDEX IF NOT EXISTS rampart_feed_expires_at ON rampart_feed (expires_at)`)
+		}
+		return err
+	})
+}
+
+// locked runs do in a transaction that no other of these overlaps.
+func (s *sqlSource) locked(ctx context.Context, do func(*sql.Tx) error) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // does nothing after Commit
+	if s.lock != "" {
+		if _, err := tx.ExecContext(ctx, s.lock); err != nil {
+			return err
+		}
+	}
+	if err := do(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// Publish implements [Source].
+func (s *sqlSource) Publish(ctx context.Context, topic string, data []byte, keep time.Duration) error {
+	if data == nil {
+		data = []byte{} // not NULL
+	}
+	return s.locked(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, s.insert, topic, data, keep.Microseconds())
+		if err == nil {
+			_, err = tx.ExecContext(ctx, s.delete, purge)
+		}
+		return err
+	})
+}
+
+// Since implements [Source].
+func (s *sqlSource) Since(ctx context.Context, seq int64, limit int) ([]Change, int64, error) {
+	rows, err := s.db.QueryContext(ctx, s.since, seq, limit)
+	if err != nil {
+		return nil, seq, err
+	}
+	defer rows.Close()
+	var found []Change
+	last := seq
+	for rows.Next() {
+		var c Change
+		var expires int64
+		var expired bool
+		if err := rows.Scan(&c.Seq, &c.Topic, &c.Data, &expires, &expired); err != nil {
+			return nil, seq, err
+		}
+		last = c.Seq
+		if !expired {
+			c.Expires = time.UnixMicro(expires)
+			found = append(found, c)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, seq, err
+	}
+	return found, last, nil
+}

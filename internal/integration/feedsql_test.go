@@ -1,0 +1,178 @@
+package integration_test
+
+import (
+	"bufio"
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/feed"
+	"github.com/ecolaura/rampart/feed/feedtest"
+)
+
+func feedSource(t testing.TB, db *sql.DB, d rampart.Dialect) feed.Source {
+	t.Helper()
+	source, err := feed.SQL(db, d)
+	require.NoError(t, err)
+	return source
+}
+
+func TestFeedSQLSource(t *testing.T) {
+	t.Run("SQLite", func(t *testing.T) {
+		feedtest.TestSource(t, func(t testing.TB) func() feed.Source {
+			file := filepath.Join(t.TempDir(), "feed.db")
+			return func() feed.Source { return feedSource(t, openSQLiteFile(t, file), rampart.SQLite) }
+		})
+	})
+	t.Run("PostgreSQL", func(t *testing.T) {
+		feedtest.TestSource(t, func(t testing.TB) func() feed.Source {
+			db := openPostgres(t)
+			return func() feed.Source { return feedSource(t, db, rampart.PostgreSQL) }
+		})
+	})
+}
+
+func TestFeedSQLMakesItsTableInSeveralProcessesAtOnce(t *testing.T) {
+	for _, backend := range authBackends() {
+		t.Run(backend.name, func(t *testing.T) {
+			a, b := backend.open(t)
+			var wg sync.WaitGroup
+			for i := range 8 {
+				wg.Go(func() {
+					_, err := feed.SQL([]*sql.DB{a, b}[i%2], backend.dialect)
+					assert.NoError(t, err)
+				})
+			}
+			wg.Wait()
+		})
+	}
+}
+
+// TestFeedPostgresPublishersWaitForEachOther holds the lock as a publisher does
+// that has its sequence number but has not committed.
+func TestFeedPostgresPublishersWaitForEachOther(t *testing.T) {
+	db := openPostgres(t)
+	source := feedSource(t, db, rampart.PostgreSQL)
+	tx, err := db.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	defer tx.Rollback()
+	_, err = tx.ExecContext(t.Context(), "SELECT pg_advisory_xact_lock($1)", int64(0x72616d7061727402))
+	require.NoError(t, err)
+	_, err = tx.ExecContext(t.Context(), "INSERT INTO rampart_feed (topic, data, expires_at) VALUES ('t', '', 9e15)")
+	require.NoError(t, err)
+	second := make(chan error, 1)
+	go func() { second <- source.Publish(t.Context(), "t", nil, time.Hour) }()
+	select {
+	case err := <-second:
+		t.Fatalf("the second publisher overtook the first: %v", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	changes, _, err := source.Since(t.Context(), 0, 10)
+	require.NoError(t, err)
+	assert.Empty(t, changes)
+	require.NoError(t, tx.Commit())
+	require.NoError(t, <-second)
+	changes, _, err = source.Since(t.Context(), 0, 10)
+	require.NoError(t, err)
+	assert.Len(t, changes, 2)
+}
+
+func TestFeedSQLDeletesExpiredChanges(t *testing.T) {
+	for _, backend := range authBackends() {
+		t.Run(backend.name, func(t *testing.T) {
+			db, _ := backend.open(t)
+			source := feedSource(t, db, backend.dialect)
+			for range 40 {
+				require.NoError(t, source.Publish(t.Context(), "t", nil, time.Millisecond))
+			}
+			time.Sleep(20 * time.Millisecond)
+			for range 4 {
+				require.NoError(t, source.Publish(t.Context(), "t", nil, time.Hour))
+			}
+			var rows int
+			require.NoError(t, db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM rampart_feed").Scan(&rows))
+			assert.Equal(t, 4, rows)
+		})
+	}
+}
+
+func TestFeedSQLReportsFailures(t *testing.T) {
+	for _, backend := range authBackends() {
+		t.Run(backend.name, func(t *testing.T) {
+			db, _ := backend.open(t)
+			source := feedSource(t, db, backend.dialect)
+			_, err := db.ExecContext(t.Context(), "DROP TABLE rampart_feed")
+			require.NoError(t, err)
+			assert.Error(t, source.Publish(t.Context(), "t", nil, time.Hour))
+			_, _, err = source.Since(t.Context(), 0, 10)
+			assert.Error(t, err)
+			require.NoError(t, db.Close())
+			assert.Error(t, source.Publish(t.Context(), "t", nil, time.Hour))
+			_, err = feed.SQL(db, backend.dialect)
+			assert.ErrorContains(t, err, "feed: making the table: ")
+		})
+	}
+}
+
+func TestFeedSQLConfigMistakes(t *testing.T) {
+	_, err := feed.SQL(nil, 0)
+	assert.EqualError(t, err, "feed: db: missing\nfeed: d: invalid: \"unknown\"")
+}
+
+// TestFeedSQLSurvivesKill9 kills a publishing process, and looks for each change
+// that it knew to be published.
+func TestFeedSQLSurvivesKill9(t *testing.T) {
+	if file := os.Getenv("RAMPART_FEED_CHILD"); file != "" {
+		publishForever(t, file)
+	}
+	file := filepath.Join(t.TempDir(), "feed.db")
+	source := feedSource(t, openSQLiteFile(t, file), rampart.SQLite)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for round := range 3 {
+		child := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestFeedSQLSurvivesKill9$")
+		child.Env = append(os.Environ(), "RAMPART_FEED_CHILD="+file)
+		out, err := child.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, child.Start())
+		var published []string
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			published = append(published, lines.Text())
+			if len(published) == 20+round {
+				require.NoError(t, child.Process.Kill())
+			}
+		}
+		require.Error(t, child.Wait())
+		require.GreaterOrEqual(t, len(published), 20)
+		kept := map[string]bool{}
+		changes, _, err := source.Since(t.Context(), 0, 100_000)
+		require.NoError(t, err)
+		for _, c := range changes {
+			kept[string(c.Data)] = true
+		}
+		for _, p := range published {
+			require.True(t, kept[p], p)
+		}
+		require.NoError(t, source.Publish(t.Context(), "t", nil, time.Hour), "its lock is gone with it")
+	}
+}
+
+func publishForever(t testing.TB, file string) {
+	t.Helper()
+	source := feedSource(t, openSQLiteFile(t, file), rampart.SQLite)
+	for i := 0; ; i++ {
+		id := fmt.Sprintf("%d %d", os.Getpid(), i)
+		require.NoError(t, source.Publish(t.Context(), "t", []byte(id), time.Hour))
+		fmt.Fprintln(os.Stdout, id)
+	}
+}
