@@ -14,8 +14,9 @@ import (
 )
 
 // Obtain answers POST {username, password} with {refresh, access}: a log-in.
+// With [ServiceConfig].Cookie the refresh token is in the cookie instead.
 func (s *Service) Obtain() http.Handler {
-	return s.post([]string{"username", "password"}, func(r *http.Request, form []string) (map[string]string, error) {
+	return s.post(s.readLogin, func(_ http.ResponseWriter, r *http.Request, form []string) (map[string]string, error) {
 		return s.login(r, form[0], form[1], s.beginPair)
 	})
 }
@@ -73,7 +74,7 @@ func (s *Service) hashName(name string) string {
 
 // Refresh answers POST {refresh} with {access, refresh}: [Service.Renew].
 func (s *Service) Refresh() http.Handler {
-	return s.post([]string{"refresh"}, func(r *http.Request, form []string) (map[string]string, error) {
+	return s.post(s.readRefresh, func(_ http.ResponseWriter, r *http.Request, form []string) (map[string]string, error) {
 		pair, err := s.Renew(r.Context(), form[0])
 		if err != nil {
 			return nil, err
@@ -101,7 +102,7 @@ func (s *Service) names(p *Pair) map[string]string {
 // VerifyToken answers POST {token} with {} if the token is good, whatever its
 // kind. A refresh token that has been used is not.
 func (s *Service) VerifyToken() http.Handler {
-	return s.post([]string{"token"}, func(r *http.Request, form []string) (map[string]string, error) {
+	return s.post(fields("token"), func(_ http.ResponseWriter, r *http.Request, form []string) (map[string]string, error) {
 		return nil, s.check(r.Context(), form[0])
 	})
 }
@@ -120,18 +121,23 @@ func (s *Service) check(ctx context.Context, raw string) error {
 
 // Logout answers POST {refresh} with {}: it ends the session of the token.
 func (s *Service) Logout() http.Handler {
-	return s.post([]string{"refresh"}, func(r *http.Request, form []string) (map[string]string, error) {
+	return s.post(s.readRefresh, func(w http.ResponseWriter, r *http.Request, form []string) (map[string]string, error) {
 		_, sess, err := s.session(r.Context(), form[0])
-		if err != nil {
-			return nil, err
+		if err == nil {
+			err = s.EndSession(r.Context(), sess.ID)
 		}
-		return nil, s.EndSession(r.Context(), sess.ID)
+		s.dropCookie(w, err)
+		return nil, err
 	})
 }
 
-// post is the frame of the endpoints: POST only, the named fields, an answer
-// that no cache keeps (RFC 6749 section 5.1).
-func (s *Service) post(names []string, do func(*http.Request, []string) (map[string]string, error)) http.Handler {
+// An action does what an endpoint is for, with the fields that were read, and
+// returns the members of the answer.
+type action func(w http.ResponseWriter, r *http.Request, form []string) (map[string]string, error)
+
+// post is the frame of the endpoints: POST only, the fields that read returns,
+// an answer that no cache keeps (RFC 6749 section 5.1).
+func (s *Service) post(read formReader, do action) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s == nil || s.sessions == nil {
 			answerService(w, r, errZeroService)
@@ -142,15 +148,16 @@ func (s *Service) post(names []string, do func(*http.Request, []string) (map[str
 			s.errorHandler(w, r, &rampart.Problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed"})
 			return
 		}
-		form, err := readForm(w, r, names...)
+		form, err := read(w, r)
 		var members map[string]string
 		if err == nil {
-			members, err = do(r, form)
+			members, err = do(w, r, form)
 		}
 		if err != nil {
 			s.refuse(w, r, err)
 			return
 		}
+		s.intoCookie(w, members)
 		writeTokens(w, members)
 	})
 }

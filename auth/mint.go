@@ -46,6 +46,9 @@ func (s *Service) mint(g grant) (string, error) {
 	if len(text) > s.v.maxBytes {
 		return "", errTooLarge
 	}
+	if g.kind == Refresh && s.cookie != "" && len(s.cookie)+len(text) > maxCookie {
+		return "", errCookieTooLarge
+	}
 	return string(text), nil
 }
 

@@ -28,6 +28,8 @@ func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 			s.reporter.Refused(r, rampart.AuthzFail, "", slog.String("reason", string(te.Reason)))
 		}
 		w.Header().Set("WWW-Authenticate", `Bearer realm="api"`) // RFC 9110 section 15.5.2
+	case errors.Is(err, ErrCrossOrigin):
+		s.reporter.Refused(r, rampart.MaliciousCSRF, "", rampart.Text("origin", r.Header.Get("Origin")))
 	case ge != nil:
 		s.reporter.Refused(r, rampart.ExcessRateLimit, "")
 	case p != nil:
@@ -54,6 +56,9 @@ func serviceProblem(err error) *rampart.Problem {
 	}
 	if _, ok := errors.AsType[*guardError](err); ok {
 		return &rampart.Problem{Status: http.StatusTooManyRequests, Code: "throttled", Detail: "Request was throttled."}
+	}
+	if errors.Is(err, ErrCrossOrigin) {
+		return &rampart.Problem{Status: http.StatusForbidden, Code: "cross_origin"}
 	}
 	if errors.Is(err, ErrBadCredentials) {
 		return &rampart.Problem{

@@ -60,11 +60,19 @@ type ServiceConfig struct {
 	// LegacyNames also answers the names access_token and refresh_token.
 	LegacyNames bool
 
+	// Cookie, such as "__Host-refresh", has the refresh token travel in a
+	// cookie of that name, which no script can read, and never in a body. The
+	// prefix __Host- is required. Obtain sets the cookie, Refresh and Logout
+	// read it, Logout clears it; all three then serve only pages of their own
+	// origin, as [http.CrossOriginProtection] sees it, and no requests without
+	// Sec-Fetch-Site and Origin. "": the token is in the body.
+	Cookie string
+
 	// Guard limits guesses of passwords. nil: they are not limited here.
 	Guard Guard
 
 	// ErrorHandler answers a refused request; err is a [*TokenError],
-	// ErrBadCredentials, or a [*rampart.Problem] about its form. The header
+	// ErrBadCredentials, ErrCrossOrigin, or a [*rampart.Problem] about its form. The header
 	// WWW-Authenticate is set where it belongs. nil: application/problem+json
 	// with simplejwt's detail and code.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
@@ -87,6 +95,8 @@ type Service struct {
 	grace        time.Duration
 	rotates      bool
 	legacyNames  bool
+	cookie       string
+	crossOrigin  http.CrossOriginProtection
 	guard        Guard
 	errorHandler func(http.ResponseWriter, *http.Request, error)
 	reporter     *rampart.Reporter
@@ -110,6 +120,7 @@ func NewService(cfg ServiceConfig) (*Service, error) {
 		grace:        cfg.Grace,
 		rotates:      !cfg.NoRotation,
 		legacyNames:  cfg.LegacyNames,
+		cookie:       cfg.Cookie,
 		guard:        cfg.Guard,
 		errorHandler: cfg.ErrorHandler,
 		reporter:     rampart.NewReporter(cfg.Logger),
@@ -159,6 +170,7 @@ func (c ServiceConfig) validate() error {
 	add(c.AccessTTL < time.Second, "AccessTTL", ReasonInvalid, c.AccessTTL.String())
 	add(c.RefreshTTL < c.AccessTTL, "RefreshTTL", ReasonInvalid, c.RefreshTTL.String())
 	add(c.SessionTTL < c.RefreshTTL, "SessionTTL", ReasonInvalid, c.SessionTTL.String())
+	add(c.Cookie != "" && !isCookieName(c.Cookie), "Cookie", ReasonInvalid, c.Cookie)
 	add(c.Grace > maxGrace, "Grace", ReasonInvalid, c.Grace.String())
 	return errors.Join(errs...)
 }

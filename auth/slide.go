@@ -18,7 +18,7 @@ const refreshExpiry = "refresh_exp"
 // its holder likes, so a stolen one is not noticed: prefer [Service.Obtain].
 // A verifier whose RequestKind is [Sliding] lets its requests in.
 func (s *Service) ObtainSliding() http.Handler {
-	return s.post([]string{"username", "password"}, func(r *http.Request, form []string) (map[string]string, error) {
+	return s.post(fields("username", "password"), func(_ http.ResponseWriter, r *http.Request, form []string) (map[string]string, error) {
 		return s.login(r, form[0], form[1], s.beginSliding)
 	})
 }
@@ -42,7 +42,7 @@ func (s *Service) beginSliding(ctx context.Context, subject string, began time.T
 // Slide answers POST {token} with {token}: a sliding token that is still good
 // is renewed, until the time in its claim refresh_exp.
 func (s *Service) Slide() http.Handler {
-	return s.post([]string{"token"}, func(r *http.Request, form []string) (map[string]string, error) {
+	return s.post(fields("token"), func(_ http.ResponseWriter, r *http.Request, form []string) (map[string]string, error) {
 		text, err := s.slide(r.Context(), form[0])
 		return map[string]string{"token": text}, err
 	})
