@@ -131,13 +131,17 @@ func (d *decoder) list(n *node, v reflect.Value) *rampart.Problem {
 	if p := d.json.open(); p != nil {
 		return p
 	}
-	v.Set(reflect.MakeSlice(v.Type(), 0, 0)) // [] is not null
 	for i := 0; d.json.peek() != ']'; i++ {
-		v.Grow(1)
+		if i == v.Cap() {
+			v.Grow(4) // most lists are short
+		}
 		v.SetLen(i + 1)
 		if p := d.value(n.elem, v.Index(i)); p != nil {
 			return p
 		}
+	}
+	if v.IsNil() {
+		v.Set(reflect.MakeSlice(v.Type(), 0, 0)) // [] is not null
 	}
 	return d.closed(n, v)
 }

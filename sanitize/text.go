@@ -17,8 +17,8 @@ import (
 // one space each; with multiline, every kind of line break becomes "\n" and
 // tabs stay. Text(Text(s, m), m) is Text(s, m).
 func Text(s string, multiline bool) string {
-	if isPlain(s) {
-		return strings.Trim(s, " ")
+	if isPlain(s, multiline) {
+		return strings.TrimSpace(s)
 	}
 	var b strings.Builder
 	b.Grow(len(s))
@@ -45,10 +45,10 @@ func Text(s string, multiline bool) string {
 	return strings.TrimSpace(norm.NFC.String(b.String()))
 }
 
-// isPlain says whether s is printable ASCII.
-func isPlain(s string) bool {
+// isPlain says whether s is printable ASCII, in lines or in one.
+func isPlain(s string, multiline bool) bool {
 	for i := range len(s) {
-		if s[i] < ' ' || s[i] > '~' {
+		if c := s[i]; (c < ' ' || c > '~') && (!multiline || c != '\n' && c != '\t') {
 			return false
 		}
 	}
