@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/headers"
 )
 
@@ -119,6 +120,16 @@ func TestACookieOfAnOuterLayerIsHardened(t *testing.T) {
 		h.ServeHTTP(w, r)
 	})
 	assert.Equal(t, []string{"outer=1; Secure; HttpOnly; SameSite=Lax"}, answer(outer, localRequest("https")).Header["Set-Cookie"])
+}
+
+func TestACookieSetBeforeAPanicIsHardened(t *testing.T) {
+	h := newHeaders(t, headers.Web("localhost")).Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.SetCookie(w, &http.Cookie{Name: "sid", Value: "1"})
+		panic("boom")
+	}))
+	resp := answer(rampart.Recover(silent())(h), localRequest("https"))
+	assert.Equal(t, 500, resp.StatusCode)
+	assert.Equal(t, []string{"sid=1; Secure; HttpOnly; SameSite=Lax"}, resp.Header["Set-Cookie"])
 }
 
 func TestCookiesOff(t *testing.T) {

@@ -81,6 +81,12 @@ func (h *Headers) Handler(next http.Handler) http.Handler {
 func (p *policy) serve(w http.ResponseWriter, r *http.Request, next http.Handler, s *set) {
 	d, err := p.decide(r)
 	a := newAnswer(w, r, s, d.https)
+	returned := false
+	defer func() {
+		if !returned { // a recover further out answers with what the map holds now
+			a.FinalHeader(w.Header(), http.StatusInternalServerError)
+		}
+	}()
 	switch d.action {
 	case Serve:
 		a.req = *r.WithContext((*answerContext)(a)) // inlined, so that the copy is part of a
@@ -95,6 +101,7 @@ func (p *policy) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 		p.report(r, err)
 		p.errorHandler(a, r, err)
 	}
+	returned = true
 	a.Finish()
 }
 
