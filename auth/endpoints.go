@@ -109,8 +109,13 @@ func (s *Service) VerifyToken() http.Handler {
 
 func (s *Service) check(ctx context.Context, raw string) error {
 	t, err := s.v.Verify(ctx, raw, Any)
-	if err != nil || t.kind != Refresh || t.session == "" {
+	if err != nil || t.kind != Refresh {
 		return err
+	}
+	if t.session == "" { // another issuer's: it has a row from its first use on
+		if _, err := s.sessions.Get(ctx, foreignSessionID(t)); errors.Is(err, ErrNoSession) {
+			return nil
+		}
 	}
 	_, sess, err := s.session(ctx, raw)
 	if err == nil && sess.Generation != generationOf(t) {
