@@ -13,7 +13,7 @@ import (
 )
 
 func TestATokenBucketDecidesAsXTimeRateDoes(t *testing.T) {
-	steps := 100_000
+	steps := 40_000
 	if bars() {
 		steps = 4_000_000
 	}

@@ -207,3 +207,53 @@ func TestTheNamesOfAlgorithms(t *testing.T) {
 	assert.Equal(t, "TokenBucket", throttle.TokenBucket.String())
 	assert.Equal(t, "unknown", throttle.Algorithm(9).String())
 }
+
+func TestACostThatNeedsTheWholeWindowWaitsForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := throttle.NewMemory(1)
+		it := throttle.Item{Policy: "p", Key: "k", Rate: perHour(10_008), Cost: 3}
+		take(t, m, it)
+		it.Cost = 10_008
+		ok, res := take(t, m, it)
+		assert.False(t, ok)
+		assert.Equal(t, time.Hour, res.RetryAfter)
+		time.Sleep(time.Hour)
+		ok, res = take(t, m, it)
+		assert.True(t, ok)
+		assert.Zero(t, res.Remaining)
+	})
+}
+
+func TestWhatHasComeBackByItselfIsNotGivenAgain(t *testing.T) {
+	algorithms(t, func(t *testing.T, a throttle.Algorithm) {
+		synctest.Test(t, func(t *testing.T) {
+			for _, count := range []int{7, 100} {
+				m := throttle.NewMemory(1)
+				it := throttle.Item{Policy: "p", Key: "k", Rate: perHour(count), Algorithm: a, Cost: count}
+				_, first := take(t, m, it)
+				time.Sleep(time.Hour)
+				it.At = first.At
+				require.NoError(t, m.Give(t.Context(), []throttle.Item{it}))
+				ok, second := take(t, m, it)
+				assert.True(t, ok)
+				require.NoError(t, m.Give(t.Context(), []throttle.Item{it}), "the first, once more")
+				it.At = second.At
+				require.NoError(t, m.Give(t.Context(), []throttle.Item{it}))
+				require.NoError(t, m.Give(t.Context(), []throttle.Item{it}))
+				it.Cost = 0
+				_, res := take(t, m, it)
+				assert.Equal(t, count, res.Remaining)
+			}
+			m := throttle.NewMemory(1)
+			thirds := throttle.Item{Policy: "p", Key: "k", Rate: throttle.Rate{Count: 7, Period: time.Second}, Algorithm: a, Cost: 2}
+			_, first := take(t, m, thirds)
+			thirds.Cost = 5
+			take(t, m, thirds)
+			thirds.Cost, thirds.At = 2, first.At
+			require.NoError(t, m.Give(t.Context(), []throttle.Item{thirds}))
+			ok, res := take(t, m, thirds)
+			assert.True(t, ok, "in fractions of a nanosecond too")
+			assert.Zero(t, res.Remaining)
+		})
+	})
+}

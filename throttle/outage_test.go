@@ -82,6 +82,7 @@ func TestFailClosed(t *testing.T) {
 	}
 	_, err := l.Check(get("192.0.2.7:1"))
 	require.ErrorIs(t, err, errDown)
+	require.EqualError(t, err, "throttle: store_unavailable: connection\nrefused")
 	_, err = l.Peek(t.Context(), "anon", "192.0.2.7")
 	require.ErrorIs(t, err, errDown)
 	require.ErrorIs(t, l.Reset(t.Context(), "anon", "192.0.2.7"), errDown)

@@ -172,19 +172,30 @@ func (g *grid) charge(now moment, r Rate, cost int) {
 	g.w.note(r, g.remaining(r, now), now+moment(g.wait(now, 1)))
 }
 
+// giveBack takes units out of cell n. What is not a whole lot becomes spare
+// only in the newest cell: later charges would outlive the lot of an older one.
+func (g *grid) giveBack(n moment, cost int) {
+	newest := n == g.head
+	if newest {
+		cost += g.spare
+	}
+	lots, _ := g.cell(n)
+	back := min(cost/g.lot, lots)
+	g.total -= back
+	if newest {
+		g.spare = min(cost-back*g.lot, g.lot-1)
+	}
+	word, shift := g.place(n)
+	*word -= uint64(back) << shift //nolint:gosec // at most the cell's lots
+}
+
 // giveGrid takes units out of the cell in which they were charged.
 func (w *window) giveGrid(now moment, it *Item) {
 	g := w.grid(it.Rate)
 	g.advance(now)
 	n := (it.At - g.base) / g.width
-	if it.At >= g.base && n >= g.tail {
-		lots, _ := g.cell(n)
-		g.spare += it.Cost
-		back := min(g.spare/g.lot, lots)
-		g.spare = min(g.spare-back*g.lot, g.lot-1)
-		g.total -= back
-		word, shift := g.place(n)
-		*word -= uint64(back) << shift //nolint:gosec // at most the cell's lots
+	if it.At >= g.base && n >= g.tail && it.At+g.period > now { // else it has left
+		g.giveBack(n, it.Cost)
 		w.note(it.Rate, g.remaining(it.Rate, now), now+moment(g.wait(now, 1)))
 	}
 	g.save()
