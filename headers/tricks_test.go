@@ -46,11 +46,12 @@ func proto(desc, peer, where string, lines ...string) trick {
 
 // local is a POST over plain http to a loopback name.
 func local(desc, peer, host string, lines ...string) trick {
-	raw := "POST / HTTP/1.1|Host: " + host
+	var raw strings.Builder
+	raw.WriteString("POST / HTTP/1.1|Host: " + host)
 	for _, line := range lines {
-		raw += "|" + line
+		raw.WriteString("|" + line)
 	}
-	return trick{desc: desc, raw: raw, peer: peer, where: "local"}
+	return trick{desc: desc, raw: raw.String(), peer: peer, where: "local"}
 }
 
 func tricks() []trick {

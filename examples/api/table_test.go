@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -203,11 +204,11 @@ func brief(a answer) answer { return answer{status: a.status, body: a.body} }
 // dump returns every text in the database, as a thief would read it.
 func dump(t *testing.T, s *service) string {
 	t.Helper()
-	text := ""
+	var text strings.Builder
 	for _, table := range []string{"users", "products", "customers"} {
 		rows, err := s.srv.db.Query(`SELECT * FROM ` + table)
 		require.NoError(t, err)
-		text += scanAll(t, rows)
+		text.WriteString(scanAll(t, rows))
 	}
 	rows, err := s.srv.db.Query(`SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('users', 'products', 'customers')`)
 	require.NoError(t, err)
@@ -221,7 +222,7 @@ func dump(t *testing.T, s *service) string {
 	for _, name := range names {
 		rows, err := s.srv.db.Query(`SELECT * FROM ` + name)
 		require.NoError(t, err)
-		text += scanAll(t, rows)
+		text.WriteString(scanAll(t, rows))
 	}
-	return text
+	return text.String()
 }

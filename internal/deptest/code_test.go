@@ -56,16 +56,17 @@ func TestNoInitNoMutablePackageVariableNoOwnerlessGoroutine(t *testing.T) {
 // readOnly says whether a variable's comment claims that nothing writes it;
 // the linter asks for the same comment in its own words.
 func readOnly(d *ast.GenDecl) bool {
-	text := d.Doc.Text()
+	var text strings.Builder
+	text.WriteString(d.Doc.Text())
 	for _, spec := range d.Specs {
-		text += spec.(*ast.ValueSpec).Comment.Text() + spec.(*ast.ValueSpec).Doc.Text()
+		text.WriteString(spec.(*ast.ValueSpec).Comment.Text() + spec.(*ast.ValueSpec).Doc.Text())
 		if c := spec.(*ast.ValueSpec).Comment; c != nil {
 			for _, line := range c.List {
-				text += line.Text
+				text.WriteString(line.Text)
 			}
 		}
 	}
-	return strings.Contains(text, "read-only")
+	return strings.Contains(text.String(), "read-only")
 }
 
 func TestEachPackageHasOneDocInDocGo(t *testing.T) {
