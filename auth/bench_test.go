@@ -3,11 +3,20 @@ package auth_test
 import (
 	"context"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/hmac"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"log/slog"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart/auth"
 )
@@ -18,6 +27,85 @@ func BenchmarkVerifyHS256(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := v.Verify(b.Context(), raw, auth.Access); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkVerify and BenchmarkFloor belong together: the difference is what a
+// verification costs besides its primitive.
+func BenchmarkVerify(b *testing.B) {
+	for _, alg := range []auth.Algorithm{auth.RS256, auth.ES256, auth.EdDSA} {
+		b.Run(string(alg), func(b *testing.B) {
+			v, raw, _ := signedWith(b, alg)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := v.Verify(b.Context(), raw, auth.Access); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkFloor is the bare primitive, with its hash, on the same token.
+func BenchmarkFloor(b *testing.B) {
+	for _, alg := range []auth.Algorithm{auth.RS256, auth.ES256, auth.EdDSA} {
+		b.Run(string(alg), func(b *testing.B) {
+			_, raw, public := signedWith(b, alg)
+			dot := strings.LastIndexByte(raw, '.')
+			input := []byte(raw[:dot])
+			sig, err := base64.RawURLEncoding.DecodeString(raw[dot+1:])
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if !bareVerify(public, input, sig) {
+					b.Fatal("bad signature")
+				}
+			}
+		})
+	}
+}
+
+func bareVerify(public any, input, sig []byte) bool {
+	switch public := public.(type) {
+	case *rsa.PublicKey:
+		sum := sha256.Sum256(input)
+		return rsa.VerifyPKCS1v15(public, crypto.SHA256, sum[:], sig) == nil
+	case *ecdsa.PublicKey:
+		sum := sha256.Sum256(input)
+		return ecdsa.Verify(public, sum[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:]))
+	case ed25519.PublicKey:
+		return ed25519.Verify(public, input, sig)
+	default:
+		return false
+	}
+}
+
+// signedWith returns a token signed with alg, its verifier without a cache, and
+// the public key.
+func signedWith(tb testing.TB, alg auth.Algorithm) (v *auth.Verifier, raw string, pub any) {
+	tb.Helper()
+	private := privateKeys(tb)[alg]
+	key, err := auth.NewKey(alg, "", private)
+	require.NoError(tb, err)
+	v = newVerifier(tb, func(c *auth.VerifierConfig) { c.Keys, c.CacheSize = newKeys(tb, key), -1 })
+	s, err := auth.NewService(auth.ServiceConfig{Verifier: v, Users: &people{}, Sessions: auth.NewMemoryStore(0), Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(tb, err)
+	pair, err := s.Issue(tb.Context(), "1", nil)
+	require.NoError(tb, err)
+	return v, pair.Access, public(private)
+}
+
+// BenchmarkRemoteKey is what a RemoteKeys adds to each request.
+func BenchmarkRemoteKey(b *testing.B) {
+	_, jwk := edKey(b, 'a', "a")
+	rk, _, _ := newRemote(b, jwks(jwk))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := rk.Key(b.Context(), "a", auth.EdDSA); err != nil {
 			b.Fatal(err)
 		}
 	}
