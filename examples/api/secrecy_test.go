@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart/headers"
 )
 
 func scanAll(t *testing.T, rows *sql.Rows) string {
@@ -86,6 +88,15 @@ func TestNoSecretReachesTheLogOrAnAnswer(t *testing.T) {
 	stored := dump(t, s)
 	for what, secret := range map[string]string{"password": demoPassword, "access token": alice, "refresh token": refresh, "API key": key, "phone": "301234567"} {
 		assert.NotContains(t, stored, secret, what)
+	}
+}
+
+func TestTheAuditFindsNothingWeak(t *testing.T) {
+	s := startService(t, wide...)
+	for _, f := range s.srv.layers.headers.Audit(s.srv.handler, "/api/public/", "/api/secure/", "/api/products/", "/healthz") {
+		if f.ID != "hsts-subdomains" { // a name's other hosts are not this server's to decide
+			assert.Equal(t, headers.SeverityInfo, f.Severity, f)
+		}
 	}
 }
 

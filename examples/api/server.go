@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart/auth/password"
+	"github.com/ecolaura/rampart/headers"
 )
 
 // errSettings marks what the operator has to change.
@@ -99,6 +100,14 @@ func (srv *server) greet(w io.Writer, s *settings, addr string) {
 		scheme = "https"
 	}
 	base := scheme + "://" + addr
+	if !s.loopback {
+		// What a deployment check would say of the headers.
+		for _, f := range srv.layers.headers.Audit(http.NotFoundHandler()) {
+			if f.Severity != headers.SeverityInfo {
+				fmt.Fprintln(w, f)
+			}
+		}
+	}
 	fmt.Fprintf(w, "Listening on %s (stop with Ctrl-C).\n", base)
 	if !srv.demo {
 		return
