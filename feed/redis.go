@@ -1,0 +1,182 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// A DoFunc sends one command to Redis. Strings in the reply may be string or
+// []byte. With go-redis:
+//
+//	func(ctx context.Context, args ...any) (any, error) { return client.Do(ctx, args...).Result() }
+type DoFunc func(ctx context.Context, args ...any) (any, error)
+
+// seqBits of a sequence number count the changes of one millisecond; above them
+// is the time. It lasts until the year 2248.
+const seqBits = 20
+
+// redisSource keeps the changes in one stream. Redis numbers the entries and
+// runs one command at a time, so that they become visible in order.
+type redisSource struct {
+	do    DoFunc
+	key   string
+	swept atomic.Int64 // up to where expired changes have been dropped
+}
+
+// Redis returns a source in the stream of that key, of Redis 5 or later. Entries
+// are deleted after they have expired, a few with each Publish; expiry is judged
+// by the clock of Redis when a change is made, and by the reader's when it is
+// read. A change is as durable as the server's persistence makes it: with
+// appendfsync everysec, a crash of the server may forget the last second. Do not
+// let the server evict the key: use the policy noeviction, or a volatile one.
+func Redis(do DoFunc, key string) Source { return &redisSource{do: do, key: key} }
+
+// Publish implements [Source].
+func (s *redisSource) Publish(ctx context.Context, topic string, data []byte, keep time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	_, err := s.do(ctx, "XADD", s.key, "*", "topic", topic, "data", string(data), "keep", strconv.FormatInt(keep.Milliseconds(), 10))
+	if err != nil {
+		return err
+	}
+	s.sweep(ctx)
+	return nil
+}
+
+// sweep deletes the expired among the next few entries and begins anew at the
+// end: with each entry that is added it looks at several. A failure harms
+// nothing: a later one comes by again.
+func (s *redisSource) sweep(ctx context.Context) {
+	from := s.swept.Load()
+	entries, err := s.read(ctx, from, purge)
+	if err != nil {
+		return
+	}
+	del := []any{"XDEL", s.key}
+	now := time.Now()
+	for _, c := range entries {
+		from = c.Seq
+		if !now.Before(c.Expires) {
+			del = append(del, entryID(c.Seq))
+		}
+	}
+	if len(entries) < purge {
+		from = 0
+	}
+	s.swept.Store(from)
+	if len(del) > 2 {
+		_, _ = s.do(ctx, del...)
+	}
+}
+
+// Since implements [Source].
+func (s *redisSource) Since(ctx context.Context, seq int64, limit int) ([]Change, int64, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, seq, err
+	}
+	entries, err := s.read(ctx, seq, limit)
+	if err != nil {
+		return nil, seq, err
+	}
+	now := time.Now()
+	live := entries[:0]
+	for _, c := range entries {
+		seq = c.Seq
+		if now.Before(c.Expires) {
+			live = append(live, c)
+		}
+	}
+	return live, seq, nil
+}
+
+// read returns the entries after seq, expired ones too.
+func (s *redisSource) read(ctx context.Context, seq int64, limit int) ([]Change, error) {
+	reply, err := s.do(ctx, "XRANGE", s.key, entryID(seq+1), "+", "COUNT", strconv.Itoa(limit))
+	if err != nil {
+		return nil, err
+	}
+	entries, ok := reply.([]any)
+	if !ok && reply != nil {
+		return nil, errReply
+	}
+	changes := make([]Change, len(entries))
+	for i, entry := range entries {
+		if changes[i], err = parseEntry(entry); err != nil {
+			return nil, err
+		}
+	}
+	return changes, nil
+}
+
+var errReply = errors.New("feed: a reply of Redis that XRANGE does not have")
+
+// parseEntry reads [id [name value …]].
+func parseEntry(entry any) (Change, error) {
+	pair, _ := entry.([]any)
+	if len(pair) != 2 {
+		return Change{}, errReply
+	}
+	id, _ := text(pair[0])
+	seq, made, ok := parseID(id)
+	if !ok {
+		return Change{}, fmt.Errorf("feed: %q is no id of an entry that this package counts with", id)
+	}
+	fields, _ := pair[1].([]any)
+	c := Change{Seq: seq}
+	for i := 0; i+1 < len(fields); i += 2 {
+		name, _ := text(fields[i])
+		value, ok := text(fields[i+1])
+		if !ok {
+			return Change{}, errReply
+		}
+		switch name {
+		case "topic":
+			c.Topic = value
+		case "data":
+			c.Data = []byte(value)
+		case "keep":
+			keep, err := strconv.ParseInt(value, 10, 64)
+			if err != nil {
+				return Change{}, errReply
+			}
+			c.Expires = made.Add(time.Duration(keep) * time.Millisecond)
+		}
+	}
+	return c, nil
+}
+
+func text(v any) (string, bool) {
+	switch s := v.(type) {
+	case string:
+		return s, true
+	case []byte:
+		return string(s), true
+	default:
+		return "", false
+	}
+}
+
+// entryID returns the id of the entry with that sequence number.
+func entryID(seq int64) string {
+	return strconv.FormatInt(seq>>seqBits, 10) + "-" + strconv.FormatInt(seq&(1<<seqBits-1), 10)
+}
+
+// parseID takes an id apart: milliseconds since 1970, and a count within them.
+func parseID(id string) (seq int64, made time.Time, ok bool) {
+	ms, n, _ := strings.Cut(id, "-")
+	milli, err := strconv.ParseInt(ms, 10, 64)
+	if err != nil || milli < 0 || milli >= 1<<(63-seqBits) {
+		return 0, time.Time{}, false
+	}
+	count, err := strconv.ParseUint(n, 10, seqBits)
+	if err != nil {
+		return 0, time.Time{}, false
+	}
+	return milli<<seqBits | int64(count), time.UnixMilli(milli), true
+}
