@@ -120,7 +120,8 @@ func (m *Memory) Take(_ context.Context, items []Item, out []Result) (bool, erro
 
 // takeAll charges several items under the locks of all their shards.
 func (m *Memory) takeAll(items []Item, out []Result) bool {
-	places := m.places(items)
+	var few [8]place
+	places := m.places(few[:0], items)
 	defer m.lock(places).unlock()
 	now := m.now()
 	allowed := true
@@ -157,7 +158,8 @@ func (m *Memory) Give(_ context.Context, items []Item) error {
 	if len(m.shards) == 0 {
 		return nil
 	}
-	places := m.places(items)
+	var few [8]place
+	places := m.places(few[:0], items)
 	defer m.lock(places).unlock()
 	now := m.now()
 	for i := range items {
@@ -183,12 +185,12 @@ func (m *Memory) Reset(_ context.Context, policy string, keys ...string) error {
 	return nil
 }
 
-func (m *Memory) places(items []Item) []place {
-	places := make([]place, len(items))
+// places appends the places of items to dst, which the caller has on its stack.
+func (m *Memory) places(dst []place, items []Item) []place {
 	for i := range items {
-		places[i] = m.place(items[i].Policy, items[i].Key)
+		dst = append(dst, m.place(items[i].Policy, items[i].Key))
 	}
-	return places
+	return dst
 }
 
 // held is a set of locked shards.
