@@ -35,5 +35,5 @@
 //
 // Without [VerifierConfig].Revoked an access token stays good until it expires,
 // 5 minutes at most by default, whatever happens to its session. [RevokedIn]
-// asks the session store on each request.
+// asks the session store on each request; [Revocations] answer from memory.
 package auth

@@ -16,12 +16,34 @@ func (s *Service) EndSession(ctx context.Context, id string) error {
 	if s == nil || s.sessions == nil {
 		return errZeroService
 	}
-	if err := s.sessions.Revoke(ctx, id); err != nil {
+	if err := s.revoke(ctx, id); err != nil {
 		return err
 	}
 	s.reporter.Report(ctx, rampart.AuthnTokenRevoked, id, rampart.Text("session", id))
 	return nil
 }
+
+// clockMargin is what the clocks of instances and stores may differ by, without
+// a revocation being forgotten while a token lives that it concerns.
+const clockMargin = time.Minute
+
+// revoke ends a session in the store, and its access tokens by the revocations.
+// The store comes first: then no more tokens are made. If that fails, the others
+// are told all the same.
+func (s *Service) revoke(ctx context.Context, id string) error {
+	if len(id) != sessionIDLen { // no token names it
+		return s.sessions.Revoke(ctx, id)
+	}
+	keep := s.accessTTL
+	if adopted(id) { // a foreign token may live as long as its row
+		keep = s.sessionTTL
+	}
+	return errors.Join(s.sessions.Revoke(ctx, id), s.revocations.endSession(ctx, id, s.keepFor(keep)))
+}
+
+// keepFor returns for how long a revocation is kept that concerns tokens which
+// live that long.
+func (s *Service) keepFor(ttl time.Duration) time.Duration { return ttl + s.v.leeway + clockMargin }
 
 // EndSubject ends every session of subject that has begun by now: after a
 // password change, or in an incident. A log-in that begins later is not
@@ -38,6 +60,9 @@ func (s *Service) EndSubject(ctx context.Context, subject string) error {
 		return err
 	}
 	if err := s.sessions.RevokeSubject(ctx, subject, now); err != nil {
+		return err
+	}
+	if err := s.revocations.endSubject(ctx, subject, now, s.keepFor(s.sessionTTL)); err != nil {
 		return err
 	}
 	s.reporter.Report(ctx, rampart.AuthnTokenRevoked, subject, rampart.Text("subject", subject))
@@ -61,6 +86,9 @@ func (s *Service) EndAll(ctx context.Context, before time.Time) error {
 		return errors.New("auth: EndAll: the time lies ahead")
 	}
 	if err := s.sessions.RevokeBefore(ctx, before); err != nil {
+		return err
+	}
+	if err := s.revocations.endSubject(ctx, "", before, s.keepFor(s.sessionTTL)); err != nil {
 		return err
 	}
 	s.reporter.Report(ctx, rampart.AuthnTokenRevoked, "all", slog.Time("before", before))

@@ -85,7 +85,7 @@ func (s *Service) begin(ctx context.Context, subject string, began time.Time, cl
 func (s *Service) newSession(subject string, began time.Time) Session {
 	now := s.v.now()
 	return Session{
-		ID:              newSessionID(),
+		ID:              newSessionID(began),
 		Subject:         subject,
 		AuthenticatedAt: began,
 		Generation:      1,
@@ -314,7 +314,7 @@ func (s *Service) advance(ctx context.Context, id string, gen int64) (Session, e
 // reused ends a session one of whose refresh tokens came a second time.
 func (s *Service) reused(ctx context.Context, sess Session) error {
 	s.reporter.Report(ctx, rampart.AuthnTokenReuse, sess.ID, rampart.Text("subject", sess.Subject), slog.String("session", sess.ID))
-	if err := s.sessions.Revoke(ctx, sess.ID); err != nil {
+	if err := s.revoke(ctx, sess.ID); err != nil {
 		return err
 	}
 	return refused(TokenReused)

@@ -36,6 +36,11 @@ type ServiceConfig struct {
 	// silently do nothing.
 	Sessions SessionStore
 
+	// Revocations is told what ends, so that access tokens die with their
+	// session on every instance. nil: nobody is told, and the verifier's
+	// Revoked is [RevokedIn] or nil.
+	Revocations *Revocations
+
 	// AccessTTL is how long an access token lives. 0: 5 minutes.
 	AccessTTL time.Duration
 
@@ -89,6 +94,7 @@ type Service struct {
 	users        Users
 	claimer      Claimer // nil: no further claims
 	sessions     SessionStore
+	revocations  *Revocations // nil: nobody is told
 	accessTTL    time.Duration
 	refreshTTL   time.Duration
 	sessionTTL   time.Duration
@@ -114,6 +120,7 @@ func NewService(cfg ServiceConfig) (*Service, error) {
 		v:            cfg.Verifier,
 		users:        cfg.Users,
 		sessions:     cfg.Sessions,
+		revocations:  cfg.Revocations,
 		accessTTL:    cfg.AccessTTL,
 		refreshTTL:   cfg.RefreshTTL,
 		sessionTTL:   cfg.SessionTTL,

@@ -14,7 +14,7 @@ import (
 // A Session is one log-in: the row from which its refresh tokens can be made
 // again, and by which all its tokens live and die. It holds no token text.
 type Session struct {
-	ID              string    // random, at most 64 bytes of printable ASCII
+	ID              string    // unique, at most 64 bytes of printable ASCII
 	Subject         string    // never empty, at most 255 bytes
 	AuthenticatedAt time.Time // when the log-in began, by the store's clock
 	Generation      int64     // number of the newest refresh token; the first is 1
@@ -94,16 +94,52 @@ func RevokedIn(store SessionStore) func(context.Context, *Token) (bool, error) {
 // one: "<session>.<generation>" for refresh tokens, "<session>.<random>" for
 // others.
 
-// sessionIDLen is the length of a session id: 130 random bits in base32.
+// sessionIDLen is the length of a session id, in base32.
 const sessionIDLen = 26
 
-func newSessionID() string { return rand.Text() }
+// The id of a session begins with the microsecond at which its log-in began, by
+// the store's clock, so that [Revocations] can compare a token with a floor
+// exactly as the store does with the row: iat has only whole seconds, and is of
+// another clock. The 75 random bits after it need only be unique; nothing takes
+// an id for a proof.
+const (
+	stampLen     = 11  // 55 bits, until the year 3111
+	adoptedStamp = '7' // begins no stamp before the year 3075
+	base32Digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+)
+
+func newSessionID(began time.Time) string {
+	var stamp [stampLen]byte
+	micros := began.UnixMicro()
+	for i := stampLen - 1; i >= 0; i-- {
+		stamp[i] = base32Digits[micros&31]
+		micros >>= 5
+	}
+	return string(stamp[:]) + rand.Text()[:sessionIDLen-stampLen]
+}
+
+// adopted says whether id is of a session that began with a token that no
+// [Service] issued: its id does not tell when.
+func adopted(id string) bool { return id[0] == adoptedStamp }
+
+// beganAt returns the microsecond in the id of a session that was not adopted.
+func beganAt(id string) int64 {
+	var micros int64
+	for i := range stampLen {
+		digit := id[i] - 'A'
+		if id[i] < 'A' {
+			digit = id[i] - '2' + 26
+		}
+		micros = micros<<5 | int64(digit)
+	}
+	return micros
+}
 
 // foreignSessionID returns the id of the session of a refresh token that no
 // [Service] issued: of its jti and issuer.
 func foreignSessionID(t *Token) string {
 	sum := sha256.Sum256([]byte(strconv.Itoa(len(t.issuer)) + ":" + t.issuer + t.id))
-	return base32.StdEncoding.EncodeToString(sum[:])[:sessionIDLen]
+	return string(adoptedStamp) + base32.StdEncoding.EncodeToString(sum[:])[:sessionIDLen-1]
 }
 
 func refreshID(session string, gen int64) string { return session + "." + strconv.FormatInt(gen, 10) }

@@ -1,0 +1,227 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/ecolaura/rampart"
+)
+
+// Outage is what [Revocations] does with a token while it cannot know all that
+// has been revoked.
+type Outage uint8
+
+// The outage policies. There is no default: each is wrong for somebody.
+const (
+	FailClosed Outage = iota + 1 // refuse every token: 503
+	FailOpen                     // go by what is known: a revoked access token may stay good until it expires
+)
+
+// RevocationsConfig configures [Revocations].
+type RevocationsConfig struct {
+	_ [0]func() // no comparison, no unkeyed literals
+
+	// Feed brings what other instances revoke; one feed serves the sessions of
+	// one set of users. nil: what is revoked holds in this process only.
+	Feed rampart.Feed
+
+	// Outage says what happens to tokens while the feed brings nothing, or
+	// while more than MaxEntries revocations are live. Required with a feed;
+	// without one FailClosed is taken.
+	Outage Outage
+
+	// MaxEntries bounds the sessions that are held, and the subjects: each takes
+	// some 150 bytes until its tokens have expired. 0: 100 000.
+	MaxEntries int
+
+	// Logger receives the events. nil: slog.Default().
+	Logger *slog.Logger
+}
+
+const (
+	defaultMaxRevocations = 100_000
+	revocationsTopic      = "auth.revocations"
+)
+
+// ErrOutage is why [Revocations.Revoked] can say nothing of a token.
+var ErrOutage = errors.New("auth: what has been revoked is not known now")
+
+// Revocations holds what has been revoked in the memory of each instance, so
+// that asking costs no query: set [VerifierConfig].Revoked to its method
+// Revoked, and [ServiceConfig].Revocations to it. What a [Service] ends is
+// revoked on all instances with the next poll of their feeds.
+//
+// A token of a session is revoked by the session, or if its log-in began by the
+// time at which the sessions of its subject, or all, were ended. A token that no
+// Service issued is revoked by its jti, if it is one that can be renewed, or if
+// its iat is not after that time; its iat has whole seconds, so a foreign log-in
+// in the same second is revoked, too.
+//
+// It is safe for concurrent use. Create one with [NewRevocations]; the zero value
+// knows nothing, and answers ErrOutage.
+type Revocations struct {
+	feed     rampart.Feed // nil: this process only
+	outage   Outage
+	reporter *rampart.Reporter
+	sessions *expiringSet // by id
+	subjects *expiringSet // floors in microseconds since 1970
+	all      atomic.Int64 // everybody's floor
+	overfull atomic.Int64 // until when a revocation is missing that found no room
+	closed   atomic.Bool
+}
+
+// NewRevocations returns Revocations that know all that the feed retains, or
+// every mistake in cfg, each a [rampart.ConfigError], joined.
+func NewRevocations(cfg RevocationsConfig) (*Revocations, error) {
+	var errs []error
+	switch {
+	case cfg.Outage > FailOpen:
+		errs = append(errs, mistake("Outage", ReasonInvalid, strconv.Itoa(int(cfg.Outage))))
+	case cfg.Outage == 0 && cfg.Feed != nil:
+		errs = append(errs, mistake("Outage", ReasonMissing, ""))
+	}
+	if cfg.MaxEntries < 0 {
+		errs = append(errs, mistake("MaxEntries", ReasonInvalid, strconv.Itoa(cfg.MaxEntries)))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if cfg.MaxEntries == 0 {
+		cfg.MaxEntries = defaultMaxRevocations
+	}
+	r := &Revocations{
+		feed:     cfg.Feed,
+		outage:   cfg.Outage,
+		reporter: rampart.NewReporter(cfg.Logger),
+		sessions: newExpiringSet(cfg.MaxEntries),
+		subjects: newExpiringSet(cfg.MaxEntries),
+	}
+	r.all.Store(math.MinInt64)
+	if r.feed != nil {
+		r.feed.Subscribe(revocationsTopic, r.apply)
+	}
+	return r, nil
+}
+
+// Revoked is for [VerifierConfig].Revoked: it says from memory whether t has been
+// revoked. The error is ErrOutage where that cannot be known and the policy is to
+// refuse.
+func (r *Revocations) Revoked(_ context.Context, t *Token) (bool, error) {
+	if r == nil || r.sessions == nil || r.closed.Load() {
+		return false, ErrOutage
+	}
+	if r.knows(t) {
+		return true, nil
+	}
+	if r.outage != FailOpen && r.blind() {
+		return false, ErrOutage
+	}
+	return false, nil
+}
+
+// knows says whether t is among what has been revoked.
+func (r *Revocations) knows(t *Token) bool {
+	began, id := t.issuedAt.UnixMicro(), t.session
+	switch {
+	case id != "" && !adopted(id):
+		began = beganAt(id)
+	case id == "" && (t.kind == Refresh || t.kind == Sliding): // others begin no session
+		id = foreignSessionID(t)
+	}
+	if began <= r.all.Load() {
+		return true
+	}
+	if floor, ok := r.subjects.get(t.subject); ok && began <= floor {
+		return true
+	}
+	_, ok := r.sessions.get(id)
+	return ok
+}
+
+// blind says whether revocations are missing here.
+func (r *Revocations) blind() bool {
+	if until := r.overfull.Load(); until != 0 && time.Now().UnixMicro() < until {
+		return true
+	}
+	return r.feed != nil && r.feed.Age() > 0
+}
+
+// Changes are text: "session <id>", "subject <floor> <subject>", "all <floor>".
+
+// endSession revokes the tokens of a session for that long.
+func (r *Revocations) endSession(ctx context.Context, id string, keep time.Duration) error {
+	return r.publish(ctx, "session "+id, keep)
+}
+
+// endSubject revokes the tokens of the sessions of subject that began by then;
+// the subject "" is everybody.
+func (r *Revocations) endSubject(ctx context.Context, subject string, before time.Time, keep time.Duration) error {
+	floor := strconv.FormatInt(before.UnixMicro(), 10)
+	if subject == "" {
+		return r.publish(ctx, "all "+floor, keep)
+	}
+	return r.publish(ctx, "subject "+floor+" "+subject, keep)
+}
+
+func (r *Revocations) publish(ctx context.Context, change string, keep time.Duration) error {
+	switch {
+	case r == nil:
+		return nil
+	case r.feed != nil:
+		return r.feed.Publish(ctx, revocationsTopic, []byte(change), keep)
+	}
+	r.apply([]byte(change), time.Now().Add(keep)) //nolint:contextcheck // what others hear from the feed concerns no request
+	return nil
+}
+
+// apply takes in one change.
+func (r *Revocations) apply(data []byte, expires time.Time) {
+	if r.closed.Load() {
+		return
+	}
+	what, rest, _ := strings.Cut(string(data), " ")
+	floor, subject, _ := strings.Cut(rest, " ")
+	micros, err := strconv.ParseInt(floor, 10, 64)
+	fits := true
+	switch {
+	case what == "session" && rest != "":
+		fits = r.sessions.raise(rest, 0, expires)
+	case what == "subject" && err == nil && subject != "":
+		fits = r.subjects.raise(subject, micros, expires)
+	case what == "all" && err == nil:
+		raiseTo(&r.all, micros)
+	default: // of a later version: what it revokes is not known here
+		fits = false
+	}
+	if !fits {
+		raiseTo(&r.overfull, expires.UnixMicro())
+		r.reporter.Report(context.Background(), rampart.SysBackendUnavailable, "revocations", slog.String("backend", "revocations"),
+			slog.String("reason", "a revocation was not understood or found no room"), slog.Time("until", expires))
+	}
+}
+
+func raiseTo(v *atomic.Int64, to int64) {
+	for {
+		old := v.Load()
+		if to <= old || v.CompareAndSwap(old, to) {
+			return
+		}
+	}
+}
+
+// Close lets go of all that is held; the feed stays open. Revoked then answers
+// ErrOutage.
+func (r *Revocations) Close() error {
+	if r != nil && r.sessions != nil && !r.closed.Swap(true) {
+		r.sessions.clear()
+		r.subjects.clear()
+		r.reporter.Flush()
+	}
+	return nil
+}

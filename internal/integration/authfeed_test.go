@@ -1,0 +1,74 @@
+package integration_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/feed"
+)
+
+// authInstance is what one of several processes has: a service and a verifier
+// that asks no store about access tokens.
+func authInstance(t testing.TB, store auth.SessionStore, source feed.Source) (*auth.Service, *auth.Verifier) {
+	t.Helper()
+	discard := slog.New(slog.DiscardHandler)
+	changes, err := feed.New(t.Context(), feed.Config{Source: source, Logger: discard})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, changes.Close()) })
+	revocations, err := auth.NewRevocations(auth.RevocationsConfig{Feed: changes, Outage: auth.FailClosed, Logger: discard})
+	require.NoError(t, err)
+	vcfg, scfg := auth.Simplejwt([]byte("0123456789abcdef0123456789abcdef"))
+	vcfg.Revoked, vcfg.Logger = revocations.Revoked, discard
+	v, err := auth.NewVerifier(vcfg)
+	require.NoError(t, err)
+	scfg.Verifier, scfg.Users, scfg.Sessions, scfg.Revocations, scfg.Logger = v, everybody{}, store, revocations, discard
+	s, err := auth.NewService(scfg)
+	require.NoError(t, err)
+	return s, v
+}
+
+func TestRevocationReachesThreeInstancesWithinASecond(t *testing.T) {
+	for _, backend := range authBackends() {
+		t.Run(backend.name, func(t *testing.T) {
+			dbA, dbB := backend.open(t)
+			a, verifierA := authInstance(t, authStore(t, dbA, backend.dialect), feedSource(t, dbA, backend.dialect))
+			b, verifierB := authInstance(t, authStore(t, dbB, backend.dialect), feedSource(t, dbB, backend.dialect))
+			_, verifierC := authInstance(t, authStore(t, dbB, backend.dialect), feedSource(t, dbB, backend.dialect))
+			verifiers := []*auth.Verifier{verifierA, verifierB, verifierC}
+			good := func(pair *auth.Pair) (n int) {
+				for _, v := range verifiers {
+					if _, err := v.Verify(t.Context(), pair.Access, auth.Access); err == nil {
+						n++
+					}
+				}
+				return n
+			}
+			for desc, end := range map[string]func(context.Context, *auth.Pair) error{
+				"EndSession": func(ctx context.Context, p *auth.Pair) error { return b.EndSession(ctx, p.Session) },
+				"EndSubject": func(ctx context.Context, _ *auth.Pair) error { return b.EndSubject(ctx, "1") },
+				"EndAll":     func(ctx context.Context, _ *auth.Pair) error { return b.EndAll(ctx, time.Time{}) },
+			} {
+				pair, err := a.Issue(t.Context(), "1", nil)
+				require.NoError(t, err)
+				require.Equal(t, 3, good(pair), desc)
+				require.NoError(t, end(t.Context(), pair))
+				ended := time.Now()
+				_, err = verifierB.Verify(t.Context(), pair.Access, auth.Access)
+				require.Error(t, err, "at once where it was ordered")
+				again, err := a.Issue(t.Context(), "1", nil) // mostly in the same second
+				require.NoError(t, err)
+				for good(pair) > 0 {
+					require.Less(t, time.Since(ended), time.Second, desc)
+					time.Sleep(10 * time.Millisecond)
+				}
+				require.Equal(t, 3, good(again), desc)
+			}
+		})
+	}
+}
