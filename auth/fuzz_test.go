@@ -145,3 +145,31 @@ func FuzzBody(f *testing.F) {
 		}
 	})
 }
+
+// FuzzJWKSet: no text makes it panic, and what it takes is a set of public keys
+// with distinct ids, without a secret in sight.
+func FuzzJWKSet(f *testing.F) {
+	_, a := edKey(f, 'a', "a")
+	_, b := edKey(f, 'b', "b")
+	for _, seed := range []string{
+		jwks(a, b), jwks(a, a), jwks(), `{"keys":[{"kty":"oct","k":"AA"}]}`, jwks(a, `{"kty":"RSA","n":"AQ","e":"AQAB","d":"AQ"}`),
+		`{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		rk, _, _ := newRemote(t, text)
+		for _, alg := range []auth.Algorithm{auth.EdDSA, auth.RS256, auth.ES256} {
+			key, err := rk.Key(t.Context(), "a", alg)
+			if (key == nil) != (err != nil) {
+				t.Fatal("neither a key nor an error, or both")
+			}
+			if err == nil && (key.Algorithm() != alg || key.ID() != "a") {
+				t.Fatalf("another key: %v", key)
+			}
+			if err == nil && (!json.Valid([]byte(text)) || strings.Contains(text, `"d"`) && strings.Contains(text, `"oct"`)) {
+				t.Fatalf("taken: %q", text)
+			}
+		}
+	})
+}

@@ -19,7 +19,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
 )
 
@@ -455,73 +454,4 @@ func TestRedirectsToAnotherHostAreRefused(t *testing.T) {
 		_, err = rk.Key(t.Context(), "a", auth.EdDSA)
 		assert.ErrorContains(t, err, "redirects to another host")
 	}
-}
-
-func TestNewRemoteKeysReportsEveryMistake(t *testing.T) {
-	tests := []struct {
-		url        string
-		algorithms []auth.Algorithm
-		want       string
-	}{
-		{"", nil, "auth: URL: missing\nauth: Algorithms: missing"},
-		{
-			"http://issuer.test/jwks",
-			[]auth.Algorithm{"none", auth.HS256, auth.RS256, auth.RS256},
-			"auth: URL: invalid: \"http://issuer.test/jwks\"\nauth: Algorithms: invalid: \"none\"\nauth: Algorithms: conflict: \"HS256\"\nauth: Algorithms: duplicate: \"RS256\"",
-		},
-		{"https://user:hunter2@issuer.test", []auth.Algorithm{auth.RS256}, "auth: URL: invalid"},
-		{"://", []auth.Algorithm{auth.RS256}, "auth: URL: invalid"},
-		{"https://", []auth.Algorithm{auth.RS256}, `auth: URL: invalid: "https://"`},
-		{"https://issuer.test/#x", []auth.Algorithm{auth.RS256}, `auth: URL: invalid: "https://issuer.test/#x"`},
-		{"file:///etc/passwd", []auth.Algorithm{auth.RS256}, `auth: URL: invalid: "file:///etc/passwd"`},
-		{"http://127.0.0.1.evil.test/", []auth.Algorithm{auth.RS256}, `auth: URL: invalid: "http://127.0.0.1.evil.test/"`},
-	}
-	for _, tt := range tests {
-		rk, err := auth.NewRemoteKeys(auth.RemoteKeysConfig{URL: tt.url, Algorithms: tt.algorithms})
-		assert.Nil(t, rk)
-		assert.EqualError(t, err, tt.want)
-		assert.ErrorAs(t, err, new(*rampart.ConfigError))
-	}
-	for _, url := range []string{jwksURL, "http://localhost:1", "http://[::1]/", "http://127.0.0.9:80/x"} {
-		_, err := auth.NewRemoteKeys(auth.RemoteKeysConfig{URL: url, Algorithms: []auth.Algorithm{auth.RS256}})
-		assert.NoError(t, err)
-	}
-}
-
-func TestTheZeroRemoteKeysHasNoKey(t *testing.T) {
-	for _, rk := range []*auth.RemoteKeys{nil, {}} {
-		_, err := rk.Key(t.Context(), "a", auth.EdDSA)
-		assert.EqualError(t, err, "auth: the remote keys were not made by NewRemoteKeys")
-		cfg := auth.VerifierConfig{Keys: rk, Issuer: "*", Audiences: []string{"*"}}
-		_, err = auth.NewVerifier(cfg)
-		assert.EqualError(t, err, "auth: Keys: missing")
-	}
-}
-
-// FuzzJWKSet: no text makes it panic, and what it takes is a set of public keys
-// with distinct ids, without a secret in sight.
-func FuzzJWKSet(f *testing.F) {
-	_, a := edKey(f, 'a', "a")
-	_, b := edKey(f, 'b', "b")
-	for _, seed := range []string{
-		jwks(a, b), jwks(a, a), jwks(), `{"keys":[{"kty":"oct","k":"AA"}]}`, jwks(a, `{"kty":"RSA","n":"AQ","e":"AQAB","d":"AQ"}`),
-		`{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`,
-	} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		rk, _, _ := newRemote(t, text)
-		for _, alg := range []auth.Algorithm{auth.EdDSA, auth.RS256, auth.ES256} {
-			key, err := rk.Key(t.Context(), "a", alg)
-			if (key == nil) != (err != nil) {
-				t.Fatal("neither a key nor an error, or both")
-			}
-			if err == nil && (key.Algorithm() != alg || key.ID() != "a") {
-				t.Fatalf("another key: %v", key)
-			}
-			if err == nil && (!json.Valid([]byte(text)) || strings.Contains(text, `"d"`) && strings.Contains(text, `"oct"`)) {
-				t.Fatalf("taken: %q", text)
-			}
-		}
-	})
 }
