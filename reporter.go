@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -98,7 +99,8 @@ func (rp *Reporter) Report(ctx context.Context, e Event, key string, attrs ...sl
 // Refused is [Reporter.Report] for a request that a layer refuses: it adds the
 // request's method and path. Never the query, which may carry a secret. An empty
 // key means the address of the client, as far as [ClientIP.Handler] or the TCP
-// peer tells it.
+// peer tells it, together with the attributes "reason" and "subject": what is
+// folded must be alike, or one harmless refusal would hide a hundred others.
 func (rp *Reporter) Refused(r *http.Request, e Event, key string, attrs ...slog.Attr) {
 	ctx := r.Context()
 	if !rp.logger().Enabled(ctx, e.Level()) {
@@ -106,9 +108,23 @@ func (rp *Reporter) Refused(r *http.Request, e Event, key string, attrs ...slog.
 	}
 	if key == "" {
 		key = caller(r).String()
+		for _, a := range attrs {
+			if a.Key == "reason" || a.Key == "subject" {
+				key += " " + a.Value.String()
+			}
+		}
 	}
-	attrs = append(attrs, Text("method", r.Method), Text("path", r.URL.EscapedPath()))
+	attrs = append(attrs, Text("method", r.Method), Text("path", requestPath(r)))
 	rp.Report(ctx, e, key, attrs...)
+}
+
+// requestPath returns the path as the client asked for it: behind
+// [http.StripPrefix] the URL's own is no longer that.
+func requestPath(r *http.Request) string {
+	if path, _, _ := strings.Cut(r.RequestURI, "?"); strings.HasPrefix(path, "/") {
+		return path
+	}
+	return r.URL.EscapedPath()
 }
 
 func caller(r *http.Request) netip.Addr {

@@ -204,6 +204,29 @@ func TestARefusalNamesTheRequestButNeverItsQuery(t *testing.T) {
 	assert.NotContains(t, log.buf.String(), "secret")
 }
 
+func TestRefusalsOfOneAddressAreFoldedByTheirReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log records
+		rep := rampart.NewReporter(log.logger())
+		outer := httptest.NewRequest(http.MethodGet, "/api/keys/x?y", nil)
+		http.StripPrefix("/api/keys", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			for range 3 {
+				rep.Refused(r, rampart.AuthzFail, "", slog.String("reason", "scope"), slog.String("subject", "1"))
+				rep.Refused(r, rampart.AuthzFail, "", slog.String("reason", "signature"))
+			}
+		})).ServeHTTP(httptest.NewRecorder(), outer)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		got := log.all(t)
+		require.Len(t, got, 4)
+		for _, r := range got {
+			assert.Equal(t, "/api/keys/x", r["path"], "as it was asked for")
+			assert.Equal(t, r["reason"] == "scope", r["subject"] == "1")
+		}
+		assert.Equal(t, 6, total(got, rampart.AuthzFail))
+	})
+}
+
 func TestANilReporterAndALoggerThatIsOffDoNotPanic(t *testing.T) {
 	var none *rampart.Reporter
 	none.Flush()

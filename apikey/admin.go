@@ -168,7 +168,8 @@ func (a admin) create(w http.ResponseWriter, r *http.Request, by Actor) error {
 	}
 	k := Key{Name: in.name, Owner: by.Owner, Scopes: in.scopes}
 	if in.expires != "" {
-		if k.Expires, err = time.Parse(time.RFC3339, in.expires); err != nil {
+		// The zero time is written like any other, and would mean "never".
+		if k.Expires, err = time.Parse(time.RFC3339, in.expires); err != nil || k.Expires.IsZero() {
 			wrong = append(wrong, rampart.FieldError{Pointer: "#/expires", Code: "invalid", Detail: "Not an RFC 3339 time."})
 		}
 	}
@@ -202,6 +203,9 @@ func lacks(by Actor, scopes []string) bool {
 	return slices.ContainsFunc(scopes, func(s string) bool { return !slices.Contains(by.Scopes, s) })
 }
 
+// maxOverlap bounds how long a rotated key may live on by the REST endpoint.
+const maxOverlap = 90 * 24 * time.Hour
+
 func (a admin) rotate(w http.ResponseWriter, r *http.Request, by Actor) error {
 	var text string
 	wrong, err := readObject(w, r, map[string]any{"overlap": &text})
@@ -209,8 +213,8 @@ func (a admin) rotate(w http.ResponseWriter, r *http.Request, by Actor) error {
 		return err
 	}
 	overlap, err := time.ParseDuration(text)
-	if err != nil || overlap < 0 {
-		more := []rampart.FieldError{{Pointer: "#/overlap", Code: "invalid", Detail: `Not a duration such as "24h".`}}
+	if err != nil || overlap < 0 || overlap > maxOverlap {
+		more := []rampart.FieldError{{Pointer: "#/overlap", Code: "invalid", Detail: `Not a duration such as "24h", of 90 days at most.`}}
 		wrong = append(wrong, unnamed(more, wrong)...)
 	}
 	if len(wrong) > 0 {

@@ -92,9 +92,11 @@ func (v *Verifier) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if te, ok := errors.AsType[*TokenError](err); ok {
 		reason = te.Reason
 	}
-	if reason == TokenUnverified {
+	switch {
+	case reason == TokenUnverified && r.Context().Err() != nil: // the client is gone, not the backend
+	case reason == TokenUnverified:
 		v.reporter.Refused(r, rampart.SysBackendUnavailable, "auth", rampart.Text("error", err.Error()))
-	} else {
+	default:
 		attrs := []slog.Attr{slog.String("reason", string(reason))}
 		if t, ok := FromContext(r.Context()); ok {
 			attrs = append(attrs, rampart.Text("subject", t.subject))

@@ -91,7 +91,14 @@ func (c *CORS) Handler(next http.Handler) http.Handler {
 
 func (p *policy) serveGranted(w http.ResponseWriter, r *http.Request, next http.Handler, origin string) {
 	a := p.newGranted(w, origin)
+	returned := false
+	defer func() {
+		if !returned { // a recover further out answers with what the map holds now
+			a.FinalHeader(w.Header(), http.StatusInternalServerError)
+		}
+	}()
 	next.ServeHTTP(a, r)
+	returned = true
 	a.Finish()
 }
 
@@ -105,7 +112,14 @@ func (p *policy) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 
 func (p *policy) servePlain(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	a := p.newPlain(w)
+	returned := false
+	defer func() {
+		if !returned { // as in serveGranted
+			a.FinalHeader(w.Header(), http.StatusInternalServerError)
+		}
+	}()
 	next.ServeHTTP(a, r)
+	returned = true
 	a.Finish()
 }
 

@@ -113,6 +113,7 @@ func (c *cookieRules) incoming(h http.Header) http.Header {
 		for pair := range strings.SplitSeq(line, ";") {
 			pair = strings.Trim(pair, " \t")
 			name, value, valued := strings.Cut(pair, "=")
+			name = strings.TrimRight(name, " \t") // as net/http reads it
 			bare, prefixed := c.bare[name]
 			switch _, planted := c.prefix[name]; {
 			case planted, pair == "":

@@ -151,6 +151,7 @@ func TestPrefixedCookiesComeBackUnderTheirOwnName(t *testing.T) {
 	}{
 		{"renamed back", "https", []string{"a=b; __Host-sid=1; __Secure-ref=x=y"}, []string{"a=b; sid=1; ref=x=y"}},
 		{"a bare one was planted by a sibling host", "https", []string{"sid=evil; a=b; __Host-sid=1"}, []string{"a=b; sid=1"}},
+		{"a planted one with a blank before the sign", "https", []string{"sid =evil; __Host-sid=1"}, []string{"sid=1"}},
 		{"only planted ones", "https", []string{"sid=evil; ref"}, nil},
 		{"another prefix is another cookie", "https", []string{"__Secure-sid=1; __host-sid=2; __Host-SID=3"}, []string{"__Secure-sid=1; __host-sid=2; __Host-SID=3"}},
 		{"several lines", "https", []string{"a=1;;", "__Host-sid=2", "sid=3"}, []string{"a=1", "sid=2"}},

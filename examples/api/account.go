@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/apikey"
 	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/auth/password"
 )
@@ -17,8 +18,29 @@ type passwordChange struct {
 	New string `json:"new" validate:"required,min=12,max=1024"`
 }
 
+// activeOwner refuses the key of somebody who may no longer log in.
+func (a *app) activeOwner(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		caller, ok := apikey.FromContext(r.Context())
+		if ok {
+			var err error
+			if ok, err = a.users.Active(r.Context(), caller.Owner()); err != nil {
+				a.fail(w, r, err)
+				return
+			}
+		}
+		if !ok {
+			w.Header().Set("WWW-Authenticate", "Api-Key")
+			(&rampart.Problem{Status: http.StatusUnauthorized, Code: "authentication_failed", Detail: "Incorrect authentication credentials."}).Write(w)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // changePassword replaces the caller's password and ends every session of
-// theirs, this one included: whoever knew the old password is out.
+// theirs, this one included. API keys stay: programs use them, and their owner
+// sees and revokes them under /api/keys/.
 func (a *app) changePassword(service *auth.Service) func(http.ResponseWriter, *http.Request, passwordChange) {
 	return func(w http.ResponseWriter, r *http.Request, in passwordChange) {
 		t, ok := auth.FromContext(r.Context())
@@ -28,8 +50,7 @@ func (a *app) changePassword(service *auth.Service) func(http.ResponseWriter, *h
 		}
 		err := a.users.changePassword(r.Context(), t.Subject(), in.Old, in.New)
 		if err == nil {
-			// The password is changed already: a client that hangs up now must
-			// not keep the old sessions alive.
+			// A client that hangs up now must not keep the sessions alive.
 			err = service.EndSubject(context.WithoutCancel(r.Context()), t.Subject())
 		}
 		switch {

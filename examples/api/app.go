@@ -22,7 +22,9 @@ type app struct {
 // fail answers a fault of ours: the cause goes to the log, never to the client.
 func (a *app) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
-		return // the client is gone
+		// The client is gone, or has closed its half and still reads: returning
+		// would answer 200 with nothing.
+		panic(http.ErrAbortHandler)
 	}
 	id, _ := rampart.RequestIDFrom(r.Context())
 	a.log.LogAttrs(r.Context(), slog.LevelError, "request failed", slog.String("error", err.Error()), slog.String("request_id", id))

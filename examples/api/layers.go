@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/ecolaura/rampart"
@@ -55,6 +56,9 @@ func newLayers(s *settings, sec *secrets, db *database, u *users, log *slog.Logg
 	hcfg := headers.API(s.hosts...)
 	hcfg.TrustedProxies = s.trusted
 	hcfg.ProbePaths = []string{"/healthz"}
+	if s.tlsCert != "" { // where -addr says
+		hcfg.Redirect.Port = s.port
+	}
 	hcfg.Logger = log
 	l.headers, err = headers.New(hcfg)
 	keep(err)
@@ -115,8 +119,11 @@ func (l *layers) newLimits(s *settings, log *slog.Logger) error {
 		}
 		return ""
 	})
-	// A log-in that succeeds gives its charge back: only failures count.
-	succeeded := func(status int) bool { return status < http.StatusBadRequest }
+	// Only refused credentials count: what succeeds gives its charge back, and
+	// so does what was never looked at.
+	notGuessed := func(status int) bool {
+		return status < http.StatusBadRequest || status == http.StatusTooManyRequests || status >= http.StatusInternalServerError
+	}
 
 	l.edge = limiter(throttle.Policy{Name: "edge", Rate: times(larger(s.anon, s.user), 10), Algorithm: throttle.TokenBucket, Key: byIP})
 	l.public = limiter(
@@ -124,12 +131,16 @@ func (l *layers) newLimits(s *settings, log *slog.Logger) error {
 		throttle.Policy{Name: "user", Rate: s.user, Key: bySubject},
 	)
 	l.login = limiter(
-		throttle.Policy{Name: "login-address", Rate: fifth(s.anon), Key: byIP, Refund: succeeded},
+		throttle.Policy{Name: "login-address", Rate: fifth(s.anon), Key: byIP, Refund: notGuessed},
 	)
 	// The account is known only once the body has been read: auth's Guard asks.
-	l.account = limiter(throttle.Policy{Name: "login-account", Rate: s.anon, Key: throttle.By("account", func(*http.Request) string { return "" })})
+	byGuard := throttle.By("account", func(*http.Request) string { return "" })
+	l.account = limiter(
+		throttle.Policy{Name: "login-network", Rate: fifth(s.anon), Key: byGuard},
+		throttle.Policy{Name: "login-account", Rate: times(s.anon, 10), Key: byGuard},
+	)
 	l.register = limiter(throttle.Policy{Name: "register", Rate: fifth(s.anon), Key: byIP})
-	l.password = limiter(throttle.Policy{Name: "password", Rate: fifth(s.anon), Key: bySubject, Refund: succeeded})
+	l.password = limiter(throttle.Policy{Name: "password", Rate: fifth(s.anon), Key: bySubject, Refund: notGuessed})
 	l.partner = limiter(throttle.Policy{Name: "partner", Rate: s.user, Key: byKey})
 	return errors.Join(errs...)
 }
@@ -157,38 +168,42 @@ func (l *layers) newAuth(s *settings, sec *secrets, db *database, u *users, log 
 	l.keySet, _ = vcfg.Keys.(*auth.Keys) // NewVerifier saw that it is one
 	scfg.Verifier, scfg.Users, scfg.Sessions, scfg.Logger = l.verifier, u, sessions, log
 	scfg.NoRotation = false // Django's default leaves a stolen refresh token good for its whole life
-	scfg.Guard = guardAccount(l.account)
+	scfg.Guard = guardAccount(l.account, l.clientIP.Addr)
 	l.service, err = auth.NewService(scfg)
 	return err
 }
 
-// revoked asks for the session of a token. One that Django issued has none: as
-// Django does, its user is looked up.
+// revoked asks for the session of a token, which one that Django issued has not,
+// and, as Django does, for its user.
 func revoked(session func(context.Context, *auth.Token) (bool, error), u *users) func(context.Context, *auth.Token) (bool, error) {
 	return func(ctx context.Context, t *auth.Token) (bool, error) {
-		if t.Session() != "" {
-			return session(ctx, t)
+		if ended, err := session(ctx, t); ended || err != nil {
+			return ended, err
 		}
 		active, err := u.Active(ctx, t.Subject())
 		return !active, err
 	}
 }
 
-// guardAccount counts failed log-ins by account, wherever they come from. The
-// log-in that succeeds forgets them.
-func guardAccount(limit *throttle.Limiter) auth.Guard {
-	const policy = "login-account"
-	return func(ctx context.Context, _ *http.Request, name string) (func(bool), error) {
-		d, err := limit.Take(ctx, policy, name, 1)
-		if err != nil {
-			return nil, err
-		}
-		if !d.Allowed {
-			return nil, tooManyError{d.Results[0].RetryAfter}
+// guardAccount counts failed log-ins by account: from one network, so that a
+// stranger's guesses do not lock out the owner somewhere else, and from
+// everywhere, with a ceiling that only a large attack reaches. The log-in that
+// succeeds forgets its network's.
+func guardAccount(limit *throttle.Limiter, clientIP func(*http.Request) netip.Addr) auth.Guard {
+	return func(ctx context.Context, r *http.Request, name string) (func(bool), error) {
+		network := throttle.AddrKey(clientIP(r), 24, 48) + " " + name
+		for _, bucket := range []struct{ policy, key string }{{"login-network", network}, {"login-account", name}} {
+			if _, err := limit.Take(ctx, bucket.policy, bucket.key, 1); err != nil {
+				denied, ok := errors.AsType[*throttle.DeniedError](err)
+				if !ok || denied.Reason != throttle.QuotaExceeded {
+					return nil, &rampart.Problem{Status: http.StatusServiceUnavailable, Code: "unavailable"}
+				}
+				return nil, tooManyError{denied.Decision.Results[0].RetryAfter}
+			}
 		}
 		return func(ok bool) {
-			if ok {
-				_ = limit.Reset(ctx, policy, name) // then the count stays: the safe side
+			if ok { // if it fails the count stays: the safe side
+				_ = limit.Reset(ctx, "login-network", network)
 			}
 		}, nil
 	}

@@ -238,6 +238,24 @@ func TestDemoAccountsAreNeverServedToTheWorldUnasked(t *testing.T) {
 	require.Error(t, err)
 	assert.Contains(t, string(out), "demo password")
 
+	// Beside a server on loopback that makes them at the same moment, too.
+	raced := filepath.Join(t.TempDir(), "raced.db")
+	beside := exec.Command(name, "-addr", "127.0.0.1:0", "-db", raced)
+	require.NoError(t, beside.Start())
+	defer func() { _ = beside.Process.Kill(); _ = beside.Wait() }()
+	world := exec.Command(name, "-addr", "0.0.0.0:0", "-db", raced)
+	require.NoError(t, world.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- world.Wait() }()
+	select {
+	case <-ended: // it saw the demo accounts, or
+	case <-time.After(3 * time.Second): // it made the tables, and there are none
+		s := startOn(t, raced, "-addr", "0.0.0.0:0")
+		assert.False(t, s.srv.demo)
+		_ = world.Process.Kill()
+		<-ended
+	}
+
 	fresh := filepath.Join(t.TempDir(), "fresh.db")
 	cmd := exec.Command(name, "-addr", "0.0.0.0:0", "-db", fresh)
 	stdout, err := cmd.StdoutPipe()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"net/http"
 
@@ -44,20 +45,25 @@ func (d *database) listProducts(ctx context.Context, after int64) ([]product, er
 	return products, rows.Err()
 }
 
-func (d *database) insertProduct(ctx context.Context, n newProduct) (product, error) {
+// queryer is a database or a transaction.
+type queryer interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func (d *database) insertProduct(ctx context.Context, db queryer, n newProduct) (product, error) {
 	p := product{Name: n.Name, Description: n.Description, Price: n.Price}
-	err := d.QueryRowContext(ctx, d.q(`INSERT INTO products (name, description, price) VALUES (?, ?, ?) RETURNING id`), n.Name, n.Description, n.Price).Scan(&p.ID)
+	err := db.QueryRowContext(ctx, d.q(`INSERT INTO products (name, description, price) VALUES (?, ?, ?) RETURNING id`), n.Name, n.Description, n.Price).Scan(&p.ID)
 	return p, err
 }
 
 // seedProducts gives a fresh demo something to list.
-func (d *database) seedProducts(ctx context.Context) error {
+func (d *database) seedProducts(ctx context.Context, tx *sql.Tx) error {
 	for _, p := range []newProduct{
 		{"Beeswax wrap", "Keeps bread fresh <em>without plastic</em>.", "12.50"},
 		{"Bamboo toothbrush", "Soft bristles, compostable handle.", "3.90"},
 		{"Solid shampoo", "One bar, <strong>80 washes</strong>.", "8.00"},
 	} {
-		if _, err := d.insertProduct(ctx, p); err != nil {
+		if _, err := d.insertProduct(ctx, tx, p); err != nil {
 			return err
 		}
 	}
@@ -86,7 +92,7 @@ func (a *app) getProducts(pages *sanitize.Binder[page]) http.HandlerFunc {
 }
 
 func (a *app) postProduct(w http.ResponseWriter, r *http.Request, n newProduct) {
-	p, err := a.db.insertProduct(r.Context(), n)
+	p, err := a.db.insertProduct(r.Context(), a.db, n)
 	if err != nil {
 		a.fail(w, r, err)
 		return

@@ -44,7 +44,7 @@ func routes(a *app, l *layers, log *slog.Logger) (http.Handler, error) {
 	mux.Handle("POST /api/register/{$}", chain(l.register.Handler, l.guard.Handler)(registrations.Handler(a.register)))
 	mux.Handle("GET /api/customers/{id}/{$}", scoped("customers:read")(http.HandlerFunc(a.getCustomer)))
 
-	mux.Handle("GET /api/partner/{$}", chain(l.keys.Handler, l.partner.Handler, l.guard.Handler)(message("Hello, partner.")))
+	mux.Handle("GET /api/partner/{$}", chain(l.keys.Handler, a.activeOwner, l.partner.Handler, l.guard.Handler)(message("Hello, partner.")))
 	mux.Handle("/api/keys/", scoped("keys:manage")(http.StripPrefix("/api/keys", l.keys.Admin(keyOwner))))
 	mux.HandleFunc("GET /healthz", a.healthz)
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -48,7 +49,7 @@ func (srv *server) build(ctx context.Context, s *settings, sec *secrets, log *sl
 		return err
 	}
 	u := &users{db: srv.db, hash: hash, log: log}
-	if err := srv.demos(ctx, s, u); err != nil {
+	if err := srv.prepare(ctx, s, u); err != nil {
 		return err
 	}
 	if srv.layers, err = newLayers(s, sec, srv.db, u, log); err != nil {
@@ -59,22 +60,25 @@ func (srv *server) build(ctx context.Context, s *settings, sec *secrets, log *sl
 	return err
 }
 
-// demos makes the demo accounts where nobody else can use them, and refuses to
-// serve them to the world.
-func (srv *server) demos(ctx context.Context, s *settings, u *users) error {
-	if s.demo || srv.db.fresh && s.loopback {
-		if err := u.seed(ctx); err != nil {
-			return err
+// prepare makes the tables, and the demo accounts where nobody else can use
+// them; it refuses to serve those to the world.
+func (srv *server) prepare(ctx context.Context, s *settings, u *users) error {
+	err := srv.db.migrate(ctx, func(tx *sql.Tx, fresh bool) error {
+		if !s.demo && (!fresh || !s.loopback || s.postgres()) {
+			return nil
 		}
-		if srv.db.fresh {
-			if err := srv.db.seedProducts(ctx); err != nil {
-				return err
-			}
+		err := u.seed(ctx, tx)
+		if err == nil && fresh {
+			err = srv.db.seedProducts(ctx, tx)
 		}
+		return err
+	})
+	if err != nil {
+		return redacted(err, s.db)
 	}
 	found, err := u.demos(ctx)
 	if err != nil {
-		return err
+		return redacted(err, s.db)
 	}
 	if srv.demo = found; found && !s.loopback && !s.demo {
 		return fmt.Errorf("%w: the database has accounts with the published demo password, and %s is not a loopback address: change the passwords, or say -demo", errSettings, s.addr)

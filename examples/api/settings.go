@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/ecolaura/rampart/throttle"
@@ -26,6 +27,7 @@ type settings struct {
 	secretKey       string // ECOLAURA_SECRET_KEY; empty: generated beside the database
 	fernetKeys      string // ECOLAURA_FERNET_KEYS; empty: generated beside the database
 	loopback        bool   // addr is a loopback address
+	port            int    // of addr
 }
 
 // parse reads flags, and the environment for those not given: -anon-rate is
@@ -72,8 +74,11 @@ func parse(args []string, getenv func(string) string, usage io.Writer) (*setting
 	s.secretKey, s.fernetKeys = getenv("ECOLAURA_SECRET_KEY"), getenv("ECOLAURA_FERNET_KEYS")
 
 	bad := func(name, why, value string) { errs = append(errs, fmt.Errorf("-%s: %s: %q", name, why, value)) }
-	host, _, err := net.SplitHostPort(s.addr)
-	if err != nil {
+	host, port, err := net.SplitHostPort(s.addr)
+	if err == nil {
+		s.port, err = strconv.Atoi(port)
+	}
+	if err != nil || s.port < 0 || s.port > 65535 {
 		bad("addr", "not host:port", s.addr)
 	}
 	ip, err := netip.ParseAddr(host)

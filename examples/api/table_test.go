@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -193,7 +194,37 @@ func TestLimitsAreExactAndScale(t *testing.T) {
 	}
 	s.login("alice")
 	require.Equal(t, 401, s.post("/api/token/", `{"username":"alice","password":"x"}`).status)
-	assert.Equal(t, 429, s.post("/api/token/", `{"username":"alice","password":"x"}`).status)
+	tired := s.post("/api/token/", `{"username":"alice","password":"x"}`)
+	assert.Equal(t, 429, tired.status)
+	assert.NotEmpty(t, tired.header.Get("Retry-After"))
+}
+
+func TestGuessesFromElsewhereDoNotLockOutTheOwner(t *testing.T) {
+	s := startService(t, "-trusted-proxies", "127.0.0.0/8")
+	s.behindProxy = true
+	guess := func(from, password string) answer {
+		return s.post("/api/token/", `{"username":"alice","password":"`+password+`"}`, "X-Forwarded-For: "+from)
+	}
+	last := answer{}
+	for i := range 30 { // from one network, each address once
+		last = guess(fmt.Sprintf("203.0.113.%d", i), "wrong")
+	}
+	assert.Equal(t, 429, last.status, "the account's limit for that network")
+	assert.NotEmpty(t, last.header.Get("Retry-After"))
+	assert.Equal(t, 429, guess("203.0.113.200", demoPassword).status)
+	assert.Equal(t, 200, guess("198.51.100.7", demoPassword).status, "the owner is somewhere else")
+}
+
+func TestWhoMayNoLongerLogInIsOutAtOnce(t *testing.T) {
+	s := startService(t, wide...)
+	access, refresh := s.login("alice")
+	key := s.post("/api/keys/", `{"name":"crm"}`, bearer(access)).field(t, "key")
+	assert.Equal(t, 200, s.do("GET", "/api/partner/", "", "X-API-Key: "+key).status)
+	_, err := s.srv.db.Exec(`UPDATE users SET active = FALSE WHERE username = 'alice'`)
+	require.NoError(t, err)
+	assert.Equal(t, 401, s.do("GET", "/api/secure/", "", bearer(access)).status)
+	assert.Equal(t, 401, s.post("/api/token/refresh/", `{"refresh":"`+refresh+`"}`).status)
+	assert.Equal(t, 401, s.do("GET", "/api/partner/", "", "X-API-Key: "+key).status)
 }
 
 func ok200(body string) answer { return answer{status: http.StatusOK, body: body} }

@@ -92,13 +92,6 @@ func (u *users) Claims(ctx context.Context, subject string) (map[string]any, err
 	return map[string]any{"scope": scopes}, nil
 }
 
-// exists says whether name is an account: only then may a log hold it, as
-// people type passwords into the wrong field.
-func (u *users) exists(ctx context.Context, name string) bool {
-	var one int
-	return u.db.QueryRowContext(ctx, u.db.q(`SELECT 1 FROM users WHERE username = ?`), name).Scan(&one) == nil
-}
-
 // errWrongPassword means that the old password did not match.
 var errWrongPassword = errors.New("wrong password")
 
@@ -123,6 +116,9 @@ func (u *users) changePassword(ctx context.Context, subject, old, pw string) err
 	if err != nil {
 		return err
 	}
+	// From here on a client that hangs up changes nothing: a password that was
+	// changed without its sessions ended would leave a thief in.
+	ctx = context.WithoutCancel(ctx)
 	res, err := u.db.ExecContext(ctx, u.db.q(`UPDATE users SET password = ?, demo = ? WHERE id = ? AND password = ?`), hashed, false, id, stored)
 	if err != nil {
 		return err
@@ -137,20 +133,17 @@ const demoPassword = "correct horse battery staple"
 
 // seed makes the demo users that are missing. Every one has the same password,
 // which the start-up lines print.
-func (u *users) seed(ctx context.Context) error {
+func (u *users) seed(ctx context.Context, tx *sql.Tx) error {
 	for name, scopes := range map[string][]string{
 		"alice": {"products:write", "customers:read", "keys:manage"},
 		"bob":   nil,
 		"oscar": {"ops"},
 	} {
-		if u.exists(ctx, name) {
-			continue
-		}
 		hashed, err := u.hash.Hash(ctx, demoPassword)
 		if err != nil {
 			return err
 		}
-		_, err = u.db.ExecContext(ctx, u.db.q(`INSERT INTO users (username, password, scopes, active, demo) VALUES (?, ?, ?, ?, ?)
+		_, err = tx.ExecContext(ctx, u.db.q(`INSERT INTO users (username, password, scopes, active, demo) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT (username) DO NOTHING`), name, hashed, strings.Join(scopes, " "), true, true)
 		if err != nil {
 			return err
