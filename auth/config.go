@@ -71,7 +71,8 @@ type VerifierConfig struct {
 	CacheSize int
 
 	// Revoked says whether a verified token has been revoked since. It is
-	// asked on every request; [RevokedIn] asks a session store. If it fails,
+	// asked on every request; [RevokedIn] asks a session store,
+	// [Revocations.Revoked] its own memory. If it fails,
 	// the answer is 503. nil: tokens are good until they expire.
 	Revoked func(context.Context, *Token) (bool, error)
 

@@ -14,6 +14,10 @@
 // (apart from a client that lost the answer) ends the session, because then two
 // have it. Log-out, [Service.EndSession], [Service.EndSubject] and
 // [Service.EndAll] end sessions in a [SessionStore] that all processes share.
+// With [ServiceConfig].Cookie a browser's script never holds a refresh token.
+//
+// [Keys] are a server's own; [RemoteKeys] are those that another issuer
+// publishes.
 //
 // # Where it stands
 //

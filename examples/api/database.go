@@ -26,7 +26,7 @@ type database struct {
 }
 
 // openDatabase opens the database, and makes the tables that are not there.
-func openDatabase(ctx context.Context, s *settings) (*database, error) {
+func openDatabase(s *settings) (*database, error) {
 	d := &database{dialect: rampart.PostgreSQL}
 	driver, source := "pgx", s.db
 	if !s.postgres() {

@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		}
 		listeners = append(listeners, plain)
 	}
-	srv.greet(stdout, s, ln.Addr().String())
+	srv.greet(stdout, s, ln.Addr().String()) //nolint:contextcheck // its checks belong to no request
 	if err := serve(ctx, srv, s, listeners, log); err != nil {
 		return complain(stderr, err, 1)
 	}
