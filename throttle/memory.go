@@ -49,7 +49,7 @@ type shard struct {
 	_ [56]byte // keep neighbours out of this cache line
 }
 
-// NewMemory returns a Memory with room for at least maxKeys keys (one for each
+// NewMemory returns a Memory with room for maxKeys keys (one for each
 // policy and caller) of each algorithm; 0 or less means 65 536. It takes 36
 // bytes for each of them once a [TokenBucket] is charged, and 159 bytes once a
 // [SlidingWindow] is.
@@ -63,8 +63,8 @@ func NewMemory(maxKeys int) *Memory {
 	}
 	keys := (maxKeys + shards - 1) / shards
 	m := &Memory{seed: maphash.MakeSeed(), started: time.Now(), shards: make([]shard, shards)}
-	// With so many slots to spare, the choice between two rows never drops a
-	// key that should fit.
+	// With so many slots to spare, the choice between two rows drops hardly a
+	// key that should fit: none of a million buckets, 0.2 % of the windows.
 	m.buckets.init(shards, keys*3/2)
 	m.windows.init(shards, keys*11/10)
 	return m
