@@ -202,17 +202,18 @@ func TestAPIKeySQLLeaksNothing(t *testing.T) {
 		secrets = append(secrets, secret.Reveal(), next.Reveal())
 	}
 	require.NoError(t, keys.Close(t.Context()))
-	dump := log.String()
+	var dump strings.Builder
+	dump.WriteString(log.String())
 	for _, suffix := range []string{"", "-wal"} {
 		text, err := os.ReadFile(file + suffix)
 		require.NoError(t, err)
-		dump += string(text)
+		dump.WriteString(string(text))
 	}
 	for _, s := range secrets {
-		require.False(t, strings.Contains(dump, s[len(s)-36:]) || strings.Contains(dump, s[len(s)-36:len(s)-6]), "a secret leaks")
+		require.False(t, strings.Contains(dump.String(), s[len(s)-36:]) || strings.Contains(dump.String(), s[len(s)-36:len(s)-6]), "a secret leaks")
 	}
-	for i := range len(dump) - 62 {
-		require.False(t, apikey.WellFormed("eco_test", dump[i:i+62]))
+	for i := range len(dump.String()) - 62 {
+		require.False(t, apikey.WellFormed("eco_test", dump.String()[i:i+62]))
 	}
 }
 
