@@ -26,7 +26,7 @@ type database struct {
 }
 
 // openDatabase opens the database, and makes the tables that are not there.
-func openDatabase(s *settings) (*database, error) {
+func openDatabase(ctx context.Context, s *settings) (*database, error) {
 	d := &database{dialect: rampart.PostgreSQL}
 	driver, source := "pgx", s.db
 	if !s.postgres() {
@@ -54,11 +54,34 @@ func openDatabase(s *settings) (*database, error) {
 		d.SetMaxOpenConns(20)
 	}
 	d.SetConnMaxIdleTime(5 * time.Minute)
+	if err := d.reach(ctx, s); err != nil {
+		_ = d.Close()
+		return nil, err
+	}
 	return d, nil
+}
+
+// reach makes the first connection. The switch of a fresh SQLite file to WAL
+// needs it alone and does not wait for another process that does the same.
+func (d *database) reach(ctx context.Context, s *settings) error {
+	for attempt := 0; ; attempt++ {
+		err := d.PingContext(ctx)
+		if err == nil || d.dialect != rampart.SQLite || attempt == 50 {
+			return redacted(err, s.db)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // redacted hides a connection URL, which may hold a password, in err's text.
 func redacted(err error, source string) error {
+	if err == nil {
+		return nil
+	}
 	if strings.Contains(source, "://") {
 		return errors.New("database: " + strings.ReplaceAll(err.Error(), source, "postgres://REDACTED"))
 	}

@@ -32,7 +32,7 @@ func open(ctx context.Context, s *settings, getenv func(string) string, log *slo
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errSettings, err)
 	}
-	db, err := openDatabase(s)
+	db, err := openDatabase(ctx, s)
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func openSQLite(t testing.TB) *sql.DB {
 func openSQLiteFile(t testing.TB, file string) *sql.DB {
 	t.Helper()
 	pragmas := url.Values{
-		"_pragma": {"journal_mode(WAL)", "synchronous(NORMAL)", "busy_timeout(10000)", "foreign_keys(1)"},
+		"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(NORMAL)", "foreign_keys(1)"},
 		"_txlock": {"immediate"},
 	}
 	db, err := sql.Open("sqlite", "file:"+file+"?"+pragmas.Encode())
@@ -45,7 +45,15 @@ func openSQLiteFile(t testing.TB, file string) *sql.DB {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	return db
+	// The switch to WAL needs a fresh file alone, and does not wait for others.
+	for range 100 {
+		if err = db.PingContext(t.Context()); err == nil {
+			return db
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatal(err)
+	return nil
 }
 
 // openPostgres opens a fresh schema in the database that RAMPART_POSTGRES

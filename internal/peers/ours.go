@@ -15,7 +15,7 @@ import (
 func ourHeaders() layer { return must(headers.New(headers.API("api.ecolaura.com"))).Handler }
 
 // quiet takes events as a log does, and keeps none.
-func quiet() *slog.Logger { return slog.New(slog.NewJSONHandler(io.Discard, nil)) }
+func quiet() *slog.Logger { return slog.New(slog.NewJSONHandler(io.Discard, nil)) } //nolint:sloglint // a DiscardHandler would switch the counting off
 
 func ourCORS() layer {
 	return must(cors.New(cors.Config{

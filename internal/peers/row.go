@@ -66,6 +66,9 @@ var served = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 })
 
+// silent leaves the header map alone.
+var silent = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+
 var jsonType = []string{"application/json"}
 
 type layer = func(http.Handler) http.Handler

@@ -2,6 +2,7 @@ package peers
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/throttle"
@@ -12,6 +13,10 @@ func Rows() []Row {
 	var rows []Row
 	add := func(group, implementation string, status int, headers map[string]string, request *http.Request, layers ...layer) {
 		rows = append(rows, Row{group, implementation, rampart.Chain(layers...)(served), request, status, headers})
+		if strings.HasPrefix(group, "headers:") || strings.HasPrefix(group, "cors: actual") || group == "cors: no Origin" {
+			// These look at the header once more only if the handler could have changed it.
+			rows = append(rows, Row{group + ", handler sets none", implementation, rampart.Chain(layers...)(silent), request, status, headers})
+		}
 	}
 
 	protected := map[string]string{"Content-Security-Policy": "default-src 'none'", "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY"}
