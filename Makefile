@@ -7,6 +7,11 @@ VULN    := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 TOOLS   := $(CURDIR)/.tools
 # The race detector needs cgo and a C compiler; CI requires it.
 RACE    := $(if $(and $(filter 1,$(shell $(GO) env CGO_ENABLED)),$(shell command -v $(firstword $(shell $(GO) env CC)))),-race)
+ifneq (,$(findstring race,$(RAMPART_REQUIRE)))
+ifeq (,$(RACE))
+$(error RAMPART_REQUIRE names race, but there is no C compiler)
+endif
+endif
 # COVERDIR=dir makes `make test` leave coverage data there for `make cover`.
 SQL     := github.com/ecolaura/rampart/auth/authsql,github.com/ecolaura/rampart/apikey/apikeysql,github.com/ecolaura/rampart/feed
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs and starts what the integration tests talk to: Redis, PostgreSQL and
-# Chromium, from Debian's packages. Does nothing that is already done. Needs root.
+# Installs and starts what the tests talk to: Redis, PostgreSQL, Chromium and
+# Python's cryptography, from Debian's packages. Does nothing that is already done. Needs root.
 set -euo pipefail
 
-want=(redis-server postgresql chromium)
+want=(redis-server postgresql chromium python3-cryptography)
 lacking=()
 for package in "${want[@]}"; do
 	dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || lacking+=("$package")

@@ -88,7 +88,7 @@ func TestNoBadInputGetsA5xxAndEveryAnswerIsProtected(t *testing.T) {
 				check(t, s.do("POST", p.path, `{}`, bearer(alice), "Content-Type: nonsense/"), 415)
 				check(t, s.do("POST", p.path, `{}`, bearer(alice), asJSON, "Content-Encoding: gzip"), 415)
 				check(t, s.fifty(p.path, huge, bearer(alice)), 413)
-			} else if !strings.Contains(p.path, "{") && p.method == "GET" {
+			} else if p.method == "GET" {
 				// A body on a GET means nothing and must change nothing.
 				a := s.do(p.method, p.path, "junk", bearer(alice), key)
 				protected(t, a)

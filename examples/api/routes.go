@@ -50,8 +50,8 @@ func routes(a *app, l *layers, log *slog.Logger) (http.Handler, error) {
 
 	return chain(
 		l.requestID.Handler, l.clientIP.Handler,
-		l.headers.Handler, l.cors.Handler,
-		l.edge.Handler,
+		l.headers.Handler, a.probe,
+		l.cors.Handler, l.edge.Handler,
 	)(mux), nil
 }
 
@@ -67,6 +67,18 @@ func keyOwner(r *http.Request) (apikey.Actor, bool) {
 		actor.Scopes = append(actor.Scopes, scope)
 	}
 	return actor, true
+}
+
+// probe answers health checks before any limit: a flood must not make a load
+// balancer take this instance for dead. Other methods go on, to their 405.
+func (a *app) probe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/healthz" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+			a.healthz(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // healthz answers whether this instance can serve. It names no cause: anybody

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -256,4 +259,33 @@ func dump(t *testing.T, s *service) string {
 		text.WriteString(scanAll(t, rows))
 	}
 	return text.String()
+}
+
+func TestHealthChecksAreNotLimited(t *testing.T) {
+	s := startService(t, "-anon-rate", "1/hour", "-user-rate", "1/hour") // the edge lets 10 pass
+	for range 20 {
+		require.Equal(t, 200, s.do("GET", "/healthz", "").status)
+	}
+	for range 10 {
+		require.Equal(t, 404, s.do("GET", "/nope", "").status)
+	}
+	assert.Equal(t, 429, s.do("GET", "/nope", "").status)
+	a := s.do("GET", "/healthz", "")
+	assert.Equal(t, 200, a.status)
+	protected(t, a)
+}
+
+func TestTheRedirectLeadsToThePortOfTheTLSListener(t *testing.T) {
+	s := startService(t, "-addr", "127.0.0.1:8443", "-tls-cert", "cert.pem", "-tls-key", "key.pem")
+	a := s.do("GET", "/api/public/?a=b", "", "Via: 1.1 proxy") // else loopback is served
+	assert.Equal(t, 308, a.status)
+	assert.Equal(t, "https://127.0.0.1:8443/api/public/?a=b", a.header.Get("Location"))
+}
+
+func TestAClientThatIsGoneGetsNoEmptySuccess(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	a := &app{log: slog.New(slog.DiscardHandler)}
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/api/register/", nil)
+	assert.PanicsWithValue(t, http.ErrAbortHandler, func() { a.fail(httptest.NewRecorder(), r, ctx.Err()) })
 }

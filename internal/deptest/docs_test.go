@@ -72,9 +72,6 @@ func TestEveryCodeBlockOfTheDocumentsCompiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), "go", append([]string{"build", "-overlay", file, "-o", os.DevNull}, packages...)...)
-	if len(packages) > 1 { // several packages take a folder
-		cmd.Args = append([]string{"go", "build", "-overlay", file}, packages...)
-	}
 	cmd.Dir = root(t)
 	cmd.Env = append(os.Environ(), "GOWORK=off")
 	if out, err := cmd.CombinedOutput(); err != nil {
