@@ -77,7 +77,8 @@ func TestNoBadInputGetsA5xxAndEveryAnswerIsProtected(t *testing.T) {
 	for _, p := range paths {
 		t.Run(p.method+" "+p.path, func(t *testing.T) {
 			s := &service{t: t, url: s.url, logs: s.logs, srv: s.srv}
-			if p.method == "POST" {
+			switch p.method {
+			case http.MethodPost:
 				for kind, body := range badBodies(p.field) {
 					t.Run(kind, func(t *testing.T) {
 						s := &service{t: t, url: s.url}
@@ -88,7 +89,7 @@ func TestNoBadInputGetsA5xxAndEveryAnswerIsProtected(t *testing.T) {
 				check(t, s.do("POST", p.path, `{}`, bearer(alice), "Content-Type: nonsense/"), 415)
 				check(t, s.do("POST", p.path, `{}`, bearer(alice), asJSON, "Content-Encoding: gzip"), 415)
 				check(t, s.fifty(p.path, huge, bearer(alice)), 413)
-			} else if p.method == "GET" {
+			case http.MethodGet:
 				// A body on a GET means nothing and must change nothing.
 				a := s.do(p.method, p.path, "junk", bearer(alice), key)
 				protected(t, a)
