@@ -56,11 +56,20 @@ func (a *plain) Header() http.Header {
 
 // FinalHeader implements [respwriter.Finalizer].
 func (a *plain) FinalHeader(h http.Header, _ int) {
+	ours := a.policy.varyActual(h, &a.vary)
+	if holdsOnly(h, ours) {
+		return
+	}
 	delete(h, allowOrigin)
 	delete(h, allowCredentials)
 	delete(h, exposeHeaders)
 	deletePreflightHeaders(h)
-	a.policy.varyActual(h, &a.vary)
+}
+
+// holdsOnly says whether h holds so many headers, which are ours, and perhaps a
+// Content-Type: then there is no CORS header of somebody else to look for.
+func holdsOnly(h http.Header, ours int) bool {
+	return len(h) == ours || len(h) == ours+1 && len(h["Content-Type"]) > 0
 }
 
 func deletePreflightHeaders(h http.Header) {
@@ -96,7 +105,10 @@ func (a *granted) Header() http.Header {
 
 // FinalHeader implements [respwriter.Finalizer].
 func (a *granted) FinalHeader(h http.Header, _ int) {
-	a.grant(h)
+	ours := a.grant(h) + a.policy.varyActual(h, &a.vary)
+	if holdsOnly(h, ours) {
+		return
+	}
 	if !a.policy.credentials {
 		delete(h, allowCredentials)
 	}
@@ -104,29 +116,33 @@ func (a *granted) FinalHeader(h http.Header, _ int) {
 		delete(h, exposeHeaders)
 	}
 	deletePreflightHeaders(h)
-	a.policy.varyActual(h, &a.vary)
 }
 
-func (a *granted) grant(h http.Header) {
-	v := &a.values
+// grant returns how many headers it set.
+func (a *granted) grant(h http.Header) int {
+	v, n := &a.values, 1
 	v[0] = a.origin
 	h[allowOrigin] = v[0:1:1]
 	if a.policy.credentials {
 		v[1] = "true"
 		h[allowCredentials] = v[1:2:2]
+		n++
 	}
 	if a.policy.expose != "" {
 		v[2] = a.policy.expose
 		h[exposeHeaders] = v[2:3:3]
+		n++
 	}
+	return n
 }
 
 // varyActual names Origin on every answer, whoever asked: a cache must not give
 // one origin's answer to another. Where everybody gets the same, there is
-// nothing to name. The value lives in slot.
-func (p *policy) varyActual(h http.Header, slot *[1]string) {
+// nothing to name. The value lives in slot. It returns of how many headers it
+// made sure.
+func (p *policy) varyActual(h http.Header, slot *[1]string) int {
 	if p.everyone {
-		return
+		return 0
 	}
 	lines := h[vary]
 	if len(lines) == 0 {
@@ -135,6 +151,7 @@ func (p *policy) varyActual(h http.Header, slot *[1]string) {
 	} else if !variesBy(lines, varyOrigin) {
 		h[vary] = append(slices.Clip(lines), varyOrigin)
 	}
+	return 1
 }
 
 // variesBy says whether the lines of Vary hold name already, or everything.

@@ -49,9 +49,7 @@ func (a *answer) begin(h http.Header) {
 		a.values[i] = entries[i].value
 		h[entries[i].name] = a.values[i : i+1 : i+1]
 	}
-	if len(h) > len(entries) { // an outer layer set headers too
-		a.seen = a.set.finds(h)
-	}
+	a.seen = a.set.finds(h, a.https) // an outer layer set headers too
 }
 
 // Header implements [http.ResponseWriter].
@@ -89,11 +87,13 @@ func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 func (a *answer) FinalHeader(h http.Header, status int) {
 	if a.seen {
 		a.set.complete(h, a.https, a.hinted)
-		for _, name := range a.set.remove {
-			delete(h, name)
-		}
-		if len(h["Set-Cookie"]) > 0 {
-			a.set.cookies.outgoing(h, a.in, a.https)
+		if a.set.finds(h, a.https) {
+			for _, name := range a.set.remove {
+				delete(h, name)
+			}
+			if len(h["Set-Cookie"]) > 0 {
+				a.set.cookies.outgoing(h, a.in, a.https)
+			}
 		}
 	}
 	if a.set.nonced {

@@ -109,8 +109,16 @@ func (s *set) complete(h http.Header, https, hinted bool) {
 	}
 }
 
-// finds says whether h holds a header that an answer's end would change.
-func (s *set) finds(h http.Header) bool {
+// finds says whether h, which holds every entry, also holds a header that must
+// be removed or tightened. Most answers add a Content-Type and no more.
+func (s *set) finds(h http.Header, https bool) bool {
+	others := len(h) - len(s.over(https))
+	if _, ok := h["Content-Type"]; ok {
+		others--
+	}
+	if others == 0 {
+		return false
+	}
 	for _, name := range s.remove {
 		if _, ok := h[name]; ok {
 			return true
