@@ -28,6 +28,7 @@ const (
 	SysBackendUnavailable Event = "sys_backend_unavailable" // extension: a store that a layer depends on is down
 	SysBackendRecovered   Event = "sys_backend_recovered"   // extension
 	SysCookieDropped      Event = "sys_cookie_dropped"      // extension: a cookie of ours that browsers will not store
+	SysAlert              Event = "sys_alert"               // extension: a rule of a Monitor has fired
 	SysPanic              Event = "sys_crash"
 )
 

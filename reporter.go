@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -62,6 +63,7 @@ type fold struct {
 	count int         // events since the last record
 	timer *time.Timer // armed while count > 0
 	attrs []slog.Attr // of the first event that is counted
+	addr  netip.Addr  // of the client that caused them all; zero if several did
 }
 
 // NewReporter returns a Reporter that writes to log; nil means [slog.Default],
@@ -85,14 +87,20 @@ func (rp *Reporter) logger() *slog.Logger {
 // Report reports that e happened. Events of one name and key are folded; the
 // key says who or what caused it (an address, a subject, an origin) and is not
 // written: what a reader needs belongs in attrs. Text that a client chose goes
-// through [Text]. The request id and client address that ctx carries are added.
+// through [Text]. The request id, the trace id and the client address that ctx
+// carries are added; a folded record has those of the first event that it
+// counts, and an address only if all of them came from there.
 func (rp *Reporter) Report(ctx context.Context, e Event, key string, attrs ...slog.Attr) {
-	log, level := rp.logger(), e.Level()
-	if !log.Enabled(ctx, level) {
+	if !rp.logger().Enabled(ctx, e.Level()) {
 		return
 	}
-	if rp == nil || rp.admit(e, key, attrs) { //nolint:contextcheck // a folded record belongs to many requests, not to this one
-		write(ctx, log, e, 0, attrs)
+	addr, _ := ClientAddrFrom(ctx)
+	rp.report(ctx, e, key, addr, attrs)
+}
+
+func (rp *Reporter) report(ctx context.Context, e Event, key string, addr netip.Addr, attrs []slog.Attr) {
+	if rp == nil || rp.admit(ctx, e, key, addr, attrs) { //nolint:contextcheck // a folded record belongs to many requests, not to this one
+		write(ctx, rp.logger(), e, 0, addr, appendCorrelation(slices.Clip(attrs), ctx))
 	}
 }
 
@@ -106,16 +114,21 @@ func (rp *Reporter) Refused(r *http.Request, e Event, key string, attrs ...slog.
 	if !rp.logger().Enabled(ctx, e.Level()) {
 		return
 	}
+	addr := caller(r)
+	var buf [128]byte
+	by := append(buf[:0], key...)
 	if key == "" {
-		key = caller(r).String()
+		by = addr.AppendTo(by)
 		for _, a := range attrs {
 			if a.Key == "reason" || a.Key == "subject" {
-				key += " " + a.Value.String()
+				by = append(append(by, ' '), a.Value.String()...)
 			}
 		}
 	}
-	attrs = append(attrs, Text("method", r.Method), Text("path", requestPath(r)))
-	rp.Report(ctx, e, key, attrs...)
+	if rp.counted(e, by, addr) { // before anything is made that only a record needs
+		return
+	}
+	rp.report(ctx, e, string(by), addr, append(attrs, Text("method", r.Method), Text("path", requestPath(r))))
 }
 
 // requestPath returns the path as the client asked for it: behind
@@ -142,22 +155,41 @@ func (rp *Reporter) Counted(ctx context.Context, e Event, key string) bool {
 	if !rp.logger().Enabled(ctx, e.Level()) {
 		return true
 	}
+	addr, _ := ClientAddrFrom(ctx)
+	var buf [128]byte
+	return rp.counted(e, append(buf[:0], key...), addr)
+}
+
+func (rp *Reporter) counted(e Event, key []byte, addr netip.Addr) bool {
 	if rp == nil {
 		return false
 	}
-	sh := rp.shard(key)
+	sh := &rp.shards[maphash.Bytes(rp.seed, key)%foldShards]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	f := sh.folds[foldKey{e, key}]
-	if f == nil || f.count == 0 {
+	f := sh.folds[foldKey{e, string(key)}] // no copy: the compiler knows that a look-up keeps nothing
+	if f == nil {
+		if f = sh.overflow[e]; f == nil || f.count == 0 || sh.hasRoom(time.Now()) {
+			return false
+		}
+	}
+	if f.count == 0 {
 		return false
 	}
-	f.count++
+	f.add(addr)
 	return true
 }
 
 func (rp *Reporter) shard(key string) *foldShard {
 	return &rp.shards[maphash.String(rp.seed, key)%foldShards]
+}
+
+// add counts one event of a client at addr.
+func (f *fold) add(addr netip.Addr) {
+	f.count++
+	if addr != f.addr {
+		f.addr = netip.Addr{}
+	}
 }
 
 // Text is a log attribute for text that a client chose: cut to 256 bytes, with
@@ -166,7 +198,7 @@ func (rp *Reporter) shard(key string) *foldShard {
 func Text(name, s string) slog.Attr { return slog.String(name, logline.Escape(s, 256)) }
 
 // admit says whether the event is to be written now. If not, it is counted.
-func (rp *Reporter) admit(e Event, key string, attrs []slog.Attr) bool {
+func (rp *Reporter) admit(ctx context.Context, e Event, key string, addr netip.Addr, attrs []slog.Attr) bool {
 	now := time.Now()
 	sh := rp.shard(key)
 	sh.mu.Lock()
@@ -175,7 +207,10 @@ func (rp *Reporter) admit(e Event, key string, attrs []slog.Attr) bool {
 	f := sh.folds[k]
 	switch {
 	case f != nil && (f.count > 0 || now.Before(f.until)):
-		rp.count(sh, f, now, attrs)
+		if f.count == 0 {
+			rp.open(sh, f, now, addr, appendCorrelation(slices.Clip(attrs), ctx))
+		}
+		f.add(addr)
 		return false
 	case f != nil:
 		f.until = now.Add(foldWindow)
@@ -190,8 +225,9 @@ func (rp *Reporter) admit(e Event, key string, attrs []slog.Attr) bool {
 	f = sh.overflow[e]
 	if f.count == 0 {
 		f.until = now.Add(foldWindow)
+		rp.open(sh, f, now, netip.Addr{}, []slog.Attr{slog.Bool("overflow", true)})
 	}
-	rp.count(sh, f, now, []slog.Attr{slog.Bool("overflow", true)})
+	f.add(netip.Addr{})
 	return false
 }
 
@@ -207,24 +243,22 @@ func (sh *foldShard) hasRoom(now time.Time) bool {
 	return len(sh.folds) < foldShardKeys
 }
 
-// count adds one to f and sees to it that it gets written. The caller holds sh.mu.
-func (rp *Reporter) count(sh *foldShard, f *fold, now time.Time, attrs []slog.Attr) {
-	f.count++
-	if f.count == 1 {
-		f.attrs = attrs
-		f.timer = time.AfterFunc(f.until.Sub(now), func() { rp.emit(sh, f) })
-	}
+// open makes f ready to count, and sees to it that it gets written. The caller
+// holds sh.mu.
+func (rp *Reporter) open(sh *foldShard, f *fold, now time.Time, addr netip.Addr, attrs []slog.Attr) {
+	f.attrs, f.addr = attrs, addr
+	f.timer = time.AfterFunc(f.until.Sub(now), func() { rp.emit(sh, f) })
 }
 
 // emit writes what f has counted and opens its next window.
 func (rp *Reporter) emit(sh *foldShard, f *fold) {
 	sh.mu.Lock()
-	n, attrs := f.count, f.attrs
+	n, attrs, addr := f.count, f.attrs, f.addr
 	f.count, f.attrs, f.timer = 0, nil, nil
 	f.until = time.Now().Add(foldWindow)
 	sh.mu.Unlock()
 	if n > 0 { // else flushed meanwhile
-		write(context.Background(), rp.logger(), f.event, n, attrs)
+		write(context.Background(), rp.logger(), f.event, n, addr, attrs)
 	}
 }
 
@@ -252,19 +286,29 @@ func (rp *Reporter) Flush() {
 	}
 }
 
+// appendCorrelation adds what ties a record to others of the same request.
+func appendCorrelation(attrs []slog.Attr, ctx context.Context) []slog.Attr { //nolint:revive // as in append, what is added comes last
+	c, ok := ctx.Value(requestIDKey{}).(*correlation)
+	if !ok {
+		return attrs
+	}
+	attrs = append(attrs, slog.String("request_id", c.id))
+	if c.trace.TraceID != "" {
+		attrs = append(attrs, slog.String("trace_id", c.trace.TraceID), slog.String("parent_id", c.trace.ParentID))
+	}
+	return attrs
+}
+
 // write writes one record. Its message is the event's name, so that one grep
 // or one alert rule finds it in every handler's output.
-func write(ctx context.Context, log *slog.Logger, e Event, count int, attrs []slog.Attr) {
-	all := make([]slog.Attr, 0, len(attrs)+4)
+func write(ctx context.Context, log *slog.Logger, e Event, count int, addr netip.Addr, attrs []slog.Attr) {
+	all := make([]slog.Attr, 0, len(attrs)+3)
 	all = append(all, slog.String("event", string(e)))
 	if count > 0 {
 		all = append(all, slog.Int("count", count))
 	}
 	all = append(all, attrs...)
-	if id, ok := RequestIDFrom(ctx); ok {
-		all = append(all, slog.String("request_id", id))
-	}
-	if addr, ok := ClientAddrFrom(ctx); ok && addr.IsValid() {
+	if addr.IsValid() {
 		all = append(all, slog.String("client_ip", addr.String()))
 	}
 	log.LogAttrs(ctx, e.Level(), string(e), all...)

@@ -11,6 +11,7 @@ import (
 	"net/textproto"
 	"slices"
 
+	"github.com/ecolaura/rampart/internal/respwriter"
 	"github.com/ecolaura/rampart/internal/token"
 )
 
@@ -20,8 +21,9 @@ type RequestIDConfig struct {
 	_ [0]func() // no comparison, no unkeyed literals
 
 	// TrustedProxies lists the peers whose id is kept, if it is well-formed (1
-	// to 64 letters, digits, "-", "_", "."). An id of anyone else would let
-	// clients pick what their requests are filed under.
+	// to 64 letters, digits, "-", "_", "."), and whose traceparent is believed
+	// ([ParseTraceParent]). An id of anyone else would let clients pick what
+	// their requests are filed under.
 	TrustedProxies []netip.Prefix
 
 	// Header that carries the id, in and out; "" means X-Request-ID.
@@ -29,9 +31,10 @@ type RequestIDConfig struct {
 }
 
 // RequestID gives every request an id: in the answer's header, in the context
-// ([RequestIDFrom]) and so in every event. It is safe for concurrent use. The
-// zero value behaves like one made from a zero config. Create one with
-// [NewRequestID].
+// ([RequestIDFrom]) and so in every event. A trusted peer's traceparent goes the
+// same way ([TraceParentFrom]); it is not sent back. A RequestID is safe for
+// concurrent use. The zero value behaves like one made from a zero config.
+// Create one with [NewRequestID].
 type RequestID struct {
 	trusted []netip.Prefix
 	header  string
@@ -59,26 +62,56 @@ func NewRequestID(cfg RequestIDConfig) (*RequestID, error) {
 func (q *RequestID) Handler(next http.Handler) http.Handler {
 	header := cmpOr(q.header, "X-Request-Id") // the canonical form of X-Request-ID
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := q.incoming(r, header)
-		if id == "" {
-			id = newRequestID()
+		a := &idAnswer{header: header}
+		a.ResponseWriter, a.Final = w, a
+		if q.trusts(r) {
+			if sent := r.Header[header]; len(sent) == 1 && wellFormedID(sent[0]) {
+				a.id = sent[0]
+			}
+			// W3C Trace Context, section 3.2.2: more than one is none.
+			if sent := r.Header["Traceparent"]; len(sent) == 1 {
+				a.trace, _ = ParseTraceParent(sent[0])
+			}
 		}
-		w.Header()[header] = []string{id}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
+		if a.id == "" {
+			a.id = newRequestID()
+		}
+		a.value[0] = a.id
+		w.Header()[header] = a.value[:]
+		next.ServeHTTP(a, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, &a.correlation)))
+		a.Finish()
 	})
 }
 
-// incoming returns the id that a trusted peer sent, or "".
-func (q *RequestID) incoming(r *http.Request, header string) string {
-	sent := r.Header[header]
-	if len(q.trusted) == 0 || len(sent) != 1 || !wellFormedID(sent[0]) {
-		return ""
+// correlation is what ties the records of one request together.
+type correlation struct {
+	id    string
+	trace TraceParent // zero: none
+}
+
+// idAnswer sees to it that the answer carries its id, and only that:
+// [net/http/httputil.ReverseProxy] empties the header after a backend's 1xx,
+// and adds the backend's own id to ours.
+type idAnswer struct {
+	respwriter.Writer
+	correlation
+	header string
+	value  [1]string
+}
+
+// FinalHeader implements [respwriter.Finalizer].
+func (a *idAnswer) FinalHeader(h http.Header, _ int) {
+	if sent := h[a.header]; len(sent) != 1 || sent[0] != a.id {
+		h[a.header] = []string{a.id}
+	}
+}
+
+func (q *RequestID) trusts(r *http.Request) bool {
+	if len(q.trusted) == 0 {
+		return false
 	}
 	peer := PeerAddr(r)
-	if !slices.ContainsFunc(q.trusted, func(p netip.Prefix) bool { return p.Contains(peer) }) {
-		return ""
-	}
-	return sent[0]
+	return slices.ContainsFunc(q.trusted, func(p netip.Prefix) bool { return p.Contains(peer) })
 }
 
 func wellFormedID(id string) bool {
@@ -111,6 +144,8 @@ type requestIDKey struct{}
 // RequestIDFrom returns the id of the request that ctx belongs to; false if no
 // [RequestID] layer is around.
 func RequestIDFrom(ctx context.Context) (string, bool) {
-	id, ok := ctx.Value(requestIDKey{}).(string)
-	return id, ok
+	if c, ok := ctx.Value(requestIDKey{}).(*correlation); ok {
+		return c.id, true
+	}
+	return "", false
 }

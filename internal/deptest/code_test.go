@@ -13,7 +13,7 @@ import (
 // time.AfterFunc end by themselves and are not counted.
 var goroutines = map[string]string{
 	"Serve": "server.go: ends with the listener, waited for before Serve returns",
-	"start": "feed/feed.go: ends with Close, which waits for it",
+	"start": "feed/feed.go, monitoralert.go: ends with Close, which waits for it",
 }
 
 // constants are package variables that nothing writes: errors, and compiled

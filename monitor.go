@@ -1,0 +1,218 @@
+package rampart
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// closeGrace is how long Close lets an alert function work on what is queued.
+const closeGrace = 5 * time.Second
+
+// ErrAlertStuck is what [Monitor.Close] returns if the alert function did not
+// return; its goroutine is then left behind.
+var ErrAlertStuck = errors.New("rampart: the alert function does not return")
+
+// MonitorConfig configures a [Monitor].
+type MonitorConfig struct {
+	_ [0]func() // no comparison, no unkeyed literals
+
+	// Handler is where every record goes on to. Required; never
+	// slog.Default().Handler() if the Monitor becomes the default itself.
+	Handler slog.Handler
+
+	// Rules say when to call Alert.
+	Rules []AlertRule
+
+	// Alert is called when a rule fires: one call at a time, on a goroutine of
+	// the Monitor's, so that it delays no request. While it works, 64 alerts
+	// wait; further ones are only logged and counted as dropped. A panic is
+	// caught and counted. ctx ends with the Monitor. Nil: an alert is only a
+	// record in the log (the event sys_alert) and a number in the metrics.
+	Alert func(ctx context.Context, a Alert)
+
+	// Labels names the attributes that become labels of the metric
+	// rampart_events_total beside the event's name; nil means "reason" and
+	// "policy". Each event has 32 combinations of values at most; what comes
+	// later is counted under "other".
+	Labels []string
+}
+
+// A Monitor is a [slog.Handler] that passes every record on, and counts the
+// security events among them: as Prometheus metrics ([Monitor.Metrics]), and by
+// rules that call for a human ([AlertRule]). A record counts as an event if its
+// attribute "event" equals its message, as [Reporter] writes it; where it has a
+// "count", for that many.
+//
+// It sees what reaches the log. An event that the Reporter had no room for is
+// in its name's overflow record, without a client: a rule by client does not
+// see it, a rule without a Key does. Have one of each.
+//
+// Levels from INFO up are counted even where Handler does not want them. A
+// Monitor is safe for concurrent use; its memory is bounded. The zero value
+// drops every record. Create one with [NewMonitor], and end it with
+// [Monitor.Close].
+type Monitor struct {
+	*monitor
+	next slog.Handler
+}
+
+// monitor is what a Monitor shares with the handlers derived from it.
+type monitor struct {
+	alert  func(context.Context, Alert)
+	queue  chan Alert
+	stop   chan struct{}
+	ended  chan struct{}
+	cancel context.CancelFunc
+	once   sync.Once
+
+	mu     sync.Mutex
+	counts counts
+	rules  []*ruleState
+	panics int
+}
+
+// NewMonitor returns a Monitor for cfg, or every mistake in cfg, each a
+// [*ConfigError], joined. It starts one goroutine if cfg has an Alert function.
+func NewMonitor(cfg MonitorConfig) (*Monitor, error) {
+	var errs []error
+	mistake := func(field, reason, value string) {
+		errs = append(errs, &ConfigError{Package: "rampart", Field: field, Reason: reason, Value: value})
+	}
+	if cfg.Handler == nil {
+		mistake("Handler", ReasonMissing, "")
+	}
+	if cfg.Alert != nil && len(cfg.Rules) == 0 {
+		mistake("Alert", ReasonPointless, "")
+	}
+	names := map[string]bool{}
+	for i := range cfg.Rules {
+		r := &cfg.Rules[i]
+		switch {
+		case r.Name == "":
+			mistake("Rules.Name", ReasonMissing, "")
+		case names[r.Name]:
+			mistake("Rules.Name", ReasonConflict, r.Name)
+		}
+		names[r.Name] = true
+		if r.Threshold < 1 {
+			mistake("Rules.Threshold", ReasonInvalid, r.Name)
+		}
+		if r.Window < time.Second || r.Window > 24*time.Hour {
+			mistake("Rules.Window", ReasonInvalid, r.Name)
+		}
+	}
+	labels := cfg.Labels
+	if labels == nil {
+		labels = []string{"reason", "policy"}
+	}
+	for i, name := range labels {
+		if !validLabel(name) || name == "event" {
+			mistake("Labels", ReasonInvalid, name)
+		} else if slices.Contains(labels[:i], name) {
+			mistake("Labels", ReasonConflict, name)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	m := &monitor{alert: cfg.Alert, counts: newCounts(labels)}
+	for i := range cfg.Rules {
+		m.rules = append(m.rules, newRuleState(&cfg.Rules[i]))
+	}
+	if cfg.Alert != nil {
+		m.start()
+	}
+	return &Monitor{m, cfg.Handler}, nil
+}
+
+// validLabel says whether name may be a Prometheus label, [a-zA-Z_][a-zA-Z0-9_]*
+// without the reserved "__" in front.
+func validLabel(name string) bool {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
+	return name != "" && strings.Trim(name, letters+"0123456789") == "" &&
+		strings.Contains(letters, name[:1]) && !strings.HasPrefix(name, "__")
+}
+
+// Enabled implements [slog.Handler].
+func (m *Monitor) Enabled(ctx context.Context, level slog.Level) bool {
+	return m.monitor != nil && (level >= slog.LevelInfo || m.next.Enabled(ctx, level))
+}
+
+// Handle implements [slog.Handler]. The rules' own functions run here.
+func (m *Monitor) Handle(ctx context.Context, rec slog.Record) error {
+	if m.monitor == nil {
+		return nil
+	}
+	var fired []Alert
+	if o, ok := occurrenceOf(rec); ok {
+		fired = m.observe(o)
+	}
+	var errs []error
+	if m.next.Enabled(ctx, rec.Level) {
+		errs = append(errs, m.next.Handle(ctx, rec))
+	}
+	for _, a := range fired {
+		if m.next.Enabled(ctx, SysAlert.Level()) {
+			errs = append(errs, m.next.Handle(ctx, a.record()))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// WithAttrs implements [slog.Handler].
+func (m *Monitor) WithAttrs(attrs []slog.Attr) slog.Handler {
+	if m.monitor == nil {
+		return m
+	}
+	return &Monitor{m.monitor, m.next.WithAttrs(attrs)}
+}
+
+// WithGroup implements [slog.Handler]. An event counts whatever group its
+// attributes are written in.
+func (m *Monitor) WithGroup(name string) slog.Handler {
+	if m.monitor == nil {
+		return m
+	}
+	return &Monitor{m.monitor, m.next.WithGroup(name)}
+}
+
+// observe counts o and returns the alerts that it sets off. The rules' own
+// functions run before the lock is taken, so that a slow one holds up nobody else.
+func (m *monitor) observe(o Occurrence) (fired []Alert) {
+	var buf [8]verdict
+	verdicts := buf[:0]
+	for _, r := range m.rules {
+		verdicts = append(verdicts, r.applies(o))
+	}
+	now := time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.counts.add(o)
+	for i, r := range m.rules {
+		if verdicts[i].panicked {
+			m.panics++
+		}
+		if !verdicts[i].counts {
+			continue
+		}
+		a, fires := r.count(verdicts[i].key, o, now)
+		if !fires {
+			continue
+		}
+		fired = append(fired, a)
+		m.counts.add(Occurrence{Event: SysAlert, Count: 1, rec: a.record()})
+		if m.alert != nil {
+			select {
+			case m.queue <- a:
+			default:
+				r.dropped++
+			}
+		}
+	}
+	return fired
+}
