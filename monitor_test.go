@@ -476,15 +476,16 @@ func TestAFloodOfRefusalsIsCountedExactlyInFewLinesAndLittleMemory(t *testing.T)
 func BenchmarkRefusalInAFlood(b *testing.B) {
 	m := newMonitor(b, rampart.MonitorConfig{Rules: []rampart.AlertRule{{Name: "by address", Key: rampart.ByAddress, Threshold: 1000, Window: time.Minute}}})
 	rep := rampart.NewReporter(slog.New(m))
-	rs := make([]*http.Request, 100_000)
-	for i := range rs {
-		rs[i] = httptest.NewRequest(http.MethodGet, "/api/public/", nil)
-		rs[i].RemoteAddr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 1).String()
+	r := httptest.NewRequest(http.MethodGet, "/api/public/", nil)
+	peers := make([]string, 100_000)
+	for i := range peers {
+		peers[i] = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 1).String()
 	}
 	i := 0
 	b.ReportAllocs()
 	for b.Loop() {
-		rep.Refused(rs[i%len(rs)], rampart.ExcessRateLimit, "", slog.String("reason", "quota_exceeded"))
+		r.RemoteAddr = peers[i%len(peers)]
+		rep.Refused(r, rampart.ExcessRateLimit, "", slog.String("reason", "quota_exceeded"))
 		i++
 	}
 }
