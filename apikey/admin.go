@@ -27,7 +27,8 @@ type Actor struct {
 //	GET    /              a page of keys, oldest first, no secret in it;
 //	                      ?limit= and ?cursor=, with a Link to the next page;
 //	                      ?owner= for an actor with All
-//	POST   /              {"name", "scopes", "expires"} makes a key: 201, "key" is its secret
+//	POST   /              {"name", "scopes", "allow", "expires"} makes a key: 201, "key" is
+//	                      its secret; "plan" and "owner", too, for an actor with All
 //	POST   /{id}/rotate/  {"overlap": "24h"} replaces it: 201, as above
 //	DELETE /{id}/         revokes it: 204
 //
@@ -157,19 +158,22 @@ func filter(u *url.URL, by Actor) (Filter, error) {
 }
 
 func (a admin) create(w http.ResponseWriter, r *http.Request, by Actor) error {
-	var in struct {
-		name    string
-		scopes  []string
-		expires string
+	k, expires, allow := Key{Owner: by.Owner}, "", []string(nil)
+	members := map[string]any{"name": &k.Name, "scopes": &k.Scopes, "allow": &allow, "expires": &expires}
+	if by.All { // others would raise their own limits, or act as somebody else
+		members["plan"], members["owner"] = &k.Plan, &k.Owner
 	}
-	wrong, err := readObject(w, r, map[string]any{"name": &in.name, "scopes": &in.scopes, "expires": &in.expires})
+	wrong, err := readObject(w, r, members)
 	if err != nil {
 		return err
 	}
-	k := Key{Name: in.name, Owner: by.Owner, Scopes: in.scopes}
-	if in.expires != "" {
+	for _, s := range allow {
+		p, _ := netip.ParsePrefix(s) // the zero Prefix is found below
+		k.Allow = append(k.Allow, p)
+	}
+	if expires != "" {
 		// The zero time is written like any other, and would mean "never".
-		if k.Expires, err = time.Parse(time.RFC3339, in.expires); err != nil || k.Expires.IsZero() {
+		if k.Expires, err = time.Parse(time.RFC3339, expires); err != nil || k.Expires.IsZero() {
 			wrong = append(wrong, rampart.FieldError{Pointer: "#/expires", Code: "invalid", Detail: "Not an RFC 3339 time."})
 		}
 	}

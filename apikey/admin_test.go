@@ -2,8 +2,10 @@ package apikey_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -207,6 +209,33 @@ func TestPagesAreLinked(t *testing.T) {
 	}
 }
 
+func TestWhoManagesAllKeysSetsPlanAndOwner(t *testing.T) {
+	f := newFixture(t)
+	root := mounted(f, asRoot)
+	w := call(t, root, "POST", "/api/keys/", `{"name":"shop","owner":"bob","plan":"gold","allow":["203.0.113.0/24"]}`)
+	require.Equal(t, 201, w.Code, "%s", w.Body)
+	made := decode[map[string]any](t, w)
+	assert.Equal(t, "bob", made["owner"])
+	assert.Equal(t, "gold", made["plan"])
+	assert.Equal(t, []any{"203.0.113.0/24"}, made["allow"])
+	_, err := f.Verify(t.Context(), made["key"].(string), netip.MustParseAddr("203.0.113.7"))
+	require.NoError(t, err)
+	_, err = f.Verify(t.Context(), made["key"].(string), anywhere)
+	assert.Equal(t, apikey.ReasonAddress, reason(err))
+}
+
+func TestComplaintsAboutOneBodyAreBounded(t *testing.T) {
+	var body strings.Builder
+	body.WriteString(`{"name":"n"`)
+	for i := range 4000 {
+		fmt.Fprintf(&body, `,"x%d":1`, i)
+	}
+	f := newFixture(t)
+	w := call(t, mounted(f, asAlice), "POST", "/api/keys/", body.String()+"}")
+	assert.Equal(t, 422, w.Code)
+	assert.Less(t, w.Body.Len(), 4096)
+}
+
 func TestBadInputIsAProblem(t *testing.T) {
 	f := newFixture(t)
 	own, _ := f.make(t)
@@ -240,6 +269,10 @@ func TestBadInputIsAProblem(t *testing.T) {
 		{"an escaped NUL", "", `{"name":"a\u0000"}`, 422, "#/name invalid"},
 		{"a lone surrogate", "", `{"name":"\ud800"}`, 422, "#/name invalid"},
 		{"bad values", "", `{"name":"","scopes":["a b","a","a"],"expires":"tomorrow"}`, 422, "#/expires invalid, #/name required, #/scopes/0 invalid, #/scopes/2 unique"},
+		{"addresses that are none", "", `{"name":"n","allow":["203.0.113.0/24","203.0.113.9/24","x"]}`, 422, "#/allow/1 invalid, #/allow/2 invalid"},
+		{"too many scopes", "", `{"name":"n","scopes":[""` + strings.Repeat(`,""`, 20_000) + `]}`, 422, "#/scopes max_length"},
+		{"too many addresses", "", `{"name":"n","allow":[""` + strings.Repeat(`,""`, 20_000) + `]}`, 422, "#/allow max_length"},
+		{"a plan of one's own choice", "", `{"name":"n","plan":"gold"}`, 422, "#/plan unknown"},
 		{"an expiry in the past", "", `{"name":"n","expires":"2020-01-01T00:00:00Z"}`, 422, "#/expires invalid"},
 		{"the zero time is no way to say never", "", `{"name":"n","expires":"0001-01-01T00:00:00Z"}`, 422, "#/expires invalid"},
 		{"an expiry without a zone", "", `{"name":"n","expires":"2099-01-01T00:00:00"}`, 422, "#/expires invalid"},

@@ -16,6 +16,9 @@ import (
 // maxBody bounds a request's body; the largest valid one is a tenth of it.
 const maxBody = 64 << 10
 
+// maxWrong bounds how many members are complained about.
+const maxWrong = 32
+
 // readObject reads a request's body, a JSON object, into the members, which
 // hold a pointer for each name that is known; null leaves one as it is. A body
 // that cannot be told apart is a problem: 400 for syntax, invalid UTF-8, a name
@@ -37,7 +40,7 @@ func readObject(w http.ResponseWriter, r *http.Request, members map[string]any) 
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 		return nil, malformedBody()
 	}
-	var wrong []rampart.FieldError
+	var wrong []rampart.FieldError // a bounded number: an answer should not be dearer than its request
 	seen := map[string]bool{}
 	for dec.More() {
 		t, err := dec.Token()
@@ -47,6 +50,9 @@ func readObject(w http.ResponseWriter, r *http.Request, members map[string]any) 
 			return nil, malformedBody()
 		}
 		seen[name] = true
+		if len(wrong) >= maxWrong {
+			continue
+		}
 		if target, known := members[name]; !known {
 			wrong = append(wrong, rampart.FieldError{Pointer: pointer(name), Code: "unknown", Detail: "Unknown field."})
 		} else if json.Unmarshal(value, target) != nil {

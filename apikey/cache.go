@@ -124,6 +124,24 @@ func (c *cache) drop(ids ...string) {
 	}
 }
 
+// dropOwner forgets the keys of an owner.
+func (c *cache) dropOwner(owner string) {
+	if c == nil {
+		return
+	}
+	for i := range c.shards {
+		sh := &c.shards[i]
+		sh.mu.Lock()
+		sh.version++
+		for id, e := range sh.entries {
+			if e.caller.key.Owner == owner {
+				delete(sh.entries, id)
+			}
+		}
+		sh.mu.Unlock()
+	}
+}
+
 // clear forgets every key.
 func (c *cache) clear() {
 	if c == nil {

@@ -32,10 +32,16 @@ type Config struct {
 	Peppers [][]byte
 
 	// CacheTTL is how long what the store said of a key is believed, and so the
-	// longest that a revocation or rotation by another process goes unseen here.
-	// Those by this process, or told to [Keys.Invalidate], count at once. 0: the
-	// store is asked each time.
+	// longest that a revocation or rotation by another process goes unseen here,
+	// whatever happens to the feed. Those by this process, or told to
+	// [Keys.Invalidate], count at once. 0: the store is asked each time.
 	CacheTTL time.Duration
+
+	// Feed tells the caches of every instance of what is revoked or rotated,
+	// within its poll (half a second by default). While it is down, CacheTTL
+	// is the bound. An instance without a cache needs it too, to tell others.
+	// nil: this process only.
+	Feed rampart.Feed
 
 	// TouchEvery is the resolution of [Key.LastUsed], which is written in
 	// batches this far apart. 0: one minute; negative: never.

@@ -107,20 +107,23 @@ func (k *Key) validate(now time.Time) error {
 	text("#/name", k.Name, maxName)
 	text("#/owner", k.Owner, maxOwner)
 	text("#/plan", k.Plan, maxPlan)
-	if len(k.Scopes) > maxScopes {
+	scopes, allow := k.Scopes, k.Allow
+	if len(scopes) > maxScopes {
 		wrong("#/scopes", "max_length", "Too many.")
+		scopes = nil
 	}
-	for i, s := range k.Scopes {
+	for i, s := range scopes {
 		if at := "#/scopes/" + strconv.Itoa(i); !validScope(s) {
 			wrong(at, "invalid", "Not a scope.")
-		} else if slices.Contains(k.Scopes[:i], s) {
+		} else if slices.Contains(scopes[:i], s) {
 			wrong(at, "unique", "Named twice.")
 		}
 	}
-	if len(k.Allow) > maxAllow {
+	if len(allow) > maxAllow {
 		wrong("#/allow", "max_length", "Too many.")
+		allow = nil
 	}
-	for i, p := range k.Allow {
+	for i, p := range allow {
 		if !p.IsValid() || p != p.Masked() || p.Addr().Is4In6() {
 			wrong("#/allow/"+strconv.Itoa(i), "invalid", "Not a prefix.")
 		}

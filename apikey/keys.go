@@ -30,7 +30,9 @@ type Keys struct {
 	now          func() time.Time
 	touch        *toucher
 	cache        *cache // nil: none
-	malformed    *Error // shared: refusing nonsense costs no allocation
+	cacheTTL     time.Duration
+	feed         rampart.Feed // nil: this process only
+	malformed    *Error       // shared: refusing nonsense costs no allocation
 }
 
 // New returns Keys that behave as cfg says, or every mistake in cfg, each a
@@ -63,8 +65,11 @@ func New(cfg Config) (*Keys, error) {
 		}
 	}
 	k.vary = strings.Join(vary, ", ")
-	k.cache = newCache(cfg.CacheTTL)
+	k.cache, k.cacheTTL, k.feed = newCache(cfg.CacheTTL), cfg.CacheTTL, cfg.Feed
 	k.touch = newToucher(cfg.Store, cfg.TouchEvery, k.rep)
+	if k.feed != nil {
+		k.feed.Subscribe(feedTopic, k.apply)
+	}
 	return k, nil
 }
 
@@ -137,6 +142,9 @@ func (ks *Keys) Rotate(ctx context.Context, id string, overlap time.Duration) (K
 	if err != nil {
 		return Key{}, Secret{}, asError(id, err)
 	}
+	if err := ks.announce(ctx, "key", id); err != nil { // the new secret must reach its owner all the same
+		ks.report(ctx, rampart.SysBackendUnavailable, id, rampart.Text("error", err.Error()))
+	}
 	ks.report(ctx, rampart.AuthnTokenCreated, next.ID, slog.String("replaces", id))
 	return next, newSecret(text), nil
 }
@@ -183,7 +191,10 @@ func asError(id string, err error) error {
 }
 
 // Revoke refuses a key from now on, for good. Revoking it again changes
-// nothing. An unknown id is an [*Error] with [ReasonUnknown].
+// nothing. An unknown id is an [*Error] with [ReasonUnknown]. After one with
+// [ReasonUnavailable] the store or the [Config.Feed] may not have taken it:
+// revoke again; until then another instance's cache may know the key as good
+// for as long as [Config.CacheTTL].
 func (ks *Keys) Revoke(ctx context.Context, id string) error {
 	if ks.store == nil {
 		return unavailable(id, errZero)
@@ -194,12 +205,15 @@ func (ks *Keys) Revoke(ctx context.Context, id string) error {
 		return asError(id, err)
 	}
 	ks.report(ctx, rampart.AuthnTokenRevoked, id)
+	if err := ks.announce(ctx, "key", id); err != nil {
+		return unavailable(id, err)
+	}
 	return nil
 }
 
 // RevokeOwner revokes every key of owner and says how many there were, revoked
 // ones not counted. An empty owner is refused: it would name all keys that
-// belong to nobody.
+// belong to nobody. After an error do it again, as after one of [Keys.Revoke].
 func (ks *Keys) RevokeOwner(ctx context.Context, owner string) (int, error) {
 	if owner == "" {
 		return 0, errors.New("apikey: no owner")
@@ -213,7 +227,10 @@ func (ks *Keys) RevokeOwner(ctx context.Context, owner string) (int, error) {
 		ks.report(ctx, rampart.AuthnTokenRevoked, id)
 	}
 	if err != nil {
-		ks.cache.clear() // more may be revoked than it says
+		ks.cache.dropOwner(owner) // more may be revoked than it says
+		return len(ids), unavailable("", err)
+	}
+	if err := ks.announce(ctx, "owner", owner); err != nil {
 		return len(ids), unavailable("", err)
 	}
 	return len(ids), nil

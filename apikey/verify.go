@@ -95,7 +95,3 @@ func (ks *Keys) rehash(ctx context.Context, id string, old []byte, text string) 
 		ks.report(ctx, rampart.SysBackendUnavailable, id, rampart.Text("error", err.Error()))
 	}
 }
-
-// Invalidate drops keys from the cache: call it when another process has told
-// that they were revoked or rotated.
-func (ks *Keys) Invalidate(ids ...string) { ks.cache.drop(ids...) }
