@@ -14,6 +14,7 @@ const (
 	AuthnTokenCreated     Event = "authn_token_created"
 	AuthnTokenRevoked     Event = "authn_token_revoked"
 	AuthnTokenReuse       Event = "authn_token_reuse"
+	AuthzAdmin            Event = "authz_admin" // what an operator did
 	AuthzFail             Event = "authz_fail"
 	CryptDecryptFail      Event = "crypt_decrypt_fail"
 	CryptEncryptFail      Event = "crypt_encrypt_fail"
