@@ -62,8 +62,8 @@ func from(t testing.TB, addr string) context.Context {
 	var ctx context.Context
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.RemoteAddr = netip.AddrPortFrom(netip.MustParseAddr(addr), 1).String()
-	new(rampart.ClientIP).Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() })).
-		ServeHTTP(httptest.NewRecorder(), r)
+	new(rampart.ClientIP).Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() })). //nolint:fatcontext // no loop: one request
+																ServeHTTP(httptest.NewRecorder(), r)
 	return ctx
 }
 
@@ -197,32 +197,38 @@ func TestRulesCountByAddressSubjectAndKeyID(t *testing.T) {
 		keys []string
 	}{
 		{
-			"by address", rampart.AlertRule{Key: rampart.ByAddress},
+			"by address",
+			rampart.AlertRule{Key: rampart.ByAddress},
 			[][]any{{"client_ip", "192.0.2.1"}, {"client_ip", "192.0.2.2"}, {"client_ip", "192.0.2.1"}, {"x", 1}, {"x", 1}},
 			[]string{"192.0.2.1"},
 		},
 		{
-			"IPv6 by /64", rampart.AlertRule{Key: rampart.ByAddress},
+			"IPv6 by /64",
+			rampart.AlertRule{Key: rampart.ByAddress},
 			[][]any{{"client_ip", "2001:db8::1"}, {"client_ip", "2001:db8::2"}},
 			[]string{"2001:db8::/64"},
 		},
 		{
-			"by subject", rampart.AlertRule{Key: rampart.BySubject},
+			"by subject",
+			rampart.AlertRule{Key: rampart.BySubject},
 			[][]any{{"subject", "7"}, {"subject", "8"}, {"subject", "8"}},
 			[]string{"8"},
 		},
 		{
-			"by key id", rampart.AlertRule{Key: rampart.ByKeyID},
+			"by key id",
+			rampart.AlertRule{Key: rampart.ByKeyID},
 			[][]any{{"key_id", "a"}, {"key_id", "a"}, {"key_id", "b"}},
 			[]string{"a"},
 		},
 		{
-			"all together", rampart.AlertRule{},
+			"all together",
+			rampart.AlertRule{},
 			[][]any{{"a", 1}, {"b", 1}},
 			[]string{""},
 		},
 		{
-			"a rule of one's own", rampart.AlertRule{
+			"a rule of one's own",
+			rampart.AlertRule{
 				Match: func(o rampart.Occurrence) bool { v, ok := o.Attr("path"); return ok && v.String() == "/admin" },
 				Key:   func(o rampart.Occurrence) string { return string(o.Event) + "\n" + strings.Repeat("x", 1000) },
 			},
@@ -230,12 +236,14 @@ func TestRulesCountByAddressSubjectAndKeyID(t *testing.T) {
 			[]string{`e\n` + strings.Repeat("x", 253) + "…"},
 		},
 		{
-			"one that panics", rampart.AlertRule{Key: func(rampart.Occurrence) string { panic("no") }},
+			"one that panics",
+			rampart.AlertRule{Key: func(rampart.Occurrence) string { panic("no") }},
 			[][]any{{"a", 1}, {"a", 1}, {"a", 1}},
 			nil,
 		},
 		{
-			"other events", rampart.AlertRule{Events: []rampart.Event{"f"}},
+			"other events",
+			rampart.AlertRule{Events: []rampart.Event{"f"}},
 			[][]any{{"a", 1}, {"a", 1}, {"a", 1}},
 			nil,
 		},

@@ -106,12 +106,12 @@ func ByKeyID(o Occurrence) string { return o.text("key_id") }
 
 // An Alert says that a rule has fired.
 type Alert struct {
-	Rule   string
-	Key    string // what the events were counted under; "" if all together
-	Count  int    // events of this key in the window, Threshold or more
-	Window time.Duration
-	Event  Event // the last of them
-	At     time.Time
+	Rule   string        // its name
+	Key    string        // what the events were counted under; "" if all together
+	Count  int           // events of this key in the window, Threshold or more
+	Window time.Duration // the rule's
+	Event  Event         // the last of them
+	At     time.Time     // when the last of them was logged
 }
 
 // record is the alert's line in the log.

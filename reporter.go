@@ -99,7 +99,7 @@ func (rp *Reporter) Report(ctx context.Context, e Event, key string, attrs ...sl
 }
 
 func (rp *Reporter) report(ctx context.Context, e Event, key string, addr netip.Addr, attrs []slog.Attr) {
-	if rp == nil || rp.admit(ctx, e, key, addr, attrs) { //nolint:contextcheck // a folded record belongs to many requests, not to this one
+	if rp == nil || rp.admit(ctx, e, key, addr, attrs) {
 		write(ctx, rp.logger(), e, 0, addr, appendCorrelation(slices.Clip(attrs), ctx))
 	}
 }
@@ -210,7 +210,7 @@ func (rp *Reporter) admit(ctx context.Context, e Event, key string, addr netip.A
 	switch {
 	case f != nil && (f.count > 0 || now.Before(f.until)):
 		if f.count == 0 {
-			rp.open(sh, f, now, addr, appendCorrelation(slices.Clip(attrs), ctx))
+			rp.open(sh, f, now, addr, appendCorrelation(slices.Clip(attrs), ctx)) //nolint:contextcheck // a folded record belongs to many requests, not to this one
 		}
 		f.add(addr)
 		return false
@@ -227,7 +227,7 @@ func (rp *Reporter) admit(ctx context.Context, e Event, key string, addr netip.A
 	f = sh.overflow[e]
 	if f.count == 0 {
 		f.until = now.Add(foldWindow)
-		rp.open(sh, f, now, netip.Addr{}, []slog.Attr{slog.Bool("overflow", true)})
+		rp.open(sh, f, now, netip.Addr{}, []slog.Attr{slog.Bool("overflow", true)}) //nolint:contextcheck // a folded record belongs to many requests, not to this one
 	}
 	f.add(netip.Addr{})
 	return false

@@ -13,6 +13,7 @@ import (
 // time.AfterFunc end by themselves and are not counted.
 var goroutines = map[string]string{
 	"Serve": "server.go: ends with the listener, waited for before Serve returns",
+	"probe": "health.go: ends with its check; one for each check at most",
 	"start": "feed/feed.go, monitoralert.go: ends with Close, which waits for it",
 }
 
