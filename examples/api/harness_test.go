@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -114,6 +115,20 @@ func (s *service) do(method, path, body string, headers ...string) answer {
 	text, err := io.ReadAll(resp.Body)
 	require.NoError(s.t, err)
 	return answer{resp.StatusCode, resp.Header, string(text)}
+}
+
+// soon asks until the answer has the status, which what another instance did
+// brings about within a second, and then sees that it stays so.
+func (s *service) soon(status int, method, path string, headers ...string) {
+	s.t.Helper()
+	began := time.Now()
+	for got := 0; got != status; {
+		got = s.do(method, path, "", headers...).status
+		require.LessOrEqual(s.t, time.Since(began), time.Second, "%s %s: still %d", method, path, got)
+	}
+	for range 3 {
+		require.Equal(s.t, status, s.do(method, path, "", headers...).status)
+	}
 }
 
 const asJSON = "Content-Type: application/json"

@@ -124,7 +124,7 @@ func TestTwoProcessesOnOneDatabaseShareEverything(t *testing.T) {
 	assert.Equal(t, "+49301234567", one.do("GET", "/api/customers/1/", "", bearer(access)).field(t, "phone"))
 
 	assert.Equal(t, 204, two.do("DELETE", "/api/keys/"+key.field(t, "id")+"/", "", bearer(access)).status)
-	assert.Equal(t, 401, one.do("GET", "/api/partner/", "", "X-API-Key: "+key.field(t, "key")).status, "a revoked key stops everywhere")
+	one.soon(401, "GET", "/api/partner/", "X-API-Key: "+key.field(t, "key")) // a revoked key stops everywhere
 
 	// Both refresh at once: one lineage comes of it.
 	var wg sync.WaitGroup
@@ -142,7 +142,7 @@ func TestTwoProcessesOnOneDatabaseShareEverything(t *testing.T) {
 		assert.Equal(t, successors[0], s)
 	}
 	require.Equal(t, 200, one.post("/api/token/blacklist/", `{"refresh":"`+successors[0]+`"}`).status)
-	assert.Equal(t, 401, two.do("GET", "/api/secure/", "", bearer(access)).status, "a log-out counts everywhere")
+	two.soon(401, "GET", "/api/secure/", bearer(access)) // a log-out counts everywhere
 }
 
 func TestAKillUnderLoadLosesNoAcknowledgedWrite(t *testing.T) {
@@ -201,7 +201,7 @@ func TestWrongSettingsAreListedAllAtOnce(t *testing.T) {
 		out, _ := cmd.CombinedOutput()
 		return cmd.ProcessState.ExitCode(), string(out)
 	}
-	status, out := run([]string{"ECOLAURA_USER_RATE=5/moon", "ECOLAURA_DEMO=perhaps"}, "-addr", "nowhere", "-anon-rate", "0/h", "-trusted-proxies", "10/8", "-tls-cert", "x", "-redis", "redis://secret@h", "stray")
+	status, out := run([]string{"ECOLAURA_USER_RATE=5/moon", "ECOLAURA_DEMO=perhaps"}, "-addr", "nowhere", "-anon-rate", "0/h", "-trusted-proxies", "10/8", "-tls-cert", "x", "-redis", "redis://:secret@h/db", "stray")
 	assert.Equal(t, 2, status)
 	for _, part := range []string{"-addr", "-anon-rate", "-user-rate", "ECOLAURA_DEMO", "-trusted-proxies", "-tls-cert", "-redis", "stray"} {
 		assert.Contains(t, out, part)

@@ -13,7 +13,7 @@ import (
 
 // routes puts each handler behind its layers, and the layers that every answer
 // passes around them all.
-func routes(a *app, l *layers, log *slog.Logger) (http.Handler, error) {
+func routes(a *app, l *layers, st *stack, log *slog.Logger) (http.Handler, error) {
 	newProducts, err1 := sanitize.NewBinder[newProduct](sanitize.Config{Logger: log})
 	registrations, err2 := sanitize.NewBinder[registration](sanitize.Config{Logger: log})
 	passwords, err3 := sanitize.NewBinder[passwordChange](sanitize.Config{Logger: log})
@@ -23,36 +23,30 @@ func routes(a *app, l *layers, log *slog.Logger) (http.Handler, error) {
 	}
 
 	chain := rampart.Chain
-	public := chain(l.verifier.Optional, l.public.Handler, l.guard.Handler)
-	secure := chain(l.verifier.Handler, l.public.Handler, l.guard.Handler)
-	scoped := func(scope string) func(http.Handler) http.Handler {
-		return chain(secure, l.verifier.RequireScope(scope))
-	}
+	public := chain(st.optional, st.public, st.guard)
+	secure := chain(st.required, st.public, st.guard)
+	scoped := func(scope string) layer { return chain(secure, st.scope(scope)) }
 
 	mux := rampart.NewMux()
-	mux.Handle("POST /api/token/{$}", chain(l.login.Handler, l.forms.Handler)(l.service.Obtain()))
-	mux.Handle("POST /api/token/refresh/{$}", l.forms.Handler(l.service.Refresh()))
-	mux.Handle("POST /api/token/verify/{$}", l.forms.Handler(l.service.VerifyToken()))
-	mux.Handle("POST /api/token/blacklist/{$}", l.forms.Handler(l.service.Logout()))
-	mux.Handle("POST /api/password/{$}", chain(secure, l.password.Handler)(passwords.Handler(a.changePassword(l.service))))
+	mux.Handle("POST /api/token/{$}", chain(st.login, st.forms)(l.service.Obtain()))
+	mux.Handle("POST /api/token/refresh/{$}", st.forms(l.service.Refresh()))
+	mux.Handle("POST /api/token/verify/{$}", st.forms(l.service.VerifyToken()))
+	mux.Handle("POST /api/token/blacklist/{$}", st.forms(l.service.Logout()))
+	mux.Handle("POST /api/password/{$}", chain(secure, st.password)(passwords.Handler(a.changePassword(l.service))))
 	mux.Handle("GET /.well-known/jwks.json", l.keySet)
 
 	mux.Handle("GET /api/secure/{$}", secure(message("This is a secure endpoint.")))
 	mux.Handle("GET /api/public/{$}", public(message("This is a public endpoint.")))
 	mux.Handle("GET /api/products/{$}", public(a.getProducts(pages)))
 	mux.Handle("POST /api/products/{$}", scoped("products:write")(newProducts.Handler(a.postProduct)))
-	mux.Handle("POST /api/register/{$}", chain(l.register.Handler, l.guard.Handler)(registrations.Handler(a.register)))
+	mux.Handle("POST /api/register/{$}", chain(st.register, st.guard)(registrations.Handler(a.register)))
 	mux.Handle("GET /api/customers/{id}/{$}", scoped("customers:read")(http.HandlerFunc(a.getCustomer)))
 
-	mux.Handle("GET /api/partner/{$}", chain(l.keys.Handler, a.activeOwner, l.partner.Handler, l.guard.Handler)(message("Hello, partner.")))
+	mux.Handle("GET /api/partner/{$}", chain(st.apiKey, a.activeOwner, st.partner, st.guard)(message("Hello, partner.")))
 	mux.Handle("/api/keys/", scoped("keys:manage")(http.StripPrefix("/api/keys", l.keys.Admin(keyOwner))))
 	mux.HandleFunc("GET /healthz", a.healthz)
 
-	return chain(
-		l.requestID.Handler, l.clientIP.Handler,
-		l.headers.Handler, a.probe,
-		l.cors.Handler, l.edge.Handler,
-	)(mux), nil
+	return chain(st.requestID, st.clientIP, st.headers, a.probe, st.cors, st.edge)(mux), nil
 }
 
 // keyOwner says for whom keys are managed: the caller, and never with a scope

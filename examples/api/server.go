@@ -20,7 +20,9 @@ var errSettings = errors.New("settings")
 // server is the whole service: its handler and what must be closed after it.
 type server struct {
 	handler http.Handler
+	app     *app
 	layers  *layers
+	shared  *shared
 	db      *database
 	notes   []string
 	demo    bool
@@ -38,7 +40,8 @@ func open(ctx context.Context, s *settings, getenv func(string) string, log *slo
 	}
 	srv := &server{db: db, notes: sec.notes}
 	if err := srv.build(ctx, s, sec, log); err != nil {
-		return nil, errors.Join(err, db.Close())
+		srv.close() //nolint:contextcheck // ctx may be why
+		return nil, err
 	}
 	return srv, nil
 }
@@ -52,11 +55,14 @@ func (srv *server) build(ctx context.Context, s *settings, sec *secrets, log *sl
 	if err := srv.prepare(ctx, s, u); err != nil {
 		return err
 	}
-	if srv.layers, err = newLayers(s, sec, srv.db, u, log); err != nil {
+	if srv.shared, err = openShared(ctx, s, srv.db, log); err != nil {
+		return redacted(err, s.db)
+	}
+	if srv.layers, err = newLayers(s, sec, srv.db, u, srv.shared, log); err != nil {
 		return err
 	}
-	a := &app{db: srv.db, users: u, fields: sec.fields.Cipher(), log: log}
-	srv.handler, err = routes(a, srv.layers, log)
+	srv.app = &app{db: srv.db, users: u, fields: sec.fields.Cipher(), log: log}
+	srv.handler, err = routes(srv.app, srv.layers, srv.layers.stack(), log)
 	return err
 }
 
@@ -90,7 +96,12 @@ func (srv *server) prepare(ctx context.Context, s *settings, u *users) error {
 func (srv *server) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	_ = srv.layers.keys.Close(ctx)
+	if srv.layers != nil {
+		_ = srv.layers.keys.Close(ctx)
+	}
+	if srv.shared != nil {
+		srv.shared.close()
+	}
 	_ = srv.db.Close()
 }
 

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/ecolaura/rampart/throttle"
 )
 
@@ -24,28 +26,29 @@ type settings struct {
 	signingKey      string // a PEM or JWK file; empty: the secret key signs
 	anon, user      throttle.Rate
 	demo            bool
-	secretKey       string // ECOLAURA_SECRET_KEY; empty: generated beside the database
-	fernetKeys      string // ECOLAURA_FERNET_KEYS; empty: generated beside the database
-	loopback        bool   // addr is a loopback address
-	port            int    // of addr
+	redis           *redis.Options // nil: none
+	secretKey       string         // ECOLAURA_SECRET_KEY; empty: generated beside the database
+	fernetKeys      string         // ECOLAURA_FERNET_KEYS; empty: generated beside the database
+	loopback        bool           // addr is a loopback address
+	port            int            // of addr
 }
 
 // parse reads flags, and the environment for those not given: -anon-rate is
 // ECOLAURA_ANON_RATE. It reports every mistake at once.
 func parse(args []string, getenv func(string) string, usage io.Writer) (*settings, error) {
 	var (
-		s                              settings
-		hosts, origins, trusted, redis string
-		anon, user                     string
-		errs                           []error
-		flags                          = flag.NewFlagSet("api", flag.ContinueOnError)
+		s                               settings
+		hosts, origins, trusted, shared string
+		anon, user                      string
+		errs                            []error
+		flags                           = flag.NewFlagSet("api", flag.ContinueOnError)
 	)
 	flags.SetOutput(usage)
 	flags.StringVar(&s.addr, "addr", "127.0.0.1:8080", "`address` to listen on")
 	flags.StringVar(&s.httpAddr, "http-addr", "", "second `address` for plain http, which redirects; needs -tls-cert")
 	flags.StringVar(&hosts, "hosts", "localhost:*,127.0.0.1:*,[::1]:*", "host `names` that this server answers to")
 	flags.StringVar(&s.db, "db", "./ecolaura.db", "SQLite `file`, or a postgres:// URL")
-	flags.StringVar(&redis, "redis", "", "`URL` of a Redis that instances share (not supported yet)")
+	flags.StringVar(&shared, "redis", "", "`URL` of a Redis through which instances share limits, revocations and blocks")
 	flags.StringVar(&trusted, "trusted-proxies", "", "`prefixes` of the proxies whose X-Forwarded-* headers are believed")
 	flags.StringVar(&s.tlsCert, "tls-cert", "", "certificate `file` (PEM)")
 	flags.StringVar(&s.tlsKey, "tls-key", "", "private key `file` (PEM)")
@@ -104,8 +107,10 @@ func parse(args []string, getenv func(string) string, usage io.Writer) (*setting
 	if s.user, err = throttle.Parse(user); err != nil {
 		bad("user-rate", "not a rate such as 1000/hour", user)
 	}
-	if redis != "" {
-		bad("redis", "not supported yet: limits are kept by each process", "redis://…")
+	if shared != "" {
+		if s.redis, err = redis.ParseURL(shared); err != nil { // err may repeat a password
+			errs = append(errs, errors.New("-redis: not a URL such as redis://127.0.0.1:6379/0"))
+		}
 	}
 	if (s.tlsCert == "") != (s.tlsKey == "") {
 		bad("tls-cert", "goes with -tls-key", s.tlsCert)

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/apikey"
+	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/throttle"
+)
+
+// newLimits builds the limiters. Whoever is refused by one of them has cost
+// nothing but that check.
+func (l *layers) newLimits(s *settings, log *slog.Logger) error {
+	var errs []error
+	limiter := func(policies ...throttle.Policy) *throttle.Limiter {
+		t, err := throttle.New(throttle.Config{Policies: policies, Logger: log})
+		errs = append(errs, err)
+		return t
+	}
+	byIP := throttle.ByIP(l.clientIP.Addr)
+	bySubject := throttle.By("subject", func(r *http.Request) string {
+		if t, ok := auth.FromContext(r.Context()); ok {
+			return t.Subject()
+		}
+		return ""
+	})
+	stranger := func(r *http.Request) bool {
+		_, ok := auth.FromContext(r.Context())
+		return !ok
+	}
+	byKey := throttle.By("key", func(r *http.Request) string {
+		if c, ok := apikey.FromContext(r.Context()); ok {
+			return c.ID()
+		}
+		return ""
+	})
+	// Only refused credentials count: what succeeds gives its charge back, and
+	// so does what was never looked at.
+	notGuessed := func(status int) bool {
+		return status < http.StatusBadRequest || status == http.StatusTooManyRequests || status >= http.StatusInternalServerError
+	}
+
+	l.edge = limiter(throttle.Policy{Name: "edge", Rate: times(larger(s.anon, s.user), 10), Algorithm: throttle.TokenBucket, Key: byIP})
+	l.public = limiter(
+		throttle.Policy{Name: "anon", Rate: s.anon, Key: byIP, Match: stranger},
+		throttle.Policy{Name: "user", Rate: s.user, Key: bySubject},
+	)
+	l.login = limiter(
+		throttle.Policy{Name: "login-address", Rate: fifth(s.anon), Key: byIP, Refund: notGuessed},
+	)
+	// The account is known only once the body has been read: auth's Guard asks.
+	byGuard := throttle.By("account", func(*http.Request) string { return "" })
+	l.account = limiter(
+		throttle.Policy{Name: "login-network", Rate: fifth(s.anon), Key: byGuard},
+		throttle.Policy{Name: "login-account", Rate: times(s.anon, 10), Key: byGuard},
+	)
+	l.register = limiter(throttle.Policy{Name: "register", Rate: fifth(s.anon), Key: byIP})
+	l.password = limiter(throttle.Policy{Name: "password", Rate: fifth(s.anon), Key: bySubject, Refund: notGuessed})
+	l.partner = limiter(throttle.Policy{Name: "partner", Rate: s.user, Key: byKey})
+	return errors.Join(errs...)
+}
+
+// guardAccount counts failed log-ins by account: from one network, so that a
+// stranger's guesses do not lock out the owner somewhere else, and from
+// everywhere, with a ceiling that only a large attack reaches. The log-in that
+// succeeds forgets its network's.
+func guardAccount(limit *throttle.Limiter, clientIP func(*http.Request) netip.Addr) auth.Guard {
+	return func(ctx context.Context, r *http.Request, name string) (func(bool), error) {
+		network := throttle.AddrKey(clientIP(r), 24, 48) + " " + name
+		for _, bucket := range []struct{ policy, key string }{{"login-network", network}, {"login-account", name}} {
+			if _, err := limit.Take(ctx, bucket.policy, bucket.key, 1); err != nil {
+				denied, ok := errors.AsType[*throttle.DeniedError](err)
+				if !ok || denied.Reason != throttle.QuotaExceeded {
+					return nil, &rampart.Problem{Status: http.StatusServiceUnavailable, Code: "unavailable"}
+				}
+				return nil, tooManyError{denied.Decision.Results[0].RetryAfter}
+			}
+		}
+		return func(ok bool) {
+			if ok { // if it fails the count stays: the safe side
+				_ = limit.Reset(ctx, "login-network", network)
+			}
+		}, nil
+	}
+}
+
+// tooManyError is a log-in that must wait.
+type tooManyError struct{ after time.Duration }
+
+func (e tooManyError) Error() string             { return "too many failed log-ins for this account" }
+func (e tooManyError) RetryAfter() time.Duration { return e.after }

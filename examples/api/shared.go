@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/feed"
+)
+
+// shared is the state that every instance of the service has in common: what
+// has changed reaches each of them through the feed within a second, and is
+// asked of its memory, not of a backend, by the requests.
+type shared struct {
+	feed        *feed.Feed
+	revocations *auth.Revocations
+	redis       *redis.Client // nil: instances share the database only
+}
+
+// openShared reads all that the feed retains, so that a fresh instance knows
+// what was revoked or blocked before it began.
+func openShared(ctx context.Context, s *settings, db *database, log *slog.Logger) (_ *shared, err error) {
+	sh := new(shared)
+	defer func() {
+		if err != nil {
+			sh.close()
+		}
+	}()
+	source, err := sh.source(ctx, s, db)
+	if err != nil {
+		return nil, err
+	}
+	if sh.feed, err = feed.New(ctx, feed.Config{Source: source, Logger: log}); err != nil {
+		return nil, err
+	}
+	sh.revocations, err = auth.NewRevocations(auth.RevocationsConfig{Feed: sh.feed, Outage: auth.FailClosed, Logger: log})
+	return sh, err
+}
+
+// source is where changes are kept: Redis if there is one, else the database.
+func (sh *shared) source(ctx context.Context, s *settings, db *database) (feed.Source, error) {
+	if s.redis == nil {
+		return feed.SQL(db.DB, db.dialect)
+	}
+	sh.redis = redis.NewClient(s.redis)
+	if err := sh.redis.Ping(ctx).Err(); err != nil {
+		return nil, fmt.Errorf("redis: %w", err) // names the address, no password
+	}
+	return feed.Redis(sh.do, "ecolaura:feed"), nil
+}
+
+// do sends a command for the packages that share state.
+func (sh *shared) do(ctx context.Context, args ...any) (any, error) {
+	reply, err := sh.redis.Do(ctx, args...).Result()
+	if errors.Is(err, redis.Nil) {
+		return nil, nil
+	}
+	return reply, err
+}
+
+func (sh *shared) close() {
+	if sh.revocations != nil {
+		_ = sh.revocations.Close()
+	}
+	if sh.feed != nil {
+		_ = sh.feed.Close()
+	}
+	if sh.redis != nil {
+		_ = sh.redis.Close()
+	}
+}

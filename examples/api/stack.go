@@ -1,0 +1,37 @@
+package main
+
+import "net/http"
+
+type layer = func(http.Handler) http.Handler
+
+// stack is the layers as the routes wrap themselves in them, by name. Each is
+// independent of the others: a test takes one out and sees what then gets in.
+type stack struct {
+	requestID, clientIP, headers, cors, edge layer // around everything, in this order
+	optional, required, apiKey               layer // who is calling
+	scope                                    func(string) layer
+	public, login, register, password        layer // how often
+	partner                                  layer
+	guard, forms                             layer // with what body
+}
+
+func (l *layers) stack() *stack {
+	return &stack{
+		requestID: l.requestID.Handler,
+		clientIP:  l.clientIP.Handler,
+		headers:   l.headers.Handler,
+		cors:      l.cors.Handler,
+		edge:      l.edge.Handler,
+		optional:  l.verifier.Optional,
+		required:  l.verifier.Handler,
+		apiKey:    l.keys.Handler,
+		scope:     func(name string) layer { return l.verifier.RequireScope(name) },
+		public:    l.public.Handler,
+		login:     l.login.Handler,
+		register:  l.register.Handler,
+		password:  l.password.Handler,
+		partner:   l.partner.Handler,
+		guard:     l.guard.Handler,
+		forms:     l.forms.Handler,
+	}
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/auth/authsql"
+)
+
+// newAuth builds what checks and issues tokens: simplejwt's claims and answers,
+// so that a Django deployment with the same secret shares its users' tokens.
+func (l *layers) newAuth(s *settings, sec *secrets, db *database, u *users, sh *shared, log *slog.Logger) error {
+	vcfg, scfg := auth.Simplejwt(sec.signing)
+	if s.signingKey != "" {
+		keys, err := signingKeys(s.signingKey)
+		if err != nil {
+			return err
+		}
+		vcfg.Keys = keys
+	}
+	sessions, err := authsql.New(db.DB, db.dialect)
+	if err != nil {
+		return err
+	}
+	vcfg.Revoked = revoked(sh.revocations, u)
+	vcfg.Logger = log
+	if l.verifier, err = auth.NewVerifier(vcfg); err != nil {
+		return err
+	}
+	l.keySet, _ = vcfg.Keys.(*auth.Keys) // NewVerifier saw that it is one
+	scfg.Verifier, scfg.Users, scfg.Sessions, scfg.Revocations, scfg.Logger = l.verifier, u, sessions, sh.revocations, log
+	scfg.NoRotation = false // Django's default leaves a stolen refresh token good for its whole life
+	scfg.Guard = guardAccount(l.account, l.clientIP.Addr)
+	l.service, err = auth.NewService(scfg)
+	return err
+}
+
+// revoked asks this instance's memory for the session of a token and, as Django
+// does, the database for its user.
+func revoked(r *auth.Revocations, u *users) func(context.Context, *auth.Token) (bool, error) {
+	return func(ctx context.Context, t *auth.Token) (bool, error) {
+		if ended, err := r.Revoked(ctx, t); ended || err != nil {
+			return ended, err
+		}
+		active, err := u.Active(ctx, t.Subject())
+		return !active, err
+	}
+}
+
+// signingKeys reads an asymmetric key.
+func signingKeys(file string) (*auth.Keys, error) {
+	text, err := readFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%w: -signing-key: %w", errSettings, err)
+	}
+	var errs []error
+	for _, alg := range []auth.Algorithm{auth.EdDSA, auth.ES256, auth.ES384, auth.ES512, auth.RS256} {
+		key, err := auth.ParseKey(alg, "", text)
+		if err == nil {
+			return auth.NewKeys(key)
+		}
+		errs = append(errs, err)
+	}
+	return nil, fmt.Errorf("%w: -signing-key: no algorithm fits: %w", errSettings, errors.Join(errs...))
+}
