@@ -56,7 +56,7 @@ func (a *app) changePassword(service *auth.Service) func(http.ResponseWriter, *h
 		switch {
 		case errors.Is(err, errWrongPassword):
 			(&rampart.Problem{
-				Status: http.StatusUnprocessableEntity, Code: "validation_failed", Detail: "Invalid input.",
+				Status: http.StatusUnprocessableEntity, Code: "invalid", Detail: "Invalid input.",
 				Errors: []rampart.FieldError{{Pointer: "#/old", Code: "password_incorrect", Detail: "Your old password was entered incorrectly. Please enter it again."}},
 			}).Write(w)
 		case errors.Is(err, password.ErrBusy):

@@ -112,9 +112,10 @@ func (d *database) migrate(ctx context.Context, seed func(tx *sql.Tx, fresh bool
 	for _, table := range []string{
 		`CREATE TABLE IF NOT EXISTS users (id %s, username TEXT NOT NULL UNIQUE, password TEXT NOT NULL, scopes TEXT NOT NULL, active BOOLEAN NOT NULL, demo BOOLEAN NOT NULL)`,
 		`CREATE TABLE IF NOT EXISTS products (id %s, name TEXT NOT NULL, description TEXT NOT NULL, price TEXT NOT NULL)`,
+		`CREATE TABLE IF NOT EXISTS managed_keys (kind TEXT NOT NULL, id TEXT PRIMARY KEY, sealed TEXT NOT NULL, is_primary BOOLEAN NOT NULL, old_until BIGINT NOT NULL, made BIGINT NOT NULL)`,
 		`CREATE TABLE IF NOT EXISTS customers (id %s, email TEXT NOT NULL, name TEXT NOT NULL, phone TEXT NOT NULL)`,
 	} {
-		if _, err := tx.ExecContext(ctx, fmt.Sprintf(table, id)); err != nil {
+		if _, err := tx.ExecContext(ctx, strings.Replace(table, "%s", id, 1)); err != nil {
 			return err
 		}
 	}

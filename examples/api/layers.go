@@ -21,6 +21,7 @@ type layers struct {
 	clientIP  *rampart.ClientIP
 	headers   *headers.Headers
 	cors      *cors.CORS
+	lockdown  *lockdown
 	edge      *throttle.Limiter // by address, before any cryptography
 	verifier  *auth.Verifier
 	service   *auth.Service
@@ -37,7 +38,7 @@ type layers struct {
 }
 
 // newLayers builds every layer, and reports what is wrong with any of them.
-func newLayers(s *settings, sec *secrets, db *database, u *users, sh *shared, log *slog.Logger) (*layers, error) {
+func newLayers(s *settings, sec *secrets, db *database, u *users, sh *shared, m *managed, log *slog.Logger) (*layers, error) {
 	var l layers
 	var errs []error
 	keep := func(err error) { errs = append(errs, err) }
@@ -67,8 +68,9 @@ func newLayers(s *settings, sec *secrets, db *database, u *users, sh *shared, lo
 	})
 	keep(err)
 
+	l.lockdown = newLockdown(sh.feed, l.clientIP.Addr, log)
 	keep(l.newLimits(s, log))
-	keep(l.newAuth(s, sec, db, u, sh, log))
+	keep(l.newAuth(s, sec, db, u, sh, m, log))
 
 	store, err := apikeysql.New(db.DB, db.dialect)
 	keep(err)

@@ -13,7 +13,7 @@ import (
 
 // routes puts each handler behind its layers, and the layers that every answer
 // passes around them all.
-func routes(a *app, l *layers, st *stack, log *slog.Logger) (http.Handler, error) {
+func routes(a *app, l *layers, st *stack, o *ops, log *slog.Logger) (http.Handler, error) {
 	newProducts, err1 := sanitize.NewBinder[newProduct](sanitize.Config{Logger: log})
 	registrations, err2 := sanitize.NewBinder[registration](sanitize.Config{Logger: log})
 	passwords, err3 := sanitize.NewBinder[passwordChange](sanitize.Config{Logger: log})
@@ -45,8 +45,11 @@ func routes(a *app, l *layers, st *stack, log *slog.Logger) (http.Handler, error
 	mux.Handle("GET /api/partner/{$}", chain(st.apiKey, a.activeOwner, st.partner, st.guard)(message("Hello, partner.")))
 	mux.Handle("/api/keys/", scoped("keys:manage")(http.StripPrefix("/api/keys", l.keys.Admin(keyOwner))))
 	mux.HandleFunc("GET /healthz", a.healthz)
+	if err := o.routes(mux, scoped("ops")); err != nil {
+		return nil, err
+	}
 
-	return chain(st.requestID, st.clientIP, st.headers, a.probe, st.cors, st.edge)(mux), nil
+	return chain(st.requestID, st.clientIP, st.headers, a.probe, st.cors, st.lockdown, st.edge)(mux), nil
 }
 
 // keyOwner says for whom keys are managed: the caller, and never with a scope

@@ -18,6 +18,9 @@ type secrets struct {
 	signing []byte // HS256 secret; unused with -signing-key
 	fields  *rcrypto.Keyring
 	notes   []string // what to tell at start; never a secret
+
+	ownSigning bool          // signing is in a file that this server made
+	fieldKeys  []rcrypto.Key // those of such a file; nil: managed elsewhere
 }
 
 // loadSecrets takes the secrets from the environment. With SQLite a missing one
@@ -31,7 +34,7 @@ func loadSecrets(s *settings, getenv func(string) string) (*secrets, error) {
 		return base64.RawURLEncoding.EncodeToString(raw)
 	})
 	errs = append(errs, err)
-	sec.signing = []byte(text)
+	sec.signing, sec.ownSigning = []byte(text), s.secretKey == "" && s.signingKey == "" && !s.postgres()
 
 	if getenv("ECOLAURA_FERNET_KEYS_FILE") != "" && s.fernetKeys == "" {
 		sec.fields, err = rcrypto.KeyringFromEnv("ECOLAURA_FERNET_KEYS")
@@ -43,7 +46,13 @@ func loadSecrets(s *settings, getenv func(string) string) (*secrets, error) {
 	})
 	errs = append(errs, err)
 	if err == nil {
-		sec.fields, err = keyring(text)
+		var keys []rcrypto.Key
+		if keys, err = fernetKeys(text); err == nil {
+			sec.fields, err = rcrypto.NewKeyring(keys[0], keys[1:]...)
+		}
+		if s.fernetKeys == "" && !s.postgres() {
+			sec.fieldKeys = keys
+		}
 		errs = append(errs, err)
 	}
 	return &sec, errors.Join(errs...)
@@ -92,8 +101,8 @@ func create(file, text string) error {
 	return os.Link(tmp.Name(), file) // fails if file exists, as O_EXCL does
 }
 
-// keyring reads "new,old": the first key encrypts, all decrypt.
-func keyring(text string) (*rcrypto.Keyring, error) {
+// fernetKeys reads "new,old": the first key encrypts, all decrypt.
+func fernetKeys(text string) ([]rcrypto.Key, error) {
 	var keys []rcrypto.Key
 	for i, part := range split(text) {
 		key, err := rcrypto.ParseKey(part)
@@ -105,5 +114,5 @@ func keyring(text string) (*rcrypto.Keyring, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("ECOLAURA_FERNET_KEYS: no key")
 	}
-	return rcrypto.NewKeyring(keys[0], keys[1:]...)
+	return keys, nil
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth/password"
 	"github.com/ecolaura/rampart/headers"
 )
@@ -23,6 +24,8 @@ type server struct {
 	app     *app
 	layers  *layers
 	shared  *shared
+	ops     *ops
+	monitor *rampart.Monitor
 	db      *database
 	notes   []string
 	demo    bool
@@ -39,7 +42,10 @@ func open(ctx context.Context, s *settings, getenv func(string) string, log *slo
 		return nil, err
 	}
 	srv := &server{db: db, notes: sec.notes}
-	if err := srv.build(ctx, s, sec, log); err != nil {
+	if srv.monitor, err = newMonitor(log); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	if err := srv.build(ctx, s, sec, slog.New(srv.monitor)); err != nil {
 		srv.close() //nolint:contextcheck // ctx may be why
 		return nil, err
 	}
@@ -58,11 +64,18 @@ func (srv *server) build(ctx context.Context, s *settings, sec *secrets, log *sl
 	if srv.shared, err = openShared(ctx, s, srv.db, log); err != nil {
 		return redacted(err, s.db)
 	}
-	if srv.layers, err = newLayers(s, sec, srv.db, u, srv.shared, log); err != nil {
+	m, err := openManaged(ctx, s, sec, srv.db, srv.shared, log)
+	if err != nil {
+		return redacted(err, s.db)
+	}
+	if srv.layers, err = newLayers(s, sec, srv.db, u, srv.shared, m, log); err != nil {
 		return err
 	}
 	srv.app = &app{db: srv.db, users: u, fields: sec.fields.Cipher(), log: log}
-	srv.handler, err = routes(srv.app, srv.layers, srv.layers.stack(), log)
+	srv.ops = &ops{
+		app: srv.app, layers: srv.layers, shared: srv.shared, managed: m, monitor: srv.monitor, reporter: rampart.NewReporter(log),
+	}
+	srv.handler, err = routes(srv.app, srv.layers, srv.layers.stack(), srv.ops, log)
 	return err
 }
 
@@ -102,6 +115,7 @@ func (srv *server) close() {
 	if srv.shared != nil {
 		srv.shared.close()
 	}
+	_ = srv.monitor.Close()
 	_ = srv.db.Close()
 }
 

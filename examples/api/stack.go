@@ -7,12 +7,13 @@ type layer = func(http.Handler) http.Handler
 // stack is the layers as the routes wrap themselves in them, by name. Each is
 // independent of the others: a test takes one out and sees what then gets in.
 type stack struct {
-	requestID, clientIP, headers, cors, edge layer // around everything, in this order
-	optional, required, apiKey               layer // who is calling
-	scope                                    func(string) layer
-	public, login, register, password        layer // how often
-	partner                                  layer
-	guard, forms                             layer // with what body
+	requestID, clientIP, headers, cors layer // around everything, in this order
+	lockdown, edge                     layer
+	optional, required, apiKey         layer // who is calling
+	scope                              func(string) layer
+	public, login, register, password  layer // how often
+	partner                            layer
+	guard, forms                       layer // with what body
 }
 
 func (l *layers) stack() *stack {
@@ -21,6 +22,7 @@ func (l *layers) stack() *stack {
 		clientIP:  l.clientIP.Handler,
 		headers:   l.headers.Handler,
 		cors:      l.cors.Handler,
+		lockdown:  l.lockdown.Handler,
 		edge:      l.edge.Handler,
 		optional:  l.verifier.Optional,
 		required:  l.verifier.Handler,

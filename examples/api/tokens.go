@@ -12,8 +12,11 @@ import (
 
 // newAuth builds what checks and issues tokens: simplejwt's claims and answers,
 // so that a Django deployment with the same secret shares its users' tokens.
-func (l *layers) newAuth(s *settings, sec *secrets, db *database, u *users, sh *shared, log *slog.Logger) error {
+func (l *layers) newAuth(s *settings, sec *secrets, db *database, u *users, sh *shared, m *managed, log *slog.Logger) error {
 	vcfg, scfg := auth.Simplejwt(sec.signing)
+	if m.signing != nil {
+		vcfg.Keys = m.signing.keys
+	}
 	if s.signingKey != "" {
 		keys, err := signingKeys(s.signingKey)
 		if err != nil {

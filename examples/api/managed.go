@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	rcrypto "github.com/ecolaura/rampart/crypto"
+)
+
+// managed holds the keys that this server made itself. What its files hold
+// seals every later key, which is kept in the database and reaches other
+// instances through the feed. Keys that come from the environment or from
+// -signing-key are not its own: it never replaces those.
+type managed struct {
+	db      *database
+	shared  *shared
+	signing *ownSigning // nil: managed elsewhere
+	fields  *ownFields  // nil: managed elsewhere
+	log     *slog.Logger
+}
+
+// managedKey is a row, and what the feed carries.
+type managedKey struct {
+	Kind     string    `json:"kind"` // "signing" or "field"
+	ID       string    `json:"id"`
+	Sealed   string    `json:"sealed"`
+	Primary  bool      `json:"primary"`            // it signs, or encrypts; a field key is known everywhere before
+	OldUntil time.Time `json:"old_until,omitzero"` // signing: until when those before it verify
+}
+
+const managedTopic = "ecolaura.keys"
+
+// errManagedElsewhere means that a key came from outside.
+var errManagedElsewhere = errors.New("the key is managed elsewhere")
+
+// errTooManyKeys means that values may still be under too many old keys.
+var errTooManyKeys = errors.New("too many field keys")
+
+// openManaged takes over the keys that were made since, and follows the feed.
+func openManaged(ctx context.Context, s *settings, sec *secrets, db *database, sh *shared, log *slog.Logger) (*managed, error) {
+	m := &managed{db: db, shared: sh, log: log}
+	if sec.ownSigning {
+		own, err := newOwnSigning(sec.signing)
+		if err != nil {
+			return nil, fmt.Errorf("%w: ECOLAURA_SECRET_KEY: %w", errSettings, err)
+		}
+		m.signing = own
+	}
+	if sec.fieldKeys != nil {
+		own, err := newOwnFields(sec.fields, sec.fieldKeys)
+		if err != nil {
+			return nil, err
+		}
+		m.fields = own
+	}
+	rows, err := db.QueryContext(ctx, `SELECT kind, id, sealed, is_primary, old_until FROM managed_keys ORDER BY made, id`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var k managedKey
+		var oldUntil int64
+		if err := rows.Scan(&k.Kind, &k.ID, &k.Sealed, &k.Primary, &oldUntil); err != nil {
+			return nil, err
+		}
+		k.OldUntil = time.Unix(oldUntil, 0)
+		if err := m.take(k); err != nil {
+			return nil, err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	sh.feed.Subscribe(managedTopic, m.apply)
+	return m, nil
+}
+
+func (m *managed) apply(data []byte, _ time.Time) {
+	var k managedKey
+	err := json.Unmarshal(data, &k)
+	if err == nil {
+		err = m.take(k)
+	}
+	if err != nil {
+		m.log.Error("a key from another instance cannot be used: restart this one", slog.String("error", err.Error()))
+	}
+}
+
+// take makes a key one of this instance's. It may come twice.
+func (m *managed) take(k managedKey) error {
+	switch {
+	case k.Kind == "signing" && m.signing != nil:
+		return m.signing.take(k)
+	case k.Kind == "field" && m.fields != nil:
+		return m.fields.take(k)
+	}
+	return nil // this instance has its keys from elsewhere
+}
+
+// publish keeps a key and makes it known, to this instance first of all.
+func (m *managed) publish(ctx context.Context, k managedKey) error {
+	_, err := m.db.ExecContext(ctx, m.db.q(`INSERT INTO managed_keys (kind, id, sealed, is_primary, old_until, made) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET is_primary = excluded.is_primary`), k.Kind, k.ID, k.Sealed, k.Primary, k.OldUntil.Unix(), time.Now().UnixMicro())
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(k)
+	if err != nil {
+		return err
+	}
+	return m.shared.feed.Publish(ctx, managedTopic, data, maxAhead)
+}
+
+// rotateSigning makes a new signing key; what earlier ones signed verifies until
+// then.
+func (m *managed) rotateSigning(ctx context.Context, oldUntil time.Time) (id string, err error) {
+	if m.signing == nil {
+		return "", errManagedElsewhere
+	}
+	k := managedKey{Kind: "signing", ID: "s-" + strings.ToLower(rand.Text()[:12]), Primary: true, OldUntil: oldUntil}
+	k.Sealed = m.signing.seal.EncryptString(rand.Text() + rand.Text())
+	return k.ID, m.publish(ctx, k)
+}
+
+// everywhere is how long a change takes at most to reach every instance.
+const everywhere = time.Second
+
+// rotateField makes a new field key. Every instance can read what it encrypts
+// before the first one encrypts with it.
+func (m *managed) rotateField(ctx context.Context) (id string, err error) {
+	if m.fields == nil {
+		return "", errManagedElsewhere
+	}
+	if m.fields.full() {
+		return "", errTooManyKeys
+	}
+	key := rcrypto.GenerateKey()
+	k := managedKey{Kind: "field", ID: key.ID(), Sealed: m.fields.seal.EncryptString(key.Reveal())}
+	if err := m.publish(ctx, k); err != nil {
+		return "", err
+	}
+	select {
+	case <-ctx.Done(): // known, not used: harmless
+		return "", ctx.Err()
+	case <-time.After(everywhere):
+	}
+	k.Primary = true
+	return k.ID, m.publish(ctx, k)
+}

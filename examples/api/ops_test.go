@@ -1,0 +1,220 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// operator returns oscar's access token.
+func (s *service) operator() string {
+	s.t.Helper()
+	access, _ := s.login("oscar")
+	return bearer(access)
+}
+
+// ops makes an operator's call, which must succeed.
+func (s *service) ops(operator, path, body string) answer {
+	s.t.Helper()
+	a := s.post("/api/ops/"+path, body, operator)
+	require.Equal(s.t, 200, a.status, "%s: %s", path, a.body)
+	return a
+}
+
+// Each counter-measure is made on one of three processes that share a database;
+// what it stops passes on all of them before, and on none a second later, nor
+// after a restart.
+func TestCounterMeasuresHoldOnEveryInstanceAndOverARestart(t *testing.T) {
+	tests := []struct {
+		desc string
+		// prepare returns a request that passes, and the call that stops it.
+		prepare func(t *testing.T, s *process) (method, path string, headers []string, call, body string)
+		status  int // of the request once it is stopped
+	}{
+		{"a session is ended", func(t *testing.T, s *process) (string, string, []string, string, string) {
+			access, _ := s.login("alice")
+			session, _, _ := strings.Cut(claim(t, access, "jti"), ".")
+			return "GET", "/api/secure/", []string{bearer(access)}, "sessions/end/", `{"session":"` + session + `","note":"lost laptop"}`
+		}, 401},
+		{"a subject's sessions are ended", func(t *testing.T, s *process) (string, string, []string, string, string) {
+			access, _ := s.login("alice")
+			return "GET", "/api/secure/", []string{bearer(access)}, "sessions/end/", `{"subject":"` + claim(t, access, "user_id") + `"}`
+		}, 401},
+		{"an API key is revoked", func(t *testing.T, s *process) (string, string, []string, string, string) {
+			access, _ := s.login("alice")
+			key := s.post("/api/keys/", `{"name":"crm"}`, bearer(access))
+			return "GET", "/api/partner/", []string{"X-API-Key: " + key.field(t, "key")}, "keys/revoke/", `{"key":"` + key.field(t, "id") + `"}`
+		}, 401},
+		{"an owner's API keys are revoked", func(t *testing.T, s *process) (string, string, []string, string, string) {
+			access, _ := s.login("alice")
+			key := s.post("/api/keys/", `{"name":"crm"}`, bearer(access))
+			return "GET", "/api/partner/", []string{"X-API-Key: " + key.field(t, "key")}, "keys/revoke/", `{"owner":"` + claim(t, access, "user_id") + `"}`
+		}, 401},
+		{"everybody but a list is locked out", func(*testing.T, *process) (string, string, []string, string, string) {
+			return "GET", "/api/public/", nil, "lockdown/", `{"mode":"deny","allow":["203.0.113.0/24"],"for":"1h"}`
+		}, 503},
+		{"writing is locked", func(t *testing.T, s *process) (string, string, []string, string, string) {
+			access, _ := s.login("alice")
+			return "POST", "/api/token/verify/", []string{bearer(access)}, "lockdown/", `{"mode":"read_only","for":"1h"}`
+		}, 503},
+	}
+	for _, tt := range tests {
+		t.Run(tt.desc, func(t *testing.T) {
+			t.Parallel()
+			db := filepath.Join(t.TempDir(), "ecolaura.db")
+			instances := []*process{startProcess(t, db, wide...), startProcess(t, db, wide...), startProcess(t, db, wide...)}
+			method, path, headers, call, body := tt.prepare(t, instances[0])
+			operator := instances[1].operator()
+			for _, s := range instances {
+				assert.NotEqual(t, tt.status, s.do(method, path, "", headers...).status, "before")
+			}
+			instances[1].ops(operator, call, body)
+			assert.Equal(t, tt.status, instances[1].do(method, path, "", headers...).status, "at once where it was said")
+			for _, s := range instances {
+				s.soon(tt.status, method, path, headers...)
+			}
+			require.Equal(t, 0, instances[2].stop(t))
+			again := startProcess(t, db, wide...)
+			assert.Equal(t, tt.status, again.do(method, path, "", headers...).status, "after a restart")
+		})
+	}
+}
+
+func TestEndingAllSessionsSparesThoseThatBeginLater(t *testing.T) {
+	s := startService(t, wide...)
+	operator := s.operator()
+	access, refresh := s.login("alice")
+	s.ops(operator, "sessions/end/", `{"before":""}`)
+	assert.Equal(t, 401, s.do("GET", "/api/secure/", "", bearer(access)).status)
+	assert.Equal(t, 401, s.post("/api/token/refresh/", `{"refresh":"`+refresh+`"}`).status)
+	assert.Equal(t, 401, s.do("GET", "/api/ops/state/", "", operator).status, "the operator's, too")
+	access, _ = s.login("alice")
+	assert.Equal(t, 200, s.do("GET", "/api/secure/", "", bearer(access)).status)
+}
+
+func TestALockdownLeavesTheWayToLiftIt(t *testing.T) {
+	s := startService(t, wide...)
+	operator := s.operator()
+	s.ops(operator, "lockdown/", `{"mode":"deny","allow":["203.0.113.7"],"for":"90s","note":"drill"}`)
+	a := s.do("GET", "/api/public/", "", "Origin: https://www.ecolaura.com")
+	assert.Equal(t, 503, a.status)
+	assert.Equal(t, "locked_down", a.field(t, "code"))
+	assert.NotEmpty(t, a.header.Get("Retry-After"))
+	assert.Equal(t, "https://www.ecolaura.com", a.header.Get("Access-Control-Allow-Origin"), "pages can read why")
+	assert.NotEmpty(t, a.header.Get("Content-Security-Policy"))
+	assert.Equal(t, 200, s.do("GET", "/healthz", "").status)
+	assert.Contains(t, s.do("GET", "/api/ops/lockdown/", "", s.operator()).body, `"note":"drill"`)
+	s.ops(operator, "lockdown/lift/", `{}`)
+	assert.Equal(t, 200, s.do("GET", "/api/public/", "").status)
+	assert.JSONEq(t, `{"mode":"off"}`, s.do("GET", "/api/ops/lockdown/", "", operator).body)
+}
+
+func TestOnlyOperatorsAndOnlySensibleCalls(t *testing.T) {
+	s := startService(t, wide...)
+	operator := s.operator()
+	alice, _ := s.login("alice")
+	tests := []struct {
+		desc, path, body string
+		token            string
+		status           int
+		code             string
+	}{
+		{"a stranger", "lockdown/", `{"mode":"read_only","for":"1h"}`, "X-None: 1", 401, "not_authenticated"},
+		{"a user without the scope", "lockdown/", `{"mode":"read_only","for":"1h"}`, bearer(alice), 403, "insufficient_scope"},
+		{"no mode", "lockdown/", `{"for":"1h"}`, operator, 422, "invalid"},
+		{"an unknown mode", "lockdown/", `{"mode":"panic","for":"1h"}`, operator, 422, "invalid"},
+		{"no end", "lockdown/", `{"mode":"read_only"}`, operator, 422, "invalid"},
+		{"two ends", "lockdown/", `{"mode":"read_only","for":"1h","until":"2099-01-01T00:00:00Z"}`, operator, 422, "invalid"},
+		{"a past end", "lockdown/", `{"mode":"read_only","until":"2020-01-01T00:00:00Z"}`, operator, 422, "invalid"},
+		{"for years", "lockdown/", `{"mode":"read_only","for":"9000h"}`, operator, 422, "invalid"},
+		{"deny without a list", "lockdown/", `{"mode":"deny","for":"1h"}`, operator, 422, "invalid"},
+		{"read_only with a list", "lockdown/", `{"mode":"read_only","allow":["203.0.113.7"],"for":"1h"}`, operator, 422, "invalid"},
+		{"an address that is none", "lockdown/", `{"mode":"deny","allow":["203.0.113.300"],"for":"1h"}`, operator, 422, "invalid"},
+		{"an unknown member", "lockdown/", `{"mode":"read_only","for":"1h","x":1}`, operator, 422, "invalid"},
+		{"no session", "sessions/end/", `{}`, operator, 422, "invalid"},
+		{"two targets", "sessions/end/", `{"session":"a","subject":"b"}`, operator, 422, "invalid"},
+		{"all sessions of the future", "sessions/end/", `{"before":"2099-01-01T00:00:00Z"}`, operator, 422, "invalid"},
+		{"no key", "keys/revoke/", `{"note":"x"}`, operator, 422, "invalid"},
+		{"an unknown key", "keys/revoke/", `{"key":"0000000000000000"}`, operator, 404, "not_found"},
+		{"an overlap that is none", "signing-key/rotate/", `{"overlap":"soon"}`, operator, 422, "invalid"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.desc, func(t *testing.T) {
+			a := s.post("/api/ops/"+tt.path, tt.body, tt.token)
+			assert.Equal(t, tt.status, a.status, a.body)
+			assert.Equal(t, tt.code, a.field(t, "code"))
+		})
+	}
+	assert.JSONEq(t, `{"mode":"off"}`, s.do("GET", "/api/ops/lockdown/", "", operator).body, "none of them did anything")
+}
+
+func TestEveryCallIsAnEventWithItsActor(t *testing.T) {
+	s := startService(t, wide...)
+	operator := s.operator()
+	s.ops(operator, "sessions/end/", `{"subject":"4711","note":"they\ncalled"}`)
+	line := lineWith(t, s.logs.String(), `"authz_admin"`)
+	assert.Contains(t, line, `"actor":"`+claim(t, strings.TrimPrefix(operator, "Authorization: Bearer "), "user_id")+`"`)
+	assert.Contains(t, line, `"action":"end_subject"`)
+	assert.Contains(t, line, `"target":"4711"`)
+	assert.Contains(t, s.do("GET", "/api/ops/metrics/", "", operator).body, `rampart_events_total{event="authz_admin"`)
+}
+
+func TestASigningKeyIsRotatedWhereTheServerManagesIt(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "ecolaura.db")
+	one, two := startProcess(t, db, wide...), startProcess(t, db, wide...)
+	access, refresh := one.login("alice")
+	operator := one.operator()
+	a := one.ops(operator, "signing-key/rotate/", `{"overlap":"1h"}`)
+	fresh, _ := one.login("alice")
+	assert.Equal(t, a.field(t, "kid"), header(t, fresh, "kid"))
+	two.soon(200, "GET", "/api/secure/", bearer(fresh))
+	assert.Equal(t, 200, one.do("GET", "/api/secure/", "", bearer(access)).status, "within the overlap")
+	assert.Equal(t, 200, two.post("/api/token/refresh/", `{"refresh":"`+refresh+`"}`).status)
+
+	time.Sleep(time.Second) // so that every instance has it
+	one.ops(operator, "signing-key/rotate/", `{"overlap":"0s","note":"leaked"}`)
+	for _, s := range []*process{one, two} {
+		s.soon(401, "GET", "/api/secure/", bearer(access))
+		s.soon(401, "GET", "/api/secure/", bearer(fresh))
+	}
+	require.Equal(t, 0, two.stop(t))
+	again := startProcess(t, db, wide...)
+	fresh, _ = again.login("alice")
+	assert.Equal(t, 200, one.do("GET", "/api/secure/", "", bearer(fresh)).status)
+	assert.Equal(t, 401, again.do("GET", "/api/secure/", "", bearer(access)).status)
+}
+
+// claim and header read a token of ours, which is not verified here.
+func claim(t *testing.T, token, name string) string  { return segment(t, token, 1)[name] }
+func header(t *testing.T, token, name string) string { return segment(t, token, 0)[name] }
+
+func segment(t *testing.T, token string, i int) map[string]string {
+	t.Helper()
+	raw, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[i])
+	require.NoError(t, err)
+	var all map[string]any
+	require.NoError(t, json.Unmarshal(raw, &all))
+	text := map[string]string{}
+	for name, value := range all {
+		text[name] = fmt.Sprint(value)
+	}
+	return text
+}
+
+func lineWith(t *testing.T, log, part string) string {
+	t.Helper()
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, part) {
+			return line
+		}
+	}
+	t.Fatalf("no line with %s", part)
+	return ""
+}

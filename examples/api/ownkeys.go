@@ -1,0 +1,126 @@
+package main
+
+import (
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ecolaura/rampart/auth"
+	rcrypto "github.com/ecolaura/rampart/crypto"
+)
+
+// ownSigning is a set of signing keys that began with the secret in a file.
+type ownSigning struct {
+	mu    sync.Mutex
+	keys  *auth.Keys
+	seal  *rcrypto.Cipher
+	known map[string]bool // ids
+}
+
+func newOwnSigning(secret []byte) (*ownSigning, error) {
+	key, err := auth.NewKey(auth.HS256, "", secret)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := auth.NewKeys(key)
+	if err != nil {
+		return nil, err
+	}
+	seal, err := sealingKey(secret)
+	return &ownSigning{keys: keys, seal: seal, known: map[string]bool{}}, err
+}
+
+// sealingKey is the key under which signing keys are kept.
+func sealingKey(secret []byte) (*rcrypto.Cipher, error) {
+	raw, err := hkdf.Key(sha256.New, secret, nil, "ecolaura sealed signing keys v1", 32)
+	if err != nil {
+		return nil, err
+	}
+	key, err := rcrypto.ParseKey(base64.URLEncoding.EncodeToString(raw))
+	if err != nil {
+		return nil, err
+	}
+	ring, err := rcrypto.NewKeyring(key)
+	if err != nil {
+		return nil, err
+	}
+	return ring.Cipher(), nil
+}
+
+// take makes a key the one that signs.
+func (o *ownSigning) take(k managedKey) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.known[k.ID] {
+		return nil
+	}
+	secret, err := o.seal.DecryptString(k.Sealed)
+	if err != nil {
+		return fmt.Errorf("signing key %s: %w", k.ID, err)
+	}
+	key, err := auth.NewKey(auth.HS256, k.ID, []byte(secret))
+	if err != nil {
+		return err
+	}
+	if err := o.keys.Rotate(key, max(time.Until(k.OldUntil), 0)); err != nil {
+		return err
+	}
+	o.known[k.ID] = true
+	return nil
+}
+
+// ownFields is a ring of field keys that began with those in a file.
+type ownFields struct {
+	mu       sync.Mutex
+	ring     *rcrypto.Keyring // what the fields use: changed in place
+	seal     *rcrypto.Cipher  // of the file's keys only
+	keys     []rcrypto.Key    // the primary first
+	promoted map[string]bool  // ids that are or were primary
+}
+
+func newOwnFields(ring *rcrypto.Keyring, file []rcrypto.Key) (*ownFields, error) {
+	sealing, err := rcrypto.NewKeyring(file[0], file[1:]...)
+	if err != nil {
+		return nil, err
+	}
+	return &ownFields{ring: ring, seal: sealing.Cipher(), keys: file, promoted: map[string]bool{}}, nil
+}
+
+// full says whether no further key fits.
+func (o *ownFields) full() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.keys) >= rcrypto.MaxKeys
+}
+
+// take adds a key that only decrypts, or makes it the one that encrypts.
+func (o *ownFields) take(k managedKey) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.promoted[k.ID] {
+		return nil
+	}
+	text, err := o.seal.DecryptString(k.Sealed)
+	if err != nil {
+		return fmt.Errorf("field key %s: %w", k.ID, err)
+	}
+	key, err := rcrypto.ParseKey(text)
+	if err != nil {
+		return err
+	}
+	keys := slices.DeleteFunc(slices.Clone(o.keys), func(other rcrypto.Key) bool { return other.ID() == key.ID() })
+	at := 1
+	if k.Primary {
+		at = 0
+	}
+	keys = slices.Insert(keys, at, key)
+	if err := o.ring.Reconfigure(keys[0], keys[1:]...); err != nil {
+		return err
+	}
+	o.keys, o.promoted[k.ID] = keys, k.Primary
+	return nil
+}
