@@ -1,0 +1,52 @@
+// Package authredis keeps the sessions of package auth in Redis, 5 or later,
+// through whatever client the application links.
+//
+// # What it stops
+//
+// A refresh token that is used in two processes at once is honoured once, and a
+// log-out or password change in one takes effect in all: each decision is one
+// script, which Redis runs alone, and one clock, that of Redis, says when a
+// log-in began. The rows hold no token text: who reads them can log in as nobody.
+//
+// # Where it stands
+//
+// Behind an auth.Service, and behind auth.RevokedIn where access tokens must die
+// with their session. The client is handed over as a [DoFunc]. With go-redis:
+//
+//	func(ctx context.Context, args ...any) (any, error) { return client.Do(ctx, args...).Result() }
+//
+// with redigo:
+//
+//	func(ctx context.Context, args ...any) (any, error) {
+//		conn, err := pool.GetContext(ctx)
+//		if err != nil {
+//			return nil, err
+//		}
+//		defer conn.Close()
+//		return redis.DoContext(conn, ctx, args[0].(string), args[1:]...)
+//	}
+//
+// and with rueidis:
+//
+//	func(ctx context.Context, args ...any) (any, error) {
+//		words := make([]string, len(args))
+//		for i, arg := range args {
+//			words[i] = arg.(string)
+//		}
+//		return client.Do(ctx, client.B().Arbitrary(words...).Build()).ToAny()
+//	}
+//
+// # What it does not do
+//
+// It sets no time limits: the client's, and those of the context, hold. A client
+// that sends a command again after it lost the answer can make one use of a
+// refresh token look like two: within the grace that does no harm, without a
+// grace switch its retries off.
+//
+// It is as durable as the server's persistence makes it: with appendfsync
+// everysec a crash, or a fail-over to a replica that lags, may forget the last
+// second, revocations included. Redis must not evict the keys either: use the
+// policy noeviction. All keys of a store have one hash tag, so that a cluster
+// keeps them on one node: a session is judged together with the floors of its
+// subject.
+package authredis

@@ -1,0 +1,66 @@
+package authredis
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/ecolaura/rampart/auth"
+)
+
+// The fields of a row, in the order in which the scripts return them. The last
+// one is there only if Advance moved it.
+const (
+	fieldSubject = iota
+	fieldBegan
+	fieldGeneration
+	fieldRotated
+	fieldExpires
+	fieldEnds
+	fieldRevoked
+	fieldMoved
+)
+
+// read takes the reply of a script that returns the row of a session, or nothing.
+func read(id string, reply any, err error) (sess auth.Session, moved bool, _ error) {
+	if err != nil {
+		return auth.Session{}, false, err
+	}
+	row, ok := reply.([]any)
+	switch {
+	case !ok || len(row) > fieldMoved+1:
+		return auth.Session{}, false, errReply
+	case len(row) == 0:
+		return auth.Session{}, false, auth.ErrNoSession
+	case len(row) < fieldMoved:
+		return auth.Session{}, false, errReply
+	}
+	var numbers [fieldEnds + 1]int64
+	for i := fieldBegan; i <= fieldEnds; i++ {
+		if numbers[i], err = strconv.ParseInt(text(row[i]), 10, 64); err != nil {
+			return auth.Session{}, false, errReply
+		}
+	}
+	at := func(field int) time.Time { return time.UnixMicro(numbers[field]).UTC() }
+	return auth.Session{
+		ID:              id,
+		Subject:         text(row[fieldSubject]),
+		AuthenticatedAt: at(fieldBegan),
+		Generation:      numbers[fieldGeneration],
+		RotatedAt:       at(fieldRotated),
+		Expires:         at(fieldExpires),
+		Ends:            at(fieldEnds),
+		Revoked:         text(row[fieldRevoked]) != "0",
+	}, len(row) > fieldMoved, nil
+}
+
+// text returns what a string of a reply says, whatever type the client gives it.
+func text(v any) string {
+	switch s := v.(type) {
+	case string:
+		return s
+	case []byte:
+		return string(s)
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,217 @@
+package authredis
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/auth"
+)
+
+const (
+	defaultPrefix = "rampart:auth"
+	defaultKeep   = 400 * 24 * time.Hour
+
+	// clockMargin is how long a row outlives its session: an instance whose clock
+	// is behind that of Redis must not adopt a used foreign token once more.
+	clockMargin = 10 * time.Minute
+)
+
+// Reasons of a [rampart.ConfigError] of this package.
+const (
+	ReasonMissing = "missing" // a required field is empty
+	ReasonInvalid = "invalid" // a value that the field cannot take
+)
+
+// A Config configures a [Store].
+type Config struct {
+	_ [0]func() // no comparison, no unkeyed literals
+
+	// Do sends the commands. Required.
+	Do DoFunc
+
+	// Prefix begins the name of each key, in braces, so that a cluster keeps them
+	// together: "{prefix}:…". One prefix is for one set of users. It holds no
+	// brace. "": "rampart:auth".
+	Prefix string
+
+	// KeepFloors is for how long it is remembered that the sessions of a subject
+	// were ended: longer than any session lives, or any refresh token of another
+	// issuer. An hour at least; 0: 400 days.
+	KeepFloors time.Duration
+}
+
+// A Store is an [auth.SessionStore] in Redis. It is safe for concurrent use, also
+// by several processes. A row is deleted when its session has ended. Create one
+// with [New]; the zero Store refuses everything.
+type Store struct {
+	do     DoFunc
+	tag    string
+	floors string // key of the floors
+	till   string // key of the times until which they are needed
+	keep   string // milliseconds
+
+	create, get, advance, revoke, raise script
+}
+
+var _ auth.SessionStore = (*Store)(nil)
+
+// New returns a store, or every mistake in cfg, each a [rampart.ConfigError],
+// joined. It sends no command.
+func New(cfg Config) (*Store, error) {
+	if cfg.Prefix == "" {
+		cfg.Prefix = defaultPrefix
+	}
+	if cfg.KeepFloors == 0 {
+		cfg.KeepFloors = defaultKeep
+	}
+	var errs []error
+	mistake := func(field, reason, value string) {
+		errs = append(errs, &rampart.ConfigError{Package: "authredis", Field: field, Reason: reason, Value: value})
+	}
+	if cfg.Do == nil {
+		mistake("Do", ReasonMissing, "")
+	}
+	if strings.ContainsAny(cfg.Prefix, "{}") {
+		mistake("Prefix", ReasonInvalid, cfg.Prefix)
+	}
+	if cfg.KeepFloors < time.Hour {
+		mistake("KeepFloors", ReasonInvalid, cfg.KeepFloors.String())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	tag := "{" + cfg.Prefix + "}:"
+	return &Store{
+		do:      cfg.Do,
+		tag:     tag,
+		floors:  tag + "floors",
+		till:    tag + "floors:till",
+		keep:    strconv.FormatInt(cfg.KeepFloors.Milliseconds(), 10),
+		create:  newScript(createText),
+		get:     newScript(getText),
+		advance: newScript(advanceText),
+		revoke:  newScript(revokeText),
+		raise:   newScript(raiseText),
+	}, nil
+}
+
+var (
+	errZeroStore = errors.New("the store was not made by New")
+	errReply     = errors.New("a reply of Redis that this command does not have")
+)
+
+// run sends a script about the session of that id.
+func (s *Store) run(ctx context.Context, sc script, id string, args ...string) (any, error) {
+	sum := sha256.Sum256([]byte(id))
+	return s.send(ctx, sc, [2]string{s.tag + "session:" + base64.RawURLEncoding.EncodeToString(sum[:]), s.floors}, args...)
+}
+
+func (s *Store) send(ctx context.Context, sc script, keys [2]string, args ...string) (any, error) {
+	if s.do == nil {
+		return nil, errZeroStore
+	}
+	return sc.run(ctx, s.do, keys, args...)
+}
+
+func micros(t time.Time) string { return strconv.FormatInt(t.UnixMicro(), 10) }
+
+// Now implements [auth.SessionStore]: by the clock of Redis.
+func (s *Store) Now(ctx context.Context) (time.Time, error) {
+	now, err := s.now(ctx)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("authredis: now: %w", err)
+	}
+	return now, nil
+}
+
+func (s *Store) now(ctx context.Context) (time.Time, error) {
+	if s.do == nil {
+		return time.Time{}, errZeroStore
+	}
+	if err := ctx.Err(); err != nil {
+		return time.Time{}, err
+	}
+	reply, err := s.do(ctx, "TIME")
+	if err != nil {
+		return time.Time{}, err
+	}
+	parts, _ := reply.([]any)
+	if len(parts) != 2 {
+		return time.Time{}, errReply
+	}
+	seconds, err := strconv.ParseInt(text(parts[0]), 10, 64)
+	micros, err2 := strconv.ParseInt(text(parts[1]), 10, 64)
+	if err != nil || err2 != nil {
+		return time.Time{}, errReply
+	}
+	return time.Unix(seconds, micros*int64(time.Microsecond)).UTC(), nil
+}
+
+// Create implements [auth.SessionStore].
+func (s *Store) Create(ctx context.Context, sess auth.Session) error {
+	reply, err := s.run(ctx, s.create, sess.ID,
+		sess.Subject, micros(sess.AuthenticatedAt), strconv.FormatInt(sess.Generation, 10),
+		micros(sess.RotatedAt), micros(sess.Expires), micros(sess.Ends),
+		strconv.FormatInt(sess.Ends.Add(clockMargin).UnixMilli(), 10))
+	if err == nil {
+		switch text(reply) {
+		case "created":
+			return nil
+		case "exists":
+			return auth.ErrSessionExists
+		case "superseded":
+			return auth.ErrSuperseded
+		}
+		err = errReply
+	}
+	return fmt.Errorf("authredis: create: %w", err)
+}
+
+// Get implements [auth.SessionStore].
+func (s *Store) Get(ctx context.Context, id string) (auth.Session, error) {
+	reply, err := s.run(ctx, s.get, id)
+	sess, _, err := read(id, reply, err)
+	if err != nil && !errors.Is(err, auth.ErrNoSession) {
+		err = fmt.Errorf("authredis: get: %w", err)
+	}
+	return sess, err
+}
+
+// Advance implements [auth.SessionStore].
+func (s *Store) Advance(ctx context.Context, id string, gen int64, at, expires time.Time) (auth.Session, bool, error) {
+	reply, err := s.run(ctx, s.advance, id,
+		strconv.FormatInt(gen, 10), strconv.FormatInt(gen+1, 10), micros(at), micros(expires))
+	sess, moved, err := read(id, reply, err)
+	if err != nil && !errors.Is(err, auth.ErrNoSession) {
+		err = fmt.Errorf("authredis: advance: %w", err)
+	}
+	return sess, moved, err
+}
+
+// Revoke implements [auth.SessionStore].
+func (s *Store) Revoke(ctx context.Context, id string) error {
+	if _, err := s.run(ctx, s.revoke, id); err != nil {
+		return fmt.Errorf("authredis: revoke: %w", err)
+	}
+	return nil
+}
+
+// RevokeSubject implements [auth.SessionStore].
+func (s *Store) RevokeSubject(ctx context.Context, subject string, before time.Time) error {
+	if _, err := s.send(ctx, s.raise, [2]string{s.floors, s.till}, subject, micros(before), s.keep); err != nil {
+		return fmt.Errorf("authredis: revoke subject: %w", err)
+	}
+	return nil
+}
+
+// RevokeBefore implements [auth.SessionStore].
+func (s *Store) RevokeBefore(ctx context.Context, before time.Time) error {
+	return s.RevokeSubject(ctx, "", before)
+}

@@ -1,0 +1,207 @@
+package authredis_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/auth/authredis"
+)
+
+// The scripts run in a real Redis in internal/integration, through three
+// clients. Here a DoFunc stands for it.
+
+func newStore(tb testing.TB, do authredis.DoFunc) *authredis.Store {
+	tb.Helper()
+	store, err := authredis.New(authredis.Config{Do: do})
+	require.NoError(tb, err)
+	return store
+}
+
+func answering(reply any, err error) authredis.DoFunc {
+	return func(context.Context, ...any) (any, error) { return reply, err }
+}
+
+var session = auth.Session{
+	ID: "a", Subject: "1", AuthenticatedAt: time.UnixMicro(1), Generation: 2, RotatedAt: time.UnixMicro(3),
+	Expires: time.UnixMicro(4), Ends: time.UnixMicro(5),
+}
+
+// calls calls every method that sends a script.
+func calls(ctx context.Context, store *authredis.Store) map[string]error {
+	_, getErr := store.Get(ctx, "a")
+	_, _, advanceErr := store.Advance(ctx, "a", 1, time.Now(), time.Now())
+	return map[string]error{
+		"create":         store.Create(ctx, session),
+		"get":            getErr,
+		"advance":        advanceErr,
+		"revoke":         store.Revoke(ctx, "a"),
+		"revoke subject": errors.Join(store.RevokeSubject(ctx, "1", time.Now()), store.RevokeBefore(ctx, time.Now())),
+	}
+}
+
+func TestEachMistakeOfAConfigIsReported(t *testing.T) {
+	_, err := authredis.New(authredis.Config{Prefix: "a{b}", KeepFloors: time.Second})
+	var fields []string
+	for mistake := range rampart.Mistakes(err) {
+		fields = append(fields, mistake.Error())
+	}
+	assert.Equal(t, []string{`authredis: Do: missing`, `authredis: Prefix: invalid: "a{b}"`, `authredis: KeepFloors: invalid: "1s"`}, fields)
+}
+
+func TestTheZeroStoreRefuses(t *testing.T) {
+	var store authredis.Store
+	for name, err := range calls(t.Context(), &store) {
+		assert.ErrorContains(t, err, "authredis: "+name+": the store was not made by New")
+	}
+	_, err := store.Now(t.Context())
+	assert.ErrorContains(t, err, "authredis: now: ")
+}
+
+func TestRowsMayBeStringsOrBytes(t *testing.T) {
+	for desc, row := range map[string][]any{
+		"strings": {"1", "1", "2", "3", "4", "5", "0"},
+		"bytes":   {[]byte("1"), []byte("1"), []byte("2"), []byte("3"), []byte("4"), []byte("5"), []byte("0")},
+	} {
+		t.Run(desc, func(t *testing.T) {
+			got, err := newStore(t, answering(row, nil)).Get(t.Context(), "a")
+			require.NoError(t, err)
+			assert.Equal(t, fmt.Sprint(session.AuthenticatedAt.UTC(), session.Ends.UTC()), fmt.Sprint(got.AuthenticatedAt, got.Ends))
+			assert.EqualValues(t, 2, got.Generation)
+			assert.False(t, got.Revoked)
+
+			_, moved, err := newStore(t, answering(row, nil)).Advance(t.Context(), "a", 1, time.Now(), time.Now())
+			assert.NoError(t, err)
+			assert.False(t, moved)
+			_, moved, err = newStore(t, answering(append(row, "moved"), nil)).Advance(t.Context(), "a", 1, time.Now(), time.Now())
+			assert.NoError(t, err)
+			assert.True(t, moved)
+
+			row = slices.Clone(row)
+			row[6] = "1"
+			got, err = newStore(t, answering(row, nil)).Get(t.Context(), "a")
+			assert.NoError(t, err)
+			assert.True(t, got.Revoked)
+		})
+	}
+}
+
+func TestAnEmptyRowIsNoSession(t *testing.T) {
+	store := newStore(t, answering([]any{}, nil))
+	_, err := store.Get(t.Context(), "a")
+	assert.ErrorIs(t, err, auth.ErrNoSession)
+	_, moved, err := store.Advance(t.Context(), "a", 1, time.Now(), time.Now())
+	assert.ErrorIs(t, err, auth.ErrNoSession)
+	assert.False(t, moved)
+}
+
+func TestCreateSaysWhyNot(t *testing.T) {
+	for reply, want := range map[string]error{"created": nil, "exists": auth.ErrSessionExists, "superseded": auth.ErrSuperseded} {
+		assert.Equal(t, want, newStore(t, answering([]byte(reply), nil)).Create(t.Context(), session))
+	}
+}
+
+func TestRepliesThatItDoesNotUnderstandAreErrors(t *testing.T) {
+	for desc, reply := range map[string]any{
+		"nothing":       nil,
+		"no list":       "OK",
+		"half a row":    []any{"1", "x"},
+		"a longer row":  []any{"1", "1", "2", "3", "4", "5", "0", "moved", "more"},
+		"no time":       []any{"1", "x", "2", "3", "4", "5", "0"},
+		"a nil in it":   []any{"1", nil, "2", "3", "4", "5", "0"},
+		"another error": []any{1, 2},
+	} {
+		t.Run(desc, func(t *testing.T) {
+			store := newStore(t, answering(reply, nil))
+			_, err := store.Get(t.Context(), "a")
+			assert.ErrorContains(t, err, "authredis: get: ")
+			_, _, err = store.Advance(t.Context(), "a", 1, time.Now(), time.Now())
+			assert.ErrorContains(t, err, "authredis: advance: ")
+			assert.ErrorContains(t, store.Create(t.Context(), session), "authredis: create: ")
+			_, err = store.Now(t.Context())
+			assert.ErrorContains(t, err, "authredis: now: ")
+		})
+	}
+}
+
+func TestNowIsTheClockOfRedis(t *testing.T) {
+	store := newStore(t, func(_ context.Context, args ...any) (any, error) {
+		assert.Equal(t, []any{"TIME"}, args)
+		return []any{"1700000000", []byte("123456")}, nil
+	})
+	now, err := store.Now(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, time.Unix(1700000000, 123456000).UTC(), now)
+}
+
+func TestAScriptThatRedisDoesNotKnowIsSent(t *testing.T) {
+	var names []any
+	store := newStore(t, func(_ context.Context, args ...any) (any, error) {
+		names = append(names, args[0])
+		if args[0] == "EVALSHA" {
+			return nil, errors.New("NOSCRIPT No matching script. Please use EVAL.")
+		}
+		assert.Contains(t, args[1], "redis.call")
+		return "created", nil
+	})
+	require.NoError(t, store.Create(t.Context(), session))
+	assert.Equal(t, []any{"EVALSHA", "EVAL"}, names)
+}
+
+func TestKeysAreHashedAndShareOneHashTag(t *testing.T) {
+	const id, subject = "a session id\r\n}{", "nobody@example.com"
+	store, err := authredis.New(authredis.Config{
+		Prefix: "shop",
+		Do: func(_ context.Context, args ...any) (any, error) {
+			require.Equal(t, "2", args[2])
+			for _, key := range args[3:5] {
+				assert.True(t, strings.HasPrefix(key.(string), "{shop}:"), key) //nolint:errcheck,forcetypeassert // a failure is one of the test
+				assert.NotContains(t, key, id)
+				assert.NotContains(t, key, subject)
+			}
+			for _, arg := range args {
+				assert.IsType(t, "", arg)
+			}
+			return []any{}, nil
+		},
+	})
+	require.NoError(t, err)
+	_, err = store.Get(t.Context(), id)
+	assert.ErrorIs(t, err, auth.ErrNoSession)
+	assert.NoError(t, store.Revoke(t.Context(), id))
+	assert.NoError(t, store.RevokeSubject(t.Context(), subject, time.Now()))
+}
+
+func TestFailuresAreErrors(t *testing.T) {
+	down := errors.New("connection refused")
+	store := newStore(t, answering(nil, down))
+	for name, err := range calls(t.Context(), store) {
+		assert.ErrorIs(t, err, down)
+		assert.ErrorContains(t, err, "authredis: "+name+": ")
+	}
+	_, err := store.Now(t.Context())
+	assert.ErrorIs(t, err, down)
+}
+
+func TestACancelledContextSendsNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	store := newStore(t, func(context.Context, ...any) (any, error) {
+		t.Error("sent")
+		return nil, nil //nolint:nilnil // not reached
+	})
+	for _, err := range calls(ctx, store) {
+		assert.ErrorIs(t, err, context.Canceled)
+	}
+	_, err := store.Now(ctx)
+	assert.ErrorIs(t, err, context.Canceled)
+}
