@@ -45,7 +45,10 @@ func (c *compiled) setFields(h http.Header, q *call) {
 func (q *call) draftLimits() []byte {
 	b := q.text[:0]
 	for i := range q.enforced {
-		if i > 0 {
+		if q.results[i].Unknown {
+			continue
+		}
+		if len(b) > 0 {
 			b = append(b, ", "...)
 		}
 		b = append(b, q.policies[i].draftName...)

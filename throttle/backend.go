@@ -118,7 +118,7 @@ func (b *backend) limit(ctx context.Context) (context.Context, context.CancelFun
 // note reports when the store begins to fail and when it recovers.
 func (b *backend) note(ctx context.Context, err error) {
 	failed := err != nil
-	if b.down.Load() == failed || !b.down.CompareAndSwap(!failed, failed) {
+	if _, itself := b.store.(OutageReporter); itself || b.down.Load() == failed || !b.down.CompareAndSwap(!failed, failed) {
 		return
 	}
 	if failed {

@@ -25,6 +25,7 @@ type Result struct {
 	RetryAfter time.Duration // 0: the cost was or could be charged; else how long until it can be, if nothing else is; Never
 	ResetAfter time.Duration // until the bucket is full again
 	Overflow   bool          // this is the shared bucket of a full table
+	Unknown    bool          // the store did not look, as another item was known to be in the way; only Policy and Limit are set
 	At         int64         // the store's time of the charge, for Give; means nothing else
 }
 
@@ -39,8 +40,9 @@ const Never time.Duration = -1
 type Store interface {
 	// Take charges every item or none, says which, and fills out, which has
 	// the length of items. Items of one call name different buckets. If it
-	// refuses, RetryAfter is set for each item that stood in the way. An item
-	// of cost 0 is never in the way; its RetryAfter is for a cost of 1.
+	// refuses, RetryAfter is set for each item that stood in the way, of which
+	// at least one is known. An item of cost 0 is never in the way; its
+	// RetryAfter is for a cost of 1.
 	Take(ctx context.Context, items []Item, out []Result) (allowed bool, err error)
 
 	// Give takes charges back, each the one that was made at its item's At
@@ -49,4 +51,11 @@ type Store interface {
 
 	// Reset fills the buckets of keys under policy, whatever their rates.
 	Reset(ctx context.Context, policy string, keys ...string) error
+}
+
+// An OutageReporter is a [Store] that reports itself when it begins and when it
+// ceases to fail, once for all Limiters that share it. They then do not.
+type OutageReporter interface {
+	Store
+	ReportsOutages()
 }

@@ -1,0 +1,79 @@
+package throttleredis
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/ecolaura/rampart"
+)
+
+// What opens the circuit: five failures in a row, or more than one in three for
+// a while. A failure weighs two, a success takes one off.
+const (
+	failureWeight = 2
+	openAt        = 5 * failureWeight
+)
+
+// probeEvery is how often one call tries again while the circuit is open.
+const probeEvery = 250 * time.Millisecond
+
+// A breaker keeps calls away from a server that fails: each would wait for its
+// timeout, and keep the server from coming back.
+type breaker struct {
+	reporter *rampart.Reporter
+	started  time.Time
+	weight   atomic.Int64 // of recent failures
+	open     atomic.Bool
+	probe    atomic.Int64 // when the next call may try, in nanoseconds since started
+}
+
+func newBreaker(log *slog.Logger) *breaker {
+	return &breaker{reporter: rampart.NewReporter(log), started: time.Now()}
+}
+
+// try is a call that may be made.
+type try struct {
+	b     *breaker
+	probe bool
+}
+
+// enter says whether a call may be made.
+func (b *breaker) enter() (try, bool) {
+	if !b.open.Load() {
+		return try{b: b}, true
+	}
+	now, at := int64(time.Since(b.started)), b.probe.Load()
+	return try{b, true}, now >= at && b.probe.CompareAndSwap(at, now+int64(probeEvery))
+}
+
+// succeeded closes the circuit if this was a probe. What was under way before
+// says nothing about now.
+func (t try) succeeded(ctx context.Context) {
+	b := t.b
+	if !t.probe {
+		for w := b.weight.Load(); w > 0 && !b.weight.CompareAndSwap(w, w-1); w = b.weight.Load() {
+		}
+		return
+	}
+	b.weight.Store(0)
+	if b.open.CompareAndSwap(true, false) {
+		b.report(ctx, rampart.SysBackendRecovered)
+	}
+}
+
+func (t try) failed(ctx context.Context, err error) {
+	b := t.b
+	if t.probe || b.weight.Add(failureWeight) < openAt || b.open.Load() {
+		return
+	}
+	b.probe.Store(int64(time.Since(b.started) + probeEvery))
+	if b.open.CompareAndSwap(false, true) {
+		b.report(ctx, rampart.SysBackendUnavailable, rampart.Text("error", err.Error()))
+	}
+}
+
+func (b *breaker) report(ctx context.Context, e rampart.Event, attrs ...slog.Attr) {
+	b.reporter.Report(ctx, e, "redis", append([]slog.Attr{slog.String("layer", "throttle"), slog.String("backend", "redis")}, attrs...)...)
+}

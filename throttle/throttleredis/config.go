@@ -1,0 +1,99 @@
+package throttleredis
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/ecolaura/rampart"
+)
+
+// A DoFunc sends one command to Redis (5 or later, or Valkey) and returns its
+// reply. All args are strings, args[0] is the command; the keys of a script are
+// args[3:3+n], where n is args[2]. Integers in the reply may be of any type, a
+// string or []byte. With go-redis it is
+//
+//	func(ctx context.Context, args ...any) (any, error) { return client.Do(ctx, args...).Result() }
+//
+// and with redigo
+//
+//	func(ctx context.Context, args ...any) (any, error) {
+//		conn, err := pool.GetContext(ctx)
+//		if err != nil {
+//			return nil, err
+//		}
+//		defer conn.Close()
+//		return redis.DoContext(conn, ctx, args[0].(string), args[1:]...)
+//	}
+//
+// It should return when ctx ends. The Store waits no longer than that, but what
+// is left behind holds a connection until the client's own timeout.
+type DoFunc func(ctx context.Context, args ...any) (any, error)
+
+// A Config configures a [Store]. The zero Config is a good one.
+type Config struct {
+	_ [0]func() // no comparison, no unkeyed literals
+
+	// Prefix of all keys in Redis, without braces; "": "rampart:throttle".
+	// Services that share a server but no limits need one each.
+	Prefix string
+
+	// Spread distributes the keys over the nodes of a cluster, by who pays. The
+	// policies of each Limiter must then have the same Key function, as a call
+	// cannot charge several nodes at once. Without it the prefix is the hash
+	// tag of all keys, so that one node holds them. All processes that share a
+	// prefix must agree.
+	Spread bool
+
+	// DenyFor is how long at most a refusal is remembered here, and so how long
+	// a Reset or refund by another process may go unnoticed. At most a minute;
+	// 0: one second; negative: not at all.
+	DenyFor time.Duration
+
+	// Logger receives an event when Redis begins and when it ceases to fail;
+	// nil: [slog.Default].
+	Logger *slog.Logger
+}
+
+// Reasons of a [rampart.ConfigError] of this package.
+const (
+	ReasonMissing = "missing" // a required field is empty
+	ReasonInvalid = "invalid" // a value that the field cannot take
+)
+
+const (
+	defaultPrefix  = "rampart:throttle"
+	maxPrefix      = 200
+	defaultDenyFor = time.Second
+	maxDenyFor     = time.Minute
+)
+
+func (c Config) withDefaults() Config {
+	if c.Prefix == "" {
+		c.Prefix = defaultPrefix
+	}
+	if c.DenyFor == 0 {
+		c.DenyFor = defaultDenyFor
+	}
+	return c
+}
+
+// validate returns every mistake in do and c, whose defaults are set.
+func (c Config) validate(do DoFunc) error {
+	var errs []error
+	mistake := func(field, reason, value string) {
+		errs = append(errs, &rampart.ConfigError{Package: "throttleredis", Field: field, Reason: reason, Value: value})
+	}
+	if do == nil {
+		mistake("do", ReasonMissing, "")
+	}
+	if strings.ContainsAny(c.Prefix, "{}\r\n") || len(c.Prefix) > maxPrefix {
+		mistake("Prefix", ReasonInvalid, c.Prefix)
+	}
+	if c.DenyFor > maxDenyFor {
+		mistake("DenyFor", ReasonInvalid, c.DenyFor.String())
+	}
+	return errors.Join(errs...)
+}
