@@ -14,7 +14,7 @@ import (
 var goroutines = map[string]string{
 	"Serve": "server.go: ends with the listener, waited for before Serve returns",
 	"probe": "health.go: ends with its check; one for each check at most",
-	"start": "feed/feed.go, monitoralert.go: ends with Close, which waits for it",
+	"start": "feed/feed.go, monitoralert.go, crypto/tlsconf/reloader.go: ends with Close, which waits for it",
 }
 
 // constants are package variables that nothing writes: errors, and compiled

@@ -1,0 +1,168 @@
+package tlsconf
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/ecolaura/rampart"
+)
+
+// Reasons of a [*rampart.ConfigError] of this package. Where a file caused one,
+// Value is its path, and the cause is in the error tree as well.
+const (
+	ReasonMissing    = "missing"              // no file named
+	ReasonInvalid    = "invalid"              // a value that the field cannot take
+	ReasonPointless  = "pointless"            // a field has no effect without another
+	ReasonUnreadable = "unreadable"           // the file cannot be read, is no regular file or is too large
+	ReasonExposed    = "readable_by_everyone" // the key file's mode lets others read it, or its group write it
+	ReasonNotAPair   = "not_a_pair"           // no certificate, no key, or they do not belong together
+	ReasonWeak       = "weak_key"             // RSA below 2048 bits
+	ReasonTime       = "not_valid_now"        // expired, or not valid yet
+	ReasonNoName     = "no_server_name"       // a further certificate without a DNS name is never chosen
+	ReasonNoCA       = "no_certificate"       // the file of client CAs holds none
+)
+
+// A Profile is one of Mozilla's recommended configurations
+// (https://wiki.mozilla.org/Security/Server_Side_TLS, version 5.7).
+type Profile uint8
+
+const (
+	// Intermediate admits TLS 1.2, with forward secrecy and authenticated
+	// encryption only, and TLS 1.3. Everything from Firefox 27, Android 4.4.2,
+	// Java 8u31 and OpenSSL 1.0.1 on can connect.
+	Intermediate Profile = iota
+
+	// Modern admits TLS 1.3 only.
+	Modern
+)
+
+// Files are a certificate and its private key, as PEM.
+type Files struct {
+	// CertFile holds the certificate, and behind it the chain up to, but without, the root.
+	CertFile string
+
+	// KeyFile holds the private key. A file that everyone can read or that its
+	// group can write is refused (not on Windows, which has no such modes).
+	KeyFile string
+}
+
+// Config configures a [Reloader]. CertFile and KeyFile are required.
+type Config struct {
+	_ [0]func() // no comparison, no unkeyed literals
+
+	// CertFile and KeyFile are the certificate for clients that name no server
+	// (SNI, RFC 6066 section 3) or one that no certificate is for, and for those
+	// that name one of its own.
+	CertFile, KeyFile string
+
+	// More certificates, each for the DNS names in it, wildcards included. Of
+	// several for one name (an ECDSA and an RSA one, say) the first that the
+	// client supports is served.
+	More []Files
+
+	// ClientCAs is a PEM file of the authorities whose client certificates are
+	// accepted. If it is given, a client without a valid certificate gets no
+	// connection. It is followed like the others: what an authority that is
+	// taken out has signed gets no new connection.
+	ClientCAs string
+
+	// ClientOptional lets clients connect without a certificate; then the
+	// handler has to look at r.TLS.VerifiedChains.
+	ClientOptional bool
+
+	// Profile is which clients are served; the zero value is [Intermediate].
+	Profile Profile
+
+	// Interval is how often the files are looked at; 0: every 10 s.
+	Interval time.Duration
+
+	// ExpiryWarning is how long before a certificate expires it is reported
+	// ([Expiring]), at once and every 24 hours; 0: 21 days, less than the 30
+	// before which ACME clients renew.
+	ExpiryWarning time.Duration
+
+	// Logger receives the events; nil: [slog.Default].
+	Logger *slog.Logger
+}
+
+// Events of this package; all are extensions of OWASP's vocabulary.
+const (
+	// Expiring is reported when a certificate in use expires within
+	// [Config].ExpiryWarning, or has expired.
+	Expiring rampart.Event = "sys_certificate_expiring"
+
+	// Refused is reported when files have changed but cannot be used. What was
+	// served before is still served.
+	Refused rampart.Event = "sys_certificate_refused"
+)
+
+func mistake(field, reason, value string, cause error) error {
+	ce := &rampart.ConfigError{Package: "tlsconf", Field: field, Reason: reason, Value: value}
+	if cause == nil {
+		return ce
+	}
+	return fmt.Errorf("%w: %w", ce, cause)
+}
+
+// compile checks what can be told without the files, fills in defaults and takes
+// a copy.
+func (cfg *Config) compile() error {
+	var errs []error
+	cfg.More = slices.Clone(cfg.More)
+	for field, name := range map[string]string{"CertFile": cfg.CertFile, "KeyFile": cfg.KeyFile} {
+		if name == "" {
+			errs = append(errs, mistake(field, ReasonMissing, "", nil))
+		}
+	}
+	for i, f := range cfg.More {
+		if f.CertFile == "" {
+			errs = append(errs, mistake(fmt.Sprintf("More[%d].CertFile", i), ReasonMissing, "", nil))
+		}
+		if f.KeyFile == "" {
+			errs = append(errs, mistake(fmt.Sprintf("More[%d].KeyFile", i), ReasonMissing, "", nil))
+		}
+	}
+	if cfg.ClientOptional && cfg.ClientCAs == "" {
+		errs = append(errs, mistake("ClientOptional", ReasonPointless, "", nil))
+	}
+	if cfg.Profile > Modern {
+		errs = append(errs, mistake("Profile", ReasonInvalid, "", nil))
+	}
+	if cfg.Interval < 0 {
+		errs = append(errs, mistake("Interval", ReasonInvalid, cfg.Interval.String(), nil))
+	}
+	if cfg.ExpiryWarning < 0 {
+		errs = append(errs, mistake("ExpiryWarning", ReasonInvalid, cfg.ExpiryWarning.String(), nil))
+	}
+	if cfg.Interval == 0 {
+		cfg.Interval = 10 * time.Second
+	}
+	if cfg.ExpiryWarning == 0 {
+		cfg.ExpiryWarning = 21 * 24 * time.Hour
+	}
+	return errors.Join(errs...)
+}
+
+// tlsConfig returns the profile's settings. The suites of TLS 1.3 cannot be
+// chosen in Go; they are the profile's. Which of the others is used is Go's
+// choice, by what the client's hardware and ours do well.
+func (p Profile) tlsConfig() *tls.Config {
+	c := &tls.Config{
+		MinVersion:       tls.VersionTLS12,
+		CurvePreferences: []tls.CurveID{tls.X25519MLKEM768, tls.X25519, tls.CurveP256, tls.CurveP384},
+		NextProtos:       []string{"h2", "http/1.1"},
+		CipherSuites: []uint16{
+			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+		},
+	}
+	if p == Modern {
+		c.MinVersion, c.CipherSuites = tls.VersionTLS13, nil
+	}
+	return c
+}
