@@ -14,11 +14,19 @@ import (
 // []byte. With go-redis:
 //
 //	func(ctx context.Context, args ...any) (any, error) { return client.Do(ctx, args...).Result() }
+//
+// The documentation of package auth/authredis shows it for redigo and rueidis,
+// too. It should return when ctx ends: the source waits no longer, but what it
+// leaves behind holds a connection until the client's own time limit.
 type DoFunc func(ctx context.Context, args ...any) (any, error)
 
 // seqBits of a sequence number count the changes of one millisecond; above them
 // is the time. It lasts until the year 2248.
 const seqBits = 20
+
+// maxWait is how long an answer of Redis is waited for. Clients retry, and some do
+// not obey a context; a log-out must not hang on that.
+const maxWait = 500 * time.Millisecond
 
 // redisSource keeps the changes in one stream. Redis numbers the entries and
 // runs one command at a time, so that they become visible in order.
@@ -36,12 +44,37 @@ type redisSource struct {
 // let the server evict the key: use the policy noeviction, or a volatile one.
 func Redis(do DoFunc, key string) Source { return &redisSource{do: do, key: key} }
 
+// within sends one command, but waits no longer than ctx and maxWait allow.
+func (s *redisSource) within(ctx context.Context, args ...any) (any, error) {
+	if err := ctx.Err(); err != nil { // it would be random whether it is sent
+		return nil, err
+	}
+	type answer struct {
+		reply any
+		err   error
+	}
+	ctx, cancel := context.WithTimeout(ctx, maxWait)
+	defer cancel()
+	answers := make(chan answer, 1)
+	go func() {
+		a := answer{err: errPanic} // which would end the process
+		defer func() {
+			_ = recover()
+			answers <- a
+		}()
+		a.reply, a.err = s.do(ctx, args...)
+	}()
+	select {
+	case a := <-answers:
+		return a.reply, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // Publish implements [Source].
 func (s *redisSource) Publish(ctx context.Context, topic string, data []byte, keep time.Duration) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	_, err := s.do(ctx, "XADD", s.key, "*", "topic", topic, "data", string(data), "keep", strconv.FormatInt(keep.Milliseconds(), 10))
+	_, err := s.within(ctx, "XADD", s.key, "*", "topic", topic, "data", string(data), "keep", strconv.FormatInt(keep.Milliseconds(), 10))
 	if err != nil {
 		return err
 	}
@@ -71,15 +104,12 @@ func (s *redisSource) sweep(ctx context.Context) {
 	}
 	s.swept.Store(from)
 	if len(del) > 2 {
-		_, _ = s.do(ctx, del...)
+		_, _ = s.within(ctx, del...)
 	}
 }
 
 // Since implements [Source].
 func (s *redisSource) Since(ctx context.Context, seq int64, limit int) ([]Change, int64, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, seq, err
-	}
 	entries, err := s.read(ctx, seq, limit)
 	if err != nil {
 		return nil, seq, err
@@ -97,7 +127,7 @@ func (s *redisSource) Since(ctx context.Context, seq int64, limit int) ([]Change
 
 // read returns the entries after seq, expired ones too.
 func (s *redisSource) read(ctx context.Context, seq int64, limit int) ([]Change, error) {
-	reply, err := s.do(ctx, "XRANGE", s.key, entryID(seq+1), "+", "COUNT", strconv.Itoa(limit))
+	reply, err := s.within(ctx, "XRANGE", s.key, entryID(seq+1), "+", "COUNT", strconv.Itoa(limit))
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +144,10 @@ func (s *redisSource) read(ctx context.Context, seq int64, limit int) ([]Change,
 	return changes, nil
 }
 
-var errReply = errors.New("feed: a reply of Redis that XRANGE does not have")
+var (
+	errReply = errors.New("feed: a reply of Redis that XRANGE does not have")
+	errPanic = errors.New("feed: the client of Redis panicked")
+)
 
 // parseEntry reads [id [name value …]].
 func parseEntry(entry any) (Change, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -79,4 +80,25 @@ func TestRedisFailuresAreErrors(t *testing.T) {
 		return nil, down
 	}, "k")
 	assert.NoError(t, published.Publish(t.Context(), "t", nil, time.Hour), "what could not be swept is swept later")
+}
+
+func TestRedisIsWaitedForHalfASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := make(chan struct{})
+		source := feed.Redis(func(context.Context, ...any) (any, error) { // a client that does not obey the context
+			<-ended
+			return nil, errors.New("too late")
+		}, "k")
+		began := time.Now()
+		assert.ErrorIs(t, source.Publish(t.Context(), "t", nil, time.Hour), context.DeadlineExceeded)
+		assert.Equal(t, 500*time.Millisecond, time.Since(began))
+		_, _, err := source.Since(t.Context(), 0, 10)
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+		close(ended)
+	})
+}
+
+func TestRedisClientThatPanicsIsAnError(t *testing.T) {
+	source := feed.Redis(func(context.Context, ...any) (any, error) { panic("closed") }, "k")
+	assert.EqualError(t, source.Publish(t.Context(), "t", nil, time.Hour), "feed: the client of Redis panicked")
 }

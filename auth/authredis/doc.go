@@ -38,8 +38,7 @@
 //
 // # What it does not do
 //
-// It sets no time limits: the client's, and those of the context, hold. A client
-// that sends a command again after it lost the answer can make one use of a
+// It does not try again. A client that sends a command again after it lost the answer can make one use of a
 // refresh token look like two: within the grace that does no harm, without a
 // grace switch its retries off.
 //

@@ -13,7 +13,7 @@ func Example() {
 	// }
 	do := func(context.Context, ...any) (any, error) { return []any{"1700000000", "0"}, nil }
 
-	store, err := authredis.New(authredis.Config{Do: do})
+	store, err := authredis.New(do, authredis.Config{})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -53,6 +53,23 @@ func read(id string, reply any, err error) (sess auth.Session, moved bool, _ err
 	}, len(row) > fieldMoved, nil
 }
 
+// readTime takes the reply of TIME: seconds, and microseconds within one.
+func readTime(reply any) (time.Time, error) {
+	parts, _ := reply.([]any)
+	if len(parts) != 2 {
+		return time.Time{}, errReply
+	}
+	seconds, err := strconv.ParseInt(text(parts[0]), 10, 64)
+	if err != nil {
+		return time.Time{}, errReply
+	}
+	micros, err := strconv.ParseInt(text(parts[1]), 10, 64)
+	if err != nil {
+		return time.Time{}, errReply
+	}
+	return time.Unix(seconds, micros*int64(time.Microsecond)).UTC(), nil
+}
+
 // text returns what a string of a reply says, whatever type the client gives it.
 func text(v any) string {
 	switch s := v.(type) {

@@ -10,7 +10,9 @@ import (
 
 // A DoFunc sends one command to Redis: its name, then its arguments, all of them
 // strings. Strings in the reply may be string or []byte. The package
-// documentation shows one for each of three clients.
+// documentation shows one for each of three clients. It should return when ctx
+// ends: a [Store] waits no longer, but what it leaves behind holds a connection
+// until the client's own time limit.
 type DoFunc func(ctx context.Context, args ...any) (any, error)
 
 // A script is one atomic step.
@@ -23,10 +25,7 @@ func newScript(text string) script {
 
 // run sends the script by its hash, and by its text where Redis does not have it:
 // then nothing of it has run yet.
-func (s script) run(ctx context.Context, do DoFunc, keys [2]string, args ...string) (any, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
+func (s script) run(ctx context.Context, do DoFunc, keys [2]string, args []string) (any, error) {
 	command := make([]any, 0, 3+len(keys)+len(args))
 	command = append(command, "EVALSHA", s.sha, strconv.Itoa(len(keys)), keys[0], keys[1])
 	for _, arg := range args {

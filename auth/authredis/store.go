@@ -18,6 +18,9 @@ const (
 	defaultPrefix = "rampart:auth"
 	defaultKeep   = 400 * 24 * time.Hour
 
+	defaultTimeout = 400 * time.Millisecond
+	maxTimeout     = time.Minute
+
 	// clockMargin is how long a row outlives its session: an instance whose clock
 	// is behind that of Redis must not adopt a used foreign token once more.
 	clockMargin = 10 * time.Minute
@@ -29,12 +32,9 @@ const (
 	ReasonInvalid = "invalid" // a value that the field cannot take
 )
 
-// A Config configures a [Store].
+// A Config configures a [Store]. The zero Config is a good one.
 type Config struct {
 	_ [0]func() // no comparison, no unkeyed literals
-
-	// Do sends the commands. Required.
-	Do DoFunc
 
 	// Prefix begins the name of each key, in braces, so that a cluster keeps them
 	// together: "{prefix}:…". One prefix is for one set of users. It holds no
@@ -45,38 +45,46 @@ type Config struct {
 	// were ended: longer than any session lives, or any refresh token of another
 	// issuer. An hour at least; 0: 400 days.
 	KeepFloors time.Duration
+
+	// Timeout is how long an answer of Redis is waited for, whatever the client
+	// does. A minute at most; 0: 400 ms.
+	Timeout time.Duration
 }
 
 // A Store is an [auth.SessionStore] in Redis. It is safe for concurrent use, also
 // by several processes. A row is deleted when its session has ended. Create one
 // with [New]; the zero Store refuses everything.
 type Store struct {
-	do     DoFunc
+	do     DoFunc // nil: the zero Store
 	tag    string
 	floors string // key of the floors
 	till   string // key of the times until which they are needed
 	keep   string // milliseconds
+	wait   time.Duration
 
 	create, get, advance, revoke, raise script
 }
 
 var _ auth.SessionStore = (*Store)(nil)
 
-// New returns a store, or every mistake in cfg, each a [rampart.ConfigError],
-// joined. It sends no command.
-func New(cfg Config) (*Store, error) {
+// New returns a store that sends its commands with do, or every mistake in do and
+// cfg, each a [rampart.ConfigError], joined. It sends none itself.
+func New(do DoFunc, cfg Config) (*Store, error) {
 	if cfg.Prefix == "" {
 		cfg.Prefix = defaultPrefix
 	}
 	if cfg.KeepFloors == 0 {
 		cfg.KeepFloors = defaultKeep
 	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = defaultTimeout
+	}
 	var errs []error
 	mistake := func(field, reason, value string) {
 		errs = append(errs, &rampart.ConfigError{Package: "authredis", Field: field, Reason: reason, Value: value})
 	}
-	if cfg.Do == nil {
-		mistake("Do", ReasonMissing, "")
+	if do == nil {
+		mistake("do", ReasonMissing, "")
 	}
 	if strings.ContainsAny(cfg.Prefix, "{}") {
 		mistake("Prefix", ReasonInvalid, cfg.Prefix)
@@ -84,16 +92,20 @@ func New(cfg Config) (*Store, error) {
 	if cfg.KeepFloors < time.Hour {
 		mistake("KeepFloors", ReasonInvalid, cfg.KeepFloors.String())
 	}
+	if cfg.Timeout < 0 || cfg.Timeout > maxTimeout {
+		mistake("Timeout", ReasonInvalid, cfg.Timeout.String())
+	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
 	tag := "{" + cfg.Prefix + "}:"
 	return &Store{
-		do:      cfg.Do,
+		do:      do,
 		tag:     tag,
 		floors:  tag + "floors",
 		till:    tag + "floors:till",
 		keep:    strconv.FormatInt(cfg.KeepFloors.Milliseconds(), 10),
+		wait:    cfg.Timeout,
 		create:  newScript(createText),
 		get:     newScript(getText),
 		advance: newScript(advanceText),
@@ -105,53 +117,63 @@ func New(cfg Config) (*Store, error) {
 var (
 	errZeroStore = errors.New("the store was not made by New")
 	errReply     = errors.New("a reply of Redis that this command does not have")
+	errPanic     = errors.New("the client panicked")
 )
 
 // run sends a script about the session of that id.
 func (s *Store) run(ctx context.Context, sc script, id string, args ...string) (any, error) {
 	sum := sha256.Sum256([]byte(id))
-	return s.send(ctx, sc, [2]string{s.tag + "session:" + base64.RawURLEncoding.EncodeToString(sum[:]), s.floors}, args...)
+	key := s.tag + "session:" + base64.RawURLEncoding.EncodeToString(sum[:])
+	return s.within(ctx, func(ctx context.Context) (any, error) {
+		return sc.run(ctx, s.do, [2]string{key, s.floors}, args)
+	})
 }
 
-func (s *Store) send(ctx context.Context, sc script, keys [2]string, args ...string) (any, error) {
+// within asks Redis, but waits no longer than ctx and the time limit allow:
+// clients retry, and some do not obey a context.
+func (s *Store) within(ctx context.Context, ask func(context.Context) (any, error)) (any, error) {
 	if s.do == nil {
 		return nil, errZeroStore
 	}
-	return sc.run(ctx, s.do, keys, args...)
+	if err := ctx.Err(); err != nil { // it would be random whether it is sent
+		return nil, err
+	}
+	type answer struct {
+		reply any
+		err   error
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.wait)
+	defer cancel()
+	answers := make(chan answer, 1)
+	go func() {
+		a := answer{err: errPanic} // which would end the process
+		defer func() {
+			_ = recover()
+			answers <- a
+		}()
+		a.reply, a.err = ask(ctx)
+	}()
+	select {
+	case a := <-answers:
+		return a.reply, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func micros(t time.Time) string { return strconv.FormatInt(t.UnixMicro(), 10) }
 
 // Now implements [auth.SessionStore]: by the clock of Redis.
 func (s *Store) Now(ctx context.Context) (time.Time, error) {
-	now, err := s.now(ctx)
+	reply, err := s.within(ctx, func(ctx context.Context) (any, error) { return s.do(ctx, "TIME") })
+	now := time.Time{}
+	if err == nil {
+		now, err = readTime(reply)
+	}
 	if err != nil {
-		return time.Time{}, fmt.Errorf("authredis: now: %w", err)
+		err = fmt.Errorf("authredis: now: %w", err)
 	}
-	return now, nil
-}
-
-func (s *Store) now(ctx context.Context) (time.Time, error) {
-	if s.do == nil {
-		return time.Time{}, errZeroStore
-	}
-	if err := ctx.Err(); err != nil {
-		return time.Time{}, err
-	}
-	reply, err := s.do(ctx, "TIME")
-	if err != nil {
-		return time.Time{}, err
-	}
-	parts, _ := reply.([]any)
-	if len(parts) != 2 {
-		return time.Time{}, errReply
-	}
-	seconds, err := strconv.ParseInt(text(parts[0]), 10, 64)
-	micros, err2 := strconv.ParseInt(text(parts[1]), 10, 64)
-	if err != nil || err2 != nil {
-		return time.Time{}, errReply
-	}
-	return time.Unix(seconds, micros*int64(time.Microsecond)).UTC(), nil
+	return now, err
 }
 
 // Create implements [auth.SessionStore].
@@ -205,7 +227,10 @@ func (s *Store) Revoke(ctx context.Context, id string) error {
 
 // RevokeSubject implements [auth.SessionStore].
 func (s *Store) RevokeSubject(ctx context.Context, subject string, before time.Time) error {
-	if _, err := s.send(ctx, s.raise, [2]string{s.floors, s.till}, subject, micros(before), s.keep); err != nil {
+	_, err := s.within(ctx, func(ctx context.Context) (any, error) {
+		return s.raise.run(ctx, s.do, [2]string{s.floors, s.till}, []string{subject, micros(before), s.keep})
+	})
+	if err != nil {
 		return fmt.Errorf("authredis: revoke subject: %w", err)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -22,7 +23,7 @@ import (
 
 func newStore(tb testing.TB, do authredis.DoFunc) *authredis.Store {
 	tb.Helper()
-	store, err := authredis.New(authredis.Config{Do: do})
+	store, err := authredis.New(do, authredis.Config{})
 	require.NoError(tb, err)
 	return store
 }
@@ -50,12 +51,14 @@ func calls(ctx context.Context, store *authredis.Store) map[string]error {
 }
 
 func TestEachMistakeOfAConfigIsReported(t *testing.T) {
-	_, err := authredis.New(authredis.Config{Prefix: "a{b}", KeepFloors: time.Second})
+	_, err := authredis.New(nil, authredis.Config{Prefix: "a{b}", KeepFloors: time.Second, Timeout: time.Hour})
 	var fields []string
 	for mistake := range rampart.Mistakes(err) {
 		fields = append(fields, mistake.Error())
 	}
-	assert.Equal(t, []string{`authredis: Do: missing`, `authredis: Prefix: invalid: "a{b}"`, `authredis: KeepFloors: invalid: "1s"`}, fields)
+	assert.Equal(t, []string{
+		`authredis: do: missing`, `authredis: Prefix: invalid: "a{b}"`, `authredis: KeepFloors: invalid: "1s"`, `authredis: Timeout: invalid: "1h0m0s"`,
+	}, fields)
 }
 
 func TestTheZeroStoreRefuses(t *testing.T) {
@@ -159,21 +162,19 @@ func TestAScriptThatRedisDoesNotKnowIsSent(t *testing.T) {
 
 func TestKeysAreHashedAndShareOneHashTag(t *testing.T) {
 	const id, subject = "a session id\r\n}{", "nobody@example.com"
-	store, err := authredis.New(authredis.Config{
-		Prefix: "shop",
-		Do: func(_ context.Context, args ...any) (any, error) {
-			require.Equal(t, "2", args[2])
-			for _, key := range args[3:5] {
-				assert.True(t, strings.HasPrefix(key.(string), "{shop}:"), key) //nolint:errcheck,forcetypeassert // a failure is one of the test
-				assert.NotContains(t, key, id)
-				assert.NotContains(t, key, subject)
-			}
-			for _, arg := range args {
-				assert.IsType(t, "", arg)
-			}
-			return []any{}, nil
-		},
-	})
+	do := func(_ context.Context, args ...any) (any, error) {
+		assert.Equal(t, "2", args[2])
+		for _, key := range args[3:5] {
+			assert.True(t, strings.HasPrefix(fmt.Sprint(key), "{shop}:"), key)
+			assert.NotContains(t, key, id)
+			assert.NotContains(t, key, subject)
+		}
+		for _, arg := range args {
+			assert.IsType(t, "", arg)
+		}
+		return []any{}, nil
+	}
+	store, err := authredis.New(do, authredis.Config{Prefix: "shop"})
 	require.NoError(t, err)
 	_, err = store.Get(t.Context(), id)
 	assert.ErrorIs(t, err, auth.ErrNoSession)
@@ -204,4 +205,28 @@ func TestACancelledContextSendsNothing(t *testing.T) {
 	}
 	_, err := store.Now(ctx)
 	assert.ErrorIs(t, err, context.Canceled)
+}
+
+func TestNoCommandIsWaitedForLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := make(chan struct{})
+		store := newStore(t, func(context.Context, ...any) (any, error) { // a client that does not obey the context
+			<-ended
+			return nil, errors.New("too late")
+		})
+		for name, err := range calls(t.Context(), store) {
+			assert.ErrorIs(t, err, context.DeadlineExceeded, name)
+		}
+		began := time.Now()
+		_, err := store.Now(t.Context())
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, 400*time.Millisecond, time.Since(began))
+		close(ended)
+	})
+}
+
+func TestAPanicOfTheClientIsAnError(t *testing.T) {
+	store := newStore(t, func(context.Context, ...any) (any, error) { panic("closed") })
+	_, err := store.Now(t.Context())
+	assert.EqualError(t, err, "authredis: now: the client panicked")
 }

@@ -12,9 +12,10 @@ import (
 // goroutines lists who may start one, each with what ends it. Timers of
 // time.AfterFunc end by themselves and are not counted.
 var goroutines = map[string]string{
-	"Serve": "server.go: ends with the listener, waited for before Serve returns",
-	"probe": "health.go: ends with its check; one for each check at most",
-	"start": "feed/feed.go, monitoralert.go, crypto/tlsconf/reloader.go: ends with Close, which waits for it",
+	"within": "auth/authredis, feed/redis.go, throttle/throttleredis: ends with the client's own time limit; waited for no longer than a command may take",
+	"Serve":  "server.go: ends with the listener, waited for before Serve returns",
+	"probe":  "health.go: ends with its check; one for each check at most",
+	"start":  "feed/feed.go, monitoralert.go, crypto/tlsconf/reloader.go: ends with Close, which waits for it",
 }
 
 // constants are package variables that nothing writes: errors, and compiled

@@ -86,7 +86,7 @@ func redisPrefix(t testing.TB) (client *goredis.Client, prefix string) {
 
 func redisStore(t testing.TB, do authredis.DoFunc, prefix string) *authredis.Store {
 	t.Helper()
-	store, err := authredis.New(authredis.Config{Do: do, Prefix: prefix})
+	store, err := authredis.New(do, authredis.Config{Prefix: prefix, Timeout: 10 * time.Second})
 	require.NoError(t, err)
 	return store
 }
