@@ -16,6 +16,7 @@ type app struct {
 	db     *database
 	users  *users
 	fields *rcrypto.Cipher
+	ready  http.Handler // whether this instance can serve; it names no cause: anybody may ask
 	log    *slog.Logger
 }
 

@@ -69,7 +69,7 @@ func newLayers(s *settings, sec *secrets, db *database, u *users, sh *shared, m 
 	keep(err)
 
 	l.lockdown = newLockdown(sh.feed, l.clientIP.Addr, log)
-	keep(l.newLimits(s, log))
+	keep(l.newLimits(s, sh, log))
 	keep(l.newAuth(s, sec, db, u, sh, m, log))
 
 	store, err := apikeysql.New(db.DB, db.dialect)

@@ -16,10 +16,16 @@ import (
 
 // newLimits builds the limiters. Whoever is refused by one of them has cost
 // nothing but that check.
-func (l *layers) newLimits(s *settings, log *slog.Logger) error {
+func (l *layers) newLimits(s *settings, sh *shared, log *slog.Logger) error {
 	var errs []error
 	limiter := func(policies ...throttle.Policy) *throttle.Limiter {
-		t, err := throttle.New(throttle.Config{Policies: policies, Logger: log})
+		cfg := throttle.Config{Policies: policies, Logger: log}
+		if sh.limits != nil {
+			// While Redis is away each instance counts by itself, as if there
+			// were four of them.
+			cfg.Store, cfg.Outage, cfg.Replicas = sh.limits, throttle.FallBack, 4
+		}
+		t, err := throttle.New(cfg)
 		errs = append(errs, err)
 		return t
 	}

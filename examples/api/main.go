@@ -6,7 +6,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -18,6 +17,7 @@ import (
 	"syscall"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/crypto/tlsconf"
 )
 
 func main() {
@@ -43,6 +43,13 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	}
 	defer srv.close() //nolint:contextcheck // ctx is done by then
 
+	var certs *tlsconf.Reloader
+	if s.tlsCert != "" { // a renewed certificate is followed on disk
+		if certs, err = tlsconf.New(tlsconf.Config{CertFile: s.tlsCert, KeyFile: s.tlsKey, Logger: log}); err != nil {
+			return complain(stderr, err, exitStatus(err))
+		}
+		defer certs.Close()
+	}
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", s.addr)
 	if err != nil {
 		return complain(stderr, err, 1)
@@ -57,7 +64,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		listeners = append(listeners, plain)
 	}
 	srv.greet(stdout, s, ln.Addr().String()) //nolint:contextcheck // its checks belong to no request
-	if err := serve(ctx, srv, s, listeners, log); err != nil {
+	if err := serve(ctx, srv, certs, listeners, log); err != nil {
 		return complain(stderr, err, 1)
 	}
 	fmt.Fprintln(stdout, "Stopped: every request was answered.")
@@ -78,19 +85,16 @@ func exitStatus(err error) int {
 	return 1
 }
 
-// serve runs a server on each listener until ctx is done, or one of them fails.
-func serve(ctx context.Context, srv *server, s *settings, listeners []net.Listener, log *slog.Logger) error {
+// serve runs a server on each listener, the first with TLS if there are
+// certificates, until ctx is done, or one of them fails.
+func serve(ctx context.Context, srv *server, certs *tlsconf.Reloader, listeners []net.Listener, log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, len(listeners))
 	for i, ln := range listeners {
 		cfg := rampart.ServerConfig{Handler: srv.handler, Logger: log}
-		if s.tlsCert != "" && i == 0 {
-			pair, err := tls.LoadX509KeyPair(s.tlsCert, s.tlsKey)
-			if err != nil {
-				return err
-			}
-			cfg.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+		if certs != nil && i == 0 {
+			cfg.TLSConfig = certs.TLSConfig()
 		}
 		one, err := rampart.NewServer(cfg)
 		if err != nil {

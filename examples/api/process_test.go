@@ -296,3 +296,13 @@ func TestATerminatedServerAnswersTheRequestsUnderWay(t *testing.T) {
 	_ = p.cmd.Wait()
 	assert.Equal(t, 0, p.cmd.ProcessState.ExitCode())
 }
+
+// runBinary runs the server until it ends by itself.
+func runBinary(t *testing.T, name string, args ...string) (out string, status int) {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir = t.TempDir()
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	text, _ := cmd.CombinedOutput()
+	return string(text), cmd.ProcessState.ExitCode()
+}

@@ -44,7 +44,7 @@ func routes(a *app, l *layers, st *stack, o *ops, log *slog.Logger) (http.Handle
 
 	mux.Handle("GET /api/partner/{$}", chain(st.apiKey, a.activeOwner, st.partner, st.guard)(message("Hello, partner.")))
 	mux.Handle("/api/keys/", scoped("keys:manage")(http.StripPrefix("/api/keys", l.keys.Admin(keyOwner))))
-	mux.HandleFunc("GET /healthz", a.healthz)
+	mux.Handle("GET /healthz", a.ready)
 	if err := o.routes(mux, scoped("ops")); err != nil {
 		return nil, err
 	}
@@ -71,20 +71,9 @@ func keyOwner(r *http.Request) (apikey.Actor, bool) {
 func (a *app) probe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/healthz" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
-			a.healthz(w, r)
+			a.ready.ServeHTTP(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-// healthz answers whether this instance can serve. It names no cause: anybody
-// may ask.
-func (a *app) healthz(w http.ResponseWriter, r *http.Request) {
-	if err := a.db.PingContext(r.Context()); err != nil {
-		a.log.LogAttrs(r.Context(), slog.LevelError, "health check failed", slog.String("error", err.Error()))
-		(&rampart.Problem{Status: http.StatusServiceUnavailable, Code: "unavailable"}).Write(w)
-		return
-	}
-	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }

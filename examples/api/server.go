@@ -71,7 +71,13 @@ func (srv *server) build(ctx context.Context, s *settings, sec *secrets, log *sl
 	if srv.layers, err = newLayers(s, sec, srv.db, u, srv.shared, m, log); err != nil {
 		return err
 	}
-	srv.app = &app{db: srv.db, users: u, fields: sec.fields.Cipher(), log: log}
+	health, err := rampart.NewHealth(rampart.HealthConfig{
+		Checks: []rampart.HealthCheck{{Name: "database", Check: srv.db.PingContext}}, Logger: log,
+	})
+	if err != nil {
+		return err
+	}
+	srv.app = &app{db: srv.db, users: u, fields: sec.fields.Cipher(), ready: health.Ready(), log: log}
 	srv.ops = &ops{
 		app: srv.app, layers: srv.layers, shared: srv.shared, managed: m, monitor: srv.monitor, reporter: rampart.NewReporter(log),
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/feed"
+	"github.com/ecolaura/rampart/throttle"
+	"github.com/ecolaura/rampart/throttle/throttleredis"
 )
 
 // shared is the state that every instance of the service has in common: what
@@ -18,7 +20,8 @@ import (
 type shared struct {
 	feed        *feed.Feed
 	revocations *auth.Revocations
-	redis       *redis.Client // nil: instances share the database only
+	redis       *redis.Client  // nil: instances share the database only
+	limits      throttle.Store // nil: each limiter counts in this process
 }
 
 // openShared reads all that the feed retains, so that a fresh instance knows
@@ -36,6 +39,11 @@ func openShared(ctx context.Context, s *settings, db *database, log *slog.Logger
 	}
 	if sh.feed, err = feed.New(ctx, feed.Config{Source: source, Logger: log}); err != nil {
 		return nil, err
+	}
+	if sh.redis != nil {
+		if sh.limits, err = throttleredis.New(sh.do, throttleredis.Config{Prefix: "ecolaura:throttle", Logger: log}); err != nil {
+			return nil, err
+		}
 	}
 	sh.revocations, err = auth.NewRevocations(auth.RevocationsConfig{Feed: sh.feed, Outage: auth.FailClosed, Logger: log})
 	return sh, err

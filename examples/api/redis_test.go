@@ -1,0 +1,92 @@
+package main
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// redisServer starts a Redis of this test's own, which it may kill.
+func redisServer(t *testing.T) (url string, server *exec.Cmd) {
+	t.Helper()
+	name, err := exec.LookPath("redis-server")
+	if err != nil {
+		if slices.Contains(strings.Split(os.Getenv("RAMPART_REQUIRE"), ","), "redis") {
+			t.Fatal(err)
+		}
+		t.Skip("SKIPPED: no redis-server on this machine: run `make services`")
+	}
+	addr := freePort(t)
+	_, port, err := net.SplitHostPort(addr)
+	require.NoError(t, err)
+	server = exec.Command(name, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--dir", t.TempDir())
+	require.NoError(t, server.Start())
+	t.Cleanup(func() { _ = server.Process.Kill(); _ = server.Wait() })
+	require.Eventually(t, func() bool {
+		conn, err := net.DialTimeout("tcp", addr, time.Second)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	}, 5*time.Second, 20*time.Millisecond)
+	return "redis://" + addr + "/0", server
+}
+
+func TestInstancesShareLimitsRevocationsAndBlocksThroughRedis(t *testing.T) {
+	url, server := redisServer(t)
+	db := filepath.Join(t.TempDir(), "ecolaura.db")
+	args := []string{"-redis", url, "-anon-rate", "100/hour", "-user-rate", "10000/hour"}
+	one, two := startProcess(t, db, args...), startProcess(t, db, args...)
+
+	var passed atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 8 {
+		p := []*process{one, two}[i%2]
+		wg.Go(func() {
+			for range 25 {
+				if p.do("GET", "/api/public/", "").status == 200 {
+					passed.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	assert.EqualValues(t, 100, passed.Load(), "of 200 over both, 100 an hour")
+
+	access, _ := one.login("alice")
+	operator := two.operator()
+	assert.Equal(t, 200, two.do("GET", "/api/secure/", "", bearer(access)).status)
+	one.ops(operator, "sessions/end/", `{"subject":"`+claim(t, access, "user_id")+`"}`)
+	two.soon(401, "GET", "/api/secure/", bearer(access))
+	again := startProcess(t, db, args...)
+	assert.Equal(t, 401, again.do("GET", "/api/secure/", "", bearer(access)).status)
+	assert.Equal(t, 429, again.do("GET", "/api/public/", "").status, "the limit outlives an instance")
+
+	// Without Redis each instance counts by itself, at once and without a hang;
+	// what has been revoked stays so.
+	require.NoError(t, server.Process.Kill())
+	_ = server.Wait()
+	began := time.Now()
+	assert.Contains(t, []int{200, 429}, one.do("GET", "/api/public/", "").status)
+	assert.Equal(t, 401, two.do("GET", "/api/secure/", "", bearer(access)).status)
+	assert.Less(t, time.Since(began), 2*time.Second)
+}
+
+func TestAnUnreachableRedisIsToldAtStart(t *testing.T) {
+	name, err := binary()
+	require.NoError(t, err)
+	out, status := runBinary(t, name, "-db", filepath.Join(t.TempDir(), "a.db"), "-redis", "redis://:hunter2@"+freePort(t)+"/0")
+	assert.Equal(t, 1, status, out)
+	assert.Contains(t, out, "redis")
+	assert.NotContains(t, out, "hunter2")
+}
