@@ -14,12 +14,17 @@ import (
 // v is a string or a []byte, of a named type too, a pointer to one, or a
 // [driver.Valuer] whose value is one, such as [sql.NullString]. What is nil
 // becomes NULL, what is empty is encrypted. Any other v makes the statement fail.
-func (c *Cipher) Seal(v any) driver.Valuer {
+func (c *Cipher) Seal(v any) driver.Valuer { return c.form().sealColumn(v) }
+
+func (f form) sealColumn(v any) driver.Valuer {
 	text, null, err := plaintext(v)
 	if err != nil || null {
 		return sealed{err: err, null: null}
 	}
-	return sealed{token: string(c.Encrypt(text))}
+	if f.set == nil {
+		return sealed{err: errNoKey}
+	}
+	return sealed{token: string(f.seal(nil, text, now()))}
 }
 
 // sealed holds a token and no text, so that a log of arguments gives nothing away.
@@ -77,11 +82,11 @@ func isBytes(t reflect.Type) bool {
 // or pointer to nil, is passed on to a Scanner, and is an error for a string, as
 // without encryption. A column that does not decrypt is [ErrInvalid]. After an
 // error dst is as it was.
-func (c *Cipher) Scan(dst any) sql.Scanner { return &scanner{c: c, dst: dst} }
+func (c *Cipher) Scan(dst any) sql.Scanner { return &scanner{form: c.form(), dst: dst} }
 
 type scanner struct {
-	c   *Cipher
-	dst any
+	form form
+	dst  any
 }
 
 // Scan implements [sql.Scanner].
@@ -100,7 +105,7 @@ func (s *scanner) Scan(src any) error {
 }
 
 func (s *scanner) decrypt(token []byte) error {
-	text, err := s.c.Decrypt(token)
+	text, err := s.form.appendDecrypt(nil, token)
 	if err != nil {
 		return err
 	}

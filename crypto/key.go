@@ -6,8 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"fmt"
-	"log/slog"
 )
 
 const (
@@ -81,16 +79,3 @@ func (k Key) ID() string {
 	mac.Write([]byte("rampart/crypto: key id"))
 	return hex.EncodeToString(mac.Sum(nil)[:8])
 }
-
-// String returns "REDACTED" and the key's ID.
-func (k Key) String() string { return "REDACTED(" + k.ID() + ")" }
-
-// Format implements [fmt.Formatter]: every verb prints what String returns.
-func (k Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(k.String())) }
-
-// LogValue implements [slog.LogValuer] with what String returns.
-func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
-
-// MarshalText implements [encoding.TextMarshaler] with what String returns, so
-// that a configuration can be dumped. [Key.Reveal] is the way to keep a key.
-func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }

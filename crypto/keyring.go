@@ -4,9 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
-	"strings"
 	"sync/atomic"
 )
 
@@ -25,6 +23,7 @@ type Keyring struct {
 // keySet is what a Keyring holds at one moment. It never changes.
 type keySet struct {
 	ids    []string
+	source []Key // what derived keys are made of; nil in a derived set
 	keys   []*engine
 	strict *base64.Encoding
 }
@@ -73,29 +72,10 @@ func (s *keySet) add(k Key) {
 		return
 	}
 	s.ids = append(s.ids, id)
+	s.source = append(s.source, k)
 	s.keys = append(s.keys, newEngine(k.bytes()))
 }
 
 // Cipher returns the cipher of the keys as they are: its tokens are those of
 // Python's MultiFernet with the same keys. It follows [Keyring.Reconfigure].
 func (r *Keyring) Cipher() *Cipher { return &Cipher{ring: r} }
-
-// String returns "REDACTED" and the [Key.ID] of each key, the first one first.
-func (r *Keyring) String() string {
-	var ids []string
-	if r != nil {
-		if set := r.set.Load(); set != nil {
-			ids = set.ids
-		}
-	}
-	return "REDACTED(" + strings.Join(ids, " ") + ")"
-}
-
-// Format implements [fmt.Formatter]: every verb prints what String returns.
-func (r *Keyring) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(r.String())) }
-
-// LogValue implements [slog.LogValuer] with what String returns.
-func (r *Keyring) LogValue() slog.Value { return slog.StringValue(r.String()) }
-
-// MarshalText implements [encoding.TextMarshaler] with what String returns.
-func (r *Keyring) MarshalText() ([]byte, error) { return []byte(r.String()), nil }

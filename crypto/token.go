@@ -17,12 +17,14 @@ import (
 // The parts of a token before it is written in base64url
 // (https://github.com/fernet/spec/blob/master/Spec.md).
 const (
-	version    = 0x80
-	timeAt     = 1
-	ivAt       = 9
-	headerSize = ivAt + aes.BlockSize
-	macSize    = sha256.Size
-	minSize    = headerSize + aes.BlockSize + macSize
+	versionFernet = 0x80
+	versionRow    = 0x81 // ours: a row is authenticated too, see docs/encryption.md
+	timeAt        = 1
+	ivAt          = 9
+	headerSize    = ivAt + aes.BlockSize
+	macSize       = sha256.Size
+	lengthSize    = 8 // of a row's length
+	minSize       = headerSize + aes.BlockSize + macSize
 )
 
 // EncryptedLen returns the length of the token of a text of n bytes.
@@ -73,6 +75,24 @@ func (w *work) iv() []byte {
 	return w.ivs[w.left : w.left+aes.BlockSize]
 }
 
+// begin starts the authentication of a token. What a row's token is bound to
+// comes first, its length before it, so that no other row and no part of the
+// token can be read into it.
+func (w *work) begin(f *form) {
+	w.mac.Reset()
+	if f.version != versionRow {
+		return
+	}
+	binary.BigEndian.PutUint64(w.buf[:], uint64(len(f.row)))
+	n := lengthSize + copy(w.buf[lengthSize:], f.row)
+	for rest := f.row[n-lengthSize:]; ; rest = rest[n:] {
+		w.mac.Write(w.buf[:n])
+		if n = copy(w.buf[:], rest); n == 0 {
+			return
+		}
+	}
+}
+
 // restart lets mode begin again with iv. The modes of crypto/cipher can do that,
 // as crypto/tls knows too; one that cannot, or is nil, is made anew.
 func restart(mode cipher.BlockMode, anew func(cipher.Block, []byte) cipher.BlockMode, b cipher.Block, iv []byte) cipher.BlockMode {
@@ -84,25 +104,25 @@ func restart(mode cipher.BlockMode, anew func(cipher.Block, []byte) cipher.Block
 }
 
 // seal appends the token of msg under the first key.
-func (s *keySet) seal(dst, msg []byte, ts uint64) []byte {
+func (s *keySet) seal(dst, msg []byte, ts uint64, f *form) []byte {
 	have, more := len(dst), EncryptedLen(len(msg))
 	dst = slices.Grow(dst, more)[:have+more]
 	e := s.keys[0]
 	w := e.pool.Get().(*work) //nolint:forcetypeassert // nothing else is put there
-	e.seal(w, dst[have:], msg, ts)
+	e.seal(w, dst[have:], msg, ts, f)
 	e.pool.Put(w)
 	return dst
 }
 
 // seal writes the token of msg to out, which has its length. The text is taken
 // through w.buf piece by piece: encrypted, authenticated, written as base64.
-func (e *engine) seal(w *work, out, msg []byte, ts uint64) {
-	w.buf[0] = version
+func (e *engine) seal(w *work, out, msg []byte, ts uint64, f *form) {
+	w.begin(f)
+	w.buf[0] = f.version
 	binary.BigEndian.PutUint64(w.buf[timeAt:], ts)
 	iv := w.buf[ivAt:headerSize]
 	copy(iv, w.iv())
 	w.enc = restart(w.enc, cipher.NewCBCEncrypter, e.block, iv)
-	w.mac.Reset()
 	from, end := 0, headerSize // w.buf[from:end] is not authenticated yet
 	for last := false; !last; {
 		text := w.buf[end : end+copy(w.buf[end:end+chunk], msg)]
@@ -141,7 +161,7 @@ type opened struct {
 // open appends the text of token under the first key that opens it. The
 // ciphertext is decoded to where the text belongs and decrypted there, once it
 // is authenticated; the header before it is kept aside.
-func (s *keySet) open(dst, token []byte) (opened, bool) {
+func (s *keySet) open(dst, token []byte, f *form) (opened, bool) {
 	size, ok := decodedSize(token)
 	if !ok {
 		return opened{}, false
@@ -150,12 +170,13 @@ func (s *keySet) open(dst, token []byte) (opened, bool) {
 	dst = slices.Grow(dst, size-headerSize)
 	body := dst[have : have+size-headerSize]
 	var head [leadSize]byte
-	if !s.decode(head[:], token[:leadText]) || !s.decode(body[leadSize-headerSize:], token[leadText:]) || head[0] != version {
+	if !s.decode(head[:], token[:leadText]) || !s.decode(body[leadSize-headerSize:], token[leadText:]) || head[0] != f.version {
 		return opened{}, false
 	}
 	copy(body, head[headerSize:])
 	for i, e := range s.keys {
-		w := e.pool.Get().(*work)         //nolint:forcetypeassert // nothing else is put there
+		w := e.pool.Get().(*work) //nolint:forcetypeassert // nothing else is put there
+		w.begin(f)
 		copy(w.buf[:], head[:headerSize]) // what an interface's method is given must not be on the stack
 		n, ok := e.open(w, w.buf[:headerSize], body)
 		e.pool.Put(w)
@@ -198,11 +219,10 @@ func decodedSize(token []byte) (int, bool) {
 	return size, size >= minSize && (size-minSize)%aes.BlockSize == 0
 }
 
-// open verifies head and body, decrypts the ciphertext in place and returns the
+// open verifies head and body, for which w has begun, decrypts the ciphertext in place and returns the
 // length of the text. If it does not open, body is as it was.
 func (e *engine) open(w *work, head, body []byte) (int, bool) {
 	text, tag := body[:len(body)-macSize], body[len(body)-macSize:]
-	w.mac.Reset()
 	w.mac.Write(head)
 	w.mac.Write(text)
 	if !hmac.Equal(w.mac.Sum(w.sum[:0]), tag) {

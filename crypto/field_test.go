@@ -1,0 +1,247 @@
+package crypto_test
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	rcrypto "github.com/ecolaura/rampart/crypto"
+)
+
+// vectorKey is the key of the test vectors in docs/encryption.md.
+const vectorKey = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+
+func ringOf(t testing.TB, keys ...string) *rcrypto.Keyring {
+	t.Helper()
+	parsed := make([]rcrypto.Key, len(keys))
+	for i, k := range keys {
+		var err error
+		parsed[i], err = rcrypto.ParseKey(k)
+		require.NoError(t, err)
+	}
+	ring, err := rcrypto.NewKeyring(parsed[0], parsed[1:]...)
+	require.NoError(t, err)
+	return ring
+}
+
+func TestAFieldIsFernetUnderADerivedKey(t *testing.T) {
+	raw, err := base64.URLEncoding.DecodeString(vectorKey)
+	require.NoError(t, err)
+	derived, err := hkdf.Key(sha256.New, raw, nil, "rampart/crypto v1 field\x00customers.note", 32)
+	require.NoError(t, err)
+	plain := cipherOf(t, base64.URLEncoding.EncodeToString(derived))
+	field := ringOf(t, vectorKey).Field("customers.note")
+	text, err := field.DecryptString(plain.EncryptString("to you"))
+	require.NoError(t, err)
+	assert.Equal(t, "to you", text)
+	text, err = plain.DecryptString(field.EncryptString("to us"))
+	require.NoError(t, err)
+	assert.Equal(t, "to us", text)
+}
+
+func TestARowTokenIsAsSpecified(t *testing.T) {
+	ring := ringOf(t, vectorKey)
+	token := ring.Field("customers.note").Row("42").EncryptAt([]byte("attack at dawn"), time.Unix(499162800, 0))
+	raw, err := base64.URLEncoding.DecodeString(string(token))
+	require.NoError(t, err)
+	assert.Equal(t, byte(0x81), raw[0])
+	assert.True(t, strings.HasPrefix(string(token), "gQ"), "told apart from Fernet's gA at a glance")
+	master, err := base64.URLEncoding.DecodeString(vectorKey)
+	require.NoError(t, err)
+	key, err := hkdf.Key(sha256.New, master, nil, "rampart/crypto v1 row\x00customers.note", 32)
+	require.NoError(t, err)
+	mac := hmac.New(sha256.New, key[:16])
+	mac.Write([]byte{0, 0, 0, 0, 0, 0, 0, 2, '4', '2'})
+	mac.Write(raw[:len(raw)-32])
+	assert.Equal(t, mac.Sum(nil), raw[len(raw)-32:])
+}
+
+// places are where a value could be moved to: each is made anew, so that
+// nothing that a Cipher holds plays a part.
+func places(t *testing.T) map[string]func() (encrypt func(string) string, decrypt func(string) (string, error)) {
+	t.Helper()
+	type seal = func(string) string
+	type open = func(string) (string, error)
+	keys := map[string]string{"key A": rcrypto.GenerateKey().Reveal(), "key B": rcrypto.GenerateKey().Reveal()}
+	all := map[string]func() (seal, open){}
+	for name, key := range keys {
+		all[name] = func() (seal, open) {
+			c := ringOf(t, key).Cipher()
+			return c.EncryptString, c.DecryptString
+		}
+		for _, column := range []string{"a.b", "a.c", "a", "a.b\x00", "A.B", "a.b1"} {
+			all[name+" "+column] = func() (seal, open) {
+				c := ringOf(t, key).Field(column)
+				return c.EncryptString, c.DecryptString
+			}
+			for _, row := range []string{"1", "11", "01", "1 ", strings.Repeat("1", 5000), strings.Repeat("1", 5001), strings.Repeat("1", 4999) + "2", "\x00", "1\x81"} {
+				all[name+" "+column+" row "+row] = func() (seal, open) {
+					b := ringOf(t, key).Field(column).Row(row)
+					return b.EncryptString, b.DecryptString
+				}
+			}
+		}
+	}
+	return all
+}
+
+func TestATokenOpensNowhereElse(t *testing.T) {
+	all := places(t)
+	for from, at := range all {
+		encrypt, _ := at()
+		token := encrypt("text of " + from)
+		for to, at := range all {
+			_, decrypt := at()
+			text, err := decrypt(token)
+			if from == to {
+				require.NoError(t, err, from)
+				require.Equal(t, "text of "+from, text)
+				continue
+			}
+			require.Equal(t, rcrypto.ErrInvalid, err, "%q opened as %q", from, to)
+			require.Empty(t, text)
+		}
+	}
+}
+
+func TestARowTokenIsRefusedWhenAnythingInItIsChanged(t *testing.T) {
+	row := ringOf(t, vectorKey).Field("a.b").Row("7")
+	token := row.Encrypt([]byte("short"))
+	for i := range token {
+		for c := range 256 {
+			if byte(c) == token[i] {
+				continue
+			}
+			changed := []byte(string(token))
+			changed[i] = byte(c)
+			_, err := row.Decrypt(changed)
+			require.Equal(t, rcrypto.ErrInvalid, err)
+		}
+		_, err := row.Decrypt(token[:i])
+		require.Equal(t, rcrypto.ErrInvalid, err)
+	}
+	raw, err := base64.URLEncoding.DecodeString(string(token))
+	require.NoError(t, err)
+	raw[0] = 0x80 // "downgraded" to Fernet
+	for _, c := range []*rcrypto.Cipher{ringOf(t, vectorKey).Cipher(), ringOf(t, vectorKey).Field("a.b")} {
+		_, err = c.DecryptString(base64.URLEncoding.EncodeToString(raw))
+		require.Equal(t, rcrypto.ErrInvalid, err)
+	}
+}
+
+func TestEveryMethodOfARowDoesWhatTheCiphersDoes(t *testing.T) {
+	ring := ringOf(t, vectorKey)
+	row := ring.Field("a.b").Row("7")
+	at := time.Unix(1700000000, 0).UTC()
+	for token, text := range map[string]string{
+		string(row.Encrypt([]byte("one"))): "one", row.EncryptString("two"): "two", string(row.EncryptAt([]byte("three"), at)): "three",
+		string(row.AppendEncrypt([]byte("before"), []byte("four"))[6:]): "four", row.EncryptString(""): "",
+	} {
+		got, err := row.Decrypt([]byte(token))
+		require.NoError(t, err)
+		assert.Equal(t, text, string(got))
+		got, err = row.AppendDecrypt([]byte("before "), []byte(token))
+		require.NoError(t, err)
+		assert.Equal(t, "before "+text, string(got))
+	}
+	token := row.EncryptAt([]byte("x"), at)
+	made, err := row.Timestamp(token)
+	require.NoError(t, err)
+	assert.Equal(t, at, made)
+	_, err = row.DecryptAt(token, time.Minute, at.Add(time.Minute))
+	require.NoError(t, err)
+	_, err = row.DecryptAt(token, time.Minute, at.Add(61*time.Second))
+	assert.Equal(t, rcrypto.ErrInvalid, err)
+
+	same, changed, err := row.Rotate(token)
+	require.NoError(t, err)
+	assert.False(t, changed)
+	assert.Equal(t, token, same)
+	old, err := rcrypto.ParseKey(vectorKey)
+	require.NoError(t, err)
+	require.NoError(t, ring.Reconfigure(rcrypto.GenerateKey(), old))
+	moved, changed, err := row.Rotate(token)
+	require.NoError(t, err)
+	assert.True(t, changed)
+	made, err = row.Timestamp(moved)
+	require.NoError(t, err)
+	assert.Equal(t, at, made)
+	_, err = ringOf(t, vectorKey).Field("a.b").Row("7").Decrypt(moved)
+	assert.Equal(t, rcrypto.ErrInvalid, err, "it is under the new key")
+	_, _, err = ring.Field("a.b").Row("8").Rotate(token)
+	assert.Equal(t, rcrypto.ErrInvalid, err)
+}
+
+func TestARowKeepsNullAndEmptyApart(t *testing.T) {
+	row := ringOf(t, vectorKey).Field("a.b").Row("7")
+	null, err := row.Seal((*string)(nil)).Value()
+	require.NoError(t, err)
+	assert.Nil(t, null)
+	empty, err := row.Seal("").Value()
+	require.NoError(t, err)
+	var out *string
+	require.NoError(t, row.Scan(&out).Scan(empty))
+	assert.Equal(t, new(""), out)
+	require.NoError(t, row.Scan(&out).Scan(null))
+	assert.Nil(t, out)
+	out = new("before")
+	assert.Equal(t, rcrypto.ErrInvalid, ringOf(t, vectorKey).Field("a.b").Row("8").Scan(&out).Scan(empty))
+	assert.Equal(t, new("before"), out)
+}
+
+func TestWhatIsNoFieldOrRowFailsClosed(t *testing.T) {
+	ring := ringOf(t, vectorKey)
+	field := ring.Field("a.b")
+	token := field.Row("7").EncryptString("x")
+	for name, b := range map[string]rcrypto.Bound{
+		"zero": {}, "no id": field.Row(""), "no field": ring.Cipher().Row("7"), "no name": ring.Field("").Row("7"),
+		"no ring": (*rcrypto.Keyring)(nil).Field("a.b").Row("7"), "no cipher": (*rcrypto.Cipher)(nil).Row("7"),
+		"no keys": new(rcrypto.Keyring).Field("a.b").Row("7"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := b.DecryptString(token)
+			assert.Equal(t, rcrypto.ErrInvalid, err)
+			assert.Panics(t, func() { b.EncryptString("x") })
+			v, err := b.Seal("x").Value()
+			assert.Nil(t, v)
+			require.Error(t, err)
+			v, err = b.Seal(nil).Value()
+			assert.Nil(t, v)
+			assert.NoError(t, err)
+		})
+	}
+	_, err := ring.Field("").DecryptString(ring.Cipher().EncryptString("x"))
+	assert.Equal(t, rcrypto.ErrInvalid, err)
+}
+
+func TestAFieldFollowsItsKeyring(t *testing.T) {
+	a, b := rcrypto.GenerateKey(), rcrypto.GenerateKey()
+	ring, err := rcrypto.NewKeyring(a)
+	require.NoError(t, err)
+	field, index := ring.Field("a.b"), ring.Index("a.b", nil)
+	token, bound, blind := field.EncryptString("x"), field.Row("7").EncryptString("y"), index.Of("z")
+	require.NoError(t, ring.Reconfigure(b, a))
+	for _, c := range []*rcrypto.Cipher{field, ring.Field("a.b")} {
+		text, err := c.DecryptString(token)
+		require.NoError(t, err)
+		assert.Equal(t, "x", text)
+		text, err = c.Row("7").DecryptString(bound)
+		require.NoError(t, err)
+		assert.Equal(t, "y", text)
+	}
+	assert.NotEqual(t, blind, index.Of("z"))
+	assert.Equal(t, []string{index.Of("z"), blind}, index.AllOf("z"))
+	require.NoError(t, ring.Reconfigure(b))
+	_, err = field.DecryptString(token)
+	assert.Equal(t, rcrypto.ErrInvalid, err)
+	_, err = field.Row("7").DecryptString(bound)
+	assert.Equal(t, rcrypto.ErrInvalid, err)
+	assert.Equal(t, []string{index.Of("z")}, index.AllOf("z"))
+}
