@@ -57,5 +57,6 @@ type Store interface {
 // ceases to fail, once for all Limiters that share it. They then do not.
 type OutageReporter interface {
 	Store
+	// ReportsOutages does nothing: that it is there says it.
 	ReportsOutages()
 }

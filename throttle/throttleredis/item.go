@@ -47,7 +47,7 @@ type item struct {
 	numbers [5]int64
 	rate    uint64 // fingerprint
 	bucket  bool
-	charged bool // it can stand in the way
+	charged bool // it is to be paid
 	never   bool // it costs more than its bucket holds
 	limit   int
 }
@@ -90,14 +90,17 @@ func (x *item) append(b []byte) []byte {
 		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(float64(n)))
 	}
 	b = binary.LittleEndian.AppendUint64(b, x.rate)
-	return append(b, flag(x.bucket), flag(x.charged))
-}
-
-func flag(b bool) byte {
-	if b {
-		return 1
+	kind, charged := byte(0), byte(0)
+	if x.bucket {
+		kind = 1
 	}
-	return 0
+	switch {
+	case x.charged:
+		charged = 1
+	case x.never:
+		charged = 2 // nothing is, then
+	}
+	return append(b, kind, charged)
 }
 
 // fingerprint tells the rates of a caller apart.

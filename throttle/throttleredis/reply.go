@@ -52,7 +52,7 @@ func parseReply(reply any, items []throttle.Item, converted []item, out []thrott
 		if x.never {
 			out[i].RetryAfter = throttle.Never
 		}
-		inWay = inWay || x.charged && n[2] > 0
+		inWay = inWay || x.never || x.charged && n[2] > 0
 	}
 	if inWay == (allowed == 1) { // refused for nothing, or passed in spite of it
 		return false, errReply

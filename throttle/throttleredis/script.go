@@ -1,197 +1,169 @@
 package throttleredis
 
-// script decides about all items of a call and writes what it charges: the only
-// thing that ever runs in Redis. KEYS and the ARGV behind the first are the
-// items, see [item.append]; ARGV[1] is the mode: "take", "look" (charge nothing)
-// or "give".
+// The scripts are all that ever runs in Redis. takeScript decides about all items
+// of a call and charges all or none; giveScript takes charges back. KEYS and ARGV
+// hold one entry for each item, see [item.append].
 //
 // Times are whole microseconds of the server's clock. Every number is a whole
 // one below 2^53, so the doubles of Lua are exact.
 //
-// A value holds a record for each rate that its caller has had and that is not
-// yet full again: who it is for, when it is full, its length, its state.
+// A value holds a record for each rate that its caller has had and whose bucket
+// is not full again: who it is for, when it is full, its length, its state.
 //
-// The state of a bucket is when it is full, and a rest in 1/unit microseconds.
-// That of a window is a list of cells, oldest first: how many units, and when
-// the last of them was charged. All of a cell leave together, one period after
-// that: late by less than the width of a cell, never early. With a width of 0
-// each cell is one moment, and the window exact.
+// The state of a bucket is when it is full, with a rest in 1/unit microseconds.
+// That of a window is when its newest cell began, how many units it holds, and
+// the cells, oldest first: when the last unit of each was charged, and how many
+// there are. All of a cell leave together, one period after that: late by less
+// than the width of a cell, never early. With a width of 0 each cell is one
+// moment, and the window exact.
 //
-// A clock that was set back leaves moments in the future: they are taken for
+// A clock that was set back leaves moments in the future. They are taken for
 // now, so that nobody waits longer than from an empty bucket.
-const script = `
-local clock = redis.call('TIME')
-local now = clock[1] * 1000000 + clock[2]
-local charging = ARGV[1] == 'take'
-
-local function load(it)
-	local v = redis.call('GET', it.key) or ''
-	local at = 1
-	it.state, it.others, it.ends = '', '', 0
-	while at + 17 <= #v do
-		local rate, ends, n, body = struct.unpack('<c8dI2', v, at)
-		if rate == it.rate then
-			it.state = v:sub(body, body + n - 1)
-		elseif ends > now then
-			it.others = it.others .. v:sub(at, body + n - 1)
-			it.ends = math.max(it.ends, ends)
+//
+// Both are written without functions and with few tables, which cost more there
+// than the arithmetic.
+const (
+	takeScript = luaHead + `
+local allowed, values, ttls, before, after = 1, {}, {}, {}, {}` + luaItem + luaBucket + `
+		local chargedFull, chargedRest = full + a, rest + b
+		if chargedRest >= c then chargedFull, chargedRest = chargedFull + 1, chargedRest - c end
+		wait = chargedFull - d - now
+		if chargedRest < e then wait = wait - 1 end
+		left, leftRest, reset = now + d - full, e - rest, full - now
+		if leftRest < 0 then left, leftRest = left - 1, leftRest + c end
+		if rest > 0 then reset = reset + 1 end
+		if charged == 1 and wait <= 0 then
+			left1, leftRest1, reset1 = now + d - chargedFull, e - chargedRest, chargedFull - now
+			if leftRest1 < 0 then left1, leftRest1 = left1 - 1, leftRest1 + c end
+			if chargedRest > 0 then reset1 = reset1 + 1 end
+			ends = chargedFull
+			values[i] = pack('<c8dI2dd', rate, ends, 16, chargedFull, chargedRest)
+		end` + luaWindow + `
+		wait, left, leftRest, reset = 0, max(c - total, 0), 0, max(last + a - now, 0)
+		local over, j = total + d - c, from
+		while over > 0 and j < #state do
+			local t, n = unpack('<dI4', state, j)
+			over, wait, j = over - n, t + a - now, j + 12
 		end
-		at = body + n
-	end
-end
-
-local function save(it, state, ends)
-	local v = it.others
-	if ends > now then
-		v = struct.pack('<c8dI2', it.rate, ends, #state) .. state .. v
-	end
-	if v == '' then
-		redis.call('DEL', it.key)
-		return
-	end
-	local left = math.max(ends, it.ends) - now
-	redis.call('SET', it.key, v, 'PX', string.format('%.0f', math.ceil(left / 1000)))
-end
-
-local bucket, window = {}, {}
-
-function bucket.load(it)
-	it.cost, it.costRest, it.unit, it.size, it.sizeRest = it[1], it[2], it[3], it[4], it[5]
-	it.full, it.rest = now, 0
-	if #it.state == 16 then
-		local full, rest = struct.unpack('<dd', it.state)
-		if full >= now then it.full, it.rest = full, rest end
-	end
-	if it.full - now > it.size or it.full - now == it.size and it.rest > it.sizeRest then
-		it.full, it.rest = now + it.size, it.sizeRest
-	end
-	it.after, it.afterRest = it.full + it.cost, it.rest + it.costRest
-	if it.afterRest >= it.unit then
-		it.after, it.afterRest = it.after + 1, it.afterRest - it.unit
-	end
-	it.wait = it.after - it.size - now
-	if it.afterRest < it.sizeRest then it.wait = it.wait - 1 end
-end
-
-function bucket.save(it)
-	save(it, struct.pack('<dd', it.full, it.rest), it.full)
-end
-
-function bucket.charge(it)
-	it.full, it.rest = it.after, it.afterRest
-	bucket.save(it)
-end
-
-function bucket.give(it)
-	it.full, it.rest = it.full - it.cost, it.rest - it.costRest
-	if it.rest < 0 then
-		it.full, it.rest = it.full - 1, it.rest + it.unit
-	end
-	bucket.save(it)
-end
-
-function bucket.left(it)
-	local left, rest = now + it.size - it.full, it.sizeRest - it.rest
-	if rest < 0 then
-		left, rest = left - 1, rest + it.unit
-	end
-	return left, rest, it.full - now + (it.rest > 0 and 1 or 0)
-end
-
-local cell = 12
-
-function window.load(it)
-	it.period, it.width, it.count, it.cost, it.at = it[1], it[2], it[3], it[4], it[5]
-	it.first, it.total, it.last, it.cells = 0, 0, 0, ''
-	local s, at = it.state, 17
-	if #s > 16 then
-		it.first, it.total = struct.unpack('<dd', s)
-		it.last = struct.unpack('<d', s, #s - cell + 1)
-	end
-	if it.last > now then
-		local cells = {}
-		for i = 17, #s, cell do
-			local last, n = struct.unpack('<dI4', s, i)
-			cells[#cells + 1] = struct.pack('<dI4', math.min(last, now), n)
-		end
-		s = s:sub(1, 16) .. table.concat(cells)
-		it.first, it.last = math.min(it.first, now), now
-	end
-	while at < #s do
-		local last, n = struct.unpack('<dI4', s, at)
-		if last + it.period > now then break end
-		it.total, at = it.total - n, at + cell
-	end
-	it.cells = s:sub(at)
-	it.wait = 0
-	local total = it.total + it.cost - it.count
-	for i = 1, #it.cells, cell do
-		if total <= 0 then break end
-		local last, n = struct.unpack('<dI4', it.cells, i)
-		total, it.wait = total - n, last + it.period - now
-	end
-end
-
-function window.save(it)
-	save(it, struct.pack('<dd', it.first, it.total) .. it.cells, it.last + it.period)
-end
-
-function window.charge(it)
-	local n = it.cost
-	if it.cells ~= '' and now - it.first <= it.width then
-		n = n + struct.unpack('<I4', it.cells, #it.cells - 3)
-		it.cells = it.cells:sub(1, -cell - 1)
-	else
-		it.first = now
-	end
-	it.cells = it.cells .. struct.pack('<dI4', now, n)
-	it.total, it.last = it.total + it.cost, now
-	window.save(it)
-end
-
-function window.give(it)
-	for i = 1, #it.cells, cell do
-		local last, n = struct.unpack('<dI4', it.cells, i)
-		if last == it.at or last > it.at and it.width > 0 and it.at + it.period > now then
-			local back = math.min(n, it.cost)
-			local before, after, changed = it.cells:sub(1, i - 1), it.cells:sub(i + cell), ''
-			if n > back then changed = struct.pack('<dI4', last, n - back) end
-			it.cells, it.total = before .. changed .. after, it.total - back
-			if changed == '' and after == '' then
-				it.first, it.last = 0, -it.period
-				if before ~= '' then it.last = struct.unpack('<d', before, #before - cell + 1) end
+		if charged == 1 and wait <= 0 then
+			left1, leftRest1, reset1 = left - d, 0, a
+			ends = now + a
+			local n, to = d, -1
+			if from < #state and now - first <= b then
+				n, to = n + unpack('<I4', state, #state - 3), -13
+			else
+				first = now
 			end
-			window.save(it)
-			return
+			local cells = sub(state, from, to)
+			values[i] = pack('<c8dI2dd', rate, ends, #cells + 28, first, total + d) .. cells .. pack('<dI4', now, n)
 		end
 	end
+	if charged == 2 or charged == 1 and wait > 0 then allowed = 0 end
+	local n = 4 * i - 1
+	before[n], before[n + 1], before[n + 2], before[n + 3] = left, leftRest, max(wait, 0), reset
+	if values[i] then
+		after[n], after[n + 1], after[n + 2], after[n + 3] = left1, leftRest1, 0, reset1
+		values[i], ttls[i] = values[i] .. others, ceil((max(ends, keep) - now) / 1000)
+	else
+		after[n], after[n + 1], after[n + 2], after[n + 3] = left, leftRest, max(wait, 0), reset
+	end
 end
-
-function window.left(it)
-	return math.max(it.count - it.total, 0), 0, math.max(it.last + it.period - now, 0)
+if allowed == 0 then
+	before[1], before[2] = 0, now
+	return before
 end
-
-local kinds, items, allowed = {window, bucket}, {}, 1
-for i, key in ipairs(KEYS) do
-	local it = {struct.unpack('<dddddc8BB', ARGV[i + 1])}
-	it.key, it.rate, it.kind, it.charged = key, it[6], kinds[it[7] + 1], it[8] == 1
-	load(it)
-	it.kind.load(it)
-	if it.charged and it.wait > 0 then allowed = 0 end
-	items[i] = it
+for i = 1, #KEYS do
+	if values[i] then call('SET', KEYS[i], values[i], 'PX', ttls[i]) end
 end
-
-if ARGV[1] == 'give' then
-	for _, it in ipairs(items) do it.kind.give(it) end
-	return 1
-end
-
-local reply = {allowed, now}
-for _, it in ipairs(items) do
-	if charging and allowed == 1 and it.charged then it.kind.charge(it) end
-	local left, rest, full = it.kind.left(it)
-	local n = #reply
-	reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = left, rest, math.max(it.wait, 0), full
-end
-return reply
+after[1], after[2] = 1, now
+return after
 `
+
+	giveScript = luaHead + luaItem + luaBucket + `
+		ends, rest = full - a, rest - b
+		if rest < 0 then ends, rest = ends - 1, rest + c end
+		state = pack('<dd', ends, rest)` + luaWindow + `
+		ends = last + a
+		for j = from, #state, 12 do
+			local t, n = unpack('<dI4', state, j)
+			if t == e or t > e and b > 0 and e + a > now then
+				local back, rest, cell = n - d, sub(state, j + 12), ''
+				if back > 0 then cell = pack('<dI4', t, back) end
+				local cells = sub(state, from, j - 1) .. cell .. rest
+				total = total - n + max(back, 0)
+				if cell == '' and rest == '' then
+					first, ends = 0, 0
+					if cells ~= '' then ends = unpack('<d', cells, #cells - 11) + a end
+				end
+				state = pack('<dd', first, total) .. cells
+				break
+			end
+		end
+	end
+	local value = others
+	if ends > now then value = pack('<c8dI2', rate, ends, #state) .. state .. others end
+	if value ~= '' then
+		call('SET', KEYS[i], value, 'PX', ceil((max(ends, keep) - now) / 1000))
+	elseif v then
+		call('DEL', KEYS[i])
+	end
+end
+return 1
+`
+
+	luaHead = `
+local call, pack, unpack, sub, max, ceil = redis.call, struct.pack, struct.unpack, string.sub, math.max, math.ceil
+local clock = call('TIME')
+local now = clock[1] * 1000000 + clock[2]`
+
+	// luaItem finds the record of an item, and what must be kept of others.
+	luaItem = `
+for i = 1, #KEYS do
+	local a, b, c, d, e, rate, kind, charged = unpack('<dddddc8BB', ARGV[i])
+	local v, state, others, keep, at = call('GET', KEYS[i]), '', '', 0, 1
+	while v and at + 17 <= #v do
+		local r, ends, n, body = unpack('<c8dI2', v, at)
+		at = body + n
+		if r == rate then
+			state = sub(v, body, at - 1)
+		elseif ends > now then
+			others, keep = others .. sub(v, body - 18, at - 1), max(keep, ends)
+		end
+	end
+	local ends, left, leftRest, wait, reset, left1, leftRest1, reset1 = 0
+	if kind == 1 then`
+
+	// luaBucket reads the state of a bucket. a and b are what the cost takes to
+	// refill, c the unit of the rest, d and e what the whole bucket takes.
+	luaBucket = `
+		local full, rest = now, 0
+		if #state == 16 then
+			local f, r = unpack('<dd', state)
+			if f >= now then full, rest = f, r end
+			if full - now > d or full - now == d and rest > e then full, rest = now + d, e end
+		end`
+
+	// luaWindow reads the state of a window and drops what has left. a is the
+	// period, b the width of a cell, c the count, d the cost, e the moment of the
+	// charge that is given back.
+	luaWindow = `
+	else
+		local first, total, last, from = 0, 0, -a, 17
+		if #state > 16 then
+			first, total = unpack('<dd', state)
+			last = unpack('<d', state, #state - 11)
+			if last > now then
+				local set = {sub(state, 1, 16)}
+				for j = 17, #state, 12 do
+					local t, n = unpack('<dI4', state, j)
+					set[#set + 1] = pack('<dI4', math.min(t, now), n)
+				end
+				state, first, last = table.concat(set), math.min(first, now), now
+			end
+		end
+		while from < #state do
+			local t, n = unpack('<dI4', state, from)
+			if t + a > now then break end
+			total, from = total - n, from + 12
+		end`
+)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,7 +22,8 @@ import (
 // refuse early by up to 2 % of the period. Its times are whole microseconds.
 type Store struct {
 	do      DoFunc
-	sha     string
+	take    program
+	give    program
 	prefix  string
 	spread  bool
 	denied  *denyCache // nil: refusals are not remembered
@@ -47,11 +49,18 @@ func New(do DoFunc, cfg Config) (*Store, error) {
 	if err := cfg.validate(do); err != nil {
 		return nil, err
 	}
-	sum := sha1.Sum([]byte(script)) //nolint:gosec // see its import
 	return &Store{
-		do: do, sha: hex.EncodeToString(sum[:]), prefix: cfg.Prefix, spread: cfg.Spread,
+		do: do, take: newProgram(takeScript), give: newProgram(giveScript), prefix: cfg.Prefix, spread: cfg.Spread,
 		denied: newDenyCache(cfg.DenyFor), breaker: newBreaker(cfg.Logger),
 	}, nil
+}
+
+// A program is a script and the name by which a server knows it.
+type program struct{ text, sha string }
+
+func newProgram(text string) program {
+	sum := sha1.Sum([]byte(text)) //nolint:gosec // see its import
+	return program{text, hex.EncodeToString(sum[:])}
 }
 
 // ReportsOutages tells a Limiter that the log already hears of outages.
@@ -73,25 +82,17 @@ func (s *Store) Take(ctx context.Context, items []throttle.Item, out []throttle.
 	}
 	var space batch
 	ids, converted := space.ids[:0], space.items[:0]
-	mode := "take"
 	for i := range items {
 		x, ok := convert(&items[i])
 		if !ok {
 			return false, ErrItems
-		}
-		if x.never {
-			mode = "look"
 		}
 		ids, converted = append(ids, idOf(items[i].Policy, items[i].Key)), append(converted, x)
 	}
 	if s.denied.refuses(ids, items, converted, out) {
 		return false, nil
 	}
-	args, err := s.command(mode, ids, items, converted)
-	if err != nil {
-		return false, err
-	}
-	reply, err := s.run(ctx, args)
+	reply, err := s.run(ctx, s.take, ids, items, converted)
 	if err != nil {
 		return false, err
 	}
@@ -99,7 +100,7 @@ func (s *Store) Take(ctx context.Context, items []throttle.Item, out []throttle.
 	if err == nil && !allowed {
 		s.denied.remember(ids, items, out)
 	}
-	return allowed && mode == "take", err
+	return allowed, err
 }
 
 // Give implements [throttle.Store].
@@ -118,11 +119,7 @@ func (s *Store) Give(ctx context.Context, items []throttle.Item) error {
 	if len(given) == 0 {
 		return nil
 	}
-	args, err := s.command("give", ids, given, converted)
-	if err != nil {
-		return err
-	}
-	_, err = s.run(ctx, args)
+	_, err := s.run(ctx, s.give, ids, given, converted)
 	for _, id := range ids { // also after an error: it may have been given
 		s.denied.forget(id)
 	}
@@ -152,39 +149,31 @@ func (s *Store) Reset(ctx context.Context, policy string, keys ...string) error 
 	return errors.Join(errs...)
 }
 
-// command returns the call of the script.
-func (s *Store) command(mode string, ids []bucketID, items []throttle.Item, converted []item) ([]any, error) {
-	args := make([]any, 0, 4+2*len(items))
-	args = append(args, "EVALSHA", s.sha, strconv.Itoa(len(items)))
+// run calls a script. A server that does not know it, such as a fresh one or one
+// that a failover made the master, is sent it.
+func (s *Store) run(ctx context.Context, p program, ids []bucketID, items []throttle.Item, converted []item) (any, error) {
+	args := make([]any, 0, 3+2*len(items))
+	args = append(args, "EVALSHA", p.sha, strconv.Itoa(len(items)))
 	for i := range items {
-		for j := range i {
-			if ids[i] == ids[j] {
-				return nil, ErrItems
-			}
-		}
-		if s.spread && items[i].Key != items[0].Key {
+		if slices.Contains(ids[:i], ids[i]) || s.spread && items[i].Key != items[0].Key {
 			return nil, ErrItems
 		}
 		args = append(args, s.redisKey(ids[i], items[i].Key))
 	}
-	args = append(args, mode)
 	for i := range converted {
 		var buf [64]byte
 		args = append(args, string(converted[i].append(buf[:0])))
 	}
-	return args, nil
-}
-
-// run calls the script. A server that does not know it, such as a fresh one or
-// one that a failover made the master, is sent it.
-func (s *Store) run(ctx context.Context, args []any) (any, error) {
 	reply, err := s.call(ctx, args)
-	if err != nil && strings.Contains(err.Error(), "NOSCRIPT") {
-		args = append([]any{"EVAL", script}, args[2:]...) // a copy: the first may still be being read
-		return s.call(ctx, args)
+	if unknownScript(err) {
+		again := slices.Clone(args) // the client may still read the others
+		again[0], again[1] = "EVAL", p.text
+		return s.call(ctx, again)
 	}
 	return reply, err
 }
+
+func unknownScript(err error) bool { return err != nil && strings.Contains(err.Error(), "NOSCRIPT") }
 
 // maxWait bounds a call whose context has no nearer end.
 const maxWait = time.Second
@@ -195,8 +184,7 @@ type answer struct {
 	err   error
 }
 
-// call asks Redis unless it is known to fail, and no longer than ctx or maxWait
-// allow: clients retry, and some do not obey a context.
+// call asks Redis unless it is known to fail.
 func (s *Store) call(ctx context.Context, args []any) (any, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -205,6 +193,19 @@ func (s *Store) call(ctx context.Context, args []any) (any, error) {
 	if !ok {
 		return nil, ErrOpen
 	}
+	a := s.within(ctx, args)
+	switch {
+	case a.err == nil, unknownScript(a.err): // an answer, too
+		try.succeeded(ctx)
+	case !errors.Is(ctx.Err(), context.Canceled): // who gives up says nothing about Redis
+		try.failed(ctx, a.err)
+	}
+	return a.reply, a.err
+}
+
+// within asks, but waits no longer than ctx and maxWait allow: clients retry, and
+// some do not obey a context.
+func (s *Store) within(ctx context.Context, args []any) answer {
 	if end, ok := ctx.Deadline(); !ok || time.Until(end) > maxWait {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, maxWait)
@@ -212,19 +213,12 @@ func (s *Store) call(ctx context.Context, args []any) (any, error) {
 	}
 	answers := make(chan answer, 1)
 	go func() { answers <- s.ask(ctx, args) }()
-	var a answer
 	select {
-	case a = <-answers:
+	case a := <-answers:
+		return a
 	case <-ctx.Done():
-		a.err = ctx.Err()
+		return answer{err: ctx.Err()}
 	}
-	switch {
-	case a.err == nil, strings.HasPrefix(a.err.Error(), "NOSCRIPT"): // that one is a good answer, too
-		try.succeeded(ctx)
-	case !errors.Is(ctx.Err(), context.Canceled): // who gives up says nothing about Redis
-		try.failed(ctx, a.err)
-	}
-	return a.reply, a.err
 }
 
 // ask calls do. A panic in its goroutine would end the process.
