@@ -16,6 +16,9 @@ func FuzzClean(f *testing.F) {
 		f.Add(v, v)
 	}
 	policies := []*sanitize.HTML{new(sanitize.HTML), sanitize.Basic(), sanitize.UGC()}
+	for _, h := range policies {
+		policies = append(policies, policy(f, h, sanitize.Linkify(), sanitize.LinkifyEmails()))
+	}
 	f.Fuzz(func(t *testing.T, a, b string) {
 		for _, h := range policies {
 			out := h.Clean(a + b)

@@ -12,12 +12,12 @@ import (
 const maxNesting = 100
 
 // Clean returns s with only what h allows: elements are balanced and nested as
-// a browser will nest them, text and attributes are escaped, comments
-// are gone, control characters become "?". A dropped tag of a block leaves a
-// line break between two texts. Clean(Clean(s)) is Clean(s); time and output are linear in len(s). The result is for an
-// element's content, not for an attribute.
+// a browser will nest them, text and attributes are escaped, comments are gone,
+// control characters become "?". A dropped tag of a block leaves a line break.
+// Clean(Clean(s)) is Clean(s); time and output are linear in len(s). The result
+// is for an element's content, not for an attribute.
 func (h *HTML) Clean(s string) string {
-	if isCleanText(s) {
+	if isCleanText(s) && !(h.links && mayHoldLink(s)) {
 		return s
 	}
 	s = repair(s)
@@ -27,11 +27,13 @@ func (h *HTML) Clean(s string) string {
 		raw := c.z.Raw()
 		read += len(raw)
 		c.token(tt, raw)
+		c.begun = c.begun || tt != html.DoctypeToken
 	}
 	if !c.inCode {
 		c.out = appendText(c.out, s[read:]) // a tag that never ends
 	}
 	c.closeTo(0)
+	c.linkify()
 	return string(c.out)
 }
 
@@ -45,6 +47,8 @@ type cleaner struct {
 	name   [16]byte   // of the current tag
 	inCode bool       // the next text is a dropped script or style
 	gap    bool       // a block was dropped before the next text
+	begun  bool       // there was a token before
+	text   int        // where in out the last text begins, for linkify
 }
 
 // An openTag is an element of the output that is not closed yet.
@@ -53,7 +57,8 @@ type openTag struct {
 	ended bool // its end tag came while a block in it was open: it ends with that
 }
 
-// token cleans one token. Comments and doctypes are dropped.
+// token cleans one token. Comments and doctypes are dropped, but what begins
+// with "</" and is no end tag is more likely a slip than a comment.
 func (c *cleaner) token(tt html.TokenType, raw []byte) {
 	inCode := c.inCode
 	c.inCode = false
@@ -70,7 +75,7 @@ func (c *cleaner) token(tt html.TokenType, raw []byte) {
 			return
 		}
 		c.disallowed(raw, name)
-		c.inCode = !c.escape && (string(name) == "script" || string(name) == "style")
+		c.inCode = c.dropCode && isCode(name)
 		if !c.inCode {
 			c.z.NextIsNotRawText() // whatever it holds is cleaned like the rest
 		}
@@ -81,7 +86,12 @@ func (c *cleaner) token(tt html.TokenType, raw []byte) {
 			return
 		}
 		c.disallowed(raw, name)
-	default: // see above
+	case html.CommentToken:
+		if len(raw) > len("</>") && raw[1] == '/' && c.tags[strings.ToLower(strings.Trim(string(raw), "</ >"))] == nil {
+			c.closeGap(raw[0])
+			c.out = appendText(c.out, raw)
+		}
+	default: // a doctype
 	}
 }
 
@@ -104,15 +114,25 @@ func (c *cleaner) tagName(s []byte) []byte {
 	return nil
 }
 
-// disallowed writes or drops a tag that the policy does not allow.
+// disallowed writes or drops a tag that the policy does not allow. In place of
+// a block's start tag stands a line break, as in bleach; its end leaves one if
+// text follows.
 func (c *cleaner) disallowed(raw, name []byte) {
-	if c.escape {
+	if c.escape && !(c.dropCode && isCode(name)) {
 		c.out = appendText(c.out, raw)
 		return
 	}
 	el, _ := elementNamed(string(name))
-	c.gap = c.gap || el.flags&isBlock != 0 || el.name == "br"
+	switch {
+	case el.flags&isBlock != 0 && el.flags&isTablePart == 0 && raw[1] != '/' && !c.oneBreak && c.begun:
+		c.out = append(c.out, '\n')
+		c.gap = false
+	case el.flags&isBlock != 0 || el.name == "br":
+		c.gap = true
+	}
 }
+
+func isCode(name []byte) bool { return string(name) == "script" || string(name) == "style" }
 
 // closeGap separates what follows from the text before a dropped block, unless
 // one of them has white space there.
@@ -145,10 +165,12 @@ func (c *cleaner) start(t *tagPolicy) {
 		}
 	}
 	c.closeGap('<')
+	c.linkify()
 	c.out = append(c.out, '<')
 	c.out = append(c.out, t.name...)
 	c.attributes(t)
 	c.out = append(c.out, '>')
+	c.text = len(c.out)
 	if t.flags&isVoid == 0 {
 		c.stack = append(c.stack, openTag{tagPolicy: t})
 		c.count[t.index]++
@@ -270,6 +292,9 @@ func (c *cleaner) find(t *tagPolicy, barrier elementFlags) int {
 // closeTo writes end tags until n elements are open, and those of elements
 // that ended before.
 func (c *cleaner) closeTo(n int) {
+	if len(c.stack) > n {
+		c.linkify()
+	}
 	for i := len(c.stack); i > n || i > 0 && c.stack[i-1].ended; i-- {
 		t := c.stack[i-1].tagPolicy
 		c.out = append(c.out, '<', '/')
@@ -277,5 +302,6 @@ func (c *cleaner) closeTo(n int) {
 		c.out = append(c.out, '>')
 		c.count[t.index]--
 		c.stack = c.stack[:i-1]
+		c.text = len(c.out)
 	}
 }

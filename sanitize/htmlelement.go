@@ -21,6 +21,8 @@ const (
 	isRow                              // tr
 	isGroup                            // thead, tbody, tfoot
 	isLink                             // a: closes an open a
+
+	isTablePart = isCell | isRow | isGroup
 )
 
 // elementNamed returns the element name, if it is one that a policy may allow.

@@ -13,12 +13,20 @@ import (
 // HTML with it. It is immutable and safe for concurrent use. The zero value
 // allows nothing: tags are dropped, text is kept, escaped. Create others with
 // [NewHTML], [Basic] or [UGC], once: it takes longer than cleaning.
+// [HTML.With] widens one.
 type HTML struct {
 	tags    map[string]*tagPolicy
 	global  map[string]attrKind // attributes of every tag
 	schemes []string
-	escape  bool   // disallowed tags are shown as text
 	rel     string // of every link; empty: none is added
+
+	escape   bool // disallowed tags are shown as text
+	dropCode bool // a disallowed script or style goes with its content
+	oneBreak bool // dropped blocks leave one line break, and only between texts
+
+	links  bool         // URLs in the text become links
+	emails bool         // addresses too
+	skip   []*tagPolicy // but not in these elements
 }
 
 // A tagPolicy is an allowed element with its attributes.
@@ -37,23 +45,35 @@ type HTMLOption func(*HTML) error
 // could let code run cannot be made: there are no options for script, style,
 // svg, math and other elements that change how the rest is read, for event
 // handlers, style, id and name, or for javascript and data URLs.
-func NewHTML(opts ...HTMLOption) (*HTML, error) {
-	h := &HTML{
-		tags:    make(map[string]*tagPolicy),
-		global:  make(map[string]attrKind),
-		schemes: []string{"http", "https", "mailto"},
+func NewHTML(opts ...HTMLOption) (*HTML, error) { return new(HTML).With(opts...) }
+
+// With returns a policy that is h widened by opts, or every mistake in opts, as
+// [NewHTML] does. It does not change h.
+func (h *HTML) With(opts ...HTMLOption) (*HTML, error) {
+	next := *h
+	next.tags, next.global = make(map[string]*tagPolicy), make(map[string]attrKind)
+	maps.Copy(next.global, h.global)
+	if h.schemes == nil {
+		next.schemes = []string{"http", "https", "mailto"}
+	}
+	for name, t := range h.tags {
+		next.tags[name] = &tagPolicy{element: t.element, index: t.index, attrs: maps.Clone(t.attrs)}
+	}
+	next.skip = nil
+	for _, t := range h.skip {
+		next.skip = append(next.skip, next.tags[t.name])
 	}
 	var errs []error
 	for _, opt := range opts {
-		errs = append(errs, opt(h))
+		errs = append(errs, opt(&next))
 	}
-	for _, t := range h.tags {
-		maps.Copy(t.attrs, h.global)
+	for _, t := range next.tags {
+		maps.Copy(t.attrs, next.global)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return h, nil
+	return &next, nil
 }
 
 // AllowTags allows elements.
@@ -132,6 +152,16 @@ func EscapeDisallowed() HTMLOption {
 	}
 }
 
+// DropCode drops a disallowed script or style with its content, which otherwise
+// stays as text: harmless, but not meant to be read. [EscapeDisallowed] does not
+// show these two then.
+func DropCode() HTMLOption {
+	return func(h *HTML) error {
+		h.dropCode = true
+		return nil
+	}
+}
+
 // linkRel sets the rel attribute of every link; the input's own is dropped.
 func linkRel(rel string) HTMLOption {
 	return func(h *HTML) error {
@@ -153,8 +183,9 @@ func Basic() *HTML {
 }
 
 // UGC returns a policy for what users write in Markdown or a rich text editor:
-// headings, lists, tables, images, code. Links get rel="nofollow". There is no
-// id, name, class or style, with which a text could pass for a part of the page.
+// headings, lists, tables, images, code. Links get rel="nofollow", scripts and
+// styles go with their content. There is no id, name, class or style, with which
+// a text could pass for a part of the page.
 func UGC() *HTML {
 	return fixed(
 		AllowTags("a", "abbr", "acronym", "b", "blockquote", "br", "caption", "cite", "code", "dd", "del", "details", "dfn",
@@ -173,6 +204,7 @@ func UGC() *HTML {
 		AllowAttrs("del", "datetime"),
 		AllowAttrs("ins", "datetime"),
 		linkRel("nofollow"),
+		DropCode(),
 	)
 }
 

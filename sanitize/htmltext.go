@@ -39,9 +39,45 @@ func appendText[S []byte | string](out []byte, s S) []byte {
 	}
 	text := string(s)
 	if strings.IndexByte(text, '&') >= 0 {
-		text = html.UnescapeString(text)
+		text = unescape(text)
 	}
 	return appendEscaped(out, text, false)
+}
+
+// unescape decodes the entities of a text that end with a semicolon. Browsers
+// decode some without, but who writes "?a=1&copy=2" means just that.
+func unescape(s string) string {
+	var b strings.Builder
+	b.Grow(len(s))
+	for i := strings.IndexByte(s, '&'); i >= 0; i = strings.IndexByte(s, '&') {
+		b.WriteString(s[:i])
+		s = s[i:]
+		n := 1
+		for n < len(s) && n < maxEntity && (s[n] == '#' || isAlphanumeric(s[n])) {
+			n++
+		}
+		if n == len(s) || s[n] != ';' {
+			b.WriteString(s[:n])
+			s = s[n:]
+			continue
+		}
+		n++
+		if text := html.UnescapeString(s[:n]); text[len(text)-1] == ';' && s[:n] != "&semi;" { // the whole name was not one
+			b.WriteString(s[:n])
+		} else {
+			b.WriteString(text)
+		}
+		s = s[n:]
+	}
+	b.WriteString(s)
+	return b.String()
+}
+
+// maxEntity is longer than the longest name, CounterClockwiseContourIntegral.
+const maxEntity = 40
+
+func isAlphanumeric(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
 }
 
 // appendEscaped appends the text s, of an element or of an attribute's value in
@@ -93,11 +129,11 @@ func (c *cleaner) attributes(t *tagPolicy) {
 			if text, ok = c.url(text); !ok {
 				continue
 			}
-			linked = true
+			linked = c.rel != "" && t.flags&isLink != 0 && !isMail(text) // mail has nothing to follow
 		}
 		c.attribute(string(key), text)
 	}
-	if linked && c.rel != "" && t.flags&isLink != 0 {
+	if linked {
 		c.attribute("rel", c.rel)
 	}
 }

@@ -10,5 +10,5 @@ func StripTags(s string) string {
 	if isCleanText(s) {
 		return s
 	}
-	return html.UnescapeString(new(HTML).Clean(s))
+	return html.UnescapeString((&HTML{dropCode: true, oneBreak: true}).Clean(s))
 }

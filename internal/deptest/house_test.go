@@ -58,7 +58,7 @@ var rules = map[string]rule{
 	"sanitize": {
 		imports: []string{
 			"github.com/go-json-experiment/json", "github.com/go-json-experiment/json/jsontext", "github.com/go-playground/validator/v10",
-			"golang.org/x/net/html", "golang.org/x/net/html/atom", "golang.org/x/net/idna",
+			"golang.org/x/net/html", "golang.org/x/net/html/atom", "golang.org/x/net/idna", "golang.org/x/net/publicsuffix",
 			"golang.org/x/text/secure/precis", "golang.org/x/text/unicode/norm",
 		},
 		links: []string{

@@ -1,0 +1,128 @@
+package sanitize_test
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart/sanitize"
+)
+
+func policy(tb testing.TB, base *sanitize.HTML, opts ...sanitize.HTMLOption) *sanitize.HTML {
+	tb.Helper()
+	h, err := base.With(opts...)
+	require.NoError(tb, err)
+	return h
+}
+
+func TestLinkify(t *testing.T) {
+	h := policy(t, sanitize.UGC(), sanitize.Linkify("pre", "code"), sanitize.LinkifyEmails())
+	link := func(href, text string) string { return `<a href="` + href + `" rel="nofollow">` + text + `</a>` }
+	mail := func(addr string) string { return `<a href="mailto:` + addr + `">` + addr + `</a>` }
+	x := link("http://x.com", "x.com")
+	tests := []struct{ desc, in, want string }{
+		{"a URL in a sentence", "See https://example.com/a?b=1&c=2.", "See " + link("https://example.com/a?b=1&amp;c=2", "https://example.com/a?b=1&amp;c=2") + "."},
+		{"a bare name", "x.com, (x.com) 'x.com' x.com...", x + ", (" + x + ") '" + x + "' " + x + "..."},
+		{"brackets that the path opens", "(http://x.com/a_(b))", "(" + link("http://x.com/a_(b)", "http://x.com/a_(b)") + ")"},
+		{"a port", "x.com:8080/y x.com:1234567 x.com:", link("http://x.com:8080/y", "x.com:8080/y") + " " + x + ":1234567 " + x + ":"},
+		{"a fragment", "x.com#y", link("http://x.com#y", "x.com#y")},
+		{"www with any domain", "www.example.photos www.zip", link("http://www.example.photos", "www.example.photos") + " www.zip"},
+		{"a scheme with any domain", "http://example.photos", link("http://example.photos", "http://example.photos")},
+		{"letters of any script", "bücher.de", link("http://bücher.de", "bücher.de")},
+		{"a domain in Punycode", "xn--e1afmkfd.xn--p1ai", link("http://xn--e1afmkfd.xn--p1ai", "xn--e1afmkfd.xn--p1ai")},
+		{"files are no names", "invoice.zip index.js e.g. 1.5 a..com -a.com .a.com a-.com", "invoice.zip index.js e.g. 1.5 a..com -a.com .a.com a-.com"},
+		{"addresses and single names are not public", "http://10.0.0.1/ http://localhost/ http://a.b", "http://10.0.0.1/ http://localhost/ http://a.b"},
+		{"the middle of something else", "/a/x.com ?u=x.com foo:x.com a@x.com@b", "/a/x.com ?u=x.com foo:x.com a@x.com@b"},
+		{"other schemes", "javascript://x.com/%0aalert(1) ftp://x.com", "javascript://x.com/%0aalert(1) ftp://x.com"},
+		{"a user that looks like a host", "http://paypal.com@evil.com/ http://a:b:c@x.com", "http://paypal.com@evil.com/ http://a:b:c@x.com"},
+		{"a user without a host", "http://ab@ http://" + strings.Repeat("a", 80) + "@x.com http://ab", "http://ab@ http://" + strings.Repeat("a", 80) + "@x.com http://ab"},
+		{"an email address", "to a.b+c@x.com.", "to " + mail("a.b+c@x.com") + "."},
+		{"an email address that is none", "@x.com a@b ..@x.com a@b@x.com /a@x.com " + strings.Repeat("a", 65) + "@x.com a..b@x.com", "@x.com a@b ..@x.com a@b@x.com /a@x.com " + strings.Repeat("a", 65) + "@x.com a..b@x.com"},
+		{"text around tags that go", "exa<x>mple</x>.com<!-- -->/y", link("http://example.com/y", "example.com/y")},
+		{"text around tags that stay", "<b>www.</b>x.com", "<b>www.</b>" + x},
+		{"what is a link already", `<a href="https://y.com">x.com</a> <a href="javascript:x">x.com</a>`, link("https://y.com", "x.com") + " <a>x.com</a>"},
+		{"a mail link has no rel", `<a href="mailto:a@x.com">a</a>`, `<a href="mailto:a@x.com">a</a>`},
+		{"elements that are left alone", "<pre>x.com</pre><code><b>x.com</b></code>x.com", "<pre>x.com</pre><code><b>x.com</b></code>" + x},
+		{"text in a table but not in a cell", "<table>x.com<tr><td>x.com", "<table>x.com<tr><td>" + x + "</td></tr></table>"},
+		{"entities end an address", "&lt;x.com/&gt;&quot;x.com&quot;", "&lt;" + link("http://x.com/", "x.com/") + `&gt;"` + x + `"`},
+		{"bidi controls end an address", "http://x.com/\u202egnp.exe", link("http://x.com/", "http://x.com/") + "\u202egnp.exe"},
+		{"a name that is too long", strings.Repeat("a", 64) + ".com " + strings.Repeat("a.", 130) + "com", strings.Repeat("a", 64) + ".com " + strings.Repeat("a.", 130) + "com"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.desc, func(t *testing.T) {
+			got := h.Clean(tt.in)
+			assert.Equal(t, tt.want, got)
+			assert.Equal(t, got, h.Clean(got), "idempotent")
+		})
+	}
+}
+
+func TestLinkifyComposes(t *testing.T) {
+	secure := policy(t, new(sanitize.HTML), sanitize.AllowSchemes("https"), sanitize.Linkify(), sanitize.LinkifyEmails())
+	assert.Equal(t, `<a href="https://x.com" rel="nofollow">x.com</a> http://x.com a@x.com`, secure.Clean("x.com http://x.com a@x.com"))
+	none := policy(t, new(sanitize.HTML), sanitize.AllowSchemes("ftp"), sanitize.Linkify())
+	assert.Equal(t, "x.com", none.Clean("x.com"))
+	shown := policy(t, sanitize.Basic(), sanitize.Linkify())
+	assert.Equal(t, `&lt;x&gt;<a href="http://x.com" rel="nofollow">x.com</a>&lt;/x&gt;`, shown.Clean("<x>x.com</x>"))
+	assert.Equal(t, "x.com", sanitize.Basic().Clean("x.com"), "With changes a copy")
+	again := policy(t, policy(t, sanitize.UGC(), sanitize.Linkify("pre")), sanitize.AllowTags("font"), sanitize.AllowAttrs("font", "color"))
+	assert.Equal(t, `<pre>x.com</pre><font color="red" dir="ltr">a</font>`, again.Clean("<pre>x.com</pre><font color=red dir=ltr>a</font>"))
+	deep := policy(t, sanitize.UGC(), sanitize.Linkify())
+	in := strings.Repeat("<div>", 100) + "x.com"
+	assert.Equal(t, deep.Clean(in), deep.Clean(deep.Clean(in)))
+	assert.NotContains(t, deep.Clean(in), "<a")
+	_, err := sanitize.NewHTML(sanitize.Linkify("pre"))
+	assert.Equal(t, []string{"Linkify: unknown: pre"}, mistakes(err))
+}
+
+// TestLinkifyOracle compares with bleach.linkify, which adds links to a text
+// but does not clean it. Ours cleans: so what bleach made is cleaned, too, by
+// the policy without links.
+func TestLinkifyOracle(t *testing.T) {
+	raw, err := os.ReadFile("testdata/bleach_linkify.json")
+	require.NoError(t, err)
+	var file struct {
+		Cases []struct {
+			Input   string
+			Linkify string
+			Email   string `json:"linkify_email"`
+			SkipPre string `json:"linkify_skip_pre"`
+		}
+	}
+	require.NoError(t, json.Unmarshal(raw, &file))
+	base := policy(t, new(sanitize.HTML), sanitize.AllowTags("a", "b", "pre"), sanitize.AllowAttrs("a", "href", "rel"), sanitize.AllowSchemes("http", "https", "ftp", "mailto"))
+	asWritten, cleaned, total := 0, 0, 0
+	for _, c := range file.Cases {
+		for name, p := range map[string]struct {
+			h    *sanitize.HTML
+			want string
+		}{
+			"linkify":  {policy(t, base, sanitize.Linkify()), c.Linkify},
+			"email":    {policy(t, base, sanitize.Linkify(), sanitize.LinkifyEmails()), c.Email},
+			"skip pre": {policy(t, base, sanitize.Linkify("pre")), c.SkipPre},
+		} {
+			total++
+			got := dom(t, p.h.Clean(c.Input))
+			switch {
+			case got == dom(t, p.want):
+				asWritten++
+				cleaned++
+			case got == dom(t, base.Clean(p.want)):
+				cleaned++
+				assert.Contains(t, []string{
+					"http://x.com/<script>",           // bleach.linkify lets a script pass: ours is a cleaner
+					"text <!-- http://x.com --> text", // and a comment
+				}, c.Input)
+			default:
+				assert.Equal(t, "http://user:pw@x.com/ email", c.Input+" "+name, "%q\n want %q", got, p.want) // bleach splits the URL: its end is an email address to it
+			}
+		}
+	}
+	t.Logf("%d of %d equal as DOM, %d when both are cleaned", asWritten, total, cleaned)
+	assert.GreaterOrEqual(t, float64(cleaned)/float64(total), 0.95)
+	assert.Equal(t, total-7, asWritten)
+}
