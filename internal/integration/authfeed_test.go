@@ -15,19 +15,20 @@ import (
 
 // authInstance is what one of several processes has: a service and a verifier
 // that asks no store about access tokens.
-func authInstance(t testing.TB, store auth.SessionStore, source feed.Source) (*auth.Service, *auth.Verifier) {
+func authInstance(t testing.TB, store auth.SessionStore, source feed.Source, outage auth.Outage) (*auth.Service, *auth.Verifier) {
 	t.Helper()
 	discard := slog.New(slog.DiscardHandler)
-	changes, err := feed.New(t.Context(), feed.Config{Source: source, Logger: discard})
+	changes, err := feed.New(t.Context(), feed.Config{Source: source, MaxStale: 2 * time.Second, Logger: discard})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, changes.Close()) })
-	revocations, err := auth.NewRevocations(auth.RevocationsConfig{Feed: changes, Outage: auth.FailClosed, Logger: discard})
+	revocations, err := auth.NewRevocations(auth.RevocationsConfig{Feed: changes, Outage: outage, Logger: discard})
 	require.NoError(t, err)
-	vcfg, scfg := auth.Simplejwt([]byte("0123456789abcdef0123456789abcdef"))
+	vcfg, scfg := auth.Simplejwt([]byte(authSecret))
 	vcfg.Revoked, vcfg.Logger = revocations.Revoked, discard
 	v, err := auth.NewVerifier(vcfg)
 	require.NoError(t, err)
 	scfg.Verifier, scfg.Users, scfg.Sessions, scfg.Revocations, scfg.Logger = v, everybody{}, store, revocations, discard
+	scfg.NoRotation = false
 	s, err := auth.NewService(scfg)
 	require.NoError(t, err)
 	return s, v
@@ -37,9 +38,9 @@ func TestRevocationReachesThreeInstancesWithinASecond(t *testing.T) {
 	for _, backend := range authBackends() {
 		t.Run(backend.name, func(t *testing.T) {
 			dbA, dbB := backend.open(t)
-			a, verifierA := authInstance(t, authStore(t, dbA, backend.dialect), feedSource(t, dbA, backend.dialect))
-			b, verifierB := authInstance(t, authStore(t, dbB, backend.dialect), feedSource(t, dbB, backend.dialect))
-			_, verifierC := authInstance(t, authStore(t, dbB, backend.dialect), feedSource(t, dbB, backend.dialect))
+			a, verifierA := authInstance(t, authStore(t, dbA, backend.dialect), feedSource(t, dbA, backend.dialect), auth.FailClosed)
+			b, verifierB := authInstance(t, authStore(t, dbB, backend.dialect), feedSource(t, dbB, backend.dialect), auth.FailClosed)
+			_, verifierC := authInstance(t, authStore(t, dbB, backend.dialect), feedSource(t, dbB, backend.dialect), auth.FailClosed)
 			verifiers := []*auth.Verifier{verifierA, verifierB, verifierC}
 			good := func(pair *auth.Pair) (n int) {
 				for _, v := range verifiers {

@@ -91,6 +91,14 @@ func redisStore(t testing.TB, do authredis.DoFunc, prefix string) *authredis.Sto
 	return store
 }
 
+// impatientStore waits for Redis no longer than the default.
+func impatientStore(t testing.TB, do authredis.DoFunc, prefix string) *authredis.Store {
+	t.Helper()
+	store, err := authredis.New(do, authredis.Config{Prefix: prefix})
+	require.NoError(t, err)
+	return store
+}
+
 func TestAuthRedisStore(t *testing.T) {
 	for _, client := range redisClients() {
 		t.Run(client.name, func(t *testing.T) {

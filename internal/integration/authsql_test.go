@@ -83,6 +83,8 @@ func TestAuthSQLMigratesInSeveralProcessesAtOnce(t *testing.T) {
 	}
 }
 
+const authSecret = "0123456789abcdef0123456789abcdef"
+
 // everybody is a Users that lets all in.
 type everybody struct{}
 
@@ -91,7 +93,7 @@ func (everybody) Active(context.Context, string) (bool, error)            { retu
 
 func authService(t testing.TB, store auth.SessionStore, grace time.Duration) (*auth.Service, *auth.Verifier) {
 	t.Helper()
-	vcfg, scfg := auth.Simplejwt([]byte("0123456789abcdef0123456789abcdef"))
+	vcfg, scfg := auth.Simplejwt([]byte(authSecret))
 	vcfg.Revoked, vcfg.Logger = auth.RevokedIn(store), slog.New(slog.DiscardHandler)
 	v, err := auth.NewVerifier(vcfg)
 	require.NoError(t, err)
@@ -100,62 +102,6 @@ func authService(t testing.TB, store auth.SessionStore, grace time.Duration) (*a
 	s, err := auth.NewService(scfg)
 	require.NoError(t, err)
 	return s, v
-}
-
-func TestAuthSQLConcurrentRefreshesInTwoProcesses(t *testing.T) {
-	const rounds, uses = 12, 16
-	for _, backend := range authBackends() {
-		for desc, grace := range map[string]time.Duration{"with the grace": 0, "without a grace": -1} {
-			t.Run(backend.name+" "+desc, func(t *testing.T) {
-				dbA, dbB := backend.open(t)
-				a, _ := authService(t, authStore(t, dbA, backend.dialect), grace)
-				b, _ := authService(t, authStore(t, dbB, backend.dialect), grace)
-				for range rounds {
-					pair, err := a.Issue(t.Context(), "1", nil)
-					require.NoError(t, err)
-					got := useAtOnce(t, []*auth.Service{a, b}, pair.Refresh, uses)
-					if grace == 0 {
-						require.Len(t, got, 1, "all get one text")
-						for _, n := range got {
-							require.Equal(t, uses, n)
-						}
-						continue
-					}
-					require.LessOrEqual(t, len(got), 1)
-					for text, n := range got {
-						require.Equal(t, 1, n)
-						_, err := b.Renew(t.Context(), text)
-						require.Error(t, err, "the reuse ended the session")
-					}
-				}
-			})
-		}
-	}
-}
-
-// useAtOnce uses a refresh token n times at once and counts the answers.
-func useAtOnce(t testing.TB, services []*auth.Service, refresh string, n int) map[string]int {
-	t.Helper()
-	got, start := map[string]int{}, make(chan struct{})
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() {
-			<-start
-			pair, err := services[i%len(services)].Renew(t.Context(), refresh)
-			if err != nil {
-				var te *auth.TokenError
-				assert.ErrorAs(t, err, &te)
-				return
-			}
-			mu.Lock()
-			got[pair.Refresh]++
-			mu.Unlock()
-		})
-	}
-	close(start)
-	wg.Wait()
-	return got
 }
 
 func TestAuthSQLRevocationReachesTheOtherProcessAtOnce(t *testing.T) {

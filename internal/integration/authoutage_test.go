@@ -1,0 +1,136 @@
+package integration_test
+
+import (
+	"context"
+	"net"
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart/auth"
+)
+
+func TestRevocationReachesThreeProcessesWithinASecond(t *testing.T) {
+	for name, backend := range sharedBackends() {
+		if name == "SQLite" { // one machine; the feed tests have it
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			b := backend(t)
+			b.Feed, b.Outage = true, auth.FailClosed
+			all := startProcesses(t, b, 3)
+			for desc, end := range map[string]func(issued answer) command{
+				"EndSession": func(issued answer) command { return command{Op: "end", Session: issued.Session} },
+				"EndSubject": func(answer) command { return command{Op: "end", Subject: "1"} },
+				"EndAll":     func(answer) command { return command{Op: "end"} },
+			} {
+				issued := all[0].do(command{Op: "issue", Subject: "1"})
+				require.NoError(t, issued.failure())
+				for _, p := range all {
+					require.Empty(t, p.do(command{Op: "verify", Token: issued.Access}).Reason, desc)
+				}
+				require.NoError(t, all[1].do(end(issued)).failure())
+				ended := time.Now()
+				again := all[2].do(command{Op: "issue", Subject: "1"}) // mostly in the same second
+				require.NoError(t, again.failure())
+				for i, p := range all {
+					for p.do(command{Op: "verify", Token: issued.Access}).Reason == "" {
+						require.Less(t, time.Since(ended), time.Second, "%s: process %d", desc, i)
+						time.Sleep(5 * time.Millisecond)
+					}
+					require.NotEmpty(t, p.do(command{Op: "renew", Token: issued.Refresh, Uses: 1}).Reason, desc)
+				}
+				t.Logf("%s: everywhere after %v", desc, time.Since(ended))
+				for _, p := range all {
+					require.Empty(t, p.do(command{Op: "verify", Token: again.Access}).Reason, "%s: a new log-in", desc)
+				}
+			}
+		})
+	}
+}
+
+// ownRedis starts a server that a test may stop.
+func ownRedis(t testing.TB) (addr string, server *exec.Cmd) {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		missing(t, "redis", "run `make services` ("+err.Error()+")")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a port that is free
+	require.NoError(t, err)
+	addr = l.Addr().String()
+	_, port, err := net.SplitHostPort(addr)
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	server = exec.CommandContext(context.WithoutCancel(t.Context()), path, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir())
+	require.NoError(t, server.Start())
+	t.Cleanup(func() {
+		_ = server.Process.Kill()
+		_ = server.Wait()
+	})
+	client := redis.NewClient(&redis.Options{Addr: addr})
+	defer client.Close() //nolint:errcheck // was only for this
+	require.Eventually(t, func() bool { return client.Ping(t.Context()).Err() == nil }, 10*time.Second, 20*time.Millisecond)
+	return addr, server
+}
+
+func TestWithoutRedisThePolicyHoldsAndNothingHangs(t *testing.T) {
+	stops := map[string]syscall.Signal{
+		"killed": syscall.SIGKILL, // connections are refused
+		"hung":   syscall.SIGSTOP, // connections are taken, and nothing comes
+	}
+	for how, signal := range stops {
+		for policy, outage := range map[string]auth.Outage{"closed": auth.FailClosed, "open": auth.FailOpen} {
+			t.Run(how+", fail "+policy, func(t *testing.T) {
+				addr, server := ownRedis(t)
+				p := startProcess(t, backendAt{Redis: addr, Prefix: "t", Feed: true, Outage: outage})
+				issued := p.do(command{Op: "issue", Subject: "1"})
+				require.NoError(t, issued.failure())
+				ended := p.do(command{Op: "issue", Subject: "1"})
+				require.NoError(t, ended.failure())
+				require.NoError(t, p.do(command{Op: "end", Session: ended.Session}).failure())
+				require.NoError(t, server.Process.Signal(signal))
+				stopped := time.Now()
+				want, within := "", 3*time.Second // MaxStale and a poll
+				if outage == auth.FailClosed {
+					want = string(auth.TokenUnverified)
+				}
+				for {
+					a := p.do(command{Op: "verify", Token: issued.Access})
+					require.Less(t, a.Took, 500*time.Millisecond, "no request waits for Redis")
+					if over := time.Since(stopped) > within; a.Reason == string(auth.TokenUnverified) || over {
+						require.Equal(t, want, a.Reason)
+						break
+					}
+					require.Empty(t, a.Reason)
+					time.Sleep(20 * time.Millisecond)
+				}
+				a := p.do(command{Op: "verify", Token: ended.Access})
+				assert.Equal(t, string(auth.TokenRevoked), a.Reason, "what was known stays known")
+				for _, c := range []command{
+					{Op: "issue", Subject: "1"},
+					{Op: "renew", Token: issued.Refresh, Uses: 4},
+					{Op: "end", Session: issued.Session},
+					{Op: "end", Subject: "1"},
+					{Op: "end"},
+				} {
+					a := p.do(c)
+					assert.Error(t, a.failure(), "%s without a store", c.Op)
+					assert.Less(t, a.Took, time.Second, c.Op)
+				}
+				if signal == syscall.SIGSTOP { // it comes back, and so does the service
+					require.NoError(t, server.Process.Signal(syscall.SIGCONT))
+					require.Eventually(t, func() bool {
+						return p.do(command{Op: "verify", Token: issued.Access}).Reason != string(auth.TokenUnverified) &&
+							p.do(command{Op: "issue", Subject: "1"}).failure() == nil
+					}, 10*time.Second, 50*time.Millisecond)
+				}
+			})
+		}
+	}
+}
