@@ -1,0 +1,407 @@
+package crypto
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/ecolaura/rampart"
+)
+
+const (
+	defaultBatch = 200
+	maxBatch     = 10_000 // below what PostgreSQL and SQLite take as arguments of one statement
+	maxTries     = 100    // for a row that others write at the same time
+)
+
+// Reencrypt brings the values of a column under the first key, beside the
+// programs that use the table. What is there already is left alone, so it can be
+// interrupted anywhere, killed too, and run again: it is complete when a run that
+// began after every writer had the new first key ends without an error.
+//
+// The order of a change of keys is: [Keyring.Reconfigure] with (old, new) in
+// every process, then with (new, old), then Reencrypt, then with (new) alone.
+//
+// A value is written only if it is still the one that was read (compare and
+// set); one that was written meanwhile is read again. Rows that are locked by
+// others are waited for only while no lock is held, so a run causes no deadlock.
+type Reencrypt struct {
+	_ [0]func() // no comparison, no unkeyed literals
+
+	DB      *sql.DB
+	Dialect rampart.Dialect
+
+	// Table, ID, Column and IndexColumn are names as the database has them; they
+	// are quoted. Table may be "schema.table". ID is the primary key of one
+	// column: its values are integers, text or (in PostgreSQL) UUIDs.
+	Table, ID, Column string
+
+	// IndexColumn holds the blind index of the column's value; "": there is none.
+	// It needs Index, and is brought up to date together with the value.
+	IndexColumn string
+
+	// Cipher encrypts the column, and Index makes IndexColumn.
+	Cipher *Cipher
+	Index  *Index
+
+	// RowBound says that values are bound to their rows ([Cipher.Row]), by their
+	// ID: an integer in decimal, text as it is.
+	RowBound bool
+
+	// From, if not nil, opens what Cipher does not, such as tokens from before
+	// the column had a key of its own or was bound to its rows. They are written
+	// anew by Cipher, with their times. While From is given, what was moved here
+	// from another place where From encrypts is taken for this column's.
+	From *Cipher
+
+	// After, if not nil, is where to go on: the Last of an earlier run's [Progress].
+	After any
+
+	// Batch is how many rows are read, and written in one transaction; 0: 200.
+	Batch int
+
+	// DryRun changes nothing; the counts say what would be changed.
+	DryRun bool
+}
+
+// Progress says how far a [Reencrypt] has come.
+type Progress struct {
+	Rows    int // rows with a value that were looked at
+	Changed int // values or indexes written, or in a dry run to be written
+	Retried int // times that a row was read again because another had changed or locked it
+	Invalid int // values that do not open; they are left as they are
+	Last    any // ID of the last row; see [Reencrypt].After
+
+	// InvalidIDs holds the ID of the first 100 of Invalid.
+	InvalidIDs []any
+}
+
+// Run goes through the table in the order of ID and calls each, if not nil, after
+// every batch. It returns how far it has come, and every mistake in r (each a
+// [*rampart.ConfigError], joined), an error of the database, that of ctx, or, at
+// the end, an error with [ErrInvalid] in its tree if there were values that do
+// not open.
+func (r Reencrypt) Run(ctx context.Context, each func(Progress)) (Progress, error) {
+	if err := r.check(); err != nil {
+		return Progress{}, err
+	}
+	run := &reencryption{Reencrypt: r, sql: r.statements()}
+	run.progress.Last = r.After
+	for {
+		rows, err := run.read(ctx)
+		if err != nil {
+			return run.progress, err
+		}
+		if len(rows) == 0 {
+			break
+		}
+		if err := run.batch(ctx, rows); err != nil {
+			return run.progress, err
+		}
+		run.progress.Last = rows[len(rows)-1].id
+		if each != nil {
+			each(run.progress)
+		}
+		if len(rows) < r.batchSize() {
+			break
+		}
+	}
+	if n := run.progress.Invalid; n > 0 {
+		return run.progress, fmt.Errorf("crypto: %d values of %q.%q: %w", n, r.Table, r.Column, ErrInvalid)
+	}
+	return run.progress, nil
+}
+
+func (r *Reencrypt) batchSize() int {
+	if r.Batch == 0 {
+		return defaultBatch
+	}
+	return r.Batch
+}
+
+// check returns every mistake in r.
+func (r *Reencrypt) check() error {
+	var errs []error
+	refuse := func(wrong bool, field, reason, value string) {
+		if wrong {
+			errs = append(errs, mistake(field, reason, value))
+		}
+	}
+	refuse(r.DB == nil, "DB", ReasonMissing, "")
+	refuse(r.Dialect != rampart.SQLite && r.Dialect != rampart.PostgreSQL, "Dialect", ReasonBadValue, r.Dialect.String())
+	for _, name := range []struct{ field, value string }{{"Table", r.Table}, {"ID", r.ID}, {"Column", r.Column}} {
+		refuse(name.value == "", name.field, ReasonMissing, "")
+	}
+	refuse(r.Cipher.form().set == nil, "Cipher", ReasonMissing, "")
+	refuse(r.RowBound && r.Cipher.form().set != nil && r.Cipher.field == "", "Cipher", ReasonNoField, "")
+	refuse(r.From != nil && r.From.form().set == nil, "From", ReasonMissing, "")
+	refuse(r.IndexColumn != "" && len(r.Index.current()) == 0, "Index", ReasonMissing, "")
+	refuse(r.IndexColumn == "" && r.Index != nil, "IndexColumn", ReasonMissing, "")
+	refuse(r.Batch < 0 || r.Batch > maxBatch, "Batch", ReasonBadValue, strconv.Itoa(r.Batch))
+	return errors.Join(errs...)
+}
+
+// reencryption is one run.
+type reencryption struct {
+	Reencrypt
+	sql      statements
+	progress Progress
+}
+
+// record is one row as it was read. Values are text or bytes, as the column's
+// type has it, or nil.
+type record struct {
+	id, value, index any
+}
+
+// write is what a row becomes.
+type write struct {
+	record
+	newValue, newIndex any
+}
+
+// read returns the next rows.
+func (r *reencryption) read(ctx context.Context) ([]record, error) {
+	query, args := r.sql.first, []any{}
+	if r.progress.Last != nil {
+		query, args = r.sql.next, []any{r.progress.Last}
+	}
+	rows, err := r.DB.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close() //nolint:errcheck // Err below has it
+	var all []record
+	for rows.Next() {
+		rec, err := r.scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rec)
+	}
+	return all, rows.Err()
+}
+
+func (r *reencryption) scan(row interface{ Scan(dst ...any) error }) (rec record, err error) {
+	if r.IndexColumn == "" {
+		err = row.Scan(&rec.id, &rec.value)
+	} else {
+		err = row.Scan(&rec.id, &rec.value, &rec.index)
+	}
+	return rec, err
+}
+
+// batch writes the rows that need it, in one transaction, and those that others
+// hold or have changed one by one after that.
+func (r *reencryption) batch(ctx context.Context, rows []record) error {
+	var writes []write
+	for _, rec := range rows {
+		r.progress.Rows++
+		w, needed, err := r.plan(rec)
+		if err != nil {
+			return err
+		}
+		if needed {
+			writes = append(writes, w)
+		}
+	}
+	if r.DryRun || len(writes) == 0 {
+		r.progress.Changed += len(writes)
+		return nil
+	}
+	left, err := r.writeTogether(ctx, writes)
+	if err != nil {
+		return err
+	}
+	for _, id := range left {
+		if err := r.settle(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeTogether returns the ids of the rows that were locked or changed.
+func (r *reencryption) writeTogether(ctx context.Context, writes []write) (left []any, err error) {
+	tx, err := r.DB.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer tx.Rollback() //nolint:errcheck // does nothing after Commit
+	free, err := r.lock(ctx, tx, writes)
+	if err != nil {
+		return nil, err
+	}
+	changed := 0
+	for _, w := range writes {
+		ok := free == nil || free[textOf(w.id)]
+		if ok {
+			if ok, err = r.compareAndSet(ctx, tx, w); err != nil {
+				return nil, err
+			}
+		}
+		if ok {
+			changed++
+		} else {
+			left = append(left, w.id)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return nil, err
+	}
+	r.progress.Changed += changed
+	return left, nil
+}
+
+// lock locks those of the rows that nobody holds, without waiting, and returns
+// their ids. In SQLite there are no locks of rows: it returns nil, and the first
+// write waits for the database's.
+func (r *reencryption) lock(ctx context.Context, tx *sql.Tx, writes []write) (map[string]bool, error) {
+	if r.Dialect != rampart.PostgreSQL {
+		return nil, nil
+	}
+	ids := make([]any, len(writes))
+	for i, w := range writes {
+		ids[i] = w.id
+	}
+	rows, err := tx.QueryContext(ctx, r.sql.lock(len(ids)), ids...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close() //nolint:errcheck // Err below has it
+	free := make(map[string]bool, len(ids))
+	for rows.Next() {
+		var id any
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		free[textOf(id)] = true
+	}
+	return free, rows.Err()
+}
+
+// settle reads one row and writes it, until nobody comes in between.
+func (r *reencryption) settle(ctx context.Context, id any) error {
+	for range maxTries {
+		r.progress.Retried++
+		rec, err := r.scan(r.DB.QueryRowContext(ctx, r.sql.one, id))
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil // deleted, or its value is NULL now
+		}
+		if err != nil {
+			return err
+		}
+		w, needed, err := r.plan(rec)
+		if err != nil || !needed {
+			return err
+		}
+		ok, err := r.compareAndSet(ctx, r.DB, w)
+		if err != nil {
+			return err
+		}
+		if ok {
+			r.progress.Changed++
+			return nil
+		}
+	}
+	return fmt.Errorf("crypto: row %q of %q is written to all the time", textOf(id), r.Table)
+}
+
+// compareAndSet writes w if the row has not changed since it was read. The value
+// tells: no two encryptions give the same token.
+func (r *reencryption) compareAndSet(ctx context.Context, db interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}, w write,
+) (bool, error) {
+	query, args := r.sql.update, []any{w.newValue}
+	if r.IndexColumn != "" {
+		args = append(args, w.newIndex)
+	}
+	args = append(args, w.id, w.value)
+	if w.value == nil {
+		query, args = r.sql.clearIndex, []any{w.id}
+	}
+	res, err := db.ExecContext(ctx, query, args...)
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n == 1, err
+}
+
+// plan says what the row is to become, and whether that differs from what it is.
+func (r *reencryption) plan(rec record) (w write, needed bool, err error) {
+	w = write{record: rec, newValue: rec.value, newIndex: rec.index}
+	if rec.value == nil { // a value that is NULL has no index
+		w.newIndex = nil
+		return w, rec.index != nil, nil
+	}
+	to, stay := r.Cipher.form(), true
+	if r.RowBound {
+		id, ok := rowID(rec.id)
+		if !ok {
+			return w, false, fmt.Errorf("crypto: %q.%q is a %T; to be bound to, it must be an integer or text", r.Table, r.ID, rec.id)
+		}
+		to = r.Cipher.Row(id).form()
+	}
+	token := []byte(textOf(rec.value))
+	o, ok := to.open(nil, token)
+	if !ok && r.From != nil {
+		o, ok = r.From.form().open(nil, token)
+		stay = false
+	}
+	if !ok {
+		r.progress.Invalid++
+		if len(r.progress.InvalidIDs) < 100 {
+			r.progress.InvalidIDs = append(r.progress.InvalidIDs, rec.id)
+		}
+		return w, false, nil
+	}
+	if !stay || o.key != 0 {
+		w.newValue, needed = like(rec.value, string(to.seal(nil, o.text, o.time))), true
+	}
+	if r.IndexColumn != "" {
+		if index := r.Index.Of(string(o.text)); rec.index == nil || textOf(rec.index) != index {
+			w.newIndex, needed = like(rec.index, index), true
+		}
+	}
+	clear(o.text)
+	return w, needed, nil
+}
+
+// rowID returns the id as [Cipher.Row] takes it.
+func rowID(id any) (string, bool) {
+	switch v := id.(type) {
+	case int64:
+		return strconv.FormatInt(v, 10), true
+	case string:
+		return v, v != ""
+	case []byte:
+		return string(v), len(v) > 0
+	default:
+		return "", false
+	}
+}
+
+// textOf returns a column's value as text.
+func textOf(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case []byte:
+		return string(v)
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+// like returns text as the type that old has: what is compared must be of the
+// column's type.
+func like(old any, text string) any {
+	if _, ok := old.([]byte); ok {
+		return []byte(text)
+	}
+	return text
+}

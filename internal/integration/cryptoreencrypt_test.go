@@ -1,0 +1,254 @@
+package integration_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart"
+	rcrypto "github.com/ecolaura/rampart/crypto"
+)
+
+// Names that need quoting, all of them.
+const (
+	notesTable = `cus"tomers; DROP TABLE x--`
+	notesID    = `ord?er`
+	notesText  = `select`
+	notesIndex = `no"te $1 idx`
+)
+
+func quoted(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+// notes is a table with a row-bound column and its blind index.
+type notes struct {
+	*sql.DB
+	dialect rampart.Dialect
+	dsn     string // for another process
+}
+
+// bind numbers placeholders, which stand as "?" in no name here.
+func (n notes) bind(format string) string {
+	query := strings.NewReplacer("TABLE_", quoted(notesTable), "ID_", quoted(notesID), "TEXT_", quoted(notesText), "INDEX_", quoted(notesIndex)).Replace(format)
+	for i := 1; strings.Contains(query, "@"); i++ {
+		arg := "?"
+		if n.dialect == rampart.PostgreSQL {
+			arg = fmt.Sprintf("$%d", i)
+		}
+		query = strings.Replace(query, "@", arg, 1)
+	}
+	return query
+}
+
+func (n notes) exec(t testing.TB, format string, args ...any) int64 {
+	t.Helper()
+	res, err := n.ExecContext(t.Context(), n.bind(format), args...)
+	require.NoError(t, err)
+	changed, err := res.RowsAffected()
+	require.NoError(t, err)
+	return changed
+}
+
+func forEachNotes(t *testing.T, idType string, run func(t *testing.T, n notes)) {
+	t.Run("SQLite", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "notes.db")
+		n := notes{DB: openSQLiteFile(t, file), dialect: rampart.SQLite, dsn: file}
+		n.exec(t, `CREATE TABLE TABLE_ (ID_ `+idType+` PRIMARY KEY, TEXT_ TEXT, INDEX_ TEXT)`)
+		run(t, n)
+	})
+	t.Run("PostgreSQL", func(t *testing.T) {
+		n := notes{DB: openPostgres(t), dialect: rampart.PostgreSQL}
+		var schema string
+		require.NoError(t, n.QueryRow(`SELECT current_schema()`).Scan(&schema))
+		n.dsn = postgresIn(t, schema)
+		n.exec(t, `CREATE TABLE TABLE_ (ID_ `+idType+` PRIMARY KEY, TEXT_ TEXT, INDEX_ TEXT)`)
+		run(t, n)
+	})
+}
+
+// postgresIn returns the URL of openPostgres for another process.
+func postgresIn(t testing.TB, schema string) string {
+	t.Helper()
+	dsn := os.Getenv("RAMPART_POSTGRES")
+	if dsn == "" {
+		dsn = "postgres://rampart:rampart@127.0.0.1:5432/rampart_test?sslmode=disable"
+	}
+	u, err := url.Parse(dsn)
+	require.NoError(t, err)
+	q := u.Query()
+	q.Set("search_path", schema)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+func reencryptNotes(n notes, ring *rcrypto.Keyring) rcrypto.Reencrypt {
+	return rcrypto.Reencrypt{
+		DB: n.DB, Dialect: n.dialect, Table: notesTable, ID: notesID, Column: notesText, IndexColumn: notesIndex,
+		Cipher: ring.Field("customers.note"), Index: ring.Index("customers.note", strings.ToLower), RowBound: true,
+	}
+}
+
+func ringOf(t testing.TB, primary rcrypto.Key, old ...rcrypto.Key) *rcrypto.Keyring {
+	t.Helper()
+	ring, err := rcrypto.NewKeyring(primary, old...)
+	require.NoError(t, err)
+	return ring
+}
+
+func TestReencryptMovesEveryValueAndItsIndexToTheFirstKey(t *testing.T) {
+	for _, idType := range []string{"BIGINT", "TEXT"} {
+		t.Run(idType, func(t *testing.T) {
+			forEachNotes(t, idType, func(t *testing.T, n notes) {
+				a, b := rcrypto.GenerateKey(), rcrypto.GenerateKey()
+				before := ringOf(t, a)
+				field, index := before.Field("customers.note"), before.Index("customers.note", strings.ToLower)
+				const rows = 25
+				for i := range rows {
+					id := fmt.Sprint(i)
+					n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_, INDEX_) VALUES (@, @, @)`, id, field.Row(id).Seal("Text "+id), index.Of("Text "+id))
+				}
+				n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_, INDEX_) VALUES (@, @, @)`, "100", nil, nil)                            // NULL stays
+				n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_, INDEX_) VALUES (@, @, @)`, "101", nil, "left over")                    // and has no index
+				n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_, INDEX_) VALUES (@, @, @)`, "102", field.Row("102").Seal(""), nil)      // empty has one
+				n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_, INDEX_) VALUES (@, @, @)`, "103", field.Row("3").Seal("moved"), "x")   // of another row
+				n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_, INDEX_) VALUES (@, @, @)`, "104", before.Cipher().Seal("legacy"), nil) // from before
+
+				after := ringOf(t, b, a)
+				r := reencryptNotes(n, after)
+				r.From, r.Batch, r.DryRun = after.Cipher(), 4, true
+				dry, err := r.Run(t.Context(), nil)
+				require.ErrorIs(t, err, rcrypto.ErrInvalid)
+				assert.Equal(t, rows+3, dry.Changed)
+
+				r.DryRun = false
+				var last rcrypto.Progress
+				done, err := r.Run(t.Context(), func(p rcrypto.Progress) { last = p })
+				require.ErrorIs(t, err, rcrypto.ErrInvalid)
+				assert.NotContains(t, err.Error(), "moved")
+				assert.Equal(t, done, last)
+				assert.Equal(t, rows+3, done.Changed)
+				assert.Equal(t, 1, done.Invalid)
+				assert.Equal(t, "[103]", fmt.Sprint(done.InvalidIDs))
+				assert.Equal(t, rows+4, done.Rows)
+
+				only := ringOf(t, b)
+				field, index = only.Field("customers.note"), only.Index("customers.note", strings.ToLower)
+				read := func(id string) (text, blind *string, err error) {
+					err = n.QueryRow(n.bind(`SELECT TEXT_, INDEX_ FROM TABLE_ WHERE ID_ = @`), id).Scan(field.Row(id).Scan(&text), &blind)
+					return text, blind, err
+				}
+				for i := range rows {
+					text, blind, err := read(fmt.Sprint(i))
+					require.NoError(t, err)
+					assert.Equal(t, fmt.Sprint("Text ", i), *text)
+					assert.Equal(t, index.Of(*text), *blind)
+				}
+				for id, want := range map[string]*string{"100": nil, "101": nil, "102": new(""), "104": new("legacy")} {
+					text, blind, err := read(id)
+					require.NoError(t, err, id)
+					assert.Equal(t, want, text, id)
+					assert.Equal(t, want != nil, blind != nil, id)
+				}
+				_, _, err = read("103")
+				assert.ErrorIs(t, err, rcrypto.ErrInvalid)
+
+				n.exec(t, `DELETE FROM TABLE_ WHERE ID_ = @`, "103")
+				again, err := r.Run(t.Context(), nil)
+				require.NoError(t, err)
+				assert.Zero(t, again.Changed, "a second run finds nothing to do")
+				r.After = again.Last
+				rest, err := r.Run(t.Context(), nil)
+				require.NoError(t, err)
+				assert.Zero(t, rest.Rows)
+			})
+		})
+	}
+}
+
+func TestReencryptWithoutAnIndexAndWithPlainFernet(t *testing.T) {
+	forEachNotes(t, "BIGINT", func(t *testing.T, n notes) {
+		a, b := rcrypto.GenerateKey(), rcrypto.GenerateKey()
+		token := ringOf(t, a).Cipher().EncryptString("shared with Python")
+		n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_) VALUES (1, @)`, token)
+		made, err := ringOf(t, a).Cipher().Timestamp([]byte(token))
+		require.NoError(t, err)
+		r := rcrypto.Reencrypt{DB: n.DB, Dialect: n.dialect, Table: notesTable, ID: notesID, Column: notesText, Cipher: ringOf(t, b, a).Cipher()}
+		p, err := r.Run(t.Context(), nil)
+		require.NoError(t, err)
+		assert.Equal(t, 1, p.Changed)
+		require.NoError(t, n.QueryRow(n.bind(`SELECT TEXT_ FROM TABLE_`)).Scan(&token))
+		at, err := ringOf(t, b).Cipher().Timestamp([]byte(token))
+		require.NoError(t, err)
+		assert.Equal(t, made, at, "a token keeps its time")
+	})
+}
+
+func TestReencryptSaysWhatIsWrongWithNamesAndStopsWithItsContext(t *testing.T) {
+	forEachNotes(t, "BIGINT", func(t *testing.T, n notes) {
+		ring := ringOf(t, rcrypto.GenerateKey())
+		n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_) VALUES (1, @)`, ring.Field("customers.note").Row("1").Seal("x"))
+		for name, change := range map[string]func(r *rcrypto.Reencrypt){
+			"table": func(r *rcrypto.Reencrypt) { r.Table = "nosuch" }, "id": func(r *rcrypto.Reencrypt) { r.ID = "nosuch" },
+			"column": func(r *rcrypto.Reencrypt) { r.Column = "nosuch" }, "index": func(r *rcrypto.Reencrypt) { r.IndexColumn = "nosuch" },
+			"NUL": func(r *rcrypto.Reencrypt) { r.Table += "\x00" },
+		} {
+			r := reencryptNotes(n, ring)
+			change(&r)
+			_, err := r.Run(t.Context(), nil)
+			require.Error(t, err, name)
+			require.NotErrorIs(t, err, rcrypto.ErrInvalid, "%s: a name in quotes is no text", name)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := reencryptNotes(n, ring).Run(ctx, nil)
+		require.ErrorIs(t, err, context.Canceled)
+	})
+}
+
+// TestReencryptWaitsForNoRowThatAnotherHolds has a writer hold a row that is in
+// the middle of a batch, and write another one of it after: a run that waited
+// with locks of its own would deadlock with it.
+func TestReencryptWaitsForNoRowThatAnotherHolds(t *testing.T) {
+	n := notes{DB: openPostgres(t), dialect: rampart.PostgreSQL}
+	n.exec(t, `CREATE TABLE TABLE_ (ID_ BIGINT PRIMARY KEY, TEXT_ TEXT, INDEX_ TEXT)`)
+	a, b := rcrypto.GenerateKey(), rcrypto.GenerateKey()
+	field := ringOf(t, a).Field("customers.note")
+	for i := range 10 {
+		id := fmt.Sprint(i)
+		n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_) VALUES (@, @)`, id, field.Row(id).Seal("text"))
+	}
+	tx, err := n.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	defer tx.Rollback()
+	write := func(id string) {
+		_, err := tx.ExecContext(t.Context(), n.bind(`UPDATE TABLE_ SET TEXT_ = @ WHERE ID_ = @`), field.Row(id).Seal("writer's"), id)
+		require.NoError(t, err)
+	}
+	write("5")
+	done := make(chan error, 1)
+	go func() {
+		p, err := reencryptNotes(n, ringOf(t, b, a)).Run(t.Context(), nil)
+		if err == nil && p.Changed != 10 {
+			err = fmt.Errorf("changed %d", p.Changed)
+		}
+		done <- err
+	}()
+	require.Eventually(t, func() bool { // it has written the other rows and waits for this one
+		var left int
+		require.NoError(t, n.QueryRow(n.bind(`SELECT count(*) FROM TABLE_ WHERE INDEX_ IS NULL`)).Scan(&left))
+		return left == 1
+	}, 10e9, 10e6)
+	write("0")
+	require.NoError(t, tx.Commit())
+	require.NoError(t, <-done)
+	var text string
+	require.NoError(t, n.QueryRow(n.bind(`SELECT TEXT_ FROM TABLE_ WHERE ID_ = 5`)).Scan(ringOf(t, b).Field("customers.note").Row("5").Scan(&text)))
+	assert.Equal(t, "writer's", text)
+}
