@@ -1,0 +1,276 @@
+package conf
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+func name(s string) bool { return nameForm(s, "-._~") }
+
+// nameForm says whether s is letters, digits and the others.
+func nameForm(s, others string) bool {
+	for _, r := range s {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(others, r)) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 128
+}
+
+// token says whether s is a token (RFC 9110 section 5.6.2).
+func token(s string) bool { return nameForm(s, "!#$%&'*+-.^_`|~") }
+
+func hostname(s string) bool {
+	if _, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return true
+	}
+	return nameForm(s, "-._") && len(s) <= 253 && !strings.HasPrefix(s, ".") && !strings.Contains(s, "..")
+}
+
+// checks collects what is wrong with one entity.
+type checks struct {
+	m  *meta
+	ms Mistakes
+}
+
+func (c *checks) want(ok bool, field, format string, args ...any) {
+	if !ok {
+		c.ms = append(c.ms, c.m.mistake(field, format, args...))
+	}
+}
+
+func (c *checks) oneOf(field, value string, allowed ...string) {
+	c.want(slices.Contains(allowed, value), field, "must be one of %s", strings.Join(allowed, ", "))
+}
+
+func (c *checks) within(field string, value, low, high int) {
+	c.want(value >= low && value <= high, field, "must be from %d to %d", low, high)
+}
+
+// each checks the elements of a list, and that none is there twice.
+func (c *checks) each(field string, list []string, ok func(string) bool, what string) {
+	seen := map[string]bool{}
+	for i, s := range list {
+		at := fmt.Sprintf("%s[%d]", field, i)
+		c.want(ok(s), at, "%s is wanted: %q", what, s)
+		c.want(unique(seen, s), at, "given twice: %q", s)
+	}
+}
+
+func (s *Service) check(*File) Mistakes {
+	c := checks{m: s.at()}
+	if s.URL != "" {
+		s.takeURL(&c)
+	}
+	c.want(s.Name == "" || name(s.Name), "name", "letters, digits and -._~ are wanted: %q", s.Name)
+	c.want(s.Protocol == "http" || s.Protocol == "https", "protocol", "only http and https are known here: %q", s.Protocol)
+	c.want(hostname(s.Host), "host", "a host name or address is wanted: %q", s.Host)
+	c.within("port", s.Port, 1, 65535)
+	c.want(s.Path == "" || path(s.Path), "path", "must begin with / and hold no // and no %% that is not an escape: %q", s.Path)
+	c.within("retries", s.Retries, 0, 32767)
+	c.within("connect_timeout", s.ConnectTimeout, 1, 1<<31-2)
+	c.within("write_timeout", s.WriteTimeout, 1, 1<<31-2)
+	c.within("read_timeout", s.ReadTimeout, 1, 1<<31-2)
+	c.want(s.Protocol == "https" || s.TLSVerify == nil, "tls_verify", "has no effect without protocol https")
+	c.want(s.Protocol == "https" || len(s.CACertificates) == 0, "ca_certificates", "have no effect without protocol https")
+	return c.ms
+}
+
+// takeURL spells the short form url out.
+func (s *Service) takeURL(c *checks) {
+	u, err := url.Parse(s.URL)
+	if err != nil || u.Hostname() == "" || u.Opaque != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		c.want(false, "url", "must read protocol://host[:port][/path]")
+		s.Host = "invalid.invalid" // one mistake is enough
+		s.URL = ""
+		return
+	}
+	s.Protocol, s.Host, s.Path, s.Port = u.Scheme, u.Hostname(), u.EscapedPath(), 80
+	if s.Protocol == "https" {
+		s.Port = 443
+	}
+	if p := u.Port(); p != "" {
+		s.Port, _ = strconv.Atoi(p)
+	}
+	s.URL = ""
+}
+
+// path says whether s is a path as Kong takes it.
+func path(s string) bool {
+	if !strings.HasPrefix(s, "/") || strings.Contains(s, "//") {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] >= 0x7f || strings.IndexByte("?#\\\"<>^`{|}", s[i]) >= 0 {
+			return false
+		}
+	}
+	_, err := url.PathUnescape(s)
+	return err == nil
+}
+
+// Regexp compiles the regular expression of a path that begins with ~, anchored
+// at its start as Kong does.
+func Regexp(path string) (*regexp.Regexp, error) {
+	return regexp.Compile("^(?:" + strings.TrimPrefix(path[1:], "^") + ")")
+}
+
+func regexReason(err error) string {
+	return "not a regular expression of Go's engine, which has no look-around and no back-references: " +
+		strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+}
+
+func (r *Route) check(*File) Mistakes {
+	c := checks{m: r.at()}
+	c.want(r.Name == "" || name(r.Name), "name", "letters, digits and -._~ are wanted: %q", r.Name)
+	c.want(len(r.Methods)+len(r.Hosts)+len(r.Headers)+len(r.Paths)+len(r.SNIs) > 0, "",
+		"at least one of methods, hosts, headers, paths and snis is wanted")
+	c.want(len(r.Protocols) > 0, "protocols", "missing")
+	c.each("protocols", r.Protocols, func(s string) bool { return s == "http" || s == "https" }, "http or https")
+	c.each("methods", r.Methods, func(s string) bool { return token(s) && s == strings.ToUpper(s) }, "a method in upper case")
+	c.each("hosts", r.Hosts, hostPattern, "a host name with at most one *, first or last,")
+	for i, p := range r.Paths {
+		at := fmt.Sprintf("paths[%d]", i)
+		if !strings.HasPrefix(p, "~") {
+			c.want(path(p), at, "must begin with / (or ~ for a regular expression) and hold no // and no %% that is not an escape: %q", p)
+		} else if _, err := Regexp(p); err != nil {
+			c.want(false, at, "%s", regexReason(err))
+		}
+		c.want(!slices.Contains(r.Paths[:i], p), at, "given twice: %q", p)
+	}
+	for name, values := range r.Headers {
+		at := "headers." + name
+		c.want(token(name) && !strings.EqualFold(name, "host"), at, "a header's name is wanted; for Host there is hosts")
+		c.want(len(values) > 0, at, "at least one value is wanted")
+		for i, v := range values {
+			if rx, ok := strings.CutPrefix(v, "~*"); ok {
+				if _, err := regexp.Compile(rx); err != nil {
+					c.want(false, fmt.Sprintf("%s[%d]", at, i), "%s", regexReason(err))
+				}
+			}
+		}
+	}
+	c.each("snis", r.SNIs, func(s string) bool { return hostname(strings.TrimSuffix(s, ".")) }, "a host name")
+	c.want(slices.Contains([]int{426, 301, 302, 307, 308}, r.RedirectStatus), "https_redirect_status_code", "must be one of 426, 301, 302, 307, 308")
+	c.oneOf("path_handling", r.PathHandling, "v0", "v1")
+	c.want(!r.RequestBuffer, "request_buffering", "this gateway never buffers bodies: leave it out, or write false")
+	c.want(!r.ResponseBuffer, "response_buffering", "this gateway never buffers bodies: leave it out, or write false")
+	c.within("regex_priority", r.RegexPriority, 0, 1<<31-1)
+	return c.ms
+}
+
+// hostPattern says whether s is a host, or one with * in place of its first or
+// last part, and perhaps a port.
+func hostPattern(s string) bool {
+	if h, port, err := net.SplitHostPort(s); err == nil {
+		n, err := strconv.Atoi(port)
+		if err != nil || n < 1 || n > 65535 {
+			return false
+		}
+		s = h
+	}
+	if rest, ok := strings.CutPrefix(s, "*."); ok {
+		s = rest
+	} else if rest, ok := strings.CutSuffix(s, ".*"); ok {
+		s = rest
+	}
+	return hostname(s) && s == strings.ToLower(s)
+}
+
+func (c *Consumer) check(*File) Mistakes {
+	k := checks{m: c.at()}
+	k.want(c.Username != "" || c.CustomID != "", "", "at least one of username and custom_id is wanted")
+	k.want(printable(c.Username), "username", "printable ASCII is wanted: it becomes a header")
+	k.want(printable(c.CustomID), "custom_id", "printable ASCII is wanted: it becomes a header")
+	return k.ms
+}
+
+func printable(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+func (k *KeyAuth) check(*File) Mistakes {
+	c := checks{m: k.at()}
+	c.want(printable(k.Key) && !strings.Contains(k.Key, " ") && len(k.Key) >= 16 && len(k.Key) <= 128, "key",
+		"16 to 128 printable ASCII characters are wanted: a shorter key can be guessed")
+	return c.ms
+}
+
+func (a *ACL) check(*File) Mistakes {
+	c := checks{m: a.at()}
+	c.want(a.Group != "" && printable(a.Group) && !strings.Contains(a.Group, ","), "group", "printable ASCII without a comma is wanted")
+	return c.ms
+}
+
+func (u *Upstream) check(*File) Mistakes {
+	c := checks{m: u.at()}
+	c.want(hostname(u.Name), "name", "a host name is wanted: %q", u.Name)
+	c.oneOf("algorithm", u.Algorithm, "round-robin", "least-connections")
+	c.want(u.HostHeader == "" || hostname(u.HostHeader), "host_header", "a host name is wanted")
+	p := u.Healthchecks.Passive
+	c.oneOf("healthchecks.passive.type", p.Type, "http", "https")
+	at := "healthchecks.passive."
+	c.within(at+"healthy.successes", p.Healthy.Successes, 0, 255)
+	c.within(at+"unhealthy.http_failures", p.Unhealthy.HTTPFailures, 0, 255)
+	c.within(at+"unhealthy.tcp_failures", p.Unhealthy.TCPFailures, 0, 255)
+	c.within(at+"unhealthy.timeouts", p.Unhealthy.Timeouts, 0, 255)
+	for _, s := range slices.Concat(p.Healthy.Statuses, p.Unhealthy.Statuses) {
+		c.want(s >= 100 && s <= 999, at+"unhealthy.http_statuses", "a status is wanted: %d", s)
+	}
+	return c.ms
+}
+
+func (t *Target) check(*File) Mistakes {
+	c := checks{m: t.at()}
+	host, port, err := net.SplitHostPort(t.Target)
+	if err != nil { // Kong's default port
+		host, port = strings.Trim(t.Target, "[]"), "8000"
+	}
+	n, err := strconv.Atoi(port)
+	c.want(hostname(host) && err == nil && n > 0 && n < 65536, "target", "host:port is wanted: %q", t.Target)
+	if len(c.ms) == 0 {
+		t.Target = net.JoinHostPort(host, port)
+	}
+	c.within("weight", t.Weight, 0, 65535)
+	return c.ms
+}
+
+func (ct *Certificate) check(*File) Mistakes {
+	c := checks{m: ct.at()}
+	if _, err := tls.X509KeyPair([]byte(ct.Cert), []byte(ct.Key)); err != nil {
+		c.want(false, "cert", "no certificate chain with its key, in PEM") // the error may hold parts of the key
+	}
+	return c.ms
+}
+
+func (s *SNI) check(*File) Mistakes {
+	c := checks{m: s.at()}
+	c.want(hostPattern(s.Name) && !strings.Contains(s.Name, ":"), "name", "a host name is wanted: %q", s.Name)
+	return c.ms
+}
+
+func (ca *CACertificate) check(*File) Mistakes {
+	c := checks{m: ca.at()}
+	block, _ := pem.Decode([]byte(ca.Cert))
+	ok := block != nil
+	if ok {
+		_, err := x509.ParseCertificate(block.Bytes)
+		ok = err == nil
+	}
+	c.want(ok, "cert", "a certificate in PEM is wanted")
+	return c.ms
+}

@@ -1,0 +1,90 @@
+package conf
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Mistake is one thing wrong with a document.
+type Mistake struct {
+	Line   int    // in the document; 0 if it was none of a document's lines
+	Path   string // such as services[0].routes[1].paths[0]
+	Reason string // a phrase; it never holds a secret
+}
+
+// String returns the mistake without its line.
+func (m Mistake) String() string {
+	if m.Path == "" {
+		return m.Reason
+	}
+	return m.Path + ": " + m.Reason
+}
+
+// Mistakes are all things wrong with a document, in the order of its lines.
+type Mistakes []Mistake
+
+// Error implements error, one mistake on a line.
+func (ms Mistakes) Error() string { return ms.In("") }
+
+// In is Error with the name of the file in front of each line number.
+func (ms Mistakes) In(file string) string {
+	var b strings.Builder
+	for i, m := range ms {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		switch {
+		case file != "" && m.Line > 0:
+			fmt.Fprintf(&b, "%s:%d: ", file, m.Line)
+		case m.Line > 0:
+			fmt.Fprintf(&b, "line %d: ", m.Line)
+		case file != "":
+			fmt.Fprintf(&b, "%s: ", file)
+		}
+		b.WriteString(m.String())
+	}
+	return b.String()
+}
+
+// sorted returns ms as an error, nil if there are none.
+func (ms Mistakes) sorted() error {
+	if len(ms) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(ms, func(a, b Mistake) int { return cmp.Compare(a.Line, b.Line) })
+	return slices.Compact(ms)
+}
+
+// meta says where an entity stands in its document.
+type meta struct {
+	path  string
+	line  int
+	lines map[string]int // of its fields, such as paths[0] or config.second
+}
+
+func (m *meta) at() *meta { return m }
+
+// mistake makes a Mistake about a field of the entity.
+func (m *meta) mistake(field, format string, args ...any) Mistake {
+	path, line := m.path, m.line
+	for f := field; f != ""; { // the nearest part that has a line
+		if l, ok := m.lines[f]; ok {
+			line = l
+			break
+		}
+		i := strings.LastIndexAny(f, ".[")
+		if i < 0 {
+			break
+		}
+		f = f[:i]
+	}
+	if field != "" && path != "" {
+		path += "."
+	}
+	return Mistake{Line: line, Path: path + field, Reason: fmt.Sprintf(format, args...)}
+}
+
+// Mistake makes a Mistake about a field of p that only its use shows.
+func (p *Plugin) Mistake(field, reason string) Mistake { return p.mistake(field, "%s", reason) }

@@ -1,0 +1,276 @@
+// Package engine serves requests as a configuration says, and changes to
+// another one between two requests.
+package engine
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/examples/gateway/internal/conf"
+	"github.com/ecolaura/rampart/examples/gateway/internal/plugin"
+	"github.com/ecolaura/rampart/examples/gateway/internal/proxy"
+	"github.com/ecolaura/rampart/examples/gateway/internal/router"
+	"github.com/ecolaura/rampart/throttle"
+)
+
+// Options are what does not change while the gateway runs.
+type Options struct {
+	Log       *slog.Logger
+	Access    *AccessLog // nil: none
+	Names     proxy.Resolver
+	Trusted   []netip.Prefix
+	Shared    throttle.Store // for policy redis; nil: none
+	Metrics   *plugin.Metrics
+	OnCertify func(*conf.File) error // told of each configuration's certificates before it is used
+}
+
+// An Engine is the gateway's handler. It is safe for concurrent use.
+type Engine struct {
+	opts    Options
+	events  *rampart.Reporter
+	clients *rampart.ClientIP
+
+	change  sync.Mutex // one at a time
+	current atomic.Pointer[state]
+
+	requests atomic.Int64
+	active   atomic.Int64
+}
+
+// state is one configuration, ready for use. Requests keep the one that they
+// began with.
+type state struct {
+	file     *conf.File
+	router   *router.Router
+	routes   []*compiled
+	unrouted http.Handler
+	services map[string]keep[*proxy.Service]
+	pools    map[string]keep[*proxy.Pool]
+	layers   map[string]keep[*plugin.Layer]
+}
+
+// keep is something that a reload keeps if the text that made it is the same.
+type keep[T any] struct {
+	made  string
+	thing T
+}
+
+// New returns an Engine for f.
+func New(f *conf.File, opts Options) (*Engine, error) {
+	clients, err := rampart.NewClientIP(rampart.ClientIPConfig{TrustedProxies: opts.Trusted})
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{opts: opts, events: rampart.NewReporter(opts.Log), clients: clients}
+	return e, e.Use(f)
+}
+
+// File returns the configuration in use. It must not be changed.
+func (e *Engine) File() *conf.File { return e.current.Load().file }
+
+// Use changes to f for every later request; after an error nothing has changed.
+func (e *Engine) Use(f *conf.File) error {
+	e.change.Lock()
+	defer e.change.Unlock()
+	return e.use(f)
+}
+
+// Edit changes to what edit makes of the configuration in use.
+func (e *Engine) Edit(edit func(*conf.File) (*conf.File, error)) error {
+	e.change.Lock()
+	defer e.change.Unlock()
+	f, err := edit(e.File())
+	if err != nil {
+		return err
+	}
+	return e.use(f)
+}
+
+func (e *Engine) use(f *conf.File) error {
+	old := e.current.Load()
+	next, err := e.compile(f, old)
+	if err != nil {
+		return err
+	}
+	if e.opts.OnCertify != nil {
+		if err := e.opts.OnCertify(f); err != nil {
+			next.retire(old)
+			return err
+		}
+	}
+	e.current.Store(next)
+	if old != nil {
+		old.retire(next)
+	}
+	return nil
+}
+
+// Close ends what waits for later requests.
+func (e *Engine) Close() {
+	e.change.Lock()
+	defer e.change.Unlock()
+	e.current.Load().retire(&state{})
+	e.events.Flush()
+}
+
+// retire closes what the next state does not use.
+func (s *state) retire(next *state) {
+	if next == nil {
+		next = &state{}
+	}
+	for id, k := range s.services {
+		if next.services[id].thing != k.thing {
+			k.thing.Close()
+		}
+	}
+	for id, k := range s.layers {
+		if next.layers[id].thing != k.thing {
+			k.thing.Close()
+		}
+	}
+}
+
+// text describes entities exactly.
+func text(parts ...any) string {
+	for i, p := range parts {
+		if e, ok := p.(conf.Entity); ok {
+			fields := conf.JSON(e)
+			delete(fields, "updated_at")
+			delete(fields, "created_at")
+			parts[i] = fields
+		}
+	}
+	b, err := json.Marshal(parts)
+	if err != nil {
+		return time.Now().String() // never the same
+	}
+	return string(b)
+}
+
+// reuse returns old's thing if it was made of the same text.
+func reuse[T any](old map[string]keep[T], id, made string, fresh func() (T, error)) (keep[T], error) {
+	if k, ok := old[id]; ok && k.made == made {
+		return k, nil
+	}
+	thing, err := fresh()
+	return keep[T]{made, thing}, err
+}
+
+func (e *Engine) compile(f *conf.File, old *state) (*state, error) {
+	if old == nil {
+		old = &state{}
+	}
+	s := &state{
+		file: f, services: map[string]keep[*proxy.Service]{},
+		pools: map[string]keep[*proxy.Pool]{}, layers: map[string]keep[*plugin.Layer]{},
+	}
+	var err error
+	if s.router, err = router.New(enabledRoutes(f)); err != nil {
+		return nil, err
+	}
+	e.buildServices(s, old)
+	env := &plugin.Env{
+		File: f, Log: e.opts.Log, Events: e.events, Metrics: e.opts.Metrics,
+		Trusted: e.opts.Trusted, Shared: e.opts.Shared,
+	}
+	if err := env.Prepare(); err != nil {
+		return nil, err
+	}
+	var mistakes conf.Mistakes
+	for _, p := range f.Plugins {
+		if !p.Enabled {
+			continue
+		}
+		from := old.layers
+		if !plugin.Stateful(p.Name) {
+			from = nil
+		}
+		k, err := reuse(from, p.ID, text(p), func() (*plugin.Layer, error) { return plugin.New(p, env) })
+		if ms, ok := errors.AsType[conf.Mistakes](err); ok {
+			mistakes = append(mistakes, ms...)
+			continue
+		}
+		if err != nil {
+			mistakes = append(mistakes, p.Mistake("config", err.Error()))
+			continue
+		}
+		s.layers[p.ID] = k
+	}
+	if len(mistakes) > 0 {
+		s.retire(old)
+		return nil, mistakes
+	}
+	e.buildRoutes(s)
+	return s, nil
+}
+
+// enabledRoutes returns the routes of services that are not switched off.
+func enabledRoutes(f *conf.File) []*conf.Route {
+	off := map[conf.Ref]bool{}
+	for _, s := range f.Services {
+		off[conf.Ref(s.ID)] = !s.Enabled
+	}
+	var out []*conf.Route
+	for _, r := range f.Routes {
+		if !off[r.Service] {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+func (e *Engine) buildServices(s, old *state) {
+	upstreams := map[string]*conf.Upstream{}
+	for _, u := range s.file.Upstreams {
+		parts := []any{u}
+		for _, t := range s.file.Targets {
+			if t.Upstream == conf.Ref(u.ID) {
+				parts = append(parts, t)
+			}
+		}
+		s.pools[u.Name], _ = reuse(old.pools, u.Name, text(parts...), func() (*proxy.Pool, error) {
+			return proxy.NewPool(u, s.file.Targets), nil
+		})
+		upstreams[u.Name] = u
+	}
+	for _, svc := range s.file.Services {
+		var pool *proxy.Pool
+		host := ""
+		made := text(svc)
+		if u := upstreams[svc.Host]; u != nil {
+			pool, host = s.pools[u.Name].thing, u.HostHeader
+			made += s.pools[u.Name].made
+		}
+		for _, ca := range s.file.CACertificates {
+			made += text(ca)
+		}
+		s.services[svc.ID], _ = reuse(old.services, svc.ID, made, func() (*proxy.Service, error) {
+			return proxy.NewService(svc, pool, host, s.file.CACertificates, e.opts.Names, e.opts.Log), nil
+		})
+	}
+}
+
+// Health returns the health of an upstream's targets; nil if there is none of
+// that name.
+func (e *Engine) Health(upstream string) map[string]bool {
+	if p := e.current.Load().pools[upstream].thing; p != nil {
+		return p.Health()
+	}
+	return nil
+}
+
+// SetHealth marks a target; false if there is none.
+func (e *Engine) SetHealth(upstream, target string, healthy bool) bool {
+	p := e.current.Load().pools[upstream].thing
+	return p != nil && p.Set(target, healthy)
+}
+
+// Requests returns how many requests there were and how many are under way.
+func (e *Engine) Requests() (total, active int64) { return e.requests.Load(), e.active.Load() }

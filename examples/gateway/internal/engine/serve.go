@@ -1,0 +1,165 @@
+package engine
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/examples/gateway/internal/call"
+	"github.com/ecolaura/rampart/examples/gateway/internal/router"
+)
+
+// How long a client may take to read or to send on; both begin anew with each
+// part that moves, so that streams may last.
+const (
+	readTimeout  = 60 * time.Second
+	writeTimeout = 60 * time.Second
+)
+
+// ServeHTTP implements http.Handler. It stands inside rampart.RequestID.
+func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	e.requests.Add(1)
+	e.active.Add(1)
+	s := e.current.Load()
+	c := e.begin(r)
+	rec := &recorder{ResponseWriter: w, control: http.NewResponseController(w)}
+	ended := false
+	defer func() {
+		e.active.Add(-1)
+		if !ended && rec.status == 0 { // a panic on its way to rampart.Recover
+			rec.status = http.StatusInternalServerError
+		}
+		took := time.Since(c.Start)
+		for _, k := range c.Counts {
+			k.Count(c, rec.status, rec.sent, took)
+		}
+		e.opts.Access.record(r, c, rec, took)
+	}()
+	e.dispatch(rec, r.WithContext(call.With(r.Context(), c)), c, s)
+	if ended = true; rec.status == 0 {
+		rec.status = http.StatusOK
+	}
+}
+
+// begin tells what the connection says of a request.
+func (e *Engine) begin(r *http.Request) *call.Call {
+	c := &call.Call{Start: time.Now(), Scheme: "http", Peer: rampart.PeerAddr(r), Client: e.clients.Addr(r)}
+	for _, p := range e.opts.Trusted {
+		c.Trusted = c.Trusted || p.Contains(c.Peer)
+	}
+	if r.TLS != nil {
+		c.Scheme = "https"
+	}
+	if said := r.Header["X-Forwarded-Proto"]; c.Trusted && len(said) == 1 && (said[0] == "https" || said[0] == "http") {
+		c.Scheme = said[0]
+	}
+	if a, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
+		c.Port = a.Port
+	}
+	return c
+}
+
+func (e *Engine) dispatch(w *recorder, r *http.Request, c *call.Call, s *state) {
+	if r.Method == http.MethodConnect || !strings.HasPrefix(r.URL.Path, "/") || !c.Client.IsValid() && c.Peer.IsValid() {
+		(&rampart.Problem{Status: http.StatusBadRequest, Code: "bad_request"}).Write(w)
+		return
+	}
+	c.Path = router.Normalize(r.URL.EscapedPath())
+	ask := router.Request{Method: r.Method, Host: r.Host, Port: c.Port, Path: c.Path, Header: r.Header, TLS: c.Scheme == "https"}
+	if r.TLS != nil {
+		ask.SNI = r.TLS.ServerName
+	}
+	m, ok := s.router.Find(&ask)
+	if !ok {
+		s.unrouted.ServeHTTP(w, r)
+		return
+	}
+	found := s.routes[m.Route]
+	c.Route, c.Service, c.Matched = found.route, found.service, m.Prefix
+	if c.Scheme == "http" && !found.insecure {
+		redirect(w, r, found.route.RedirectStatus)
+		return
+	}
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = &patientBody{ReadCloser: r.Body, control: w.control}
+	}
+	found.handler.ServeHTTP(w, r)
+}
+
+// redirect answers a plain http request of a route that is for https only, as
+// Kong does: 426 (RFC 9110 section 15.5.22), or a redirect if it is configured.
+func redirect(w http.ResponseWriter, r *http.Request, status int) {
+	if status == http.StatusUpgradeRequired {
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Upgrade", "TLS/1.2, HTTP/1.1")
+		(&rampart.Problem{Status: status, Code: "https_required"}).Write(w)
+		return
+	}
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+		if strings.IndexByte(h, ':') >= 0 {
+			host = "[" + h + "]"
+		}
+	}
+	w.Header().Set("Location", "https://"+host+r.URL.RequestURI())
+	w.WriteHeader(status)
+}
+
+// recorder notes what is answered, and gives a client its time anew with each
+// part that it takes.
+type recorder struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	status  int
+	sent    int64
+	until   time.Time
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *recorder) WriteHeader(status int) {
+	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements io.Writer.
+func (w *recorder) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	if now := time.Now(); now.After(w.until) {
+		w.until = now.Add(time.Second)
+		_ = w.control.SetWriteDeadline(now.Add(writeTimeout)) // a hijacked connection has none
+	}
+	n, err := w.ResponseWriter.Write(p)
+	w.sent += int64(n)
+	return n, err
+}
+
+// Unwrap is for http.ResponseController.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// patientBody gives a client its time anew with each part that it sends.
+type patientBody struct {
+	io.ReadCloser
+	control *http.ResponseController
+	until   time.Time
+}
+
+// Read implements io.Reader.
+func (b *patientBody) Read(p []byte) (int, error) {
+	if now := time.Now(); now.After(b.until) {
+		b.until = now.Add(time.Second)
+		_ = b.control.SetReadDeadline(now.Add(readTimeout))
+	}
+	n, err := b.ReadCloser.Read(p)
+	if err != nil { // the connection then only waits for its next request
+		_ = b.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}

@@ -1,0 +1,181 @@
+package plugin
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/examples/gateway/internal/call"
+	"github.com/ecolaura/rampart/examples/gateway/internal/conf"
+)
+
+// tokenKey is a credential and its key.
+type tokenKey struct {
+	cred *conf.JWTSecret
+	keys *auth.Keys
+	log  *slog.Logger
+}
+
+func newTokenKeys(all []*conf.JWTSecret, log *slog.Logger) (map[string]*tokenKey, error) {
+	out := map[string]*tokenKey{}
+	for _, j := range all {
+		key, err := j.VerificationKey()
+		if err != nil {
+			return nil, err
+		}
+		keys, err := auth.NewKeys(key)
+		if err != nil {
+			return nil, err
+		}
+		out[j.Key] = &tokenKey{cred: j, keys: keys, log: log}
+	}
+	return out, nil
+}
+
+var errTokens = errors.New("no token, or more than one")
+
+// jwt is package auth, with a verifier for each credential. Unlike Kong it
+// always asks for the claim exp, and checks nbf.
+func jwt(cfg *conf.JWT, e *Env) (func(http.Handler) http.Handler, error) {
+	verifiers := map[string]*auth.Verifier{}
+	subject := cfg.KeyClaimName
+	if subject == "kid" { // Kong takes it from the header then
+		subject = "sub"
+	}
+	for key, t := range e.tokens {
+		v, err := auth.NewVerifier(auth.VerifierConfig{
+			Keys: t.keys, Issuer: "*", Audiences: []string{"*"}, SubjectClaim: subject,
+			DangerouslyUntyped: true, // a credential's key is used for nothing else
+			CacheSize:          1024, Logger: e.Log,
+		})
+		if err != nil {
+			return nil, err
+		}
+		verifiers[key] = v
+	}
+	j := &jwtLayer{cfg: cfg, env: e, verifiers: verifiers}
+	anonymous := e.anonymous(cfg.Anonymous)
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			c := call.From(r.Context())
+			if !cfg.RunOnPreflight && r.Method == http.MethodOptions || anonymous != nil && c.Credential != "" {
+				next.ServeHTTP(w, r)
+				return
+			}
+			cred, err := j.check(r)
+			switch {
+			case err == nil:
+				e.known(c, cred.Consumer, cred.ID)
+			case anonymous != nil:
+				c.Consumer, c.Anonymous = anonymous, true
+			default:
+				j.refuse(w, r, err)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}, nil
+}
+
+type jwtLayer struct {
+	cfg       *conf.JWT
+	env       *Env
+	verifiers map[string]*auth.Verifier
+}
+
+// check returns the credential of r's token.
+func (j *jwtLayer) check(r *http.Request) (*conf.JWTSecret, error) {
+	raw, err := j.token(r)
+	if err != nil {
+		return nil, err
+	}
+	// What the token says of itself only finds the key.
+	name, err := claimedKey(raw, j.cfg.KeyClaimName)
+	if err != nil {
+		return nil, err
+	}
+	v, ok := j.verifiers[name]
+	if !ok {
+		return nil, &auth.TokenError{Reason: auth.TokenKey}
+	}
+	t, err := v.Verify(r.Context(), raw, auth.Access)
+	if err != nil {
+		return nil, err
+	}
+	if most := time.Duration(j.cfg.MaximumExpiration) * time.Second; most > 0 && time.Until(t.Expires()) > most {
+		return nil, &auth.TokenError{Reason: auth.TokenExpired}
+	}
+	return j.env.tokens[name].cred, nil
+}
+
+// token finds the one token.
+func (j *jwtLayer) token(r *http.Request) (string, error) {
+	var found []string
+	if r.URL.RawQuery != "" && len(j.cfg.URIParamNames) > 0 {
+		query, _ := url.ParseQuery(r.URL.RawQuery)
+		for _, n := range j.cfg.URIParamNames {
+			found = append(found, query[n]...)
+		}
+	}
+	for _, n := range j.cfg.CookieNames {
+		for _, c := range r.CookiesNamed(n) {
+			found = append(found, c.Value)
+		}
+	}
+	for _, n := range j.cfg.HeaderNames {
+		for _, v := range r.Header.Values(n) {
+			if scheme, rest, ok := strings.Cut(v, " "); ok && strings.EqualFold(scheme, "bearer") {
+				found = append(found, strings.TrimSpace(rest))
+			} else if !strings.EqualFold(n, "authorization") {
+				found = append(found, v)
+			}
+		}
+	}
+	slices.Sort(found)
+	if found = slices.Compact(found); len(found) != 1 {
+		return "", errTokens
+	}
+	return found[0], nil
+}
+
+// claimedKey reads a claim that nobody has checked; the header's, if it is kid.
+func claimedKey(raw, claim string) (string, error) {
+	parts := strings.Split(raw, ".")
+	if len(raw) > 8192 || len(parts) != 3 {
+		return "", &auth.TokenError{Reason: auth.TokenMalformed}
+	}
+	segment := parts[1]
+	if claim == "kid" {
+		segment = parts[0]
+	}
+	text, err := base64.RawURLEncoding.DecodeString(segment)
+	if err != nil {
+		return "", &auth.TokenError{Reason: auth.TokenMalformed}
+	}
+	var all map[string]json.RawMessage
+	var name string
+	if json.Unmarshal(text, &all) != nil || json.Unmarshal(all[claim], &name) != nil {
+		return "", &auth.TokenError{Reason: auth.TokenClaims}
+	}
+	return name, nil
+}
+
+// refuse answers alike for every bad token (RFC 6750 section 3.1).
+func (j *jwtLayer) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	reason := "missing"
+	w.Header().Set("WWW-Authenticate", "Bearer")
+	if te, ok := errors.AsType[*auth.TokenError](err); ok {
+		reason = string(te.Reason)
+		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+	}
+	j.env.Events.Refused(r, rampart.AuthnLoginFail, clientAddr(r).String(), slog.String("reason", reason))
+	(&rampart.Problem{Status: http.StatusUnauthorized, Code: "token_not_valid"}).Write(w)
+}

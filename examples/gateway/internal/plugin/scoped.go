@@ -1,0 +1,42 @@
+package plugin
+
+import (
+	"context"
+
+	"github.com/ecolaura/rampart/throttle"
+)
+
+// scoped is a shared store in which each plugin has counts of its own.
+type scoped struct {
+	store  throttle.Store
+	prefix string
+}
+
+// Take implements throttle.Store.
+func (s *scoped) Take(ctx context.Context, items []throttle.Item, out []throttle.Result) (bool, error) {
+	return s.store.Take(ctx, s.mark(items), out)
+}
+
+// Give implements throttle.Store.
+func (s *scoped) Give(ctx context.Context, items []throttle.Item) error {
+	return s.store.Give(ctx, s.mark(items))
+}
+
+// Reset implements throttle.Store.
+func (s *scoped) Reset(ctx context.Context, policy string, keys ...string) error {
+	marked := make([]string, len(keys))
+	for i, k := range keys {
+		marked[i] = s.prefix + k
+	}
+	return s.store.Reset(ctx, policy, marked...)
+}
+
+// mark puts the prefix before the keys: clients see the policies' names.
+func (s *scoped) mark(items []throttle.Item) []throttle.Item {
+	marked := make([]throttle.Item, len(items))
+	for i, it := range items {
+		it.Key = s.prefix + it.Key
+		marked[i] = it
+	}
+	return marked
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"log/slog"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/ecolaura/rampart/examples/gateway/internal/conf"
+	"github.com/ecolaura/rampart/examples/gateway/internal/engine"
+)
+
+// lookEvery is how often the file is looked at.
+const lookEvery = 500 * time.Millisecond
+
+// reloader brings a changed file into use: all of it, or none.
+type reloader struct {
+	file   string
+	engine *engine.Engine
+	log    *slog.Logger
+
+	mu   sync.Mutex
+	seen [sha256.Size]byte // of the text last looked at
+	info os.FileInfo
+}
+
+func newReloader(file string, e *engine.Engine, log *slog.Logger) *reloader {
+	r := &reloader{file: file, engine: e, log: log}
+	if text, err := os.ReadFile(file); err == nil {
+		r.seen = sha256.Sum256(text)
+	}
+	return r
+}
+
+// saved tells that the gateway itself has written text.
+func (r *reloader) saved(text []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen = sha256.Sum256(text)
+}
+
+// reload reads the file, whether it has changed or not.
+func (r *reloader) reload() error {
+	if r.file == "" {
+		return conf.Mistakes{{Reason: "the gateway was started without -config"}}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	text, err := os.ReadFile(r.file)
+	if err != nil {
+		return err
+	}
+	r.seen = sha256.Sum256(text)
+	return r.use(text)
+}
+
+func (r *reloader) use(text []byte) error {
+	f, err := conf.Parse(text)
+	if err == nil {
+		err = r.engine.Use(f)
+	}
+	if err != nil {
+		r.log.Error("configuration refused, the old one stays", slog.String("error", describe(err, r.file)))
+		return err
+	}
+	r.log.Info("configuration in use", slog.Int("services", len(f.Services)), slog.Int("routes", len(f.Routes)))
+	return nil
+}
+
+// watch reloads on SIGHUP and when the file has changed, until ctx is done.
+func (r *reloader) watch(ctx context.Context) {
+	if r.file == "" {
+		<-ctx.Done()
+		return
+	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hup:
+			_ = r.reload() // it has been logged
+		case <-tick.C:
+			r.look()
+		}
+	}
+}
+
+// look reloads if the text is another one.
+func (r *reloader) look() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	info, err := os.Stat(r.file)
+	if err != nil || r.info != nil && os.SameFile(info, r.info) && info.ModTime().Equal(r.info.ModTime()) && info.Size() == r.info.Size() {
+		return
+	}
+	text, err := os.ReadFile(r.file)
+	if err != nil {
+		return // perhaps it is just being replaced
+	}
+	r.info = info
+	if sum := sha256.Sum256(text); sum != r.seen {
+		r.seen = sum
+		_ = r.use(text) // it has been logged
+	}
+}
