@@ -26,8 +26,8 @@ type Binder[T any] struct{ e *engine }
 //
 // Fields may be strings, booleans, numbers, types that read themselves from
 // text ([encoding.TextUnmarshaler], such as [time.Time] and [net/netip.Addr]),
-// and structs, slices, maps with string keys, pointers (nil for null) and
-// [Optional]s of them. "required" means present in the input, so 0, false and
+// structs, slices, maps with string keys, pointers (nil for null) and [Optional]s
+// of them, and [File]s. "required" means present in the input, so 0, false and
 // "" can be valid; rules do not apply to an absent field.
 //
 // Tags of sanitize, in the order in which they are written: trim (white space
@@ -38,7 +38,7 @@ type Binder[T any] struct{ e *engine }
 // min, max, len, gt, gte, lt, lte (characters of a text, elements of a list,
 // size of a number); decimal=DIGITS:PLACES (a text or number, stored as text
 // with exactly PLACES digits after the point; min and max then compare
-// numbers); dive (what follows is for each element); the validators of this
+// numbers); types (of a [File]); dive (what follows is for each element); the validators of this
 // package, which also store the canonical form: email, phone, slug, url, ip,
 // username, filename; Config.Rules; and those of
 // github.com/go-playground/validator that look at one text only, such as
@@ -51,8 +51,8 @@ func NewBinder[T any](cfg Config) (*Binder[T], error) {
 	return &Binder[T]{e}, nil
 }
 
-// Bind reads the body of r, JSON or urlencoded as its Content-Type says. The
-// error is a [*rampart.Problem]: 400, 413 or 415 for a body that cannot be
+// Bind reads the body of r, JSON, urlencoded or multipart as its Content-Type
+// says. The error is a [*rampart.Problem]: 400, 413 or 415 for a body that cannot be
 // read, 422 with all field errors in input order (then the missing fields) for
 // one that can. The value is then the zero T. A refusal is logged; w is needed
 // to close the connection of a client that sends too much.

@@ -26,6 +26,10 @@ func (n *node) bound(t reflect.Type, w tag) (reason string) {
 		ok, reason := lengths(w, CodeEmpty, "This list may not be empty.", " elements.")
 		n.checks = append(n.checks, func(v reflect.Value) *Invalid { return ok(v.Len()) })
 		return reason
+	case kindFile:
+		ok, reason := lengths(w, CodeEmpty, "The submitted file is empty.", " bytes.")
+		n.checks = append(n.checks, func(v reflect.Value) *Invalid { return ok(v.Field(fileData).Len()) })
+		return reason
 	case kindInt:
 		limit, err := strconv.ParseInt(w.param, 10, t.Bits())
 		ok, reason := values(w, err == nil)

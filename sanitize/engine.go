@@ -43,9 +43,12 @@ func newEngine(cfg Config, t reflect.Type) (*engine, error) {
 		e.root = c.node(t, tags{}, t.Name())
 	}
 	for _, media := range limits.ContentTypes {
-		if media != typeJSON && media != typeForm {
+		if media != typeJSON && media != typeForm && media != typeMultipart {
 			c.mistake("Limits.ContentTypes", ReasonUnsupported, media)
 		}
+	}
+	if c.files && !slices.Contains(limits.ContentTypes, typeMultipart) {
+		c.mistake("Limits.ContentTypes", ReasonMissing, typeMultipart)
 	}
 	if err := errors.Join(c.errs...); err != nil {
 		return nil, err
@@ -91,10 +94,15 @@ func (e *engine) bind(w http.ResponseWriter, r *http.Request, v reflect.Value) *
 	if p != nil {
 		return p
 	}
-	if media == typeForm {
+	switch media {
+	case typeForm:
 		return d.form(e.root, v, string(body), &e.limits)
+	case typeMultipart:
+		d.body = nil // files keep it
+		return d.multipart(e.root, v, r, body, &e.limits)
+	default:
+		return d.document(e.root, v, body, &e.limits)
 	}
-	return d.document(e.root, v, body, &e.limits)
 }
 
 // query reads the query and path values of r into v.
@@ -108,7 +116,7 @@ func (e *engine) query(r *http.Request, v reflect.Value) *rampart.Problem {
 	}
 	for _, f := range e.root.object.fields {
 		if value := r.PathValue(f.name); value != "" {
-			list = append(list, pair{f.name, value})
+			list = append(list, pair{name: f.name, value: value})
 		}
 	}
 	d := e.decoder()

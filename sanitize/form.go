@@ -10,7 +10,11 @@ import (
 )
 
 // A pair is one parameter of a form or query.
-type pair struct{ name, value string }
+type pair struct {
+	name, value string
+	file        *File    // of a multipart form, in place of value
+	invalid     *Invalid // what is wrong with it, whatever its field is
+}
 
 // pairs takes a form or query apart, in the order in which it was sent. It
 // refuses what parsers read differently: a bad escape, a semicolon (a separator
@@ -40,7 +44,7 @@ func pairs(s string, most int) ([]pair, *Invalid) {
 		case !utf8.ValidString(name) || !utf8.ValidString(value):
 			return nil, &Invalid{CodeInvalidUTF8, "A parameter is not valid UTF-8."}
 		}
-		list = append(list, pair{name, value})
+		list = append(list, pair{name: name, value: value})
 	}
 	return list, nil
 }
@@ -112,10 +116,19 @@ func (d *decoder) param(o *object, v reflect.Value, pr pair, l *Limits) *Invalid
 	d.seen[i] = true
 	n, v := f.node.target(f.of(v), again)
 	switch {
+	case pr.invalid != nil:
+		return pr.invalid
 	case len(pr.value) > l.MaxString:
 		return &Invalid{CodeStringTooLong, "The text is too long."}
 	case n == nil: // the first wins in one parser, the last in another
 		return &Invalid{CodeRepeated, "This field is there more than once."}
+	}
+	if pr.file != nil && n.kind == kindFile {
+		v.Set(reflect.ValueOf(*pr.file))
+		return n.check(v)
+	}
+	if pr.file != nil || n.kind == kindFile {
+		return n.wrong
 	}
 	return n.parse(v, pr.value)
 }

@@ -20,7 +20,7 @@ const (
 	CodeNullCharacters   = "null_characters_not_allowed" // U+0000 in a text
 	CodeMinLength        = "min_length"                  // a text or list is too short
 	CodeMaxLength        = "max_length"                  // a text or list is too long
-	CodeEmpty            = "empty"                       // a list without elements where one must be
+	CodeEmpty            = "empty"                       // a list or file without content where there must be one
 	CodeMinValue         = "min_value"                   // a number is too small
 	CodeMaxValue         = "max_value"                   // a number is too large
 	CodeMaxDigits        = "max_digits"                  // a decimal has too many digits
@@ -32,6 +32,7 @@ const (
 	CodeUnknownField     = "unknown_field"               // a name that no field has
 	CodeWrongCase        = "wrong_case"                  // a name that differs from a field's only by case
 	CodeRepeated         = "repeated"                    // a parameter that is there twice
+	CodeFileType         = "file_type"                   // a file of another type than it may have
 )
 
 // Codes of the one [rampart.FieldError] in a problem whose code is
@@ -46,4 +47,5 @@ const (
 	CodeNumberTooLong = "number_too_long"
 	CodeStringTooLong = "string_too_long"
 	CodeTooManyParams = "too_many_parameters"
+	CodeTooManyFiles  = "too_many_files"
 )

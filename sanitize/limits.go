@@ -14,7 +14,8 @@ type Limits struct {
 	MaxTokens    int   // JSON names, values and closing brackets; 10 000
 	MaxNumberLen int   // bytes of a JSON number; 100
 	MaxString    int   // bytes of one string as sent; 256 KiB
-	MaxParams    int   // parameters of a form or query; 256
+	MaxParams    int   // parameters of a form or query, parts of a multipart body; 256
+	MaxFiles     int   // files of a multipart body; 10
 	MaxQueryLen  int   // bytes of a query; 8 KiB
 	MaxPathLen   int   // bytes of a path as sent; 4 KiB
 	MaxErrors    int   // errors that one answer lists; 64
@@ -22,7 +23,8 @@ type Limits struct {
 	// ContentTypes lists the media types of a body; any other is 415. Nil means
 	// application/json, which also admits application/…+json. A page on another
 	// site can send a form without asking (no CORS preflight), so admit
-	// application/x-www-form-urlencoded only where no cookie authenticates.
+	// application/x-www-form-urlencoded and multipart/form-data only where no
+	// cookie authenticates, or behind a protection against forged requests.
 	ContentTypes []string
 
 	// AllowEncoded admits bodies with Content-Encoding: gzip. Their inflated
@@ -36,6 +38,8 @@ const maxDepth = 1000
 const (
 	typeJSON = "application/json"
 	typeForm = "application/x-www-form-urlencoded"
+
+	typeMultipart = "multipart/form-data"
 )
 
 // compile returns a deep copy of l with its defaults filled in.
@@ -61,6 +65,7 @@ func (l *Limits) compile() (Limits, []error) {
 	fill("MaxNumberLen", &out.MaxNumberLen, 100, 0)
 	fill("MaxString", &out.MaxString, 256<<10, 0)
 	fill("MaxParams", &out.MaxParams, 256, 0)
+	fill("MaxFiles", &out.MaxFiles, 10, 0)
 	fill("MaxQueryLen", &out.MaxQueryLen, 8<<10, 0)
 	fill("MaxPathLen", &out.MaxPathLen, 4<<10, 0)
 	fill("MaxErrors", &out.MaxErrors, 64, 0)

@@ -21,6 +21,7 @@ const (
 	kindList     // a slice
 	kindDict     // a map with string keys
 	kindObject   // a struct
+	kindFile     // a File
 	kindPointer  // nil for null
 	kindOptional // an Optional
 )
@@ -37,6 +38,7 @@ type node struct {
 	checks    []check               // of any other value
 	omitEmpty bool                  // of a text: rules do not apply to ""
 	decimal   *decimal              // of a text that may also be sent as a number
+	files     []fileType            // that a file may have
 }
 
 // An object is the compiled form of a struct type.
@@ -59,6 +61,7 @@ type compiler struct {
 	cleaners map[string]func(string) string
 	formats  formats
 	objects  map[reflect.Type]*object // also those being built: types may be recursive
+	files    bool                     // there is a File somewhere
 	errs     []error
 }
 
@@ -136,6 +139,12 @@ func (c *compiler) node(t reflect.Type, tags tags, where string) *node {
 func (c *compiler) plain(t reflect.Type, where string) *node {
 	reads := func(k kind, code, detail string) *node {
 		return &node{kind: k, wrong: &Invalid{code, detail}}
+	}
+	if t == reflect.TypeFor[File]() {
+		c.files = true
+		n := reads(kindFile, CodeInvalid, "The submitted data was not a file. Check the encoding type on the form.")
+		n.checks = []check{func(v reflect.Value) *Invalid { return n.checkFile(v.Addr().Interface().(*File)) }} //nolint:forcetypeassert // see above
+		return n
 	}
 	if isParsed(t) {
 		if t == reflect.TypeFor[time.Time]() {

@@ -3,6 +3,7 @@ package sanitize
 import (
 	"errors"
 	"reflect"
+	"slices"
 )
 
 // A textRule refuses a text, or returns it in canonical form.
@@ -37,6 +38,9 @@ func (c *compiler) steps(n *node, t reflect.Type, tags tags, where string) {
 			c.mistake(where, reason, "validate:"+w.String())
 		}
 	}
+	if n.kind == kindFile && !slices.ContainsFunc(tags.rules, func(w tag) bool { return w.name == "types" }) {
+		c.mistake(where, ReasonMissing, "validate:types")
+	}
 }
 
 // cleaner returns what the sanitize tag w stands for.
@@ -52,6 +56,11 @@ func (c *compiler) rule(n *node, t reflect.Type, w tag) (reason string) {
 	switch w.name {
 	case "min", "max", "len", "gt", "gte", "lt", "lte":
 		return n.bound(t, w)
+	case "types":
+		if n.kind != kindFile {
+			return ReasonUnsupported
+		}
+		return n.types(w)
 	case "required", "dive":
 		return ReasonUnsupported // an element is always there; only lists have elements
 	}
@@ -85,7 +94,7 @@ func (c *compiler) rule(n *node, t reflect.Type, w tag) (reason string) {
 // knows itself.
 func isStructural(name string) bool {
 	switch name {
-	case "min", "max", "len", "gt", "gte", "lt", "lte", "required", "dive", "omitempty", "decimal":
+	case "min", "max", "len", "gt", "gte", "lt", "lte", "required", "dive", "omitempty", "decimal", "types":
 		return true
 	}
 	return false
