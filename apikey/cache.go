@@ -55,23 +55,24 @@ func newCache(ttl time.Duration) *cache {
 
 func (c *cache) shard(id string) *cacheShard { return &c.shards[id[len(id)-1]%cacheShards] }
 
-// get returns the entry of a key if text is its text.
-func (c *cache) get(id, text string, now time.Time) *cached {
+// of returns the entry of a key; nil if there is none.
+func (c *cache) of(id string) *cached {
 	if c == nil {
 		return nil
 	}
 	sh := c.shard(id)
 	sh.mu.RLock()
-	e := sh.entries[id]
-	sh.mu.RUnlock()
-	if e == nil || !now.Before(e.until) {
-		return nil
+	defer sh.mu.RUnlock()
+	return sh.entries[id]
+}
+
+// holds says whether text is the key's, and what was read of it still counts.
+func (e *cached) holds(text string, now time.Time) bool {
+	if !now.Before(e.until) {
+		return false
 	}
 	digest := sha256.Sum256(view(text))
-	if subtle.ConstantTimeCompare(digest[:], e.digest[:]) != 1 {
-		return nil
-	}
-	return e
+	return subtle.ConstantTimeCompare(digest[:], e.digest[:]) == 1
 }
 
 // version returns what put asks for. Call it before reading the store.

@@ -27,25 +27,26 @@ const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 // checksum. It needs no store and does not allocate.
 func WellFormed(prefix, text string) bool {
 	_, ok := frame(prefix, text)
-	return ok && lettered(prefix, text)
+	return ok && intact(prefix, text)
 }
 
-// frame returns the id of a text whose length, prefix, separators and checksum
-// are those of a key.
+// frame returns the id of a text whose length, prefix and separators are those
+// of a key.
 func frame(prefix, text string) (id string, ok bool) {
 	n := len(prefix)
 	if n == 0 || len(text) != n+tailLen || text[:n] != prefix || text[n] != '_' || text[n+1+idLen] != '_' {
 		return "", false
 	}
-	body := len(text) - sumLen
-	return text[n+1 : n+1+idLen], checksum(text[:body]) == [sumLen]byte([]byte(text[body:]))
+	return text[n+1 : n+1+idLen], true
 }
 
-// lettered says whether the id and secret of a framed text are in base62. The
-// checksum does not tell: anybody can compute it for any text.
-func lettered(prefix, text string) bool {
-	n := len(prefix) + 1
-	return isBase62(text[n:n+idLen]) && isBase62(text[n+idLen+1:])
+// intact says whether the checksum of a framed text is right, and its id and
+// secret are in base62. The checksum does not tell: anybody can compute it for
+// any text.
+func intact(prefix, text string) bool {
+	n, body := len(prefix)+1, len(text)-sumLen
+	return checksum(text[:body]) == [sumLen]byte([]byte(text[body:])) &&
+		isBase62(text[n:n+idLen]) && isBase62(text[n+idLen+1:])
 }
 
 func isBase62(s string) bool {

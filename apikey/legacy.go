@@ -152,7 +152,7 @@ func (ks *Keys) findKind(ctx context.Context, id, text string, now time.Time, ki
 	if id == "" {
 		return ks.readByHash(ctx, text)
 	}
-	if e := ks.cache.get(id, text, now); e != nil {
+	if e := ks.cache.of(id); e != nil && e.holds(text, now) {
 		return e, nil
 	}
 	return ks.read(ctx, id, text, now, kind)

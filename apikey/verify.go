@@ -17,18 +17,7 @@ func (ks *Keys) Verify(ctx context.Context, text string, from netip.Addr) (*Call
 	if ks.store == nil {
 		return nil, unavailable("", errZero)
 	}
-	id, ok := frame(ks.prefix, text)
-	if !ok && len(ks.legacy) == 0 {
-		return nil, ks.malformed
-	}
-	now := ks.clock()
-	var e *cached
-	var err error
-	if ok {
-		e, err = ks.find(ctx, id, text, now)
-	} else {
-		e, err = ks.findLegacy(ctx, text, now)
-	}
+	e, now, err := ks.find(ctx, text)
 	if err != nil {
 		return nil, err
 	}
@@ -46,15 +35,29 @@ func (ks *Keys) Verify(ctx context.Context, text string, from netip.Addr) (*Call
 	return e.caller, nil
 }
 
-// find returns the key of ours whose text is text and whose id is id.
-func (ks *Keys) find(ctx context.Context, id, text string, now time.Time) (*cached, error) {
-	if e := ks.cache.get(id, text, now); e != nil {
-		return e, nil
+// find returns the key whose text is text, and the time.
+func (ks *Keys) find(ctx context.Context, text string) (*cached, time.Time, error) {
+	id, ours := frame(ks.prefix, text)
+	if ours {
+		if e := ks.cache.of(id); e != nil { // its digest says more than a checksum
+			if now := ks.clock(); e.holds(text, now) {
+				return e, now, nil
+			}
+		}
+		ours = intact(ks.prefix, text)
 	}
-	if !lettered(ks.prefix, text) {
-		return nil, ks.malformed
+	if !ours && len(ks.legacy) == 0 {
+		return nil, time.Time{}, ks.malformed
 	}
-	return ks.read(ctx, id, text, now, nil)
+	now := ks.clock()
+	var e *cached
+	var err error
+	if ours {
+		e, err = ks.read(ctx, id, text, now, nil)
+	} else {
+		e, err = ks.findLegacy(ctx, text, now)
+	}
+	return e, now, err
 }
 
 // read asks the store for the key with this id, whose text must be text; kind
