@@ -23,6 +23,36 @@ func (s *Service) EndSession(ctx context.Context, id string) error {
 	return nil
 }
 
+// RevokeToken ends what t is a part of: its session, and that of a foreign token
+// which can be renewed, too; of other foreign tokens, that one alone, which takes
+// [ServiceConfig].Revocations.
+func (s *Service) RevokeToken(ctx context.Context, t *Token) error {
+	if s == nil || s.sessions == nil {
+		return errZeroService
+	}
+	until, renewable := t.expires, t.kind == Refresh
+	if t.kind == Sliding {
+		until, renewable = t.refreshableUntil()
+	}
+	switch {
+	case t.session != "":
+		return s.EndSession(ctx, t.session)
+	case renewable:
+		sess, err := s.rowOf(ctx, t, until)
+		if te, ok := errors.AsType[*TokenError](err); ok && te.Reason == TokenRevoked {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return s.EndSession(ctx, sess.ID)
+	case s.revocations == nil:
+		return errors.New("auth: without Revocations nobody would know that the token is revoked")
+	default:
+		return s.revocations.RevokeToken(ctx, t.issuer, t.id, t.expires)
+	}
+}
+
 // clockMargin is what the clocks of instances and stores may differ by, without
 // a revocation being forgotten while a token lives that it concerns.
 const clockMargin = time.Minute

@@ -113,7 +113,7 @@ func (s *Service) check(ctx context.Context, raw string) error {
 		return err
 	}
 	if t.session == "" { // another issuer's: it has a row from its first use on
-		if _, err := s.sessions.Get(ctx, foreignSessionID(t)); errors.Is(err, ErrNoSession) {
+		if _, err := s.sessions.Get(ctx, foreignSessionID(t.issuer, t.id)); errors.Is(err, ErrNoSession) {
 			return nil
 		}
 	}

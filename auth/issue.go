@@ -256,7 +256,7 @@ func (s *Service) adopt(ctx context.Context, t *Token, until time.Time) (string,
 		ends = until
 	}
 	sess := Session{
-		ID:              foreignSessionID(t),
+		ID:              foreignSessionID(t.issuer, t.id),
 		Subject:         t.subject,
 		AuthenticatedAt: t.issuedAt,
 		Generation:      1,

@@ -47,6 +47,7 @@ type RevocationsConfig struct {
 const (
 	defaultMaxRevocations = 100_000
 	revocationsTopic      = "auth.revocations"
+	maxRevoked            = 100 * 365 * 24 * time.Hour // far from an overflow
 )
 
 // ErrOutage is why [Revocations.Revoked] can say nothing of a token.
@@ -59,9 +60,9 @@ var ErrOutage = errors.New("auth: what has been revoked is not known now")
 //
 // A token of a session is revoked by the session, or if its log-in began by the
 // time at which the sessions of its subject, or all, were ended. A token that no
-// Service issued is revoked by its jti, if it is one that can be renewed, or if
-// its iat is not after that time; its iat has whole seconds, so a foreign log-in
-// in the same second is revoked, too.
+// Service issued is revoked by its jti ([Revocations.RevokeToken], or a log-out
+// if it is one that can be renewed), or if its iat is not after that time; its
+// iat has whole seconds, so a foreign log-in in the same second is revoked, too.
 //
 // It is safe for concurrent use. Create one with [NewRevocations]; the zero value
 // knows nothing, and answers ErrOutage.
@@ -131,8 +132,8 @@ func (r *Revocations) knows(t *Token) bool {
 	switch {
 	case id != "" && !adopted(id):
 		began = beganAt(id)
-	case id == "" && (t.kind == Refresh || t.kind == Sliding): // others begin no session
-		id = foreignSessionID(t)
+	case id == "" && t.id != "" && !r.sessions.empty():
+		id = foreignSessionID(t.issuer, t.id)
 	}
 	if began <= r.all.Load() {
 		return true
@@ -150,6 +151,34 @@ func (r *Revocations) blind() bool {
 		return true
 	}
 	return r.feed != nil && r.feed.Age() > 0
+}
+
+// RevokeToken revokes one token that no [Service] issued, on all instances, by
+// its claims iss and jti, as [Token.Issuer], [Token.ID] and the log tell them. It
+// is remembered until the token has expired ([Token.Expires]). A token of a
+// Service is an error: it ends with its session ([Service.EndSession]).
+//
+// A refresh token that a Service has already renewed goes on: use
+// [Service.RevokeToken] where there is one.
+func (r *Revocations) RevokeToken(ctx context.Context, issuer, id string, expires time.Time) error {
+	if r == nil || r.sessions == nil || r.closed.Load() {
+		return ErrOutage
+	}
+	if id == "" {
+		return errors.New("auth: a token without a jti cannot be revoked by it")
+	}
+	if session, _ := splitID(id); session != "" {
+		return errors.New("auth: a token of a session is revoked with that")
+	}
+	keep := min(time.Until(expires), maxRevoked) + maxLeeway + clockMargin
+	if keep < time.Second {
+		return nil // nobody takes it any more
+	}
+	if err := r.endSession(ctx, foreignSessionID(issuer, id), keep); err != nil {
+		return err
+	}
+	r.reporter.Report(ctx, rampart.AuthnTokenRevoked, id, rampart.Text("id", id), rampart.Text("issuer", issuer))
+	return nil
 }
 
 // Changes are text: "session <id>", "subject <floor> <subject>", "all <floor>".

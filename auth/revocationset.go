@@ -46,9 +46,12 @@ func (s *expiringSet) shard(key string) *setShard {
 	return &s.shards[maphash.String(s.seed, key)%setShards]
 }
 
+// empty says whether there is nothing to be found.
+func (s *expiringSet) empty() bool { return s.size.Load() == 0 }
+
 // get returns the floor of key.
 func (s *expiringSet) get(key string) (int64, bool) {
-	if s.size.Load() == 0 {
+	if s.empty() {
 		return 0, false
 	}
 	sh := s.shard(key)

@@ -135,10 +135,11 @@ func beganAt(id string) int64 {
 	return micros
 }
 
-// foreignSessionID returns the id of the session of a refresh token that no
-// [Service] issued: of its jti and issuer.
-func foreignSessionID(t *Token) string {
-	sum := sha256.Sum256([]byte(strconv.Itoa(len(t.issuer)) + ":" + t.issuer + t.id))
+// foreignSessionID returns the id of the session of a token that no [Service]
+// issued: of its jti and issuer. One that cannot be renewed has no row; its
+// revocation goes by the same name.
+func foreignSessionID(issuer, jti string) string {
+	sum := sha256.Sum256([]byte(strconv.Itoa(len(issuer)) + ":" + issuer + jti))
 	return string(adoptedStamp) + base32.StdEncoding.EncodeToString(sum[:])[:sessionIDLen-1]
 }
 

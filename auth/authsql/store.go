@@ -25,9 +25,37 @@ const purge = 8
 // A Store is an [auth.SessionStore] in SQL. It is safe for concurrent use, also
 // by several processes. Create one with [New].
 type Store struct {
-	db      *sql.DB
+	db      querier
 	dialect rampart.Dialect
 	q       queries
+}
+
+// A querier is a database, or a transaction in it.
+type querier interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// In returns the store as it is in a transaction of its database: what it changes
+// is kept if tx is, together with what the application changes. So a new password
+// and the end of the sessions that began with the old one are one step:
+//
+//	now, err := store.In(tx).Now(ctx)
+//	…
+//	err = store.In(tx).RevokeSubject(ctx, subject, now)
+//	…
+//	err = tx.Commit()
+//	…
+//	err = service.EndSubject(ctx, subject)
+//
+// Begin with the new password, so that the time is taken as late as possible.
+// EndSubject after the commit tells the other instances at once, and also ends a
+// session of a log-in that read the old password between the two; should it not
+// come to that, refresh tokens are dead all the same.
+func (s *Store) In(tx *sql.Tx) *Store {
+	in := *s
+	in.db = tx
+	return &in
 }
 
 // queries are the statements, with the dialect's placeholders.

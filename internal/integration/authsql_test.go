@@ -183,3 +183,44 @@ func TestAuthSQLConfigMistakes(t *testing.T) {
 	assert.EqualError(t, err, "authsql: db: missing\nauthsql: d: invalid: \"unknown\"")
 	assert.Error(t, authsql.Migrate(t.Context(), nil, rampart.SQLite))
 }
+
+func TestAuthSQLEndsSessionsTogetherWithTheApplicationsOwnChange(t *testing.T) {
+	for _, backend := range authBackends() {
+		t.Run(backend.name, func(t *testing.T) {
+			db, other := backend.open(t)
+			store := authStore(t, db, backend.dialect)
+			s, _ := authService(t, authStore(t, other, backend.dialect), 0)
+			_, err := db.ExecContext(t.Context(), "CREATE TABLE users (password TEXT)")
+			require.NoError(t, err)
+			change := func(keep bool) {
+				tx, err := db.BeginTx(t.Context(), nil)
+				require.NoError(t, err)
+				_, err = tx.ExecContext(t.Context(), "INSERT INTO users VALUES ('new')")
+				require.NoError(t, err)
+				now, err := store.In(tx).Now(t.Context())
+				require.NoError(t, err)
+				require.NoError(t, store.In(tx).RevokeSubject(t.Context(), "1", now))
+				if keep {
+					require.NoError(t, tx.Commit())
+				} else {
+					require.NoError(t, tx.Rollback())
+				}
+			}
+			pair, err := s.Issue(t.Context(), "1", nil)
+			require.NoError(t, err)
+			change(false)
+			pair, err = s.Renew(t.Context(), pair.Refresh)
+			require.NoError(t, err, "nothing has changed")
+			change(true)
+			_, err = s.Renew(t.Context(), pair.Refresh)
+			require.Error(t, err)
+			var users int
+			require.NoError(t, db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM users").Scan(&users))
+			assert.Equal(t, 1, users)
+			pair, err = s.Issue(t.Context(), "1", nil)
+			require.NoError(t, err, "a log-in that began after it")
+			_, err = s.Renew(t.Context(), pair.Refresh)
+			assert.NoError(t, err)
+		})
+	}
+}
