@@ -113,18 +113,17 @@ func mistake(field, reason, value string, cause error) error {
 func (cfg *Config) compile() error {
 	var errs []error
 	cfg.More = slices.Clone(cfg.More)
-	for field, name := range map[string]string{"CertFile": cfg.CertFile, "KeyFile": cfg.KeyFile} {
-		if name == "" {
-			errs = append(errs, mistake(field, ReasonMissing, "", nil))
-		}
-	}
-	for i, f := range cfg.More {
+	named := func(prefix string, f Files) {
 		if f.CertFile == "" {
-			errs = append(errs, mistake(fmt.Sprintf("More[%d].CertFile", i), ReasonMissing, "", nil))
+			errs = append(errs, mistake(prefix+"CertFile", ReasonMissing, "", nil))
 		}
 		if f.KeyFile == "" {
-			errs = append(errs, mistake(fmt.Sprintf("More[%d].KeyFile", i), ReasonMissing, "", nil))
+			errs = append(errs, mistake(prefix+"KeyFile", ReasonMissing, "", nil))
 		}
+	}
+	named("", Files{CertFile: cfg.CertFile, KeyFile: cfg.KeyFile})
+	for i, f := range cfg.More {
+		named(fmt.Sprintf("More[%d].", i), f)
 	}
 	if cfg.ClientOptional && cfg.ClientCAs == "" {
 		errs = append(errs, mistake("ClientOptional", ReasonPointless, "", nil))

@@ -129,7 +129,6 @@ type state struct {
 	certs     []*tls.Certificate
 	byName    map[string][]*tls.Certificate // by DNS name in lower case, such as "*.example.com"
 	clientCAs *x509.CertPool
-	perClient *tls.Config // with clientCAs; nil without
 	sum       [sha256.Size]byte
 }
 

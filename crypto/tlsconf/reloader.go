@@ -92,9 +92,6 @@ func (r *Reloader) reload() (sum [sha256.Size]byte, err error) {
 	if err != nil {
 		return files.sum, err
 	}
-	if s.clientCAs != nil {
-		s.perClient = r.tlsConfig(s.clientCAs)
-	}
 	r.live.Store(s)
 	if old != nil {
 		for _, cert := range s.certs {
@@ -163,28 +160,44 @@ func (r *Reloader) warn(ctx context.Context) {
 	}
 }
 
-// TLSConfig returns a configuration that always serves what the files hold. It
-// is the caller's own; what is set in it beyond certificates and client
-// authentication stays as it is.
+// TLSConfig returns a configuration that always serves what the files hold, with
+// the protocols h2 and http/1.1. It is the caller's own; what is set in it beyond
+// certificates and client authentication, before it is used, stays as it is.
 func (r *Reloader) TLSConfig() *tls.Config {
-	c := r.tlsConfig(nil)
+	c := r.cfg.Profile.tlsConfig()
+	c.GetCertificate = r.certificate
 	if r.cfg.ClientCAs != "" {
-		// Not ClientCAs of c, which could not be changed while it is in use. Session
-		// tickets are c's, and crypto/tls checks at each resumption that the root of
-		// the client's chain is among ClientCAs still.
-		c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return r.live.Load().perClient, nil }
+		// ClientCAs of a configuration in use cannot be changed: each content of the
+		// files has one of its own. Session tickets are c's for all of them;
+		// crypto/tls checks at each resumption that the root of the client's chain
+		// is among the ClientCAs still.
+		var last atomic.Pointer[perClient]
+		c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			s := r.live.Load()
+			if p := last.Load(); p != nil && p.from == s {
+				return p.config, nil
+			}
+			p := &perClient{from: s, config: r.withClients(c, s)}
+			last.Store(p)
+			return p.config, nil
+		}
 	}
 	return c
 }
 
-func (r *Reloader) tlsConfig(clientCAs *x509.CertPool) *tls.Config {
-	c := r.cfg.Profile.tlsConfig()
-	c.GetCertificate = r.certificate
-	if clientCAs != nil {
-		c.ClientCAs, c.ClientAuth = clientCAs, tls.RequireAndVerifyClientCert
-		if r.cfg.ClientOptional {
-			c.ClientAuth = tls.VerifyClientCertIfGiven
-		}
+// perClient is what clients are served with while the files hold what they held
+// for from.
+type perClient struct {
+	from   *state
+	config *tls.Config
+}
+
+func (r *Reloader) withClients(c *tls.Config, s *state) *tls.Config {
+	c = c.Clone()
+	c.GetConfigForClient = nil
+	c.ClientCAs, c.ClientAuth = s.clientCAs, tls.RequireAndVerifyClientCert
+	if r.cfg.ClientOptional {
+		c.ClientAuth = tls.VerifyClientCertIfGiven
 	}
 	return c
 }

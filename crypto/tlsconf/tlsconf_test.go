@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"io"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -111,7 +112,7 @@ func handshake(server, client *tls.Config) (state tls.ConnectionState, serverErr
 	}()
 	conn, err := tls.Dial("tcp", ln.Addr().String(), client)
 	if err == nil {
-		_, err = conn.Read(make([]byte, 5)) // in TLS 1.3 the server's refusal of a client comes after the handshake
+		_, err = io.ReadFull(conn, make([]byte, 5)) // in TLS 1.3 the server's refusal of a client comes after the handshake
 		state = conn.ConnectionState()
 		_ = conn.Close()
 	}
