@@ -108,9 +108,9 @@ func onePart(content []byte) (p part, ok bool) {
 	p.data = content[end+4:]
 	seen := ""
 	for line := range strings.SplitSeq(string(head[:end]), "\r\n") {
-		name, value, _ := strings.Cut(line, ":")
+		name, value, isField := strings.Cut(line, ":")
 		name, value = strings.ToLower(name), strings.Trim(value, " \t")
-		if !token.Valid(name) || hasControl(value) || strings.Contains(seen, "\n"+name+"\n") {
+		if !isField || !token.Valid(name) || hasControl(value) || strings.Contains(seen, "\n"+name+"\n") {
 			return p, false
 		}
 		seen += "\n" + name + "\n"

@@ -163,6 +163,7 @@ func TestMalformedMultipart(t *testing.T) {
 		{"a name that is no token", "--b\r\nContent-Disposition: form-data; name=a@b\r\n\r\nx\r\n--b--", "syntax"},
 		{"a parameter without semicolon", "--b\r\nContent-Disposition: form-data name=a\r\n\r\nx\r\n--b--", "syntax"},
 		{"a parameter without value", "--b\r\nContent-Disposition: form-data; name\r\n\r\nx\r\n--b--", "syntax"},
+		{"a header line without a colon", head + "x\r\n\r\nx\r\n--b--", "syntax"},
 		{"a folded header", head + " x: y\r\n\r\nx\r\n--b--", "syntax"},
 		{"a control character in a header", head + "X: a\x00b\r\n\r\nx\r\n--b--", "syntax"},
 		{"invalid UTF-8 in a header", head + "X: \xff\r\n\r\nx\r\n--b--", "syntax"},
