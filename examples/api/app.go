@@ -8,16 +8,15 @@ import (
 	"net/http"
 
 	"github.com/ecolaura/rampart"
-	rcrypto "github.com/ecolaura/rampart/crypto"
 )
 
 // app is what the handlers share.
 type app struct {
-	db     *database
-	users  *users
-	fields *rcrypto.Cipher
-	ready  http.Handler // whether this instance can serve; it names no cause: anybody may ask
-	log    *slog.Logger
+	db      *database
+	users   *users
+	columns columns
+	ready   http.Handler // whether this instance can serve; it names no cause: anybody may ask
+	log     *slog.Logger
 }
 
 // fail answers a fault of ours: the cause goes to the log, never to the client.

@@ -1,19 +1,24 @@
 package main
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/ecolaura/rampart"
+	rcrypto "github.com/ecolaura/rampart/crypto"
+	"github.com/ecolaura/rampart/sanitize"
 )
 
 // registration is what a new customer sends.
 type registration struct {
-	Email string `json:"email" validate:"required,email"`
-	Name  string `json:"name" sanitize:"text" validate:"required,min=1,max=200"`
-	Phone string `json:"phone" validate:"required,phone"`
+	Email string                    `json:"email" validate:"required,email"`
+	Name  string                    `json:"name" sanitize:"text" validate:"required,min=1,max=200"`
+	Phone string                    `json:"phone" validate:"required,phone"`
+	Note  sanitize.Optional[string] `json:"note" sanitize:"text" validate:"max=2000"`
 }
 
 // registered is what everybody sees of a customer; customer adds what only a
@@ -26,22 +31,68 @@ type registered struct {
 
 type customer struct {
 	registered
-	Phone string `json:"phone"`
+	Phone string  `json:"phone"`
+	Note  *string `json:"note"`
 }
 
-// register keeps the phone as a plain Fernet token, as Django does, so that
-// either side reads the other's rows. An address may register again: an error
-// would tell strangers who is a customer.
+// columns are the encrypted ones of the customers table.
+type columns struct {
+	phone      *rcrypto.Cipher // plain Fernet tokens, as Django writes them: either side reads the other's rows
+	phoneIndex *rcrypto.Index  // finds a customer by phone
+	note       *rcrypto.Cipher // bound to its row: whoever can write to the table cannot move a note to another customer
+}
+
+func newColumns(ring *rcrypto.Keyring) columns {
+	return columns{phone: ring.Cipher(), phoneIndex: ring.Index("customers.phone", nil), note: ring.Field("customers.note")}
+}
+
+// register keeps a customer. An address may register again: an error would tell
+// strangers who is a customer.
 func (a *app) register(w http.ResponseWriter, r *http.Request, in registration) {
 	out := registered{Email: in.Email, Name: in.Name}
-	err := a.db.QueryRowContext(r.Context(), a.db.q(`INSERT INTO customers (email, name, phone) VALUES (?, ?, ?) RETURNING id`),
-		in.Email, in.Name, a.fields.EncryptString(in.Phone)).Scan(&out.ID)
-	if err != nil {
+	if err := a.insertCustomer(r.Context(), &out, in); err != nil {
 		a.fail(w, r, err)
 		return
 	}
 	writeJSON(w, http.StatusCreated, out)
 }
+
+func (a *app) insertCustomer(ctx context.Context, out *registered, in registration) error {
+	tx, err := a.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // nothing once committed
+	err = tx.QueryRowContext(ctx, a.db.q(`INSERT INTO customers (email, name, phone, phone_index) VALUES (?, ?, ?, ?) RETURNING id`),
+		in.Email, in.Name, a.columns.phone.Seal(in.Phone), a.columns.phoneIndex.Seal(in.Phone)).Scan(&out.ID)
+	if err != nil {
+		return err
+	}
+	if in.Note.Set && !in.Note.Null { // its row is known only now
+		note := a.columns.note.Row(strconv.FormatInt(out.ID, 10)).Seal(in.Note.Value)
+		if _, err := tx.ExecContext(ctx, a.db.q(`UPDATE customers SET note = ? WHERE id = ?`), note, out.ID); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+// scanCustomer reads a row of selectCustomers.
+func (a *app) scanCustomer(row interface{ Scan(dst ...any) error }) (customer, error) {
+	var c customer
+	var note sql.NullString
+	if err := row.Scan(&c.ID, &c.Email, &c.Name, a.columns.phone.Scan(&c.Phone), &note); err != nil {
+		return c, err
+	}
+	if !note.Valid {
+		return c, nil
+	}
+	text, err := a.columns.note.Row(strconv.FormatInt(c.ID, 10)).DecryptString(note.String)
+	c.Note = &text
+	return c, err
+}
+
+const selectCustomers = `SELECT id, email, name, phone, note FROM customers WHERE `
 
 func (a *app) getCustomer(w http.ResponseWriter, r *http.Request) {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
@@ -49,9 +100,7 @@ func (a *app) getCustomer(w http.ResponseWriter, r *http.Request) {
 		notFound(w)
 		return
 	}
-	var c customer
-	err = a.db.QueryRowContext(r.Context(), a.db.q(`SELECT id, email, name, phone FROM customers WHERE id = ?`), id).
-		Scan(&c.ID, &c.Email, &c.Name, a.fields.Scan(&c.Phone))
+	c, err := a.scanCustomer(a.db.QueryRowContext(r.Context(), a.db.q(selectCustomers+`id = ?`), id))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		notFound(w)
@@ -61,6 +110,52 @@ func (a *app) getCustomer(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		writeJSON(w, http.StatusOK, c)
 	}
+}
+
+// search is how customers are found.
+type search struct {
+	Phone string `json:"phone" validate:"required,phone"`
+}
+
+// findCustomers searches by the blind index: no row is decrypted that is not
+// asked for.
+func (a *app) findCustomers(searches *sanitize.Binder[search]) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		s, err := searches.BindQuery(r)
+		if p, ok := errors.AsType[*rampart.Problem](err); ok {
+			p.Write(w)
+			return
+		}
+		found, err := a.customersByPhone(r.Context(), s.Phone)
+		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		writeJSON(w, http.StatusOK, found)
+	}
+}
+
+func (a *app) customersByPhone(ctx context.Context, phone string) ([]customer, error) {
+	var args []any
+	for _, index := range a.columns.phoneIndex.AllOf(phone) { // one for each key, while keys are changed
+		args = append(args, index)
+	}
+	in := strings.TrimPrefix(strings.Repeat(", ?", len(args)), ", ")
+	rows, err := a.db.QueryContext(ctx, a.db.q(selectCustomers+`phone_index IN (`+in+`) ORDER BY id LIMIT ?`), append(args, pageSize)...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	found := []customer{}
+	for rows.Next() {
+		c, err := a.scanCustomer(rows)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, c)
+	}
+	return found, rows.Err()
 }
 
 func notFound(w http.ResponseWriter) {

@@ -23,6 +23,7 @@ import (
 type database struct {
 	*sql.DB
 	dialect rampart.Dialect
+	reindex bool // customers from before there was a blind index
 }
 
 // openDatabase opens the database, and makes the tables that are not there.
@@ -113,11 +114,14 @@ func (d *database) migrate(ctx context.Context, seed func(tx *sql.Tx, fresh bool
 		`CREATE TABLE IF NOT EXISTS users (id %s, username TEXT NOT NULL UNIQUE, password TEXT NOT NULL, scopes TEXT NOT NULL, active BOOLEAN NOT NULL, demo BOOLEAN NOT NULL)`,
 		`CREATE TABLE IF NOT EXISTS products (id %s, name TEXT NOT NULL, description TEXT NOT NULL, price TEXT NOT NULL)`,
 		`CREATE TABLE IF NOT EXISTS managed_keys (kind TEXT NOT NULL, id TEXT PRIMARY KEY, sealed TEXT NOT NULL, is_primary BOOLEAN NOT NULL, old_until BIGINT NOT NULL, made BIGINT NOT NULL)`,
-		`CREATE TABLE IF NOT EXISTS customers (id %s, email TEXT NOT NULL, name TEXT NOT NULL, phone TEXT NOT NULL)`,
+		`CREATE TABLE IF NOT EXISTS customers (id %s, email TEXT NOT NULL, name TEXT NOT NULL, phone TEXT NOT NULL, phone_index TEXT, note TEXT)`,
 	} {
 		if _, err := tx.ExecContext(ctx, strings.Replace(table, "%s", id, 1)); err != nil {
 			return err
 		}
+	}
+	if err := d.extendCustomers(ctx, tx); err != nil {
+		return err
 	}
 	if err := seed(tx, tables == 0); err != nil {
 		return err
@@ -129,6 +133,28 @@ func (d *database) migrate(ctx context.Context, seed func(tx *sql.Tx, fresh bool
 		return err
 	}
 	return apikeysql.Migrate(ctx, d.DB, d.dialect)
+}
+
+// extendCustomers adds what the table lacks in a database of an earlier version.
+func (d *database) extendCustomers(ctx context.Context, tx *sql.Tx) error {
+	has := `SELECT count(*) FROM pragma_table_info('customers') WHERE name = 'phone_index'`
+	if d.dialect == rampart.PostgreSQL {
+		has = `SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass('customers') AND attname = 'phone_index'`
+	}
+	var n int
+	if err := tx.QueryRowContext(ctx, has).Scan(&n); err != nil {
+		return err
+	}
+	statements := []string{`CREATE INDEX IF NOT EXISTS customers_phone_index ON customers (phone_index)`}
+	if d.reindex = n == 0; d.reindex {
+		statements = append([]string{`ALTER TABLE customers ADD COLUMN phone_index TEXT`, `ALTER TABLE customers ADD COLUMN note TEXT`}, statements...)
+	}
+	for _, statement := range statements {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // q writes the placeholders of a query, each a "?", as the dialect wants them.

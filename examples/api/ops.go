@@ -21,6 +21,8 @@ type ops struct {
 	managed  *managed
 	monitor  *rampart.Monitor
 	reporter *rampart.Reporter
+
+	reencryption *reencryption
 }
 
 // maxAhead bounds how long a counter-measure may last: one that is forgotten

@@ -30,6 +30,9 @@ func (o *ops) rotateSigningKey(w http.ResponseWriter, r *http.Request, in rotate
 // values under it.
 func (o *ops) rotateFieldKey(w http.ResponseWriter, r *http.Request, in noted) {
 	id, err := o.managed.rotateField(r.Context())
+	if err == nil {
+		o.reencryption.start() //nolint:contextcheck // it outlives the call
+	}
 	o.done(w, r, elsewhere(err), in.Note, "rotate_field_key", "", "key", id, "reencrypting", true)
 }
 
@@ -52,5 +55,7 @@ func (o *ops) state(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{
 		"feed_age": o.shared.feed.Age().String(),
 		"lockdown": o.layers.lockdown.state().Mode,
+
+		"reencryption": o.reencryption.state(),
 	})
 }

@@ -90,6 +90,16 @@ func newOwnFields(ring *rcrypto.Keyring, file []rcrypto.Key) (*ownFields, error)
 	return &ownFields{ring: ring, seal: sealing.Cipher(), keys: file, promoted: map[string]bool{}}, nil
 }
 
+// changed says whether a key came after those in the file.
+func (o *ownFields) changed() bool {
+	if o == nil {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.promoted) > 0
+}
+
 // full says whether no further key fits.
 func (o *ownFields) full() bool {
 	o.mu.Lock()

@@ -78,6 +78,12 @@ func TestTheWholeServerRunsOnPostgreSQL(t *testing.T) {
 	assert.Equal(t, 200, two.do("GET", "/api/partner/", "", "X-API-Key: "+key.field(t, "key")).status)
 	assert.Equal(t, 204, two.do("DELETE", "/api/keys/"+key.field(t, "id")+"/", "", bearer(access)).status)
 	one.soon(401, "GET", "/api/partner/", "X-API-Key: "+key.field(t, "key"))
+	operator := two.operator()
+	for _, call := range []struct{ path, body string }{{"signing-key/rotate/", `{"overlap":"1h"}`}, {"field-key/rotate/", `{}`}} {
+		a := one.post("/api/ops/"+call.path, call.body, operator)
+		assert.Equal(t, 409, a.status, a.body)
+		assert.Equal(t, "managed_elsewhere", a.field(t, "code"))
+	}
 	require.Equal(t, http.StatusNoContent, two.post("/api/password/", `{"old":"`+demoPassword+`","new":"another long password"}`, bearer(access)).status)
 	one.soon(401, "GET", "/api/secure/", bearer(access))
 	assert.Equal(t, 401, one.post("/api/token/refresh/", `{"refresh":"`+refresh+`"}`).status)

@@ -18,7 +18,8 @@ func routes(a *app, l *layers, st *stack, o *ops, log *slog.Logger) (http.Handle
 	registrations, err2 := sanitize.NewBinder[registration](sanitize.Config{Logger: log})
 	passwords, err3 := sanitize.NewBinder[passwordChange](sanitize.Config{Logger: log})
 	pages, err4 := sanitize.NewBinder[page](sanitize.Config{Logger: log})
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	searches, err5 := sanitize.NewBinder[search](sanitize.Config{Logger: log})
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return nil, err
 	}
 
@@ -40,6 +41,7 @@ func routes(a *app, l *layers, st *stack, o *ops, log *slog.Logger) (http.Handle
 	mux.Handle("GET /api/products/{$}", public(a.getProducts(pages)))
 	mux.Handle("POST /api/products/{$}", scoped("products:write")(newProducts.Handler(a.postProduct)))
 	mux.Handle("POST /api/register/{$}", chain(st.register, st.guard)(registrations.Handler(a.register)))
+	mux.Handle("GET /api/customers/{$}", scoped("customers:read")(a.findCustomers(searches)))
 	mux.Handle("GET /api/customers/{id}/{$}", scoped("customers:read")(http.HandlerFunc(a.getCustomer)))
 
 	mux.Handle("GET /api/partner/{$}", chain(st.apiKey, a.activeOwner, st.partner, st.guard)(message("Hello, partner.")))

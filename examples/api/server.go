@@ -77,9 +77,13 @@ func (srv *server) build(ctx context.Context, s *settings, sec *secrets, log *sl
 	if err != nil {
 		return err
 	}
-	srv.app = &app{db: srv.db, users: u, fields: sec.fields.Cipher(), ready: health.Ready(), log: log}
+	srv.app = &app{db: srv.db, users: u, columns: newColumns(sec.fields), ready: health.Ready(), log: log}
 	srv.ops = &ops{
 		app: srv.app, layers: srv.layers, shared: srv.shared, managed: m, monitor: srv.monitor, reporter: rampart.NewReporter(log),
+		reencryption: &reencryption{db: srv.db, columns: srv.app.columns, log: log},
+	}
+	if m.fields.changed() || srv.db.reindex { // what a kill has cut off goes on
+		srv.ops.reencryption.start() //nolint:contextcheck // it lives until close
 	}
 	srv.handler, err = routes(srv.app, srv.layers, srv.layers.stack(), srv.ops, log)
 	return err
@@ -115,6 +119,9 @@ func (srv *server) prepare(ctx context.Context, s *settings, u *users) error {
 func (srv *server) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
+	if srv.ops != nil {
+		srv.ops.reencryption.close()
+	}
 	if srv.layers != nil {
 		_ = srv.layers.keys.Close(ctx)
 	}
