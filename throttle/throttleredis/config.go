@@ -12,8 +12,8 @@ import (
 
 // A DoFunc sends one command to Redis (5 or later, or Valkey) and returns its
 // reply. All args are strings, args[0] is the command; the keys of a script are
-// args[3:3+n], where n is args[2]. Integers in the reply may be of any type, a
-// string or []byte. With go-redis it is
+// args[3:3+n], where n is args[2]. A string in the reply may be a []byte. With
+// go-redis it is
 //
 //	func(ctx context.Context, args ...any) (any, error) { return client.Do(ctx, args...).Result() }
 //

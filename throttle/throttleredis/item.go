@@ -127,14 +127,14 @@ func share(n int, period time.Duration, unit int64) (whole, rest int64) {
 	return int64(q), int64(r)                //nolint:gosec // as Rate.valid bounds it; r < unit
 }
 
-// refilled is the inverse of share, rounded down, at most limit.
-func refilled(whole, rest int64, period time.Duration, unit int64, limit int) int {
-	hi, lo := bits.Mul64(uint64(whole), uint64(unit)) //nolint:gosec // not negative
-	lo, carry := bits.Add64(lo, uint64(rest), 0)      //nolint:gosec // not negative
+// tokens is the inverse of share, rounded down, at most the limit.
+func (x *item) tokens(whole, rest int64, period time.Duration) int {
+	hi, lo := bits.Mul64(uint64(whole), uint64(x.numbers[2])) //nolint:gosec // not negative
+	lo, carry := bits.Add64(lo, uint64(rest), 0)              //nolint:gosec // not negative
 	hi += carry
 	if hi >= uint64(period) { //nolint:gosec // positive
-		return limit
+		return x.limit
 	}
 	q, _ := bits.Div64(hi, lo, uint64(period)) //nolint:gosec // positive
-	return int(min(q, uint64(limit)))          //nolint:gosec // at most limit
+	return int(min(q, uint64(x.limit)))        //nolint:gosec // at most the limit
 }

@@ -1,8 +1,9 @@
 package throttleredis
 
 import (
+	"encoding/binary"
 	"errors"
-	"strconv"
+	"math"
 	"time"
 
 	"github.com/ecolaura/rampart/throttle"
@@ -10,70 +11,64 @@ import (
 
 var errReply = errors.New("throttleredis: a reply of Redis that the script does not make")
 
-// maxMicros clamps what a reply says: no bucket takes longer to be full.
-const maxMicros = 11 * 366 * 24 * int64(time.Hour/time.Microsecond)
+// What a reply can say: no bucket takes longer to be full, and no clock shows a
+// later year than 2255.
+const (
+	maxMicros = 11 * 366 * 24 * int64(time.Hour/time.Microsecond)
+	maxTime   = 1 << 53
+)
 
-// perItem is how many numbers of a reply belong to an item.
-const perItem = 4
+// Numbers of a reply: two, and four for each item.
+const (
+	headNumbers = 2
+	itemNumbers = 4
+)
 
 // parseReply fills out from the reply to items, and says whether they passed.
 // Numbers out of their range are brought back into it.
 func parseReply(reply any, items []throttle.Item, converted []item, out []throttle.Result) (bool, error) {
-	list, _ := reply.([]any)
-	if len(list) != 2+perItem*len(items) {
+	var text []byte
+	switch t := reply.(type) {
+	case string:
+		text = []byte(t)
+	case []byte:
+		text = t
+	}
+	if len(text) != 8*(headNumbers+itemNumbers*len(items)) {
 		return false, errReply
 	}
-	allowed, ok := number(list[0])
-	now, ok2 := number(list[1])
-	if !ok || !ok2 || allowed < 0 || allowed > 1 {
-		return false, errReply
+	next := func(limit int64) int64 {
+		f := math.Float64frombits(binary.LittleEndian.Uint64(text))
+		text = text[8:]
+		if !(f > 0) { //nolint:staticcheck // not a number, either
+			return 0
+		}
+		return int64(min(f, float64(limit)))
 	}
+	allowed, now := next(1) == 1, next(maxTime)
 	inWay := false
 	for i := range items {
-		var n [perItem]int64
-		for j := range n {
-			if n[j], ok = number(list[2+perItem*i+j]); !ok {
-				return false, errReply
-			}
-			n[j] = min(max(n[j], 0), maxMicros)
-		}
 		x := &converted[i]
+		left, rest, wait, full := next(maxMicros), next(maxMicros), next(maxMicros), next(maxMicros)
 		out[i] = throttle.Result{
 			Policy:     items[i].Policy,
 			Limit:      x.limit,
-			Remaining:  int(min(n[0], int64(x.limit))),
-			RetryAfter: time.Duration(n[2]) * time.Microsecond,
-			ResetAfter: time.Duration(n[3]) * time.Microsecond,
+			Remaining:  int(min(left, int64(x.limit))),
+			RetryAfter: time.Duration(wait) * time.Microsecond,
+			ResetAfter: time.Duration(full) * time.Microsecond,
 			At:         now,
 		}
 		if x.bucket {
-			out[i].Remaining = refilled(n[0], n[1], items[i].Rate.Period, x.numbers[2], x.limit)
+			out[i].Remaining = x.tokens(left, rest, items[i].Rate.Period)
+			out[i].ResetAfter += min(out[i].ResetAfter, time.Microsecond) // for its rest
 		}
 		if x.never {
 			out[i].RetryAfter = throttle.Never
 		}
-		inWay = inWay || x.never || x.charged && n[2] > 0
+		inWay = inWay || x.never || x.charged && wait > 0
 	}
-	if inWay == (allowed == 1) { // refused for nothing, or passed in spite of it
+	if inWay == allowed { // refused for nothing, or passed in spite of it
 		return false, errReply
 	}
-	return allowed == 1, nil
-}
-
-// number reads an integer of any type that a client may return.
-func number(v any) (int64, bool) {
-	switch n := v.(type) {
-	case int64:
-		return n, true
-	case int:
-		return int64(n), true
-	case string:
-		i, err := strconv.ParseInt(n, 10, 64)
-		return i, err == nil
-	case []byte:
-		i, err := strconv.ParseInt(string(n), 10, 64)
-		return i, err == nil
-	default:
-		return 0, false
-	}
+	return allowed, nil
 }

@@ -20,34 +20,33 @@ package throttleredis
 // A clock that was set back leaves moments in the future. They are taken for
 // now, so that nobody waits longer than from an empty bucket.
 //
+// The reply is one string of doubles: whether all passed, the time, and for each
+// item what is left (of a bucket: in microseconds of refilling, and a rest), how
+// long the cost has to wait (0 or less: it has not), and how long until the
+// bucket is full.
+//
 // Both are written without functions and with few tables, which cost more there
 // than the arithmetic.
 const (
 	takeScript = luaHead + `
-local allowed, values, ttls, before, after = 1, {}, {}, {}, {}` + luaItem + luaBucket + `
-		local chargedFull, chargedRest = full + a, rest + b
-		if chargedRest >= c then chargedFull, chargedRest = chargedFull + 1, chargedRest - c end
-		wait = chargedFull - d - now
-		if chargedRest < e then wait = wait - 1 end
+local allowed, before, after, values, ttls, single = 1, '', '', {}, {}, #KEYS == 1` + luaItem + luaBucket + `
 		left, leftRest, reset = now + d - full, e - rest, full - now
-		if leftRest < 0 then left, leftRest = left - 1, leftRest + c end
-		if rest > 0 then reset = reset + 1 end
+		full, rest = full + a, rest + b
+		if rest >= c then full, rest = full + 1, rest - c end
+		wait = full - d - now
+		if rest < e then wait = wait - 1 end
 		if charged == 1 and wait <= 0 then
-			left1, leftRest1, reset1 = now + d - chargedFull, e - chargedRest, chargedFull - now
-			if leftRest1 < 0 then left1, leftRest1 = left1 - 1, leftRest1 + c end
-			if chargedRest > 0 then reset1 = reset1 + 1 end
-			ends = chargedFull
-			values[i] = pack('<c8dI2dd', rate, ends, 16, chargedFull, chargedRest)
+			left1, leftRest1, reset1 = now + d - full, e - rest, full - now
+			ends, value = full, pack('<c8dI2dd', rate, full, 16, full, rest)
 		end` + luaWindow + `
-		wait, left, leftRest, reset = 0, max(c - total, 0), 0, max(last + a - now, 0)
+		left, leftRest, reset, wait = max(c - total, 0), 0, last + a - now, 0
 		local over, j = total + d - c, from
 		while over > 0 and j < #state do
 			local t, n = unpack('<dI4', state, j)
 			over, wait, j = over - n, t + a - now, j + 12
 		end
 		if charged == 1 and wait <= 0 then
-			left1, leftRest1, reset1 = left - d, 0, a
-			ends = now + a
+			left1, leftRest1, reset1, ends = left - d, 0, a, now + a
 			local n, to = d, -1
 			if from < #state and now - first <= b then
 				n, to = n + unpack('<I4', state, #state - 3), -13
@@ -55,28 +54,29 @@ local allowed, values, ttls, before, after = 1, {}, {}, {}, {}` + luaItem + luaB
 				first = now
 			end
 			local cells = sub(state, from, to)
-			values[i] = pack('<c8dI2dd', rate, ends, #cells + 28, first, total + d) .. cells .. pack('<dI4', now, n)
+			value = pack('<c8dI2dd', rate, ends, #cells + 28, first, total + d) .. cells .. pack('<dI4', now, n)
 		end
 	end
-	if charged == 2 or charged == 1 and wait > 0 then allowed = 0 end
-	local n = 4 * i - 1
-	before[n], before[n + 1], before[n + 2], before[n + 3] = left, leftRest, max(wait, 0), reset
-	if values[i] then
-		after[n], after[n + 1], after[n + 2], after[n + 3] = left1, leftRest1, 0, reset1
-		values[i], ttls[i] = values[i] .. others, ceil((max(ends, keep) - now) / 1000)
+	if value then
+		if others ~= '' then value, ends = value .. others, max(ends, keep) end
+		local ttl = ceil((ends - now) / 1000)
+		if single then
+			call('SET', KEYS[1], value, 'PX', ttl)
+			return pack('<dddddd', 1, now, left1, leftRest1, 0, reset1)
+		end
+		values[i], ttls[i] = value, ttl
+		after = after .. pack('<dddd', left1, leftRest1, 0, reset1)
 	else
-		after[n], after[n + 1], after[n + 2], after[n + 3] = left, leftRest, max(wait, 0), reset
+		if charged > 0 then allowed = 0 end
+		after = after .. pack('<dddd', left, leftRest, wait, reset)
 	end
+	before = before .. pack('<dddd', left, leftRest, wait, reset)
 end
-if allowed == 0 then
-	before[1], before[2] = 0, now
-	return before
-end
+if allowed == 0 then return pack('<dd', 0, now) .. before end
 for i = 1, #KEYS do
 	if values[i] then call('SET', KEYS[i], values[i], 'PX', ttls[i]) end
 end
-after[1], after[2] = 1, now
-return after
+return pack('<dd', 1, now) .. after
 `
 
 	giveScript = luaHead + luaItem + luaBucket + `
@@ -100,7 +100,7 @@ return after
 			end
 		end
 	end
-	local value = others
+	value = others
 	if ends > now then value = pack('<c8dI2', rate, ends, #state) .. state .. others end
 	if value ~= '' then
 		call('SET', KEYS[i], value, 'PX', ceil((max(ends, keep) - now) / 1000))
@@ -130,7 +130,7 @@ for i = 1, #KEYS do
 			others, keep = others .. sub(v, body - 18, at - 1), max(keep, ends)
 		end
 	end
-	local ends, left, leftRest, wait, reset, left1, leftRest1, reset1 = 0
+	local value, ends, left, leftRest, wait, reset, left1, leftRest1, reset1
 	if kind == 1 then`
 
 	// luaBucket reads the state of a bucket. a and b are what the cost takes to
