@@ -8,6 +8,7 @@ import (
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/apikey"
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/auth/authsql"
 	"github.com/ecolaura/rampart/auth/password"
 )
 
@@ -41,16 +42,17 @@ func (a *app) activeOwner(next http.Handler) http.Handler {
 // changePassword replaces the caller's password and ends every session of
 // theirs, this one included. API keys stay: programs use them, and their owner
 // sees and revokes them under /api/keys/.
-func (a *app) changePassword(service *auth.Service) func(http.ResponseWriter, *http.Request, passwordChange) {
+func (a *app) changePassword(service *auth.Service, sessions *authsql.Store) func(http.ResponseWriter, *http.Request, passwordChange) {
 	return func(w http.ResponseWriter, r *http.Request, in passwordChange) {
 		t, ok := auth.FromContext(r.Context())
 		if !ok { // unreachable behind the verifier
 			(&rampart.Problem{Status: http.StatusUnauthorized, Code: "not_authenticated"}).Write(w)
 			return
 		}
-		err := a.users.changePassword(r.Context(), t.Subject(), in.Old, in.New)
+		err := a.users.changePassword(r.Context(), sessions, t.Subject(), in.Old, in.New)
 		if err == nil {
-			// A client that hangs up now must not keep the sessions alive.
+			// The refresh tokens are dead; this tells every instance to refuse the
+			// access tokens too, even if the client has hung up.
 			err = service.EndSubject(context.WithoutCancel(r.Context()), t.Subject())
 		}
 		switch {

@@ -9,6 +9,7 @@ import (
 	"github.com/ecolaura/rampart/apikey"
 	"github.com/ecolaura/rampart/apikey/apikeysql"
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/auth/authsql"
 	"github.com/ecolaura/rampart/cors"
 	"github.com/ecolaura/rampart/headers"
 	"github.com/ecolaura/rampart/sanitize"
@@ -25,6 +26,7 @@ type layers struct {
 	edge      *throttle.Limiter // by address, before any cryptography
 	verifier  *auth.Verifier
 	service   *auth.Service
+	sessions  *authsql.Store
 	keySet    *auth.Keys
 	keys      *apikey.Keys
 	public    *throttle.Limiter // anon by address, user by subject

@@ -33,7 +33,7 @@ func routes(a *app, l *layers, st *stack, o *ops, log *slog.Logger) (http.Handle
 	mux.Handle("POST /api/token/refresh/{$}", st.forms(l.service.Refresh()))
 	mux.Handle("POST /api/token/verify/{$}", st.forms(l.service.VerifyToken()))
 	mux.Handle("POST /api/token/blacklist/{$}", st.forms(l.service.Logout()))
-	mux.Handle("POST /api/password/{$}", chain(secure, st.password)(passwords.Handler(a.changePassword(l.service))))
+	mux.Handle("POST /api/password/{$}", chain(secure, st.password)(passwords.Handler(a.changePassword(l.service, l.sessions))))
 	mux.Handle("GET /.well-known/jwks.json", l.keySet)
 
 	mux.Handle("GET /api/secure/{$}", secure(message("This is a secure endpoint.")))

@@ -24,8 +24,8 @@ func (l *layers) newAuth(s *settings, sec *secrets, db *database, u *users, sh *
 		}
 		vcfg.Keys = keys
 	}
-	sessions, err := authsql.New(db.DB, db.dialect)
-	if err != nil {
+	var err error
+	if l.sessions, err = authsql.New(db.DB, db.dialect); err != nil {
 		return err
 	}
 	vcfg.Revoked = revoked(sh.revocations, u)
@@ -34,7 +34,7 @@ func (l *layers) newAuth(s *settings, sec *secrets, db *database, u *users, sh *
 		return err
 	}
 	l.keySet, _ = vcfg.Keys.(*auth.Keys) // NewVerifier saw that it is one
-	scfg.Verifier, scfg.Users, scfg.Sessions, scfg.Revocations, scfg.Logger = l.verifier, u, sessions, sh.revocations, log
+	scfg.Verifier, scfg.Users, scfg.Sessions, scfg.Revocations, scfg.Logger = l.verifier, u, l.sessions, sh.revocations, log
 	scfg.NoRotation = false // Django's default leaves a stolen refresh token good for its whole life
 	scfg.Guard = guardAccount(l.account, l.clientIP.Addr)
 	l.service, err = auth.NewService(scfg)

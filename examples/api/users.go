@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/auth/authsql"
 	"github.com/ecolaura/rampart/auth/password"
 )
 
@@ -95,8 +96,9 @@ func (u *users) Claims(ctx context.Context, subject string) (map[string]any, err
 // errWrongPassword means that the old password did not match.
 var errWrongPassword = errors.New("wrong password")
 
-// changePassword replaces old by pw.
-func (u *users) changePassword(ctx context.Context, subject, old, pw string) error {
+// changePassword replaces old by pw and ends every session of the user: both or
+// neither, for a thief must not keep the session that the change was made for.
+func (u *users) changePassword(ctx context.Context, sessions *authsql.Store, subject, old, pw string) error {
 	id, err := strconv.ParseInt(subject, 10, 64)
 	if err != nil {
 		return errWrongPassword
@@ -116,17 +118,27 @@ func (u *users) changePassword(ctx context.Context, subject, old, pw string) err
 	if err != nil {
 		return err
 	}
-	// From here on a client that hangs up changes nothing: a password that was
-	// changed without its sessions ended would leave a thief in.
-	ctx = context.WithoutCancel(ctx)
-	res, err := u.db.ExecContext(ctx, u.db.q(`UPDATE users SET password = ?, demo = ? WHERE id = ? AND password = ?`), hashed, false, id, stored)
+	tx, err := u.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // nothing once committed
+	res, err := tx.ExecContext(ctx, u.db.q(`UPDATE users SET password = ?, demo = ? WHERE id = ? AND password = ?`), hashed, false, id, stored)
 	if err != nil {
 		return err
 	}
 	if n, err := res.RowsAffected(); err != nil || n != 1 { // somebody else changed it first
 		return errors.Join(err, errWrongPassword)
 	}
-	return nil
+	ending := sessions.In(tx)
+	now, err := ending.Now(ctx)
+	if err != nil {
+		return err
+	}
+	if err := ending.RevokeSubject(ctx, subject, now); err != nil {
+		return err
+	}
+	return tx.Commit()
 }
 
 const demoPassword = "correct horse battery staple"
