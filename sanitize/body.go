@@ -42,7 +42,8 @@ func (l *Limits) read(w http.ResponseWriter, r *http.Request, buf []byte, gzippe
 			return buf, readProblem(err)
 		}
 		if len(buf) == cap(buf) {
-			buf = slices.Grow(buf, max(len(buf), 512)) // doubling: all buffers together stay under four times the body
+			// Doubling, but not beyond the limit: all buffers together stay under three times that.
+			buf = slices.Grow(buf, int(min(max(int64(len(buf)), 512), l.MaxBody+1-int64(len(buf)))))
 		}
 	}
 }

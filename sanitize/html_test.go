@@ -251,30 +251,35 @@ func TestRandomSplices(t *testing.T) {
 	}
 }
 
+// TestCleanIsLinear looks at minima, and again for as long as they could still
+// be the machine's fault: a clock on a busy machine only ever errs upwards.
 func TestCleanIsLinear(t *testing.T) {
-	h := sanitize.UGC()
+	h := policy(t, sanitize.UGC(), sanitize.Linkify("pre"), sanitize.LinkifyEmails())
 	clean := func(piece string, size int) time.Duration {
 		in := strings.Repeat(piece, size/len(piece))
 		start := time.Now()
 		out := h.Clean(in)
 		took := time.Since(start)
-		assert.Less(t, len(out), 6*size, piece)
+		assert.Less(t, len(out), 16*size, piece)
 		return took
 	}
 	for _, piece := range []string{
 		"<b>", "<p>", "<a>", "<li>", "<table>", "<td>", "<div><b>", "</p>", "<b></p>", "<p><b>", "<", "&", "&lt", "<!--", "<a title=", "<script>", "<b x=1 ", "\x00", "\"", "<i><td></i>",
 		"<h1><b>", "<ul><li><div>", "<table><tr><td>", "<b><p></b>", "</li>", "<x y='",
+		".", "a.", "a@", "@a.b", "http://", "http://a:", "x.com ", "x.com/(", "x.com/)", "a@x.com,", "+.@", "é.", "<x>a.", "a.com/.",
 	} {
 		clean(piece, 1<<14)
 		if os.Getenv("RAMPART_BARS") == "" { // a shared machine's clock says nothing
 			continue
 		}
-		var took [3]time.Duration // of 1, 2 and 4 MB, the best of three runs each
-		for i := range took {
-			took[i] = min(clean(piece, 1<<(20+i)), clean(piece, 1<<(20+i)), clean(piece, 1<<(20+i)))
+		least := [3]time.Duration{time.Hour, time.Hour, time.Hour}                               // of 1, 2 and 4 MB
+		within := func() bool { return least[0] < 60*time.Millisecond && least[2] < 8*least[0] } // 16 would be quadratic
+		for try := 0; try < 3 || try < 40 && !within(); try++ {
+			for i := range least {
+				least[i] = min(least[i], clean(piece, 1<<(20+i)))
+			}
 		}
-		t.Logf("%-20q %v", piece, took)
-		assert.Less(t, took[0], 60*time.Millisecond, piece)
-		assert.Less(t, took[2], 8*took[0], piece) // 16 would be quadratic
+		t.Logf("%-20q %v", piece, least)
+		assert.True(t, within(), "%q: %v", piece, least)
 	}
 }

@@ -73,7 +73,11 @@ func (j *jsonReader) scalar() ([]byte, *rampart.Problem) {
 	}
 	switch kind := raw.Kind(); {
 	case kind == '"' && len(raw)-2 > j.limits.MaxString:
-		return nil, jsonFault(j.pointer(), CodeStringTooLong, "The text is too long.")
+		at := ""
+		if len(raw) <= maxPointer || !j.atName() { // a long name would be copied several times, to be cut off
+			at = j.pointer()
+		}
+		return nil, jsonFault(at, CodeStringTooLong, "The text is too long.")
 	case kind == '0' && len(raw) > j.limits.MaxNumberLen:
 		return nil, jsonFault(j.pointer(), CodeNumberTooLong, "The number is too long.")
 	}
@@ -123,6 +127,12 @@ func (j *jsonReader) count() *rampart.Problem {
 		return jsonFault("", CodeTooManyTokens, "Too many values.")
 	}
 	return nil
+}
+
+// atName says whether the token that was read last is the name of a member.
+func (j *jsonReader) atName() bool {
+	kind, n := j.dec.StackIndex(j.dec.StackDepth())
+	return kind == '{' && n%2 == 1
 }
 
 // pointer returns the place of the token that was read last.
