@@ -33,6 +33,7 @@ var rules = map[string]rule{
 	"apikey":            {},
 	"apikey/apikeysql":  {parent: "apikey"},
 	"apikey/apikeytest": {parent: "apikey"},
+	"attack":            {},
 	"auth": {
 		imports: []string{"github.com/lestrrat-go/jwx/v2/jwk", "github.com/go-json-experiment/json", "github.com/go-json-experiment/json/jsontext"},
 		links: []string{

@@ -1,0 +1,90 @@
+package attack
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+)
+
+// limits fills each limit, and tries to get around it.
+func (s *scan) limits(ctx context.Context, _ *Client) {
+	for _, l := range s.target.Limits {
+		s.limit(ctx, l)
+	}
+}
+
+func (s *scan) limit(ctx context.Context, l Limit) {
+	r := l.Request
+	switch {
+	case l.As != nil:
+		session, ok := s.logInAs(ctx, s.newClient(), *l.As, l.As.Name)
+		if !ok {
+			return
+		}
+		r = s.as(session, r)
+	case l.Bad:
+		r = s.as(Session{Access: "attack." + htmlMark + ".attack"}, r)
+	}
+	c := s.newClient()
+	for i := range l.Count {
+		got, ok := s.send(ctx, c, r)
+		if !ok {
+			return
+		}
+		if got.Status == http.StatusTooManyRequests {
+			s.found(limitEarly, l.Layer, c.wire(r), "%s: request %d of %d is refused", l.Name, i+1, l.Count)
+			return
+		}
+	}
+	got, ok := s.send(ctx, c, r)
+	if !ok {
+		return
+	}
+	if got.Status != http.StatusTooManyRequests {
+		s.found(limitMissing, l.Layer, c.wire(r), "%s: request %d is answered with status %d", l.Name, l.Count+1, got.Status)
+		return
+	}
+	if got.Header.Get("Retry-After") == "" {
+		s.found(noRetryAfter, l.Layer, c.wire(r), "%s", l.Name)
+	}
+	// Each try may find a token that has come back by now, so it must pass twice.
+	evades := func(c *Client, r Request) bool {
+		for range 2 {
+			if got, ok := s.send(ctx, c, r); !ok || got.Status == http.StatusTooManyRequests {
+				return false
+			}
+		}
+		return true
+	}
+	for _, spoof := range s.spoofs() {
+		c.extra = spoof
+		if evades(c, r) {
+			s.found(limitEvaded, "", c.wire(r), "%s: refused without the header, not with it", l.Name)
+		}
+	}
+	c.extra = nil
+	if !l.Bad && l.As == nil {
+		again := r
+		again.Path += "?attack=1"
+		if evades(c, again) {
+			s.found(limitEvaded, l.Layer, c.wire(again), "%s: refused without the query, not with it", l.Name)
+		}
+	}
+	if another := s.newClient(); l.As == nil && (another.from.IsValid() || another.proxy != "") {
+		if got, ok := s.send(ctx, another, r); ok && got.Status == http.StatusTooManyRequests {
+			s.found(clientsAsOne, "", another.wire(r), "%s: one client fills it for all", l.Name)
+		}
+	}
+}
+
+// blocked asks from the address that is to be refused.
+func (s *scan) blocked(ctx context.Context, _ *Client) {
+	if s.target.Blocked == (netip.Addr{}) || s.target.Public == "" {
+		return
+	}
+	c := s.clientAt(s.target.Blocked)
+	r := Request{Path: s.target.Public}
+	if got, ok := s.send(ctx, c, r); ok && served(got) {
+		s.found(blockedServed, "", c.wire(r), "status %d for %s", got.Status, s.target.Blocked)
+	}
+}

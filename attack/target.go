@@ -1,0 +1,173 @@
+package attack
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/ecolaura/rampart"
+)
+
+// A Target says where the service is, how to log in, and which paths are what.
+// One of Handler and URL is required; all other fields are optional, and what
+// needs an empty one is not attacked.
+type Target struct {
+	_ [0]func() // no comparison, no unkeyed literals
+
+	Handler http.Handler // the service; it is served on a loopback port
+	URL     string       // or where it runs: "https://staging.example.com", without a path
+
+	// Header is sent with every request, such as X-Forwarded-Proto where the
+	// service expects a proxy.
+	Header http.Header
+
+	// Login logs an account in; nil means [JSONLogin]("/api/token/"). Alice and
+	// Bob are accounts that Login takes; Alice may do what Scoped and Write
+	// need, Bob may not.
+	Login      func(ctx context.Context, c *Client, a Account) (Session, error)
+	Alice, Bob Account
+
+	Public string // path that anybody may GET
+	Secure string // path that whoever is logged in may GET
+	JWKS   string // path of the public keys, if tokens are signed with one
+
+	// Refresh and Logout are paths that take POST {"refresh": token}.
+	Refresh, Logout string
+
+	Expired string // an access token that has expired
+
+	Scoped []Request // what Alice may and Bob may not
+
+	// Own makes something that only its owner may see, and returns its path.
+	Own func(ctx context.Context, c *Client, owner Session) (path string, err error)
+
+	Write   Request  // what Alice may: a good JSON body that is answered 2xx
+	Invalid []string // bodies that Write's path must refuse
+
+	// HTML puts a text where Write's service allows HTML: it returns a body for
+	// Write. Read is the path that shows it, as Alice.
+	HTML func(text string) (body string)
+	Read string
+
+	Upload Request // what Alice may: a multipart body that is answered 2xx; its Body and ContentType are made up
+
+	Limits  []Limit // rates that must hold exactly
+	Guesses int     // a wrong password for Bob must be refused with 429 after at most so many tries
+
+	Origins []string // origins that may read answers
+
+	KeyPath   string // path that an API key opens for GET
+	Key       string // a good key
+	KeyHeader string // that it is sent in; "" means X-API-Key
+
+	PlainHTTP http.Header // what a trusted proxy adds to a request that came over plain http; then credentials must be refused
+
+	// ProxyHeader is the header, such as X-Forwarded-For, in which the service
+	// believes requests of this machine about their client; "" if it does not.
+	ProxyHeader string
+
+	Blocked netip.Addr // an address that is refused; without a ProxyHeader of 127.0.0.0/8, so that requests can come from it
+
+	RequestID string        // header in which answers carry a request id that clients cannot choose
+	Log       func() string // the service's log so far
+
+	Timeouts time.Duration // within which the server gives up on slow headers and bodies; with URL only
+}
+
+// An Account is who can log in, by Name and Password.
+type Account struct{ Name, Password string }
+
+// A Session is what a log-in gives.
+type Session struct {
+	Access  string // sent as Authorization: Bearer
+	Refresh string // "" if there is none
+}
+
+// A Request is one to the target.
+type Request struct {
+	Method      string      // "" means GET; for Write and Upload POST
+	Path        string      // with its query, as it goes over the wire
+	Body        string      // "" means none
+	ContentType string      // "" means application/json if there is a Body
+	Header      http.Header // beside the Target's; "Host" here is the Host
+}
+
+// A Limit is a rate.
+type Limit struct {
+	Name    string // in the finding
+	Layer   string // that keeps it, in the finding; "" means throttle
+	Request Request
+	Count   int      // so many are not refused, the next is: with 429
+	As      *Account // nil: without a token. Another account than Alice and Bob, or its own requests count
+	Bad     bool     // with a token that is refused: a limit before the tokens are looked at
+}
+
+// JSONLogin returns a Login that posts {"username", "password"} to path and
+// expects {"access", "refresh"}.
+func JSONLogin(path string) func(ctx context.Context, c *Client, a Account) (Session, error) {
+	return func(ctx context.Context, c *Client, a Account) (Session, error) {
+		body, err := json.Marshal(map[string]string{"username": a.Name, "password": a.Password})
+		if err != nil {
+			return Session{}, err
+		}
+		got, err := c.Send(ctx, Request{Method: http.MethodPost, Path: path, Body: string(body)})
+		if err != nil {
+			return Session{}, err
+		}
+		var tokens struct{ Access, Refresh string }
+		if err := json.Unmarshal(got.Body, &tokens); err != nil || got.Status != http.StatusOK || tokens.Access == "" {
+			return Session{}, &StatusError{Status: got.Status}
+		}
+		return Session{tokens.Access, tokens.Refresh}, nil
+	}
+}
+
+// A StatusError says that an honest request was refused.
+type StatusError struct{ Status int }
+
+// Error implements error.
+func (e *StatusError) Error() string { return fmt.Sprintf("attack: answered with status %d", e.Status) }
+
+func (t *Target) validate() error {
+	var errs []error
+	mistake := func(field, reason, value string) {
+		errs = append(errs, &rampart.ConfigError{Package: "attack", Field: field, Reason: reason, Value: value})
+	}
+	switch {
+	case t.Handler == nil && t.URL == "":
+		mistake("URL", rampart.ReasonMissing, "")
+	case t.Handler != nil && t.URL != "":
+		mistake("URL", rampart.ReasonConflict, t.URL)
+	case t.URL != "":
+		u, err := url.Parse(t.URL)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" {
+			mistake("URL", rampart.ReasonInvalid, t.URL)
+		}
+	}
+	if t.Alice.Name == "" && (len(t.Scoped) > 0 || t.Own != nil || t.Write.Path != "" || t.Upload.Path != "") {
+		mistake("Alice", rampart.ReasonMissing, "")
+	}
+	if t.Bob.Name == "" && (len(t.Scoped) > 0 || t.Own != nil || t.Guesses > 0 || t.Refresh != "" || t.Secure != "" || t.Logout != "") {
+		mistake("Bob", rampart.ReasonMissing, "")
+	}
+	if t.Timeouts != 0 && t.Handler != nil {
+		mistake("Timeouts", rampart.ReasonPointless, "")
+	}
+	for name, path := range map[string]string{"Public": t.Public, "Secure": t.Secure, "JWKS": t.JWKS, "Refresh": t.Refresh, "Logout": t.Logout, "Write": t.Write.Path, "Read": t.Read, "Upload": t.Upload.Path, "KeyPath": t.KeyPath} {
+		if path != "" && path[0] != '/' {
+			mistake(name, rampart.ReasonInvalid, path)
+		}
+	}
+	for _, l := range t.Limits {
+		if l.Count < 1 || l.Request.Path == "" {
+			mistake("Limits", rampart.ReasonInvalid, l.Name)
+		}
+	}
+	return errors.Join(errs...)
+}
