@@ -137,7 +137,7 @@ func (k *CORS) check(c *checks, _ *File) {
 	c.want(len(k.Origins) > 0, "config.origins", "missing: Kong would take that for every origin; write [\"*\"] if it is meant")
 	c.want(!k.PreflightContinue, "config.preflight_continue", "preflights are always answered here")
 	c.within("config.max_age", k.MaxAge, 0, 86400)
-	if len(k.Origins) > 0 && len(c.ms) == 0 {
+	if len(k.Origins) > 0 {
 		_, err := cors.New(k.Settings())
 		c.config(err)
 	}
@@ -186,10 +186,8 @@ func (r *ResponseTransformer) check(c *checks, _ *File) {
 func (s *SecurityHeaders) check(c *checks, _ *File) {
 	c.oneOf("config.preset", s.Preset, "api", "web")
 	c.within("config.hsts_max_age", s.HSTSMaxAge, 0, 1<<31-1)
-	if len(c.ms) == 0 {
-		_, err := headers.New(s.Settings())
-		c.config(err)
-	}
+	_, err := headers.New(s.Settings())
+	c.config(err)
 }
 
 // Settings returns what package headers makes of s. Hosts and https are the

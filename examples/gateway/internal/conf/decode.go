@@ -125,8 +125,8 @@ func hint(name string, fields map[string]reflect.Value) string {
 	return ""
 }
 
-// near says whether a and b differ by one letter that is missing or another,
-// or by a plural.
+// near says whether a and b differ by one letter that is missing or another, or
+// by two that have changed places.
 func near(a, b string) bool {
 	if len(a) < len(b) {
 		a, b = b, a
@@ -139,7 +139,7 @@ func near(a, b string) bool {
 		i++
 	}
 	if len(a) == len(b) {
-		return i < len(b) && a[i+1:] == b[i+1:]
+		return i+1 < len(b) && (a[i+1:] == b[i+1:] || a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:])
 	}
 	return a[i+1:] == b[i:]
 }

@@ -272,11 +272,11 @@ func (f *File) check() (ms Mistakes) {
 	for _, k := range Kinds() {
 		ids, names := map[string]bool{}, map[string]bool{}
 		for _, e := range k.list(f) {
-			if !unique(ids, e.id()) {
-				ms = append(ms, e.at().mistake("id", "another one of %s has it: %q", k.Name, e.id()))
-			}
+			sameID := !unique(ids, e.id())
 			if n := e.natural(); n != "" && !unique(names, n) {
 				ms = append(ms, e.at().mistake("", "another one of %s has the same name or key", k.Name))
+			} else if sameID {
+				ms = append(ms, e.at().mistake("id", "another one of %s has it: %q", k.Name, e.id()))
 			}
 			ms = append(ms, e.check(f)...)
 		}

@@ -43,16 +43,19 @@ func newTokenKeys(all []*conf.JWTSecret, log *slog.Logger) (map[string]*tokenKey
 var errTokens = errors.New("no token, or more than one")
 
 // jwt is package auth, with a verifier for each credential. Unlike Kong it
-// always asks for the claim exp, and checks nbf.
+// always asks for the claim exp and for a subject, and checks nbf.
 func jwt(cfg *conf.JWT, e *Env) (func(http.Handler) http.Handler, error) {
 	verifiers := map[string]*auth.Verifier{}
-	subject := cfg.KeyClaimName
-	if subject == "kid" { // Kong takes it from the header then
-		subject = "sub"
-	}
 	for key, t := range e.tokens {
+		issuer, subject := "*", cfg.KeyClaimName
+		switch cfg.KeyClaimName {
+		case "iss":
+			issuer, subject = key, "sub"
+		case "kid": // Kong takes it from the header then
+			subject = "sub"
+		}
 		v, err := auth.NewVerifier(auth.VerifierConfig{
-			Keys: t.keys, Issuer: "*", Audiences: []string{"*"}, SubjectClaim: subject,
+			Keys: t.keys, Issuer: issuer, Audiences: []string{"*"}, SubjectClaim: subject,
 			DangerouslyUntyped: true, // a credential's key is used for nothing else
 			CacheSize:          1024, Logger: e.Log,
 		})
@@ -109,6 +112,9 @@ func (j *jwtLayer) check(r *http.Request) (*conf.JWTSecret, error) {
 	t, err := v.Verify(r.Context(), raw, auth.Access)
 	if err != nil {
 		return nil, err
+	}
+	if claim := j.cfg.KeyClaimName; claim != "iss" && claim != "kid" && t.Subject() != name {
+		return nil, &auth.TokenError{Reason: auth.TokenNoSubject}
 	}
 	if most := time.Duration(j.cfg.MaximumExpiration) * time.Second; most > 0 && time.Until(t.Expires()) > most {
 		return nil, &auth.TokenError{Reason: auth.TokenExpired}

@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -45,6 +46,8 @@ func (ks *keyStore) open(names []string, e *Env) (*apikey.Keys, error) {
 	}
 	if e != nil {
 		cfg.Logger = e.Log
+	} else { // what a reload reads again is no event
+		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	return apikey.New(cfg)
 }

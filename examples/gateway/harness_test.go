@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/ecolaura/rampart/examples/gateway/internal/conf"
+	"github.com/stretchr/testify/require"
+)
+
+// logBuffer is a log that several goroutines write to.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// echo is an upstream that answers with what it got.
+func echo(t testing.TB) *httptest.Server {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("X-Upstream", "echo")
+		w.Header().Set("Server", "secret/1.0")
+		for name, value := range r.URL.Query() {
+			if after, ok := strings.CutPrefix(name, "set-"); ok {
+				w.Header().Set(after, value[0])
+			}
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{
+			"path": r.URL.EscapedPath(), "query": r.URL.RawQuery, "host": r.Host,
+			"header": r.Header, "body": string(body), "method": r.Method,
+		})
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+// edge is a gateway in this process.
+type edge struct {
+	t      testing.TB
+	g      *gateway
+	url    string
+	admin  string
+	log    *logBuffer
+	access *logBuffer
+}
+
+// start serves the configuration; UPSTREAM in it becomes the URL of an echo.
+func start(t testing.TB, config string, change ...func(*settings)) *edge {
+	t.Helper()
+	e := &edge{t: t, log: &logBuffer{}, access: &logBuffer{}}
+	s := &settings{accessLog: "-", resolve: map[string]string{}}
+	config = strings.ReplaceAll(config, "UPSTREAM", echo(t).URL)
+	s.config = filepath.Join(t.TempDir(), "kong.yml")
+	require.NoError(t, os.WriteFile(s.config, []byte(config), 0o600))
+	for _, f := range change {
+		f(s)
+	}
+	file, err := conf.Parse([]byte(config))
+	require.NoError(t, err)
+	e.g, err = open(context.Background(), s, file, e.access, e.log)
+	require.NoError(t, err)
+	proxy, admin := httptest.NewServer(e.g.handler), httptest.NewServer(e.g.admin)
+	e.url, e.admin = proxy.URL, admin.URL
+	t.Cleanup(func() {
+		proxy.Close()
+		admin.Close()
+		e.g.close()
+	})
+	return e
+}
+
+// reply is an answer, read.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (r reply) json(t testing.TB) map[string]any {
+	t.Helper()
+	var m map[string]any
+	require.NoError(t, json.Unmarshal([]byte(r.body), &m), r.body)
+	return m
+}
+
+// sent returns a header as the upstream got it.
+func (r reply) sent(t testing.TB, name string) string {
+	t.Helper()
+	h, _ := r.json(t)["header"].(map[string]any)
+	v, _ := h[name].([]any)
+	var texts []string
+	for _, one := range v {
+		texts = append(texts, one.(string)) //nolint:forcetypeassert,errcheck // a header's
+	}
+	return strings.Join(texts, "|")
+}
+
+// do sends a request; each header reads name: value.
+func do(t testing.TB, method, target, body string, headers ...string) reply {
+	t.Helper()
+	r, err := http.NewRequestWithContext(context.Background(), method, target, strings.NewReader(body))
+	require.NoError(t, err)
+	if body == "" {
+		r.Body = nil
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		if name == "Host" {
+			r.Host = value
+			continue
+		}
+		r.Header.Add(name, value)
+	}
+	resp, err := direct.RoundTrip(r)
+	require.NoError(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return reply{resp.StatusCode, resp.Header, string(text)}
+}
+
+// direct follows no redirect and keeps no connection for another test.
+var direct = &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{}).DialContext} //nolint:gochecknoglobals // of the tests
+
+func (e *edge) get(path string, headers ...string) reply {
+	return do(e.t, http.MethodGet, e.url+path, "", headers...)
+}
+
+func (e *edge) form(method, path string, pairs ...string) reply {
+	form := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		form.Add(pairs[i], pairs[i+1])
+	}
+	return do(e.t, method, e.admin+path, form.Encode(), "Content-Type: application/x-www-form-urlencoded")
+}

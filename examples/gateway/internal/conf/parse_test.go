@@ -1,0 +1,193 @@
+package conf_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/ecolaura/rampart/examples/gateway/internal/conf"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func kong(t testing.TB) *conf.File {
+	t.Helper()
+	text, err := os.ReadFile("../../testdata/kong.yml")
+	require.NoError(t, err)
+	f, err := conf.Parse(text)
+	require.NoError(t, err)
+	return f
+}
+
+func TestAKongFileIsReadWhole(t *testing.T) {
+	f := kong(t)
+	kinds := map[string]bool{}
+	for _, p := range f.Plugins {
+		kinds[p.Name] = true
+	}
+	assert.GreaterOrEqual(t, len(f.Services), 12)
+	assert.GreaterOrEqual(t, len(f.Routes), 40)
+	assert.GreaterOrEqual(t, len(kinds), 9)
+	assert.Len(t, f.Targets, 5)
+	assert.Len(t, f.KeyAuths, 3)
+
+	catalog := f.Services[0]
+	assert.Equal(t, "http", catalog.Protocol)
+	assert.Equal(t, "catalog.internal", catalog.Host)
+	assert.Equal(t, 8080, catalog.Port)
+	assert.Equal(t, "/v1", catalog.Path)
+	assert.Equal(t, 60000, catalog.ReadTimeout)
+	route := f.Routes[0]
+	assert.Equal(t, conf.Ref(catalog.ID), route.Service)
+	assert.True(t, route.StripPath)
+	assert.Equal(t, 443, f.Services[4].Port, "of an https URL without one")
+}
+
+func TestAFileThatIsWrittenOutAndReadAgainIsTheSame(t *testing.T) {
+	f := kong(t)
+	text, err := f.YAML()
+	require.NoError(t, err)
+	again, err := conf.Parse(text)
+	require.NoError(t, err, "%s", text)
+	assert.True(t, conf.Same(f, again), "%s", text)
+	twice, err := again.YAML()
+	require.NoError(t, err)
+	assert.Equal(t, string(text), string(twice))
+	assert.NotContains(t, string(text), "connect_timeout: 60000", "defaults are left out")
+
+	other := f.Clone()
+	other.Routes[3].StripPath = !other.Routes[3].StripPath
+	assert.False(t, conf.Same(f, other))
+	assert.True(t, conf.Same(f, kong(t)), "a clone shares nothing")
+}
+
+func TestNamesGiveTheSameIDsEachTime(t *testing.T) {
+	a, b := kong(t), kong(t)
+	for i := range a.Plugins {
+		assert.Equal(t, a.Plugins[i].ID, b.Plugins[i].ID)
+	}
+	for _, k := range a.KeyAuths {
+		assert.NotContains(t, k.ID, k.Key)
+	}
+}
+
+// each line that is wrong says so behind it.
+const wrong = `_format_version: "3.0"
+_workspace: default                        # unknown field
+services:
+  - name: one
+    url: http://one:8000?x=1               # url
+    retires: 5                             # unknown field (retries?)
+    routes:
+      - name: a
+        paths:
+          - api                            # must begin with /
+          - ~/x/(?=y)                      # not a regular expression
+          - ~/x/(a)\1                      # not a regular expression
+          - /ok
+          - /ok                            # given twice
+        methods: [get]                     # upper case
+        strip_path: maybe                  # true or false
+      - name: b                            # at least one of
+      - name: c
+        paths: [/c]
+        expression: http.path == "/"       # unknown field
+        request_buffering: true            # never buffers
+        hosts: ["*.*.example.com"]         # at most one *
+        protocols: [grpc]                  # http or https
+        plugins:
+          - name: rate-limiting
+            config: {policy: cluster, second: 0}   # at least one of second; no cluster
+          - name: rate-limit               # there is no plugin
+            config: {second: 5}
+          - name: key-auth
+            config:
+              key_name: apikey             # unknown field (key_names?)
+              anonymous: nobody            # no consumer
+  - name: one                              # same name
+    host: two
+    port: "80"                             # a whole number
+    protocol: grpc                         # only http and https
+    tls_verify: true                       # no effect
+    tls_verify: true                       # given twice
+routes:
+  - name: d
+    paths: [/d]
+    service: missing                       # none of that name
+consumers:
+  - custom_id: x
+    keyauth_credentials:
+      - key: tiny-key                      # 16 to 128
+    jwt_secrets:
+      - {key: k, secret: tiny-key}         # algorithm
+    plugins:
+      - name: cors                         # cannot be for a consumer
+        config: {origins: ["*"], credentials: true}   # wildcard
+upstreams:
+  - name: up
+    algorithm: random                      # must be one of
+    healthchecks:
+      active: {}                           # unknown field
+    targets:
+      - target: host:99999                 # host:port
+`
+
+func TestEveryMistakeIsListedWithItsLine(t *testing.T) {
+	_, err := conf.Parse([]byte(wrong))
+	require.Error(t, err)
+	ms, ok := err.(conf.Mistakes) //nolint:errorlint // what the function documents
+	require.True(t, ok)
+	has := map[int]string{}
+	for _, m := range ms {
+		has[m.Line] += m.String() + "\n"
+	}
+	for i, line := range strings.Split(wrong, "\n") {
+		_, wants, marked := strings.Cut(line, "# ")
+		said, found := has[i+1]
+		require.Equal(t, marked, found, "line %d: %s\nsaid: %s", i+1, line, said)
+		for want := range strings.SplitSeq(wants, "; ") {
+			assert.Contains(t, strings.ReplaceAll(said, "\n", " "), want, "line %d", i+1)
+		}
+	}
+	assert.Contains(t, ms.In("kong.yml"), `kong.yml:10: services[0].routes[0].paths[0]: must begin with /`)
+	assert.NotContains(t, err.Error(), "tiny-key", "secrets stay out of messages")
+}
+
+func TestWhatIsNoDocumentIsAMistake(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                 "_format_version",
+		"a: [":                             "yaml",
+		"- 1":                              "a table of fields is wanted",
+		"services: []":                     "missing",
+		"_format_version: '2.1'":           "begin with ~",
+		"_format_version: 3.0\nx: 1":       "unknown field",
+		"_format_version: 3.0\nx: &a [*a]": "unknown field",
+	} {
+		_, err := conf.Parse([]byte(text))
+		require.ErrorContains(t, err, want, text)
+	}
+	f, err := conf.Parse([]byte("_format_version: 3.0\n"))
+	require.NoError(t, err)
+	assert.Empty(t, f.Services)
+	_, err = conf.Parse([]byte(`{"_format_version": "3.0", "services": [{"name": "a", "url": "http://b"}]}`))
+	require.NoError(t, err, "JSON is YAML")
+}
+
+func FuzzParse(f *testing.F) {
+	text, err := os.ReadFile("../../testdata/kong.yml")
+	require.NoError(f, err)
+	f.Add(text)
+	f.Add([]byte(wrong))
+	f.Add([]byte("_format_version: 3.0\nservices: [{name: a, url: 'http://b', routes: [{paths: [/]}]}]"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		file, err := conf.Parse(text)
+		if err != nil {
+			return
+		}
+		out, err := file.YAML()
+		require.NoError(t, err)
+		again, err := conf.Parse(out)
+		require.NoError(t, err, "%s", out)
+		require.True(t, conf.Same(file, again), "%s", out)
+	})
+}
