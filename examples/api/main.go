@@ -45,10 +45,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 
 	var certs *tlsconf.Reloader
 	if s.tlsCert != "" { // a renewed certificate is followed on disk
-		if certs, err = tlsconf.New(tlsconf.Config{CertFile: s.tlsCert, KeyFile: s.tlsKey, Logger: log}); err != nil {
+		if certs, err = tlsconf.New(tlsconf.Config{CertFile: s.tlsCert, KeyFile: s.tlsKey, Logger: log}); err != nil { //nolint:contextcheck // it follows the files until Close
 			return complain(stderr, err, exitStatus(err))
 		}
-		defer certs.Close()
+		defer func() { _ = certs.Close() }() //nolint:contextcheck // ctx is done by then
 	}
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", s.addr)
 	if err != nil {

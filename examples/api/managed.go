@@ -43,7 +43,7 @@ var errManagedElsewhere = errors.New("the key is managed elsewhere")
 var errTooManyKeys = errors.New("too many field keys")
 
 // openManaged takes over the keys that were made since, and follows the feed.
-func openManaged(ctx context.Context, s *settings, sec *secrets, db *database, sh *shared, log *slog.Logger) (*managed, error) {
+func openManaged(ctx context.Context, sec *secrets, db *database, sh *shared, log *slog.Logger) (*managed, error) {
 	m := &managed{db: db, shared: sh, log: log}
 	if sec.ownSigning {
 		own, err := newOwnSigning(sec.signing)
@@ -89,7 +89,7 @@ func (m *managed) apply(data []byte, _ time.Time) {
 		err = m.take(k)
 	}
 	if err != nil {
-		m.log.Error("a key from another instance cannot be used: restart this one", slog.String("error", err.Error()))
+		m.log.LogAttrs(context.Background(), slog.LevelError, "a key from another instance cannot be used: restart this one", slog.String("error", err.Error()))
 	}
 }
 

@@ -68,18 +68,16 @@ type span struct {
 
 // end returns when s ends, or what is wrong with it.
 func (s span) end(now time.Time) (time.Time, error) {
-	var until time.Time
-	field, err := "#/until", error(nil)
-	switch {
-	case (s.Until == "") == (s.For == ""):
-		return until, fieldProblem(field, "required", `Say either "until" or "for".`)
-	case s.For != "":
+	if (s.Until == "") == (s.For == "") {
+		return time.Time{}, fieldProblem("#/until", "required", `Say either "until" or "for".`)
+	}
+	field := "#/until"
+	until, err := time.Parse(time.RFC3339, s.Until)
+	if s.For != "" {
 		var d time.Duration
 		field = "#/for"
 		d, err = time.ParseDuration(s.For)
 		until = now.Add(d)
-	default:
-		until, err = time.Parse(time.RFC3339, s.Until)
 	}
 	if err != nil || !until.After(now) || until.Sub(now) > maxAhead {
 		return until, fieldProblem(field, "invalid", "Not a time to come, of 30 days ahead at most.")

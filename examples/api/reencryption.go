@@ -58,7 +58,7 @@ func (re *reencryption) run(ctx context.Context) (again bool) {
 		_, err := job.Run(ctx, func(p rcrypto.Progress) { re.set(func() { re.now[job.Column] = p }) })
 		if err != nil && ctx.Err() == nil {
 			re.set(func() { re.failed = true })
-			re.log.Error("re-encryption: start it again by rotating the key, or by a restart", slog.String("column", job.Column), slog.String("error", err.Error()))
+			re.log.LogAttrs(ctx, slog.LevelError, "re-encryption: start it again by rotating the key, or by a restart", slog.String("column", job.Column), slog.String("error", err.Error()))
 		}
 	}
 	re.mu.Lock()

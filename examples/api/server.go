@@ -42,7 +42,7 @@ func open(ctx context.Context, s *settings, getenv func(string) string, log *slo
 		return nil, err
 	}
 	srv := &server{db: db, notes: sec.notes}
-	if srv.monitor, err = newMonitor(log); err != nil {
+	if srv.monitor, err = newMonitor(log); err != nil { //nolint:contextcheck // it alerts until Close
 		return nil, errors.Join(err, db.Close())
 	}
 	if err := srv.build(ctx, s, sec, slog.New(srv.monitor)); err != nil {
@@ -64,7 +64,7 @@ func (srv *server) build(ctx context.Context, s *settings, sec *secrets, log *sl
 	if srv.shared, err = openShared(ctx, s, srv.db, log); err != nil {
 		return redacted(err, s.db)
 	}
-	m, err := openManaged(ctx, s, sec, srv.db, srv.shared, log)
+	m, err := openManaged(ctx, sec, srv.db, srv.shared, log)
 	if err != nil {
 		return redacted(err, s.db)
 	}

@@ -28,7 +28,7 @@ type shared struct {
 // what was revoked or blocked before it began.
 func openShared(ctx context.Context, s *settings, db *database, log *slog.Logger) (_ *shared, err error) {
 	sh := new(shared)
-	defer func() {
+	defer func() { //nolint:contextcheck // what is pending belongs to no request
 		if err != nil {
 			sh.close()
 		}
@@ -52,7 +52,7 @@ func openShared(ctx context.Context, s *settings, db *database, log *slog.Logger
 // source is where changes are kept: Redis if there is one, else the database.
 func (sh *shared) source(ctx context.Context, s *settings, db *database) (feed.Source, error) {
 	if s.redis == nil {
-		return feed.SQL(db.DB, db.dialect)
+		return feed.SQL(db.DB, db.dialect) //nolint:contextcheck // it bounds its own set-up
 	}
 	sh.redis = redis.NewClient(s.redis)
 	if err := sh.redis.Ping(ctx).Err(); err != nil {
