@@ -42,8 +42,8 @@ func (l *Limits) read(w http.ResponseWriter, r *http.Request, buf []byte, gzippe
 			return buf, readProblem(err)
 		}
 		if len(buf) == cap(buf) {
-			// Doubling, but not beyond the limit: all buffers together stay under three times that.
-			buf = slices.Grow(buf, int(min(max(int64(len(buf)), 512), l.MaxBody+1-int64(len(buf)))))
+			// Not beyond the limit, so that all buffers together are less than twice that.
+			buf = slices.Grow(buf, int(min(max(3*int64(len(buf)), 512), l.MaxBody+1-int64(len(buf)))))
 		}
 	}
 }

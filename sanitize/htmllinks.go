@@ -1,6 +1,7 @@
 package sanitize
 
 import (
+	"bytes"
 	"html"
 	"slices"
 	"strings"
@@ -66,7 +67,7 @@ func (c *cleaner) linkify() {
 		}
 	}
 	s := html.UnescapeString(string(text)) // exact: appendText has written it
-	c.out = c.out[:c.text]
+	c.out = slices.Grow(c.out[:c.text], len(s)+min(bytes.Count(text, []byte(".")), 1<<16)*len(`<a href="http://" rel="nofollow"></a>`))
 	done := 0
 	for at := 0; at < len(s); {
 		l, next := c.linkAt(s, at, done)
@@ -81,8 +82,10 @@ func (c *cleaner) linkify() {
 }
 
 func (c *cleaner) link(scheme, address string) {
-	c.out = append(c.out, "<a"...)
-	c.attribute("href", scheme+address)
+	c.out = append(c.out, `<a href="`...)
+	c.out = append(c.out, scheme...)
+	c.out = appendEscaped(c.out, address, true)
+	c.out = append(c.out, '"')
 	if c.rel != "" && scheme != "mailto:" {
 		c.attribute("rel", c.rel)
 	}
@@ -251,22 +254,32 @@ func isPublicHost(s string, bare bool) bool {
 
 // emailAround returns the email address around the "@" at s[at]; what is before
 // done is another link. Its local part has 64 bytes at most (RFC 5321 section
-// 4.5.3.1.1), so that is how far to look.
+// 4.5.3.1.1), so that is how far to look. Its domain is ASCII: few mail programs
+// read others in a link.
 func emailAround(s string, at, done int) foundLink {
 	start := at
-	for start > done && at-start <= 64 && (isAlphanumeric(s[start-1]) || strings.IndexByte(".!#$%&'*+-/=?^_`{|}~", s[start-1]) >= 0) {
+	for start > done && at-start <= 64 && (isAlphanumeric(s[start-1]) || isLocalMark(s[start-1])) {
 		start--
 	}
-	start += len(s[start:at]) - len(strings.TrimLeft(s[start:at], ".!#$%&'*+-/=?^_`{|}~"))
+	for start < at && isLocalMark(s[start]) {
+		start++
+	}
 	end := nameEnd(s, at+1)
 	domain := strings.TrimRight(s[at+1:end], ".")
-	if start > done && strings.IndexByte("/:@\\", s[start-1]) >= 0 || strings.HasPrefix(s[end:], "@") || !isPublicHost(domain, true) {
-		return foundLink{}
-	}
-	if _, err := Email(s[start:at] + "@" + domain); err != nil {
+	switch {
+	case start > done && strings.IndexByte("/:@\\", s[start-1]) >= 0, // of a URL
+		end < len(s) && s[end] == '@',
+		start == at || at-start > 64 || !isDotAtom(s[start:at]),
+		!isHostName(lowerASCII(domain)) || !isPublicHost(domain, true):
 		return foundLink{}
 	}
 	return foundLink{start, at + 1 + len(domain), "mailto:"}
+}
+
+// isLocalMark says whether c is a mark that a local part may hold, which does
+// not begin one in a text.
+func isLocalMark(c byte) bool {
+	return c > ' ' && c < 0x7f && !isAlphanumeric(c) && strings.IndexByte("\"(),:;<>@[\\]", c) < 0
 }
 
 func isMail(url string) bool { return len(url) > 7 && strings.EqualFold(url[:7], "mailto:") }
