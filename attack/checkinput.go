@@ -22,7 +22,7 @@ func (s *scan) writing(ctx context.Context, c *Client) (Request, bool) {
 		r.Method = http.MethodPost
 	}
 	r = s.as(s.alice, r)
-	_, ok := s.expect(ctx, c, r, "Write")
+	_, ok := s.expect(ctx, c, r, "", "Write")
 	return r, ok
 }
 
@@ -131,6 +131,28 @@ func (s *scan) invalid(ctx context.Context, c *Client) {
 	}
 }
 
+// queries adds what two parsers read differently to requests that are good.
+func (s *scan) queries(ctx context.Context, c *Client) {
+	for _, r := range s.target.Malformed {
+		if _, ok := s.expect(ctx, c, r, "", "a request of Malformed as it is"); !ok {
+			continue
+		}
+		sep := "?"
+		if strings.Contains(r.Path, "?") {
+			sep = "&"
+		}
+		for _, query := range []string{"a=%00", "a=%zz", "a=%ff", "a=1;b=2", "a=" + strings.Repeat("a", 16<<10)} {
+			odd := r
+			odd.Path += sep + query
+			got, err := c.sendRaw(ctx, odd)
+			if err == nil && served(got) {
+				s.found(malformedQuery, "", c.wire(odd), "status %d", got.Status)
+				break
+			}
+		}
+	}
+}
+
 // htmlMark tells our payloads from what else is there.
 const htmlMark = "attack7f3a"
 
@@ -162,7 +184,7 @@ func (s *scan) html(ctx context.Context, c *Client) {
 		if got, ok := s.send(ctx, c, r); !ok || !served(got) {
 			continue // refused, which is as good
 		}
-		got, ok := s.expect(ctx, c, s.as(s.alice, Request{Path: s.target.Read}), "Read")
+		got, ok := s.expect(ctx, c, s.as(s.alice, Request{Path: s.target.Read}), "", "Read")
 		if !ok {
 			break
 		}
@@ -245,7 +267,7 @@ func (s *scan) multipart(ctx context.Context, c *Client) {
 		r.Method = http.MethodPost
 	}
 	r.ContentType, r.Body = kind, good
-	if _, ok := s.expect(ctx, c, r, "Upload"); !ok {
+	if _, ok := s.expect(ctx, c, r, "", "Upload"); !ok {
 		return
 	}
 	for how, body := range map[string]string{

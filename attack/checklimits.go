@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"strings"
+	"time"
 )
 
 // limits fills each limit, and tries to get around it.
@@ -26,8 +28,16 @@ func (s *scan) limit(ctx context.Context, l Limit) {
 		r = s.as(Session{Access: "attack." + htmlMark + ".attack"}, r)
 	}
 	c := s.newClient()
+	sent := 0
+	numbered := func() Request {
+		sent++
+		n := r
+		n.Body = strings.ReplaceAll(r.Body, "{n}", itoa(sent))
+		return n
+	}
+	began := time.Now()
 	for i := range l.Count {
-		got, ok := s.send(ctx, c, r)
+		got, ok := s.send(ctx, c, numbered())
 		if !ok {
 			return
 		}
@@ -36,21 +46,33 @@ func (s *scan) limit(ctx context.Context, l Limit) {
 			return
 		}
 	}
-	got, ok := s.send(ctx, c, r)
-	if !ok {
-		return
+	more := 1
+	if l.Refill > 0 {
+		more += int(time.Since(began)/l.Refill) + 1
+	}
+	var got Response
+	for range more {
+		var ok bool
+		if got, ok = s.send(ctx, c, numbered()); !ok {
+			return
+		}
+		if got.Status == http.StatusTooManyRequests {
+			break
+		}
 	}
 	if got.Status != http.StatusTooManyRequests {
-		s.found(limitMissing, l.Layer, c.wire(r), "%s: request %d is answered with status %d", l.Name, l.Count+1, got.Status)
+		s.found(limitMissing, l.Layer, c.wire(r), "%s: request %d is answered with status %d", l.Name, sent, got.Status)
 		return
 	}
 	if got.Header.Get("Retry-After") == "" {
 		s.found(noRetryAfter, l.Layer, c.wire(r), "%s", l.Name)
 	}
 	// Each try may find a token that has come back by now, so it must pass twice.
-	evades := func(c *Client, r Request) bool {
+	evades := func(c *Client, query string) bool {
 		for range 2 {
-			if got, ok := s.send(ctx, c, r); !ok || got.Status == http.StatusTooManyRequests {
+			n := numbered()
+			n.Path += query
+			if got, ok := s.send(ctx, c, n); !ok || got.Status == http.StatusTooManyRequests {
 				return false
 			}
 		}
@@ -58,20 +80,16 @@ func (s *scan) limit(ctx context.Context, l Limit) {
 	}
 	for _, spoof := range s.spoofs() {
 		c.extra = spoof
-		if evades(c, r) {
+		if evades(c, "") {
 			s.found(limitEvaded, "", c.wire(r), "%s: refused without the header, not with it", l.Name)
 		}
 	}
 	c.extra = nil
-	if !l.Bad && l.As == nil {
-		again := r
-		again.Path += "?attack=1"
-		if evades(c, again) {
-			s.found(limitEvaded, l.Layer, c.wire(again), "%s: refused without the query, not with it", l.Name)
-		}
+	if evades(c, "?attack=1") {
+		s.found(limitEvaded, l.Layer, c.wire(r), "%s: refused without a query, not with ?attack=1", l.Name)
 	}
-	if another := s.newClient(); l.As == nil && (another.from.IsValid() || another.proxy != "") {
-		if got, ok := s.send(ctx, another, r); ok && got.Status == http.StatusTooManyRequests {
+	if another := s.newClient(); l.As == nil && !l.Keyed && (another.from.IsValid() || another.proxy != "") {
+		if got, ok := s.send(ctx, another, numbered()); ok && got.Status == http.StatusTooManyRequests {
 			s.found(clientsAsOne, "", another.wire(r), "%s: one client fills it for all", l.Name)
 		}
 	}
@@ -85,6 +103,6 @@ func (s *scan) blocked(ctx context.Context, _ *Client) {
 	c := s.clientAt(s.target.Blocked)
 	r := Request{Path: s.target.Public}
 	if got, ok := s.send(ctx, c, r); ok && served(got) {
-		s.found(blockedServed, "", c.wire(r), "status %d for %s", got.Status, s.target.Blocked)
+		s.found(blockedServed, s.target.BlockedBy, c.wire(r), "status %d for %s", got.Status, s.target.Blocked)
 	}
 }

@@ -125,7 +125,17 @@ func (s *scan) logLines(ctx context.Context, c *Client) {
 			_, _ = s.target.Login(ctx, c, Account{name, "attack"}) // it must fail
 		}
 	}
+	if s.target.Secure != "" && !s.open {
+		s.send(ctx, c, Request{Path: s.target.Secure}) // refused, and so in the log
+	}
 	log := s.target.Log()
+	client := c.proxy
+	if c.from.IsValid() {
+		client = c.from.String()
+	}
+	if s.target.Secure != "" && !s.open && !strings.Contains(log, client) {
+		s.found(clientUnknown, "", c.wire(Request{Path: s.target.Secure}), "a request from %s was refused, and the log does not have the address", client)
+	}
 	for _, line := range strings.FieldsFunc(log, func(r rune) bool { return r == '\n' || r == '\r' || r == 0x2028 || r == 0x85 }) {
 		if strings.HasPrefix(line, logMark) {
 			s.found(logForged, "", "", "a line of the log begins with what a request sent: %.200q", line)

@@ -32,7 +32,7 @@ func (s *scan) tokens(ctx context.Context, c *Client) {
 	if s.bob.Access == "" {
 		return
 	}
-	if _, ok := s.expect(ctx, c, Request{Path: path, Header: bearer(s.bob.Access)}, "Secure with Bob's token"); !ok {
+	if _, ok := s.expect(ctx, c, Request{Path: path, Header: bearer(s.bob.Access)}, "auth", "Secure with Bob's token"); !ok {
 		return
 	}
 	for _, f := range s.forge(ctx, c, s.bob.Access) {
@@ -96,7 +96,7 @@ func (s *scan) refresh(ctx context.Context, c *Client) {
 	}
 	token := session.Refresh
 	for range 2 {
-		got, ok := s.expect(ctx, c, refreshWith(s.target.Refresh, token), "a good refresh token")
+		got, ok := s.expect(ctx, c, refreshWith(s.target.Refresh, token), "auth", "a good refresh token")
 		if !ok {
 			return
 		}
@@ -122,7 +122,7 @@ func (s *scan) logOut(ctx context.Context, c *Client) {
 	if !ok || session.Refresh == "" {
 		return
 	}
-	if _, ok := s.expect(ctx, c, refreshWith(s.target.Logout, session.Refresh), "log-out"); !ok {
+	if _, ok := s.expect(ctx, c, refreshWith(s.target.Logout, session.Refresh), "auth", "log-out"); !ok {
 		return
 	}
 	r := refreshWith(s.target.Refresh, session.Refresh)

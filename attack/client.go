@@ -97,7 +97,7 @@ func (c *Client) Send(ctx context.Context, r Request) (Response, error) {
 	if req.Header.Get("User-Agent") == "" {
 		req.Header.Set("User-Agent", "rampart-attack")
 	}
-	resp, err := c.http.Do(req)
+	resp, err := c.http.Do(req) //nolint:bodyclose // read closes it
 	if err != nil {
 		return Response{}, err
 	}
@@ -176,7 +176,7 @@ func (c *Client) raw(ctx context.Context, text string) (Response, error) {
 	if _, err := io.WriteString(conn, text); err != nil {
 		return Response{}, errNoAnswer
 	}
-	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil) //nolint:bodyclose // read closes it
 	if err != nil {
 		return Response{}, errNoAnswer
 	}

@@ -93,10 +93,12 @@ const (
 	twiceJSON      weakness = "A JSON body that can be read in two ways is taken"
 	otherType      weakness = "A body of another content type is taken"
 	multipartBomb  weakness = "A hostile multipart body is taken"
+	malformedQuery weakness = "A query that can be read in two ways is served"
 	invalidInput   weakness = "Invalid input is taken"
 	htmlStored     weakness = "Hostile HTML is stored and shown"
 	htmlReflected  weakness = "Hostile HTML is reflected"
 	logForged      weakness = "A request forges a line of the log"
+	clientUnknown  weakness = "The log does not tell clients apart"
 	secretLogged   weakness = "A secret is in the log"
 	errorLeak      weakness = "An answer tells the inside of the service"
 	softwareNamed  weakness = "Answers name the software and its version"
@@ -171,7 +173,7 @@ func (w weakness) about() (s Severity, cwe, top10, layer string) {
 		return Medium, "CWE-525", api8, "headers"
 	case deepJSON, largeBody, multipartBomb:
 		return High, "CWE-400", api4, "sanitize"
-	case twiceJSON, otherType:
+	case twiceJSON, otherType, malformedQuery:
 		return Medium, "CWE-436", api8, "sanitize"
 	case invalidInput:
 		return Medium, "CWE-20", api3, "sanitize"
@@ -181,6 +183,8 @@ func (w weakness) about() (s Severity, cwe, top10, layer string) {
 		return High, "CWE-79", api8, "application"
 	case logForged:
 		return Medium, "CWE-117", api8, "events"
+	case clientUnknown:
+		return Low, "CWE-778", api8, "clientip"
 	case secretLogged:
 		return High, "CWE-532", api8, "events"
 	case errorLeak:
@@ -216,8 +220,8 @@ func Weaknesses() []string {
 		string(pathConfusion), string(methodOverride), string(traceEcho), string(limitMissing), string(limitEarly), string(limitEvaded),
 		string(noRetryAfter), string(clientsAsOne), string(blockedServed), string(corsReflected), string(corsRefused), string(headerMissing), string(cookieFlags),
 		string(plainHTTP), string(foreignHost), string(hostReflected), string(privateCached), string(deepJSON), string(largeBody),
-		string(twiceJSON), string(otherType), string(multipartBomb), string(invalidInput), string(htmlStored), string(htmlReflected),
-		string(logForged), string(secretLogged), string(errorLeak), string(softwareNamed), string(crash), string(smuggling), string(slowHeader), string(slowBody),
+		string(twiceJSON), string(otherType), string(multipartBomb), string(malformedQuery), string(invalidInput), string(htmlStored), string(htmlReflected),
+		string(logForged), string(clientUnknown), string(secretLogged), string(errorLeak), string(softwareNamed), string(crash), string(smuggling), string(slowHeader), string(slowBody),
 		string(keyMissing), string(keyLoose), string(keyOracle), string(requestIDGone), string(requestIDTaken), string(misdescribed),
 	}
 }

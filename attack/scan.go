@@ -34,7 +34,7 @@ func Scan(ctx context.Context, target Target) ([]Finding, error) {
 	if err := target.validate(); err != nil {
 		return nil, err
 	}
-	s := &scan{target: target, seen: map[weakness]bool{}, names: map[string]string{}}
+	s := &scan{target: target, seen: map[string]bool{}, names: map[string]string{}}
 	defer s.close()
 	if err := s.start(ctx); err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func Scan(ctx context.Context, target Target) ([]Finding, error) {
 	for _, check := range []func(context.Context, *Client){
 		s.tokens, s.kinds, s.spellings, s.methods, s.scopes, s.objects, s.apiKeys,
 		s.origins, s.hosts, s.statuses, s.plain, s.private, s.requestIDs,
-		s.json, s.invalid, s.html, s.multipart, s.shapes,
+		s.json, s.invalid, s.queries, s.html, s.multipart, s.shapes,
 		s.blocked, s.refresh, s.logOut, s.limits, s.accounts, s.logLines,
 	} {
 		if ctx.Err() != nil {
@@ -81,7 +81,7 @@ type scan struct {
 
 	mu       sync.Mutex
 	findings []Finding
-	seen     map[weakness]bool
+	seen     map[string]bool   // weakness, and layer where several may have it
 	names    map[string]string // secrets → what findings call them
 	failed   error             // why no connection could be made, once
 }
@@ -150,14 +150,15 @@ func (s *scan) name(secret, name string) {
 	}
 }
 
-// found notes a weakness, unless it is known.
+// found notes a weakness, unless it is known. An empty layer is the one that
+// stops it as a rule; another may have it as well.
 func (s *scan) found(w weakness, layer, request, detail string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.seen[w] {
+	if s.seen[string(w)+layer] {
 		return
 	}
-	s.seen[w] = true
+	s.seen[string(w)+layer] = true
 	severity, cwe, top10, own := w.about()
 	if layer == "" {
 		layer = own
@@ -189,10 +190,10 @@ func (s *scan) send(ctx context.Context, c *Client, r Request) (Response, bool) 
 
 // expect sends an honest request; anything but 2xx says that the target is not
 // as described, and ends the check.
-func (s *scan) expect(ctx context.Context, c *Client, r Request, what string) (Response, bool) {
+func (s *scan) expect(ctx context.Context, c *Client, r Request, layer, what string) (Response, bool) {
 	got, ok := s.send(ctx, c, r)
 	if ok && !served(got) {
-		s.found(misdescribed, "", c.wire(r), "%s: status %d", what, got.Status)
+		s.found(misdescribed, layer, c.wire(r), "%s: status %d", what, got.Status)
 		return got, false
 	}
 	return got, ok

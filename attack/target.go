@@ -44,11 +44,14 @@ type Target struct {
 
 	Scoped []Request // what Alice may and Bob may not
 
-	// Own makes something that only its owner may see, and returns its path.
-	Own func(ctx context.Context, c *Client, owner Session) (path string, err error)
+	// Own makes something of its owner's, and returns what only the owner may
+	// do with it; the owner's token is added.
+	Own func(ctx context.Context, c *Client, owner Session) (Request, error)
 
 	Write   Request  // what Alice may: a good JSON body that is answered 2xx
 	Invalid []string // bodies that Write's path must refuse
+
+	Malformed []Request // what anybody may, and what must be refused with a malformed query
 
 	// HTML puts a text where Write's service allows HTML: it returns a body for
 	// Write. Read is the path that shows it, as Alice.
@@ -72,7 +75,8 @@ type Target struct {
 	// believes requests of this machine about their client; "" if it does not.
 	ProxyHeader string
 
-	Blocked netip.Addr // an address that is refused; without a ProxyHeader of 127.0.0.0/8, so that requests can come from it
+	Blocked   netip.Addr // an address that is refused; without a ProxyHeader of 127.0.0.0/8, so that requests can come from it
+	BlockedBy string     // the layer that refuses it, in the finding; "" means ipfilter
 
 	RequestID string        // header in which answers carry a request id that clients cannot choose
 	Log       func() string // the service's log so far
@@ -100,12 +104,14 @@ type Request struct {
 
 // A Limit is a rate.
 type Limit struct {
-	Name    string // in the finding
-	Layer   string // that keeps it, in the finding; "" means throttle
-	Request Request
-	Count   int      // so many are not refused, the next is: with 429
-	As      *Account // nil: without a token. Another account than Alice and Bob, or its own requests count
-	Bad     bool     // with a token that is refused: a limit before the tokens are looked at
+	Name    string        // in the finding
+	Layer   string        // that keeps it, in the finding; "" means throttle
+	Request Request       // what is limited; "{n}" in its Body becomes the number of the request
+	Count   int           // so many are not refused, the next is: with 429
+	Refill  time.Duration // how soon one more is let through, as by a token bucket; 0: not before the scan ends
+	As      *Account      // nil: without a token. Another account than Alice and Bob, or its own requests count
+	Keyed   bool          // the limit is not by client: by an API key in Request, by an account
+	Bad     bool          // with a token that is refused: a limit before the tokens are looked at
 }
 
 // JSONLogin returns a Login that posts {"username", "password"} to path and

@@ -174,7 +174,7 @@ func newWeakServer(t *testing.T, weak string) (http.Handler, attack.Target) {
 	root = browser.Handler(root)
 	layer("A foreign Host is served", nil, changed(func(r *http.Request) { r.Host = host }))
 	layer("Credentials are served over plain http", nil, changed(func(r *http.Request) { r.Header.Set("X-Forwarded-Proto", "https") }))
-	root = s.clientIP.Handler(root)
+	layer("The log does not tell clients apart", s.clientIP.Handler, nil)
 	switch {
 	case s.on("An answer has no request id"):
 	case s.on("A client chooses the request id"):
@@ -349,7 +349,12 @@ func (s *weakServer) routes(log *slog.Logger, keys *apikey.Keys) http.Handler {
 		obtain = login.Handler(obtain)
 	}
 	logout := s.switched("A refresh token is accepted after log-out", answer(200, "{}"), s.service.Logout())
-	public := answer(200, `{"message":"public"}`)
+	guard, err := sanitize.NewGuard(sanitize.GuardConfig{Logger: log})
+	require.NoError(s.t, err)
+	public := http.Handler(answer(200, `{"message":"public"}`))
+	if !s.on("A query that can be read in two ways is served") {
+		public = guard.Handler(public)
+	}
 
 	mux := rampart.NewMux()
 	mux.Handle("POST /api/token/{$}", s.oracle(obtain))
@@ -594,19 +599,20 @@ func (s *weakServer) target() attack.Target {
 		Public: "/api/public/", Secure: "/api/secure/", Refresh: "/api/token/refresh/", Logout: "/api/token/blacklist/",
 		Expired: s.expired,
 		Scoped:  []attack.Request{{Path: "/api/reports/"}},
-		Own: func(ctx context.Context, c *attack.Client, owner attack.Session) (string, error) {
+		Own: func(ctx context.Context, c *attack.Client, owner attack.Session) (attack.Request, error) {
 			got, err := c.Send(ctx, attack.Request{Method: http.MethodPost, Path: "/api/notes/", Header: http.Header{"Authorization": {"Bearer " + owner.Access}}})
 			if err != nil {
-				return "", err
+				return attack.Request{}, err
 			}
 			var made struct{ Path string }
 			err = json.Unmarshal(got.Body, &made)
-			return made.Path, err
+			return attack.Request{Path: made.Path}, err
 		},
 		Write:   attack.Request{Path: "/api/products/", Body: product("<p>mild</p>")},
 		Invalid: []string{`{"name":"soap","price":"-1"}`, `{"name":"","price":"1"}`, `[]`, ``},
 		HTML:    product, Read: "/api/products/",
-		Upload: attack.Request{Path: "/api/upload/"},
+		Malformed: []attack.Request{{Path: "/api/public/"}, {Path: "/api/public/?x=1"}},
+		Upload:    attack.Request{Path: "/api/upload/"},
 		Limits: []attack.Limit{
 			{Name: "by address", Request: attack.Request{Path: "/api/limited/"}, Count: limit},
 			{Name: "by user", Request: attack.Request{Path: "/api/mine/"}, Count: limit, As: &carol},
