@@ -16,8 +16,9 @@ const (
 	openAt        = 5 * failureWeight
 )
 
-// probeEvery is how often one call tries again while the circuit is open.
-const probeEvery = 250 * time.Millisecond
+// probeEvery is how often one call tries again while the circuit is open. A pool
+// that hands out dead connections one after the other needs many.
+const probeEvery = 100 * time.Millisecond
 
 // A breaker keeps calls away from a server that fails: each would wait for its
 // timeout, and keep the server from coming back.

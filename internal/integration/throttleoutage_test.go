@@ -1,0 +1,198 @@
+package integration_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart/throttle"
+	"github.com/ecolaura/rampart/throttle/throttleredis"
+)
+
+// mortalRedis is a server of this test's own, to be killed and restarted.
+type mortalRedis struct {
+	t    testing.TB
+	dir  string
+	port string
+	cmd  *exec.Cmd
+}
+
+func newMortalRedis(t testing.TB) *mortalRedis {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		missing(t, "redis", "run `make services`: this test kills a redis-server of its own")
+	}
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	r := &mortalRedis{t: t, dir: t.TempDir(), port: port}
+	r.start()
+	t.Cleanup(r.kill)
+	return r
+}
+
+func (r *mortalRedis) addr() string { return "127.0.0.1:" + r.port }
+
+// start returns when the server answers.
+func (r *mortalRedis) start() {
+	r.t.Helper()
+	r.cmd = exec.CommandContext(context.WithoutCancel(r.t.Context()), "redis-server", "--port", r.port, "--bind", "127.0.0.1", "--dir", r.dir, //nolint:gosec // a port and a folder
+		"--save", "", "--appendonly", "yes", "--appendfsync", "always")
+	require.NoError(r.t, r.cmd.Start())
+	client := goredis.NewClient(&goredis.Options{Addr: r.addr()})
+	defer client.Close() //nolint:errcheck // nothing to lose
+	require.Eventually(r.t, func() bool { return client.Ping(r.t.Context()).Err() == nil }, 10*time.Second, 5*time.Millisecond)
+}
+
+func (r *mortalRedis) kill() {
+	_ = r.cmd.Process.Kill()
+	_ = r.cmd.Wait()
+}
+
+// sample is one answer under load.
+type sample struct {
+	at     time.Time
+	took   time.Duration
+	status int
+}
+
+// eventLog is a log.
+type eventLog struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *eventLog) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *eventLog) count(s string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return bytes.Count(b.buf.Bytes(), []byte(s))
+}
+
+// load asks h from 16 goroutines until stop is called, which returns what they
+// were answered. Each address in turn pays.
+func load(h http.Handler) (stop func() []sample) {
+	end := make(chan struct{})
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var all []sample
+	for g := range 16 {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-end:
+					return
+				case <-time.After(2 * time.Millisecond):
+				}
+				r := httptest.NewRequest(http.MethodGet, "/", nil)
+				r.RemoteAddr = "192.0.2." + strconv.Itoa((g+i)%20) + ":1"
+				w := httptest.NewRecorder()
+				start := time.Now()
+				h.ServeHTTP(w, r)
+				mu.Lock()
+				all = append(all, sample{start, time.Since(start), w.Code})
+				mu.Unlock()
+			}
+		})
+	}
+	return func() []sample {
+		close(end)
+		wg.Wait()
+		return all
+	}
+}
+
+func TestThrottleRedisKilledAndRestartedUnderLoad(t *testing.T) {
+	const limit, callers = 20, 20
+	for desc, outage := range map[string]throttle.Outage{"FailClosed": throttle.FailClosed, "FailOpen": throttle.FailOpen, "FallBack": throttle.FallBack} {
+		for how, strike := range map[string]struct{ down, up func(r *mortalRedis) }{
+			"killed": {(*mortalRedis).kill, (*mortalRedis).start},
+			"hangs": {
+				func(r *mortalRedis) { _ = r.cmd.Process.Signal(syscall.SIGSTOP) },
+				func(r *mortalRedis) { _ = r.cmd.Process.Signal(syscall.SIGCONT) },
+			},
+		} {
+			for i, client := range redisClients() {
+				if os.Getenv("RAMPART_BARS") == "" && i > 0 && (outage != throttle.FailClosed || how == "hangs") {
+					continue
+				}
+				t.Run(desc+"/"+how+"/"+client.name, func(t *testing.T) {
+					server, log := newMortalRedis(t), new(eventLog)
+					store := openThrottle(t, client.open(t, server.addr()), throttleredis.Config{Logger: slog.New(slog.NewJSONHandler(log, nil))})
+					limiter, err := throttle.New(throttle.Config{
+						Policies: []throttle.Policy{{Name: "hour", Rate: throttle.Rate{Count: limit, Period: time.Hour}, Key: throttle.ByIP(nil)}},
+						Store:    store, Outage: outage, Replicas: 2, Logger: slog.New(slog.DiscardHandler),
+					})
+					require.NoError(t, err)
+					stop := load(limiter.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })))
+					time.Sleep(100 * time.Millisecond)
+					strike.down(server)
+					down := time.Now()
+					time.Sleep(1500 * time.Millisecond)
+					strike.up(server)
+					up := time.Now()
+					require.Eventually(t, func() bool { return log.count(`"event":"sys_backend_recovered"`) > 0 }, 2*time.Second, time.Millisecond, "no recovery")
+					recovered := time.Since(up)
+					time.Sleep(300 * time.Millisecond)
+					samples := stop()
+
+					statuses, longest, passed := map[int]int{}, time.Duration(0), map[string]int{}
+					for _, s := range samples {
+						statuses[s.status]++
+						longest = max(longest, s.took)
+						if s.status != http.StatusNoContent {
+							continue
+						}
+						switch {
+						case s.at.Before(down):
+							passed["before"]++
+						case s.at.Before(up):
+							passed["down"]++
+						case s.at.After(up.Add(recovered)):
+							passed["after"]++
+						}
+					}
+					t.Logf("answers %v, passed %v, longest %v, recovery %v", statuses, passed, longest.Round(time.Millisecond), recovered.Round(time.Millisecond))
+					assert.Less(t, longest, time.Second)
+					assert.Equal(t, 1, log.count(`"event":"sys_backend_unavailable"`), "one event when it changes")
+					assert.Equal(t, 1, log.count(`"event":"sys_backend_recovered"`))
+					for status := range statuses {
+						assert.Contains(t, []int{http.StatusNoContent, http.StatusTooManyRequests, http.StatusServiceUnavailable}, status)
+					}
+					switch outage {
+					case throttle.FailClosed:
+						assert.Positive(t, statuses[http.StatusServiceUnavailable])
+						assert.LessOrEqual(t, statuses[http.StatusNoContent], limit*callers, "the count survives")
+					case throttle.FailOpen:
+						assert.Zero(t, statuses[http.StatusServiceUnavailable])
+						assert.Greater(t, passed["down"], limit*callers)
+					case throttle.FallBack:
+						assert.Zero(t, statuses[http.StatusServiceUnavailable])
+						assert.LessOrEqual(t, statuses[http.StatusNoContent], limit*callers*3/2, "half as many pass meanwhile")
+					}
+				})
+			}
+		}
+	}
+}
