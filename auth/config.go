@@ -121,8 +121,8 @@ func (c VerifierConfig) withDefaults() VerifierConfig {
 	if c.CacheSize == 0 {
 		c.CacheSize = defaultCacheSize
 	}
-	if c.Source == nil {
-		c.Source = FromHeader
+	if limit := c.MaxBytes; c.Source == nil {
+		c.Source = func(r *http.Request) (string, error) { return bearer(r, limit) }
 	}
 	if c.Now == nil {
 		c.Now = time.Now

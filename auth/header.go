@@ -18,13 +18,20 @@ type header struct {
 // so it must not cost more than the signature of a token.
 const maxHeader = 1024
 
+// maxCommas and maxEscapes bound what reading such a header costs. With every
+// parameter that RFC 7515 and RFC 7517 know it has fewer.
+const (
+	maxCommas  = 24
+	maxEscapes = 16
+)
+
 // parseHeader reads the header of a token.
 func (s *scratch) parseHeader(segment []byte) (h header, ok bool) {
 	if len(segment) > maxHeader {
 		return h, false
 	}
 	text, ok := s.decode(segment)
-	if !ok {
+	if !ok || strings.Count(text, ",") > maxCommas || strings.Count(text, `\`) > maxEscapes {
 		return h, false
 	}
 	err := s.json.object(text, func(name, value string) error {

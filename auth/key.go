@@ -41,6 +41,7 @@ type material struct {
 	macs    sync.Pool     // of *macState, for secret
 	digests sync.Pool     // of *macState, for public
 	header  string        // first segment of the tokens it signs
+	sigSize int           // bytes
 }
 
 // macState is one reusable hash with room for its sum: a fresh HMAC would cost
@@ -138,6 +139,7 @@ func newMaterial(alg Algorithm, key any) (*material, error) {
 	if reason != "" {
 		return nil, keyMistake("material", reason, "")
 	}
+	m.sigSize = m.signatureSize()
 	m.macs.New = func() any { return &macState{hash: hmac.New(m.hash.New, m.secret)} }
 	m.digests.New = func() any { return &macState{hash: m.hash.New()} }
 	if m.private != nil && !m.pairs() {

@@ -15,7 +15,7 @@ import (
 // verify says whether sig is k's signature of input.
 func (k *Key) verify(input, sig []byte) bool {
 	m := k.m
-	if m == nil {
+	if m == nil || len(sig) != m.sigSize { // before the hash of an input that may be long
 		return false
 	}
 	switch m.family {
@@ -25,7 +25,7 @@ func (k *Key) verify(input, sig []byte) bool {
 		return hmac.Equal(st.digest(input), sig) // constant time
 	case familyEd25519:
 		public, ok := m.public.(ed25519.PublicKey)
-		return ok && len(sig) == ed25519.SignatureSize && ed25519.Verify(public, input, sig)
+		return ok && ed25519.Verify(public, input, sig)
 	default:
 		st, _ := m.digests.Get().(*macState)
 		defer m.digests.Put(st)
@@ -36,22 +36,30 @@ func (k *Key) verify(input, sig []byte) bool {
 func (m *material) verifyDigest(digest, sig []byte) bool {
 	switch public := m.public.(type) {
 	case *rsa.PublicKey:
-		if len(sig) != public.Size() {
-			return false
-		}
 		if m.family == familyPSS { // RFC 7518 section 3.5: the salt is as long as the hash
 			return rsa.VerifyPSS(public, m.hash, digest, sig, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
 		}
 		return rsa.VerifyPKCS1v15(public, m.hash, digest, sig) == nil
 	case *ecdsa.PublicKey:
-		size := (public.Curve.Params().BitSize + 7) / 8
-		if len(sig) != 2*size { // RFC 7518 section 3.4: R and S at full width, no ASN.1
-			return false
-		}
+		size := len(sig) / 2
 		// ecdsa.Verify refuses R or S that is zero or not below the order (CVE-2022-21449).
 		return ecdsa.Verify(public, digest, new(big.Int).SetBytes(sig[:size]), new(big.Int).SetBytes(sig[size:]))
 	default:
 		return false
+	}
+}
+
+// signatureSize returns how long each signature of m is.
+func (m *material) signatureSize() int {
+	switch public := m.public.(type) {
+	case *rsa.PublicKey:
+		return public.Size()
+	case *ecdsa.PublicKey: // RFC 7518 section 3.4: R and S at full width, no ASN.1
+		return 2 * ((public.Curve.Params().BitSize + 7) / 8)
+	case ed25519.PublicKey:
+		return ed25519.SignatureSize
+	default:
+		return m.hash.Size()
 	}
 }
 

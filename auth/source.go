@@ -18,7 +18,16 @@ var errBadSource = errors.New("auth: malformed or repeated credentials")
 // (RFC 6750 section 2.1). The scheme's name is matched in any case (RFC 9110
 // section 11.1). Another scheme is no token; two header fields are refused
 // (which of them would a proxy have looked at?).
-func FromHeader(r *http.Request) (string, error) {
+func FromHeader(r *http.Request) (string, error) { return bearer(r, maxMaxBytes) }
+
+const (
+	scheme    = "Bearer "
+	maxSpaces = 8 // further ones before a token; the grammar has no bound
+)
+
+// bearer is FromHeader for tokens up to that length. What is longer is not looked
+// at: net/http takes a megabyte.
+func bearer(r *http.Request, limit int) (string, error) {
 	lines := r.Header["Authorization"]
 	switch {
 	case len(lines) == 0:
@@ -26,16 +35,29 @@ func FromHeader(r *http.Request) (string, error) {
 	case len(lines) > 1:
 		return "", errBadSource
 	}
-	scheme, rest, _ := strings.Cut(lines[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
+	line := lines[0]
+	switch {
+	case len(line) < len(scheme) && strings.EqualFold(line, scheme[:len(scheme)-1]):
+		return "", errBadSource // nothing after the name
+	case len(line) < len(scheme) || !strings.EqualFold(line[:len(scheme)], scheme):
 		return "", ErrNoToken
+	case len(line) > len(scheme)+limit:
+		return "", refused(TokenTooLarge)
 	}
-	raw := strings.TrimLeft(rest, " ")
-	if raw == "" || strings.ContainsAny(raw, " \t,") {
+	raw := line[len(scheme):]
+	for n := 0; n < maxSpaces && strings.HasPrefix(raw, " "); n++ {
+		raw = raw[1:]
+	}
+	// Byte by byte of what is looked for: ContainsAny goes by those of raw.
+	if raw == "" || strings.IndexByte(raw, ' ') >= 0 || strings.IndexByte(raw, '\t') >= 0 || strings.IndexByte(raw, ',') >= 0 {
 		return "", errBadSource
 	}
 	return raw, nil
 }
+
+// maxCookies bounds the cookies that are searched for a token; browsers send far
+// less.
+const maxCookies = 64 << 10
 
 // FromCookie takes the token from the one cookie of that name. A request that
 // has it twice, or carries a bearer token too, is refused. Browsers send
@@ -44,6 +66,13 @@ func FromHeader(r *http.Request) (string, error) {
 func FromCookie(name string) func(*http.Request) (string, error) {
 	return func(r *http.Request) (string, error) {
 		_, headerErr := FromHeader(r)
+		size := 0
+		for _, line := range r.Header["Cookie"] {
+			size += len(line)
+		}
+		if size > maxCookies {
+			return "", errBadSource
+		}
 		cookies := r.CookiesNamed(name)
 		switch {
 		case len(cookies) == 0 && errors.Is(headerErr, ErrNoToken):

@@ -111,11 +111,11 @@ func (v *Verifier) verify(ctx context.Context, raw string, kind Kind) (*Token, e
 	if err := v.checkTime(t); err != nil {
 		return nil, err
 	}
-	if !hit {
-		v.cache.put(raw, t)
-	}
 	if err := v.checkKind(t, kind); err != nil {
 		return nil, err
+	}
+	if !hit {
+		v.cache.put(raw, t)
 	}
 	return t, nil
 }
