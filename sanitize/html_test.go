@@ -1,6 +1,7 @@
 package sanitize_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -248,6 +249,26 @@ func TestRandomSplices(t *testing.T) {
 		require.True(t, contained(t, out), info)
 		require.False(t, live(t, out), info)
 		require.LessOrEqual(t, len(out), 16*len(in)+60, info)
+	}
+}
+
+// TestPublicVectors cleans each vector, alone and as a part of attributes. That
+// nothing of it runs in Chromium is tested in internal/integration.
+func TestPublicVectors(t *testing.T) {
+	raw, err := os.ReadFile("testdata/xss_vectors.json")
+	require.NoError(t, err)
+	var list []string
+	require.NoError(t, json.Unmarshal(raw, &list))
+	require.Greater(t, len(list), 400)
+	for _, v := range list {
+		for _, h := range []*sanitize.HTML{new(sanitize.HTML), sanitize.Basic(), sanitize.UGC(), policy(t, sanitize.UGC(), sanitize.Linkify())} {
+			for _, in := range []string{v, `<a href="` + v + `" title="` + v + `">x</a>`, `<img src='` + v + `' alt='` + v + `'>`, "<b title=" + v + ">x"} {
+				out := h.Clean(in)
+				require.False(t, live(t, out), "%q became %q", in, out)
+				require.True(t, contained(t, out), "%q became %q", in, out)
+				require.Equal(t, out, h.Clean(out))
+			}
+		}
 	}
 }
 
