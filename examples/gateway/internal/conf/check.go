@@ -257,8 +257,18 @@ func (ct *Certificate) check(*File) Mistakes {
 	return c.ms
 }
 
-func (s *SNI) check(*File) Mistakes {
+func (s *SNI) check(f *File) Mistakes {
 	c := checks{m: s.at()}
+	for _, ct := range f.Certificates {
+		if Ref(ct.ID) != s.Certificate {
+			continue
+		}
+		if pair, err := tls.X509KeyPair([]byte(ct.Cert), []byte(ct.Key)); err == nil {
+			names := pair.Leaf.DNSNames // clients would refuse it for any other
+			c.want(slices.Contains(names, s.Name) || pair.Leaf.VerifyHostname(strings.TrimPrefix(s.Name, "*.")) == nil, "name",
+				"the certificate is not for %q", s.Name)
+		}
+	}
 	c.want(hostPattern(s.Name) && !strings.Contains(s.Name, ":"), "name", "a host name is wanted: %q", s.Name)
 	return c.ms
 }

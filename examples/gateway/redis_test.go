@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// ownRedis is a server that a test may stop.
+type ownRedis struct {
+	t    *testing.T
+	port string
+	dir  string
+	cmd  *exec.Cmd
+}
+
+func newRedis(t *testing.T) *ownRedis {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		if strings.Contains(os.Getenv("RAMPART_REQUIRE"), "redis") {
+			t.Fatal("redis-server is missing")
+		}
+		t.Skip("run `make services`: this test stops a redis-server of its own")
+	}
+	_, port, err := net.SplitHostPort(refusing(t))
+	require.NoError(t, err)
+	r := &ownRedis{t: t, port: port, dir: t.TempDir()}
+	r.start()
+	t.Cleanup(r.stop)
+	return r
+}
+
+func (r *ownRedis) start() {
+	r.cmd = exec.CommandContext(context.Background(), "redis-server", "--port", r.port, "--bind", "127.0.0.1", "--dir", r.dir, //nolint:gosec // a port and a folder
+		"--save", "", "--appendonly", "yes", "--appendfsync", "always")
+	require.NoError(r.t, r.cmd.Start())
+	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:" + r.port})
+	defer func() { _ = client.Close() }()
+	require.Eventually(r.t, func() bool { return client.Ping(context.Background()).Err() == nil }, 10*time.Second, 10*time.Millisecond)
+}
+
+func (r *ownRedis) stop() {
+	_ = r.cmd.Process.Kill()
+	_ = r.cmd.Wait()
+}
+
+func TestFourGatewaysShareALimitOverARestartOfRedis(t *testing.T) {
+	r := newRedis(t)
+	config := one("  - {name: rate-limiting, config: {minute: 100, policy: redis, fault_tolerant: false}}")
+	var gateways []*edge
+	for range 4 {
+		gateways = append(gateways, start(t, config, func(s *settings) { s.redis = "redis://127.0.0.1:" + r.port }))
+	}
+	var mu sync.Mutex
+	all := map[int]int{}
+	ask := func(n int) map[int]int {
+		seen := map[int]int{}
+		var wg sync.WaitGroup
+		for i := range n {
+			wg.Go(func() {
+				status := gateways[i%4].get("/api").status
+				mu.Lock()
+				defer mu.Unlock()
+				seen[status]++
+				all[status]++
+			})
+		}
+		wg.Wait()
+		return seen
+	}
+	assert.Equal(t, map[int]int{200: 60}, ask(60))
+	r.stop()
+	assert.Equal(t, map[int]int{503: 40}, ask(40), "fault_tolerant: false")
+	r.start()
+	require.Eventually(t, func() bool { // each gateway finds out for itself
+		ok := true
+		for _, g := range gateways {
+			status := g.get("/api").status
+			ok = ok && status != 503
+			all[status]++
+		}
+		return ok
+	}, 10*time.Second, 100*time.Millisecond)
+	ask(200)
+	assert.Equal(t, 100, all[200], "%v", all)
+	assert.Equal(t, 3, len(all), "200, 429, and 503 while Redis was away: %v", all)
+	t.Logf("statuses: %v", all)
+}
+
+func TestATolerantLimitLetsPassWhileRedisIsAway(t *testing.T) {
+	r := newRedis(t)
+	e := start(t, one("  - {name: rate-limiting, config: {hour: 1, policy: redis}}\n  - {name: usage-plan, config: {quota_day: 10, policy: redis}}"),
+		func(s *settings) { s.redis = "redis://127.0.0.1:" + r.port })
+	assert.Equal(t, 200, e.get("/api").status)
+	assert.Equal(t, 429, e.get("/api").status)
+	r.stop()
+	assert.Eventually(t, func() bool { return e.get("/api").status == 200 }, 5*time.Second, 100*time.Millisecond)
+}

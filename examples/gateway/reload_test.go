@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// watch has the gateway look at its file.
+func (e *edge) watch() {
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		e.g.reloads.watch(ctx)
+	}()
+	e.t.Cleanup(func() { stop(); <-done })
+}
+
+func TestFiftyReloadsUnderLoadLoseNoRequest(t *testing.T) {
+	e := start(t, one(""))
+	good, err := os.ReadFile(e.g.settings.config)
+	require.NoError(t, err)
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}}
+	defer client.CloseIdleConnections()
+	var asked, failed atomic.Int64
+	ctx, stop := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				resp, err := client.Get(e.url + "/api/x")
+				asked.Add(1)
+				if err != nil {
+					failed.Add(1)
+					continue
+				}
+				if resp.StatusCode != 200 {
+					failed.Add(1)
+				}
+				_ = resp.Body.Close()
+			}
+		})
+	}
+	refused := 0
+	for i := range 50 {
+		text := strings.ReplaceAll(string(good), "strip_path: false", fmt.Sprintf("strip_path: %t", i%2 == 0)) +
+			fmt.Sprintf("  - {name: rate-limiting, config: {second: %d}}\n", 1_000_000+i)
+		if i%5 == 4 {
+			text = strings.ReplaceAll(text, "paths", "paht")
+		}
+		require.NoError(t, os.WriteFile(e.g.settings.config, []byte(text), 0o600))
+		if before := e.g.engine.File(); e.g.reloads.reload() != nil {
+			refused++
+			assert.Same(t, before, e.g.engine.File(), "the old one stays")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	stop()
+	wg.Wait()
+	assert.Equal(t, 10, refused)
+	assert.Zero(t, failed.Load())
+	t.Logf("%d requests during 50 reloads, %d failed", asked.Load(), failed.Load())
+}
+
+func TestAChangedFileAndSIGHUPAreFollowed(t *testing.T) {
+	e := start(t, one(""))
+	e.watch()
+	change := func(from, to string) {
+		text, err := os.ReadFile(e.g.settings.config)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(e.g.settings.config, []byte(strings.ReplaceAll(string(text), from, to)), 0o600))
+	}
+	require.Equal(t, 200, e.get("/api").status)
+	change("/api", "/second")
+	require.Eventually(t, func() bool { return e.get("/second").status == 200 }, 5*time.Second, 50*time.Millisecond)
+	change("/second", "nonsense")
+	require.Eventually(t, func() bool { return strings.Contains(e.log.String(), "refused, the old one stays") }, 5*time.Second, 50*time.Millisecond)
+	assert.Contains(t, e.log.String(), "kong.yml:6")
+	assert.Equal(t, 200, e.get("/second").status)
+	change("nonsense", "/third")
+	require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGHUP))
+	require.Eventually(t, func() bool { return e.get("/third").status == 200 }, 5*time.Second, 50*time.Millisecond)
+
+	require.Equal(t, 201, e.form("POST", "/services", "name", "only-in-memory", "host", "a").status)
+	require.Equal(t, 200, do(t, "POST", e.admin+"/reload", "").status)
+	assert.Equal(t, 404, do(t, "GET", e.admin+"/services/only-in-memory", "").status)
+}
