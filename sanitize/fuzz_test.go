@@ -2,7 +2,9 @@ package sanitize_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"testing"
 	"unicode/utf8"
 
@@ -50,6 +52,7 @@ func FuzzValidators(f *testing.F) {
 	}
 	validators := map[string]func(string) (string, error){
 		"email": sanitize.Email, "phone": sanitize.Phone, "filename": sanitize.Filename, "username": sanitize.Username,
+		"slug":     func(s string) (string, error) { return s, sanitize.Slug(s) },
 		"redirect": func(s string) (string, error) { return sanitize.Redirect(s, "good.com") },
 		"url": func(s string) (string, error) {
 			u, err := sanitize.URL(s)
@@ -75,6 +78,32 @@ func FuzzValidators(f *testing.F) {
 		}
 		if _, err := sanitize.Email(s); err == nil {
 			require.NoError(t, sanitize.DjangoEmail(s), "stricter than Django")
+		}
+	})
+}
+
+// FuzzQuery: what is accepted, net/url reads alike.
+func FuzzQuery(f *testing.F) {
+	for _, s := range []string{"q=a&page=2", "q=%61+b&tag=x&tag=y", "q=a;b", "q=%zz", "&&q=1", "q=a&q=b", "q=%ff", "Q=a", "q"} {
+		f.Add(s)
+	}
+	b := newBinder[search](f, forms())
+	guard, err := sanitize.NewGuard(sanitize.GuardConfig{})
+	require.NoError(f, err)
+	f.Fuzz(func(t *testing.T, query string) {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.URL.RawQuery = query
+		v, err := b.BindQuery(r)
+		if err != nil {
+			require.Contains(t, []int{400, 414, 422}, problem(t, err).Status)
+			return
+		}
+		values, err := url.ParseQuery(query)
+		require.NoError(t, err)
+		require.Equal(t, sanitize.Text(values.Get("q"), false), v.Q)
+		require.Equal(t, values["tag"], v.Tags)
+		if err := guard.Check(r); err != nil {
+			require.Equal(t, 400, problem(t, err).Status) // a control character
 		}
 	})
 }

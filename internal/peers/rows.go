@@ -80,5 +80,5 @@ func Rows() []Row {
 	add(group9, "floor", 204, both, withToken(get()), floorHeaderLayer, floorCORS, floorLimiter(plenty), floorToken)
 	add(group9, "unrolled/secure, rs/cors, go-chi/httprate, golang-jwt/jwt", 204, both, withToken(get()), unrolled(), rsCORS(), chiHTTPRate(), golangJWT)
 	add(group9, "unrolled/secure, go-chi/cors, ulule/limiter, go-chi/jwtauth", 204, both, withToken(get()), unrolled(), chiCORS(), ulule(), chiJWTAuth())
-	return rows
+	return append(rows, inputRows()...)
 }
