@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -189,7 +190,11 @@ func TestAWarmKeyCostsFewAllocations(t *testing.T) {
 
 func TestRevocationsRaceWithWarmReads(t *testing.T) {
 	f := newFixture(t, withCache)
-	for range 200 {
+	rounds := 200
+	if os.Getenv("RAMPART_BARS") != "" {
+		rounds = 10_000
+	}
+	for range rounds {
 		k, text := f.make(t)
 		var wg sync.WaitGroup
 		for range 3 {
