@@ -5,12 +5,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"strconv"
 
 	"github.com/ecolaura/rampart"
 )
 
 // A Config configures a [Filter]. At least one of Allow and Deny must hold a
-// prefix.
+// prefix, unless there is a Feed, which may bring some.
 type Config struct {
 	_ [0]func() // no comparison, no unkeyed literals
 
@@ -26,8 +27,20 @@ type Config struct {
 	// proxy.
 	ClientIP func(*http.Request) netip.Addr
 
+	// Feed carries blocks to every instance; nil: [Filter.Block] holds in this
+	// process only.
+	Feed rampart.Feed
+
+	// Outage says what happens while the feed brings nothing. Required with one.
+	Outage Outage
+
+	// MaxBlocks bounds how many blocks are held, each some 100 bytes; 0:
+	// 100 000. Blocks above it are not held, and an event says so.
+	MaxBlocks int
+
 	// ErrorHandler answers a refused request; err is a [*DeniedError]. If nil,
-	// the answer is a rampart.Problem: 403, code "address_denied".
+	// the answer is a rampart.Problem: 403, code "address_denied"; or 503, code
+	// "blocks_unavailable". Retry-After is set by then.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
 	// Logger receives a security event for each refused request; nil:
@@ -37,8 +50,8 @@ type Config struct {
 
 // Reasons of a [*rampart.ConfigError] of this package.
 const (
-	ReasonMissing  = "missing"  // neither Allow nor Deny holds a prefix
-	ReasonInvalid  = "invalid"  // not a prefix, bits set outside its mask, or IPv4 written as IPv6, which would never match
+	ReasonMissing  = "missing"  // neither Allow nor Deny holds a prefix; no Outage
+	ReasonInvalid  = "invalid"  // not a prefix, bits set outside its mask, or IPv4 written as IPv6, which would never match; a value that the field cannot take
 	ReasonConflict = "conflict" // the same prefix in Allow and Deny
 )
 
@@ -47,8 +60,17 @@ func (c *Config) validate() error {
 	mistake := func(field, reason, value string) {
 		errs = append(errs, &rampart.ConfigError{Package: "ipfilter", Field: field, Reason: reason, Value: value})
 	}
-	if len(c.Allow)+len(c.Deny) == 0 {
+	if len(c.Allow)+len(c.Deny) == 0 && c.Feed == nil {
 		mistake("Allow or Deny", ReasonMissing, "")
+	}
+	switch {
+	case c.Outage > FailOpen:
+		mistake("Outage", ReasonInvalid, strconv.Itoa(int(c.Outage)))
+	case c.Outage == 0 && c.Feed != nil:
+		mistake("Outage", ReasonMissing, "")
+	}
+	if c.MaxBlocks < 0 {
+		mistake("MaxBlocks", ReasonInvalid, strconv.Itoa(c.MaxBlocks))
 	}
 	check := func(field string, ps []netip.Prefix) {
 		for _, p := range ps {

@@ -10,6 +10,9 @@
 // for every IPv4 address and ::/0 for every IPv6 address; neither includes the
 // other.
 //
+// [Filter.Block] adds a prefix until a time, on every instance of the service when
+// the Config has a feed: what an incident asks for. It beats an allow prefix, too.
+//
 // It stops known sources. It does not stop who can change its address; that is
 // for package throttle to bound.
 package ipfilter

@@ -1,6 +1,7 @@
 package ipfilter
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -14,6 +15,9 @@ import (
 // concurrent use. Create one with [New]. The zero Filter refuses every request.
 type Filter struct {
 	current atomic.Pointer[compiled]
+	blocks  *blocks
+	feed    rampart.Feed // of the first Config
+	outage  Outage       // of the first Config
 }
 
 // compiled is a Config in the form that requests use. It never changes.
@@ -29,15 +33,22 @@ type compiled struct {
 // New returns a Filter that behaves as cfg says, or every mistake in cfg, each
 // a [*rampart.ConfigError], joined. Changing cfg afterwards has no effect.
 func New(cfg Config) (*Filter, error) {
-	f := new(Filter)
+	if cfg.MaxBlocks == 0 {
+		cfg.MaxBlocks = defaultMaxBlocks
+	}
+	f := &Filter{blocks: newBlocks(cfg.MaxBlocks), feed: cfg.Feed, outage: cfg.Outage}
 	if err := f.Reconfigure(cfg); err != nil {
 		return nil, err
+	}
+	if f.feed != nil {
+		f.feed.Subscribe(blocksTopic, f.apply)
 	}
 	return f, nil
 }
 
 // Reconfigure makes f behave as cfg says from the next request on, or returns
-// every mistake in cfg and leaves f as it was.
+// every mistake in cfg and leaves f as it was. Blocks stay; Feed, Outage and
+// MaxBlocks are those that [New] was given.
 func (f *Filter) Reconfigure(cfg Config) error {
 	if err := cfg.validate(); err != nil {
 		return err
@@ -55,7 +66,14 @@ func (f *Filter) Reconfigure(cfg Config) error {
 	}
 	if c.errorHandler == nil {
 		denied := (&rampart.Problem{Status: http.StatusForbidden, Code: "address_denied"}).Render()
-		c.errorHandler = func(w http.ResponseWriter, r *http.Request, _ error) { denied.ServeHTTP(w, r) }
+		unknown := (&rampart.Problem{Status: http.StatusServiceUnavailable, Code: "blocks_unavailable", Detail: "Blocked addresses cannot be checked right now."}).Render()
+		c.errorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			if d, ok := errors.AsType[*DeniedError](err); ok && d.Reason == BlocksUnknown {
+				unknown.ServeHTTP(w, r)
+				return
+			}
+			denied.ServeHTTP(w, r)
+		}
 	}
 	if old := f.current.Load(); old != nil && old.logger == cfg.Logger {
 		c.reporter = old.reporter // it may hold counts that are not written yet
@@ -68,15 +86,34 @@ func (f *Filter) Reconfigure(cfg Config) error {
 
 // A DeniedError says why [Filter.Check] refused a request.
 type DeniedError struct {
-	Addr netip.Addr // zero if the address could not be told
+	Addr   netip.Addr // zero if the address could not be told
+	Reason DeniedReason
 }
+
+// DeniedReason is why a request was refused.
+type DeniedReason string
+
+// Reasons of a [*DeniedError].
+const (
+	NotAdmitted   DeniedReason = "not_admitted"   // by the lists
+	Blocked       DeniedReason = "blocked"        // by Block
+	AddrUnknown   DeniedReason = "addr_unknown"   // the address cannot be told
+	BlocksUnknown DeniedReason = "blocks_unknown" // 503: the feed fails, and the outage policy is FailClosed
+	NotConfigured DeniedReason = "not_configured" // a zero Filter
+)
 
 // Error implements error.
 func (e *DeniedError) Error() string {
-	if !e.Addr.IsValid() {
+	switch {
+	case e.Reason == Blocked:
+		return fmt.Sprintf("ipfilter: client address %s blocked", e.Addr)
+	case e.Reason == BlocksUnknown:
+		return "ipfilter: what is blocked is not known now"
+	case !e.Addr.IsValid():
 		return "ipfilter: client address unknown"
+	default:
+		return fmt.Sprintf("ipfilter: client address %s not admitted", e.Addr)
 	}
-	return fmt.Sprintf("ipfilter: client address %s not admitted", e.Addr)
 }
 
 // Check returns nil if r is admitted and a [*DeniedError] otherwise. It
@@ -84,17 +121,28 @@ func (e *DeniedError) Error() string {
 func (f *Filter) Check(r *http.Request) error {
 	c := f.current.Load()
 	if c == nil { // zero Filter: fail closed
-		return &DeniedError{}
+		return &DeniedError{Reason: NotConfigured}
 	}
-	return c.check(r)
+	if err := f.check(c, r); err != nil {
+		return err
+	}
+	return nil
 }
 
-func (c *compiled) check(r *http.Request) error {
+// check returns nil if r is admitted.
+func (f *Filter) check(c *compiled, r *http.Request) *DeniedError {
 	addr := c.clientIP(r).Unmap().WithZone("")
-	if addr.IsValid() && !c.deny.contains(addr) && (c.allowAll || c.allow.contains(addr)) {
-		return nil
+	switch {
+	case !addr.IsValid():
+		return &DeniedError{Reason: AddrUnknown}
+	case c.deny.contains(addr) || !c.allowAll && !c.allow.contains(addr):
+		return &DeniedError{Addr: addr, Reason: NotAdmitted}
+	case f.blocks.contains(addr):
+		return &DeniedError{Addr: addr, Reason: Blocked}
+	case f.blind():
+		return &DeniedError{Addr: addr, Reason: BlocksUnknown}
 	}
-	return &DeniedError{Addr: addr}
+	return nil
 }
 
 // Handler is the layer: it serves admitted requests with next. The others are
@@ -107,7 +155,7 @@ func (f *Filter) Handler(next http.Handler) http.Handler {
 			(&rampart.Problem{Status: http.StatusForbidden, Code: "address_denied"}).Write(w)
 			return
 		}
-		if err := c.check(r); err != nil {
+		if err := f.check(c, r); err != nil {
 			c.refuse(w, r, err)
 			return
 		}
@@ -115,10 +163,13 @@ func (f *Filter) Handler(next http.Handler) http.Handler {
 	})
 }
 
-func (c *compiled) refuse(w http.ResponseWriter, r *http.Request, err error) {
+func (c *compiled) refuse(w http.ResponseWriter, r *http.Request, err *DeniedError) {
 	key := err.Error()
 	if !c.reporter.Counted(r.Context(), rampart.AuthzFail, key) {
 		c.reporter.Refused(r, rampart.AuthzFail, key, slog.String("reason", key))
+	}
+	if err.Reason == BlocksUnknown {
+		w.Header().Set("Retry-After", "1")
 	}
 	c.errorHandler(w, r, err)
 }

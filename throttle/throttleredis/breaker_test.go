@@ -3,6 +3,7 @@ package throttleredis_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -76,7 +77,7 @@ func TestWhatWasUnderWayDoesNotCloseTheCircuit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, srv, log := open(t, throttleredis.Config{})
 		srv.answer = func(ctx context.Context, args []string) (any, error) {
-			time.Sleep(100 * time.Millisecond)
+			time.Sleep(50 * time.Millisecond)
 			return replying(1, 0, 9, 0, 0, 0)(ctx, args)
 		}
 		slow := make(chan error)
@@ -154,7 +155,7 @@ func TestALimiterFollowsItsOutagePolicyAndLeavesTheEventToTheStore(t *testing.T)
 		srv.answer = failing(errors.New("LOADING Redis is loading the dataset in memory"))
 		l, err := throttle.New(throttle.Config{
 			Policies: []throttle.Policy{{Name: "p", Rate: throttle.Rate{Count: 4, Period: time.Hour}, Key: throttle.ByIP(nil)}},
-			Store:    store, Outage: outage, Replicas: 2,
+			Store:    store, Outage: outage, Replicas: 2, Logger: slog.New(slog.DiscardHandler),
 		})
 		require.NoError(t, err)
 		h := l.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }))

@@ -1,0 +1,251 @@
+package ipfilter
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math"
+	"math/bits"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ecolaura/rampart"
+)
+
+// Outage is what a [Filter] does while its feed brings no blocks.
+type Outage uint8
+
+// The outage policies. There is no default: each is wrong for somebody.
+const (
+	FailClosed Outage = iota + 1 // refuse every request: 503 with Retry-After
+	FailOpen                     // go by the blocks that are known
+)
+
+// Errors of [Filter.Block] and [Filter.Unblock] that are not the feed's.
+var (
+	// ErrPrefix is returned for a prefix that is none, or so short (less than /8
+	// of IPv4, /16 of IPv6) that it can only be a mistake: use Config.Deny.
+	ErrPrefix = errors.New("ipfilter: not a prefix that can be blocked")
+	// ErrUntil is returned for a time that is past, or more than 366 days ahead.
+	ErrUntil = errors.New("ipfilter: a block ends in the next 366 days")
+	// ErrFull is returned when Config.MaxBlocks blocks are live.
+	ErrFull = errors.New("ipfilter: no room for another block")
+
+	errZero = errors.New("ipfilter: the filter was not made by New")
+)
+
+const (
+	blocksTopic      = "ipfilter.blocks"
+	maxBlock         = 366 * 24 * time.Hour
+	defaultMaxBlocks = 100_000
+)
+
+// Block refuses the requests from p until a time, here at once and with the next
+// poll of its feed on every other instance; with a feed that keeps its changes, a
+// restart forgets nothing. A later Block of the same prefix takes the place of
+// an earlier one. The error may be the feed's: the block may then hold or not, so
+// order it again. Who orders it is the caller's to report.
+func (f *Filter) Block(ctx context.Context, p netip.Prefix, until time.Time) error {
+	p, ok := normal(p)
+	switch left := time.Until(until); {
+	case f.blocks == nil:
+		return errZero
+	case !ok:
+		return ErrPrefix
+	case left <= 0 || left > maxBlock:
+		return ErrUntil
+	case !f.blocks.room(p):
+		return ErrFull
+	}
+	return f.order(ctx, p, until, time.Until(until))
+}
+
+// Unblock ends a block of exactly that prefix before its time, as [Filter.Block]
+// begins it.
+func (f *Filter) Unblock(ctx context.Context, p netip.Prefix) error {
+	p, ok := normal(p)
+	switch {
+	case f.blocks == nil:
+		return errZero
+	case !ok:
+		return ErrPrefix
+	}
+	// It must outlive the block, which may not have arrived here yet.
+	keep := maxBlock
+	if until, ok := f.blocks.until(p); ok {
+		keep = max(time.Until(until), 0) + time.Minute
+	}
+	return f.order(ctx, p, time.UnixMicro(0), keep)
+}
+
+// normal returns p as the table holds it, and whether it can be blocked.
+func normal(p netip.Prefix) (netip.Prefix, bool) {
+	addr, length := p.Addr(), p.Bits()
+	if addr.Is4In6() {
+		addr, length = addr.Unmap(), length-96
+	}
+	p, err := addr.WithZone("").Prefix(length)
+	return p, err == nil && (addr.Is4() && length >= 8 || addr.Is6() && length >= 16)
+}
+
+// order makes a change known. Changes are text: the prefix and when its block
+// ends, in microseconds since 1970.
+func (f *Filter) order(ctx context.Context, p netip.Prefix, until time.Time, keep time.Duration) error {
+	change := p.String() + " " + strconv.FormatInt(until.UnixMicro(), 10)
+	if f.feed != nil {
+		return f.feed.Publish(ctx, blocksTopic, []byte(change), max(keep, time.Millisecond))
+	}
+	f.apply([]byte(change), until) //nolint:contextcheck // what others hear from the feed concerns no request
+	return nil
+}
+
+// apply takes in one change.
+func (f *Filter) apply(data []byte, _ time.Time) {
+	prefix, end, _ := strings.Cut(string(data), " ")
+	p, err := netip.ParsePrefix(prefix)
+	micros, err2 := strconv.ParseInt(end, 10, 64)
+	p, ok := normal(p)
+	if err != nil || err2 != nil || !ok || !f.blocks.set(p, time.UnixMicro(micros)) {
+		if c := f.current.Load(); c != nil {
+			c.reporter.Report(context.Background(), rampart.SysBackendUnavailable, blocksTopic,
+				slog.String("layer", "ipfilter"), slog.String("backend", "feed"), slog.String("reason", "a block was not understood or found no room"))
+		}
+	}
+}
+
+// blind says whether blocks may be missing here and that matters.
+func (f *Filter) blind() bool { return f.outage == FailClosed && f.feed != nil && f.feed.Age() > 0 }
+
+// blocks holds the prefixes that are blocked, each until its time, in a table for
+// each length. Few lengths are in use at a time.
+type blocks struct {
+	limit  int
+	active atomic.Int64 // how many are held: nothing else is read while there are none
+
+	mu       sync.RWMutex
+	families [2]blockTables // IPv4 and IPv6
+}
+
+// blockTables holds, by length, when the block of a prefix ends: microseconds
+// since 1970, by its first address.
+type blockTables struct {
+	all  [129]map[key]int64
+	used [3]uint64 // the lengths that have a table
+}
+
+func newBlocks(limit int) *blocks { return &blocks{limit: limit} }
+
+// table returns where prefixes like p are held; it may be nil.
+func (b *blocks) table(p netip.Prefix) map[key]int64 { return b.family(p.Addr()).all[p.Bits()] }
+
+func (b *blocks) family(a netip.Addr) *blockTables {
+	if a.Is4() {
+		return &b.families[0]
+	}
+	return &b.families[1]
+}
+
+// masked returns the first address of a prefix of that length.
+func (k key) masked(length int) key {
+	if length <= 64 {
+		return key{hi: k.hi & (math.MaxUint64 << (64 - length))}
+	}
+	return key{k.hi, k.lo & (math.MaxUint64 << (128 - length))}
+}
+
+// contains says whether a is blocked.
+func (b *blocks) contains(a netip.Addr) bool {
+	if b.active.Load() == 0 {
+		return false
+	}
+	k := keyOf(a)
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	f := b.family(a)
+	for w, word := range f.used {
+		for ; word != 0; word &= word - 1 {
+			length := 64*w + bits.TrailingZeros64(word)
+			if end, ok := f.all[length][k.masked(length)]; ok && time.Now().UnixMicro() < end {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// room says whether p can be blocked.
+func (b *blocks) room(p netip.Prefix) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.makeRoom(p)
+}
+
+// makeRoom drops what has ended if it must. The caller holds the lock.
+func (b *blocks) makeRoom(p netip.Prefix) bool {
+	if _, ok := b.table(p)[keyOf(p.Addr())]; ok || b.active.Load() < int64(b.limit) {
+		return true
+	}
+	now := time.Now().UnixMicro()
+	for i := range b.families {
+		f := &b.families[i]
+		for length, table := range f.all {
+			for k, end := range table {
+				if end <= now {
+					b.drop(f, length, k)
+				}
+			}
+		}
+	}
+	return b.active.Load() < int64(b.limit)
+}
+
+// set blocks p until then; a time that is past ends its block. It is false if
+// there is no room.
+func (b *blocks) set(p netip.Prefix, until time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f, k := b.family(p.Addr()), keyOf(p.Addr())
+	if !time.Now().Before(until) {
+		b.drop(f, p.Bits(), k)
+		return true
+	}
+	if !b.makeRoom(p) {
+		return false
+	}
+	table := f.all[p.Bits()]
+	if table == nil {
+		table = map[key]int64{}
+		f.all[p.Bits()] = table
+	}
+	if _, ok := table[k]; !ok {
+		b.active.Add(1)
+	}
+	table[k] = until.UnixMicro()
+	f.used[p.Bits()/64] |= 1 << (p.Bits() % 64)
+	return true
+}
+
+// drop forgets a prefix. The caller holds the lock.
+func (b *blocks) drop(f *blockTables, length int, k key) {
+	table := f.all[length]
+	if _, ok := table[k]; !ok {
+		return
+	}
+	delete(table, k)
+	b.active.Add(-1)
+	if len(table) == 0 {
+		f.all[length] = nil
+		f.used[length/64] &^= 1 << (length % 64)
+	}
+}
+
+func (b *blocks) until(p netip.Prefix) (time.Time, bool) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	end, ok := b.table(p)[keyOf(p.Addr())]
+	return time.UnixMicro(end), ok
+}
