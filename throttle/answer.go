@@ -63,7 +63,7 @@ func (q *call) draftLimits() []byte {
 
 // draftPolicies returns the RateLimit-Policy field.
 func (c *compiled) draftPolicies(q *call) string {
-	if q.enforced == c.enforced && c.draftPolicy != "" && q.modes[0] == inStore {
+	if q.enforced == c.enforced && c.draftPolicy != "" && q.modes[0] == inStore && !q.overridden {
 		return c.draftPolicy
 	}
 	b := q.text[:0]

@@ -18,6 +18,8 @@ type call struct {
 	modes    []mode
 	enforced int // how many of them are no shadows
 
+	overridden bool // one of items has another rate than its policy
+
 	reason DeniedReason // "" if the request may pass
 	policy string       // that denies
 	err    error        // of the store
@@ -37,7 +39,10 @@ func (q *call) reset() {
 	}
 }
 
-func (q *call) add(p *policy, key string, rate Rate, cost int) {
+// add adds an item that p charges, at its rate or a tighter one.
+func (c *compiled) add(q *call, p *policy, key string, rate Rate, cost int) {
+	rate, overridden := c.overrides.tighten(p, rate)
+	q.overridden = q.overridden || overridden
 	q.policies = append(q.policies, p)
 	q.items = append(q.items, Item{Policy: p.Name, Key: key, Rate: rate, Algorithm: p.Algorithm, Cost: cost})
 	q.results = append(q.results, Result{})
@@ -56,7 +61,7 @@ func (q *call) deny(p *policy, reason DeniedReason) {
 // decide charges r, or sets why it is denied.
 func (c *compiled) decide(r *http.Request, q *call) {
 	for i, p := range c.policies {
-		if q.gather(p, r); q.denied() {
+		if c.gather(q, p, r); q.denied() {
 			return
 		}
 		if i < c.enforced {
@@ -67,7 +72,7 @@ func (c *compiled) decide(r *http.Request, q *call) {
 }
 
 // gather adds the item that r charges under p, if any.
-func (q *call) gather(p *policy, r *http.Request) {
+func (c *compiled) gather(q *call, p *policy, r *http.Request) {
 	if p.Match != nil && !p.Match(r) {
 		return
 	}
@@ -95,12 +100,16 @@ func (q *call) gather(p *policy, r *http.Request) {
 			cost = math.MaxInt
 		}
 	}
-	q.add(p, key, rate, cost)
+	c.add(q, p, key, rate, cost)
 }
 
 // charge charges what was gathered: first the enforced policies together, then
 // each shadow by itself, as none of them may stand in another's way.
 func (c *compiled) charge(ctx context.Context, q *call) {
+	if c.overrides.blind() {
+		q.reason, q.err = StoreUnavailable, errBlind
+		return
+	}
 	if n := q.enforced; n > 0 {
 		allowed, mode, err := c.backend.take(ctx, q.items[:n], q.results[:n])
 		for i := range n {

@@ -51,6 +51,9 @@ type Config struct {
 	// Replicas is how many processes share the Store; required by FallBack.
 	Replicas int
 
+	// Overrides tighten policies for a while, on every instance; nil: none.
+	Overrides *Overrides
+
 	// Headers that answers carry; the zero value is Draft.
 	Headers Headers
 

@@ -12,7 +12,7 @@ type DeniedReason string
 const (
 	QuotaExceeded    DeniedReason = "quota_exceeded"    // 429: the Decision says by which policy
 	CallerUnknown    DeniedReason = "caller_unknown"    // 403: a KeyFunc cannot tell who pays
-	StoreUnavailable DeniedReason = "store_unavailable" // 503: the store fails, and the outage policy is FailClosed
+	StoreUnavailable DeniedReason = "store_unavailable" // 503: the store or the feed of Overrides fails, and the outage policy is FailClosed
 	NotConfigured    DeniedReason = "not_configured"    // 503: a zero Limiter, or a RateFor that returned no valid rate
 )
 
@@ -38,6 +38,8 @@ func (e *DeniedError) Error() string {
 
 // Unwrap returns what the store said.
 func (e *DeniedError) Unwrap() error { return e.Err }
+
+var errBlind = errors.New("what is overridden is not known now")
 
 // Errors of a call that cannot be carried out as it was made.
 var (

@@ -50,6 +50,7 @@ type compiled struct {
 	headers      Headers
 	draftPolicy  string // the RateLimit-Policy field when all enforced policies apply; "" if it varies
 	backend      *backend
+	overrides    *Overrides
 	errorHandler func(http.ResponseWriter, *http.Request, error)
 	reporter     *rampart.Reporter
 
@@ -68,7 +69,7 @@ type policy struct {
 // compile compiles cfg, which is valid. It takes over from old, which may be
 // nil, what must outlive a change: the counts and what is being folded.
 func compile(cfg *Config, old *compiled) *compiled {
-	c := &compiled{headers: cfg.Headers, errorHandler: cfg.ErrorHandler, store: cfg.Store, logger: cfg.Logger}
+	c := &compiled{headers: cfg.Headers, errorHandler: cfg.ErrorHandler, overrides: cfg.Overrides, store: cfg.Store, logger: cfg.Logger}
 	for _, shadow := range [...]bool{false, true} {
 		for i := range cfg.Policies {
 			if cfg.Policies[i].Shadow == shadow {
@@ -78,6 +79,9 @@ func compile(cfg *Config, old *compiled) *compiled {
 		if !shadow {
 			c.enforced = len(c.policies)
 		}
+	}
+	if c.overrides != nil {
+		c.overrides.know(c.policies)
 	}
 	c.draftPolicy = joinDraftPolicies(c.policies[:c.enforced])
 	if old != nil && old.logger == cfg.Logger {
@@ -137,7 +141,7 @@ func (l *Limiter) Take(ctx context.Context, policy, key string, cost int) (Decis
 	}
 	q := l.newCall()
 	defer l.free(q)
-	q.add(p, key, p.Rate, cost)
+	c.add(q, p, key, p.Rate, cost)
 	if !p.Shadow {
 		q.enforced = 1
 	}
@@ -155,7 +159,8 @@ func (l *Limiter) Peek(ctx context.Context, policy, key string) (Result, error) 
 	if err != nil {
 		return Result{}, err
 	}
-	items := []Item{{Policy: p.Name, Key: key, Rate: p.Rate, Algorithm: p.Algorithm}}
+	rate, _ := c.overrides.tighten(p, p.Rate)
+	items := []Item{{Policy: p.Name, Key: key, Rate: rate, Algorithm: p.Algorithm}}
 	out := []Result{{Policy: p.Name, Limit: items[0].limit(), Remaining: items[0].limit()}}
 	if _, _, err = c.backend.take(ctx, items, out); err != nil {
 		return Result{}, &DeniedError{Reason: StoreUnavailable, Policy: p.Name, Err: err}

@@ -1,0 +1,201 @@
+package throttle_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/feed"
+	"github.com/ecolaura/rampart/throttle"
+)
+
+// lateFeed is a feed that can fail or be behind.
+type lateFeed struct {
+	rampart.Feed
+
+	err error
+	age time.Duration
+}
+
+func (f *lateFeed) Publish(ctx context.Context, topic string, data []byte, keep time.Duration) error {
+	if f.err != nil {
+		return f.err
+	}
+	return f.Feed.Publish(ctx, topic, data, keep)
+}
+
+func (f *lateFeed) Age() time.Duration { return f.age }
+
+func newFeed(t *testing.T, source feed.Source) *feed.Feed {
+	t.Helper()
+	f, err := feed.New(t.Context(), feed.Config{Source: source, Logger: quiet()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, f.Close()) })
+	return f
+}
+
+func newOverrides(t *testing.T, cfg throttle.OverridesConfig) *throttle.Overrides {
+	t.Helper()
+	if cfg.Logger == nil {
+		cfg.Logger = quiet()
+	}
+	o, err := throttle.NewOverrides(cfg)
+	require.NoError(t, err)
+	return o
+}
+
+// passing returns how many of 30 requests pass, and the policies that the first
+// answer tells.
+func passing(l *throttle.Limiter) (n int, policies string) {
+	for i := range 30 {
+		w, reached := serve(l, get("192.0.2.7:1"))
+		if reached {
+			n++
+		}
+		if i == 0 {
+			policies = w.Header().Get("RateLimit-Policy")
+		}
+	}
+	return n, policies
+}
+
+func TestATightenedRateHoldsUntilItsTimeOnEveryInstance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := feed.Memory()
+		instance := func() (*throttle.Overrides, *throttle.Limiter) {
+			o := newOverrides(t, throttle.OverridesConfig{Feed: newFeed(t, source), Outage: throttle.FailOpen})
+			return o, newLimiter(t, throttle.Config{Policies: []throttle.Policy{anon(perHour(10))}, Overrides: o})
+		}
+		overrides, one := instance()
+		_, two := instance()
+		until := time.Now().Add(2 * time.Minute)
+		require.NoError(t, overrides.Tighten(t.Context(), "anon", throttle.Rate{Count: 3, Period: time.Hour, Burst: 7}, until))
+		n, policies := passing(one)
+		assert.Equal(t, 3, n)
+		assert.Equal(t, `"anon";q=3;w=3600`, policies)
+		res, err := one.Peek(t.Context(), "anon", "192.0.2.7")
+		require.NoError(t, err)
+		assert.Equal(t, 3, res.Limit)
+		_, err = one.Take(t.Context(), "anon", "192.0.2.7", 1)
+		require.Error(t, err)
+		time.Sleep(501 * time.Millisecond)
+		n, _ = passing(two)
+		assert.Equal(t, 3, n)
+		_, restarted := instance()
+		n, _ = passing(restarted)
+		assert.Equal(t, 3, n, "a restart forgets nothing")
+		rate, end, ok := overrides.Tightened("anon")
+		assert.True(t, ok)
+		assert.Equal(t, throttle.Rate{Count: 3, Period: time.Hour, Burst: 7}, rate)
+		assert.Equal(t, until.UnixMicro(), end.UnixMicro())
+
+		time.Sleep(time.Until(until))
+		n, policies = passing(one)
+		assert.Equal(t, 10, n)
+		assert.Equal(t, `"anon";q=10;w=3600`, policies)
+		_, _, ok = overrides.Tightened("anon")
+		assert.False(t, ok)
+	})
+}
+
+func TestAnOverrideNeverWidens(t *testing.T) {
+	overrides := newOverrides(t, throttle.OverridesConfig{})
+	planned := throttle.Policy{Name: "plan", Key: throttle.ByIP(nil), Algorithm: throttle.TokenBucket, RateFor: func(r *http.Request) throttle.Rate {
+		n, _ := strconv.Atoi(r.Header.Get("Plan"))
+		return perHour(n)
+	}}
+	l := newLimiter(t, throttle.Config{Policies: []throttle.Policy{planned}, Overrides: overrides})
+	require.NoError(t, overrides.Tighten(t.Context(), "plan", perHour(5), time.Now().Add(time.Hour)))
+	for plan, want := range map[string]int{"2": 2, "20": 5} {
+		n := 0
+		for range 30 {
+			r := get("192.0.2." + plan + ":1")
+			r.Header.Set("Plan", plan)
+			if _, reached := serve(l, r); reached {
+				n++
+			}
+		}
+		assert.Equal(t, want, n)
+	}
+	require.NoError(t, overrides.Release(t.Context(), "plan"))
+	_, _, ok := overrides.Tightened("plan")
+	assert.False(t, ok)
+	require.NoError(t, overrides.Release(t.Context(), "plan"), "once more")
+}
+
+func TestOverridesThatCannotBe(t *testing.T) {
+	overrides := newOverrides(t, throttle.OverridesConfig{})
+	newLimiter(t, throttle.Config{Policies: []throttle.Policy{anon(perHour(10))}, Overrides: overrides})
+	soon := time.Now().Add(time.Minute)
+	require.ErrorIs(t, overrides.Tighten(t.Context(), "anno", perHour(1), soon), throttle.ErrUnknownPolicy)
+	require.ErrorIs(t, overrides.Release(t.Context(), "anno"), throttle.ErrUnknownPolicy)
+	require.ErrorIs(t, overrides.Tighten(t.Context(), "anon", perHour(0), soon), throttle.ErrInvalidOverride)
+	require.ErrorIs(t, overrides.Tighten(t.Context(), "anon", perHour(1), time.Now().Add(-1)), throttle.ErrInvalidOverride)
+	require.ErrorIs(t, overrides.Tighten(t.Context(), "anon", perHour(1), time.Now().Add(367*24*time.Hour)), throttle.ErrInvalidOverride)
+
+	var zero throttle.Overrides
+	l := newLimiter(t, throttle.Config{Policies: []throttle.Policy{anon(perHour(10))}, Overrides: &zero})
+	require.ErrorIs(t, zero.Tighten(t.Context(), "anon", perHour(1), soon), throttle.ErrUnknownPolicy)
+	n, _ := passing(l)
+	assert.Equal(t, 10, n)
+
+	_, err := throttle.NewOverrides(throttle.OverridesConfig{Feed: &lateFeed{}})
+	require.ErrorContains(t, err, "Outage")
+	_, err = throttle.NewOverrides(throttle.OverridesConfig{Outage: throttle.FallBack})
+	require.ErrorContains(t, err, "Outage")
+}
+
+func TestTheOutagePolicyOfOverrides(t *testing.T) {
+	for outage, want := range map[throttle.Outage]int{throttle.FailClosed: http.StatusServiceUnavailable, throttle.FailOpen: http.StatusOK} {
+		late := &lateFeed{Feed: newFeed(t, feed.Memory()), age: time.Minute}
+		overrides := newOverrides(t, throttle.OverridesConfig{Feed: late, Outage: outage})
+		l := newLimiter(t, throttle.Config{Policies: []throttle.Policy{anon(perHour(10))}, Overrides: overrides})
+		w, _ := serve(l, get("192.0.2.7:1"))
+		assert.Equal(t, want, w.Code)
+		late.err = errors.New("down")
+		require.ErrorIs(t, overrides.Tighten(t.Context(), "anon", perHour(1), time.Now().Add(time.Hour)), late.err)
+	}
+}
+
+func TestAnOverrideThatIsNotUnderstoodIsReported(t *testing.T) {
+	shared, log := newFeed(t, feed.Memory()), new(events)
+	overrides := newOverrides(t, throttle.OverridesConfig{Feed: shared, Outage: throttle.FailOpen, Logger: log.logger()})
+	end := strconv.FormatInt(time.Now().Add(time.Hour).UnixMicro(), 10)
+	for _, change := range []string{"", "anon 1 2 3", "a b 1 2 3 4", "anon 0 3600000000000 0 " + end, "anon x 1 0 " + end, "an\non 1 3600000000000 0 " + end} {
+		require.NoError(t, shared.Publish(t.Context(), "throttle.overrides", []byte(change), time.Hour))
+	}
+	assert.Len(t, log.named(t, rampart.SysBackendUnavailable), 1, "folded")
+	_, _, ok := overrides.Tightened("anon")
+	assert.False(t, ok)
+	require.NoError(t, shared.Publish(t.Context(), "throttle.overrides", []byte("anon 1 3600000000000 0 "+end), time.Hour))
+	_, _, ok = overrides.Tightened("anon")
+	assert.True(t, ok)
+}
+
+func FuzzOverride(f *testing.F) {
+	f.Add("anon 1 3600000000000 0 1900000000000000")
+	f.Add("anon -1 -1 -1 -1")
+	f.Fuzz(func(t *testing.T, change string) {
+		if len(change) > 1000 {
+			return
+		}
+		source := feed.Memory()
+		shared, err := feed.New(t.Context(), feed.Config{Source: source, Logger: quiet()})
+		require.NoError(t, err)
+		defer shared.Close() //nolint:errcheck // of this process
+		overrides := newOverrides(t, throttle.OverridesConfig{Feed: shared, Outage: throttle.FailOpen})
+		l := newLimiter(t, throttle.Config{Policies: []throttle.Policy{anon(perHour(10))}, Overrides: overrides})
+		require.NoError(t, shared.Publish(t.Context(), "throttle.overrides", []byte(change), time.Hour))
+		n, _ := passing(l)
+		require.LessOrEqual(t, n, 10)
+		require.Positive(t, n)
+	})
+}
