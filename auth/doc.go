@@ -33,8 +33,8 @@
 // # What it does not do
 //
 // It does not hash passwords (auth/password does), limit guesses (the
-// application wires a limiter to [ServiceConfig].Guard), or encrypt tokens:
-// their holder can read them. It reads no key that a token brings along, no
+// application wires a limiter to [ServiceConfig].Guard, and a [DeviceCookie]
+// tells it the owner's devices), or encrypt tokens: their holder can read them. It reads no key that a token brings along, no
 // "none" algorithm, no compressed, nested or JSON-serialised tokens.
 //
 // Without [VerifierConfig].Revoked an access token stays good until it expires,

@@ -16,8 +16,8 @@ import (
 // Obtain answers POST {username, password} with {refresh, access}: a log-in.
 // With [ServiceConfig].Cookie the refresh token is in the cookie instead.
 func (s *Service) Obtain() http.Handler {
-	return s.post(s.readLogin, func(_ http.ResponseWriter, r *http.Request, form []string) (map[string]string, error) {
-		return s.login(r, form[0], form[1], s.beginPair)
+	return s.post(s.readLogin, func(w http.ResponseWriter, r *http.Request, form []string) (map[string]string, error) {
+		return s.login(w, r, form[0], form[1], s.beginPair)
 	})
 }
 
@@ -35,7 +35,7 @@ type beginner func(ctx context.Context, subject string, began time.Time) (map[st
 // login checks a password and begins a session. The time is taken before the
 // password is looked at: a password change that overtakes this log-in ends
 // its session too.
-func (s *Service) login(r *http.Request, name, password string, begin beginner) (map[string]string, error) {
+func (s *Service) login(w http.ResponseWriter, r *http.Request, name, password string, begin beginner) (map[string]string, error) {
 	ctx := r.Context()
 	done, err := s.guard(ctx, r, name)
 	if err != nil {
@@ -54,6 +54,7 @@ func (s *Service) login(r *http.Request, name, password string, begin beginner) 
 		tokens, err = begin(ctx, subject, began)
 	}
 	if err == nil {
+		s.device.Set(w, r, name)
 		s.reporter.Report(ctx, rampart.AuthnLoginSuccess, subject, rampart.Text("subject", subject))
 		return tokens, nil
 	}

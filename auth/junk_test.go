@@ -155,6 +155,7 @@ func measure(tb testing.TB, v *auth.Verifier, raw string, good bool) price {
 			tb.Fatalf("%v for %.200q", err, raw)
 		}
 	}
+	const runs = 8
 	p := price{took: time.Hour, bytes: math.MaxUint64}
 	for range 10 { // now and then a pool is emptied
 		var before, after runtime.MemStats
@@ -163,12 +164,12 @@ func measure(tb testing.TB, v *auth.Verifier, raw string, good bool) price {
 		runtime.ReadMemStats(&after)
 		p.bytes = min(p.bytes, after.TotalAlloc-before.TotalAlloc)
 	}
-	for range 8 {
+	for range 6 {
 		began := time.Now()
-		for range 20 {
+		for range runs {
 			check()
 		}
-		p.took = min(p.took, time.Since(began)/20)
+		p.took = min(p.took, time.Since(began)/runs)
 	}
 	return p
 }

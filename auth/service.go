@@ -76,6 +76,10 @@ type ServiceConfig struct {
 	// Guard limits guesses of passwords. nil: they are not limited here.
 	Guard Guard
 
+	// DeviceCookie is set at each log-in, for the name that logged in, so that
+	// Guard can ask whether a device is known. nil: none is set.
+	DeviceCookie *DeviceCookie
+
 	// ErrorHandler answers a refused request; err is a [*TokenError],
 	// ErrBadCredentials, ErrCrossOrigin, or a [*rampart.Problem] about its form. The header
 	// WWW-Authenticate is set where it belongs. nil: application/problem+json
@@ -104,6 +108,7 @@ type Service struct {
 	cookie       string
 	crossOrigin  http.CrossOriginProtection
 	guard        Guard
+	device       *DeviceCookie // nil: none
 	errorHandler func(http.ResponseWriter, *http.Request, error)
 	reporter     *rampart.Reporter
 	nameKey      []byte // hashes user names for the log
@@ -129,6 +134,7 @@ func NewService(cfg ServiceConfig) (*Service, error) {
 		legacyNames:  cfg.LegacyNames,
 		cookie:       cfg.Cookie,
 		guard:        cfg.Guard,
+		device:       cfg.DeviceCookie,
 		errorHandler: cfg.ErrorHandler,
 		reporter:     rampart.NewReporter(cfg.Logger),
 		nameKey:      []byte(rand.Text()),

@@ -18,8 +18,8 @@ const refreshExpiry = "refresh_exp"
 // its holder likes, so a stolen one is not noticed: prefer [Service.Obtain].
 // A verifier whose RequestKind is [Sliding] lets its requests in.
 func (s *Service) ObtainSliding() http.Handler {
-	return s.post(fields("username", "password"), func(_ http.ResponseWriter, r *http.Request, form []string) (map[string]string, error) {
-		return s.login(r, form[0], form[1], s.beginSliding)
+	return s.post(fields("username", "password"), func(w http.ResponseWriter, r *http.Request, form []string) (map[string]string, error) {
+		return s.login(w, r, form[0], form[1], s.beginSliding)
 	})
 }
 

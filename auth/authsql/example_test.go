@@ -33,4 +33,5 @@ func ExampleStore_In() {
 		return service.EndSubject(ctx, subject) // tells the other instances
 	}
 	_ = changePassword
+	// Output:
 }
