@@ -41,7 +41,9 @@ func TestAFloodOfGuessesLeavesNoTrace(t *testing.T) {
 		count = 10_000_000
 	}
 	log := new(lineCounter)
-	f := newFixture(t, withCache, func(c *apikey.Config) { c.Logger = slog.New(slog.NewJSONHandler(log, nil)) })
+	f := newFixture(t, func(c *apikey.Config) {
+		c.CacheTTL, c.Logger = time.Hour, slog.New(slog.NewJSONHandler(log, nil))
+	})
 	_, text := f.make(t)
 	served := 0
 	h := f.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served++ }))
