@@ -27,7 +27,7 @@ func take(t testing.TB, m throttle.Store, it throttle.Item) (bool, throttle.Resu
 	return ok, out[0]
 }
 
-// exactLog is the oracle: it keeps every charge.
+// exactLog is the oracle: it keeps every charge. Times are since some start.
 type exactLog struct {
 	rate   throttle.Rate
 	all    []charge
@@ -37,21 +37,21 @@ type exactLog struct {
 }
 
 type charge struct {
-	at   time.Time
+	at   time.Duration
 	cost int
 }
 
 // live returns how many units lie in the period that ends at now. A unit
 // leaves when it is one period old.
-func (l *exactLog) live(now time.Time) int {
-	for l.from < len(l.all) && now.Sub(l.all[l.from].at) >= l.rate.Period {
+func (l *exactLog) live(now time.Duration) int {
+	for l.from < len(l.all) && now-l.all[l.from].at >= l.rate.Period {
 		l.units -= l.all[l.from].cost
 		l.from++
 	}
 	return l.units
 }
 
-func (l *exactLog) add(now time.Time, cost int) {
+func (l *exactLog) add(now time.Duration, cost int) {
 	l.all = append(l.all, charge{now, cost})
 	l.units += cost
 	l.passed += cost
@@ -65,82 +65,99 @@ func (l *exactLog) remove(number int) {
 	l.all[number].cost = 0
 }
 
-// schedule returns the pauses of a random caller: steady, in bursts, as fast
-// as allowed, now and then idle.
-func schedule(rnd *rand.Rand, r throttle.Rate, steps int) []time.Duration {
-	mean := float64(r.Period) / float64(r.Count)
-	style, load := rnd.IntN(4), 0.5+2*rnd.Float64()
-	pauses := make([]time.Duration, steps)
-	for i := range pauses {
-		switch {
-		case rnd.IntN(4*r.Count) == 0:
-			pauses[i] = time.Duration(rnd.Float64() * 1.5 * float64(r.Period))
-		case style == 0:
-			pauses[i] = time.Duration(mean / load)
-		case style == 1:
-			pauses[i] = time.Duration(rnd.ExpFloat64() * mean / load)
-		case style == 2 && rnd.IntN(r.Count) != 0:
-			pauses[i] = 0
-		case style == 2:
-			pauses[i] = r.Period / 2
-		default:
-			pauses[i] = time.Duration(rnd.ExpFloat64() * mean / 10)
-		}
-	}
-	return pauses
+// start forgets everything.
+func (l *exactLog) start(r throttle.Rate) { *l = exactLog{rate: r, all: l.all[:0]} }
+
+// scheduler makes the pauses of a random caller: steady, in bursts, as fast as
+// allowed, now and then idle.
+type scheduler struct {
+	rnd   *rand.Rand
+	rate  throttle.Rate
+	style int
+	mean  float64 // nanoseconds
+	load  float64
 }
 
-// TestASlidingWindowAgainstAnExactLog runs random schedules through a Memory
+func newScheduler(rnd *rand.Rand, r throttle.Rate) scheduler {
+	return scheduler{rnd, r, rnd.IntN(4), float64(r.Period) / float64(r.Count), 0.5 + 2*rnd.Float64()}
+}
+
+func (s *scheduler) pause() time.Duration {
+	switch {
+	case s.rnd.IntN(4*s.rate.Count) == 0:
+		return time.Duration(s.rnd.Float64() * 1.5 * float64(s.rate.Period))
+	case s.style == 0:
+		return time.Duration(s.mean / s.load)
+	case s.style == 1:
+		return time.Duration(s.rnd.ExpFloat64() * s.mean / s.load)
+	case s.style == 2 && s.rnd.IntN(s.rate.Count) != 0:
+		return 0
+	case s.style == 2:
+		return s.rate.Period / 2
+	default:
+		return time.Duration(s.rnd.ExpFloat64() * s.mean / 10)
+	}
+}
+
+// TestASlidingWindowAgainstAnExactLog runs random schedules through a window
 // and through a log of everything that it let pass, which shows whether more
 // than the count ever lay in one period, and through a log that decides by
-// itself, which shows how much was refused for rounding.
+// itself, which shows how much was refused for rounding. Now and then it asks
+// again right before and at the time that a refusal told.
 func TestASlidingWindowAgainstAnExactLog(t *testing.T) {
-	schedules := 100
+	schedules := 2000
 	if bars() {
 		schedules = 1_000_000
 	}
 	counts := []int{1, 2, 5, 16, 17, 20, 50, 100, 300}
-	synctest.Test(t, func(t *testing.T) {
-		passed, possible := map[int]int{}, map[int]int{}
-		rnd := rand.New(rand.NewPCG(1, 2))
-		for s := range schedules {
-			rate := throttle.Rate{Count: counts[s%len(counts)], Period: []time.Duration{time.Second, time.Minute, time.Hour + 7}[rnd.IntN(3)]}
-			m := throttle.NewMemory(1)
-			actual, ideal := &exactLog{rate: rate}, &exactLog{rate: rate}
-			for _, pause := range schedule(rnd, rate, 4*rate.Count+20) {
-				time.Sleep(pause)
-				now, cost := time.Now(), 1
-				if rnd.IntN(8) == 0 {
-					cost = 1 + rnd.IntN(min(rate.Count, 4))
-				}
-				ok, res := take(t, m, throttle.Item{Policy: "p", Key: "k", Rate: rate, Cost: cost})
-				if ok {
-					actual.add(now, cost)
-				}
-				live := actual.live(now)
-				if live > rate.Count {
-					t.Fatalf("schedule %d, %v: %d in one period", s, rate, live)
-				}
-				if ideal.live(now)+cost <= rate.Count {
-					ideal.add(now, cost)
-				}
-				left := rate.Count - live
-				if rate.Count <= 16 && (ideal.passed != actual.passed || res.Remaining != left) {
-					t.Fatalf("schedule %d, %v: not exact up to 16", s, rate)
-				}
-				if res.Remaining > left {
-					t.Fatalf("schedule %d, %v: promises %d of %d", s, rate, res.Remaining, left)
+	periods := []time.Duration{time.Second, time.Minute, time.Hour + 7}
+	passed, possible := map[int]int{}, map[int]int{}
+	rnd := rand.New(rand.NewPCG(1, 2))
+	var actual, ideal exactLog
+	var res, again throttle.Result
+	for s := range schedules {
+		rate := throttle.Rate{Count: counts[s%len(counts)], Period: periods[rnd.IntN(3)]}
+		actual.start(rate)
+		ideal.start(rate)
+		var w throttle.Window
+		caller, now := newScheduler(rnd, rate), time.Duration(0)
+		it := throttle.Item{Policy: "p", Key: "k", Rate: rate}
+		for range 4*rate.Count + 20 {
+			now += caller.pause()
+			if it.Cost = 1; rnd.IntN(8) == 0 {
+				it.Cost = 1 + rnd.IntN(min(rate.Count, 4))
+			}
+			if w.Take(int64(now), &it, &res) {
+				actual.add(now, it.Cost)
+			} else if rnd.IntN(8) == 0 {
+				copied := w
+				if copied.Take(int64(now+res.RetryAfter)-1, &it, &again) || !copied.Take(int64(now+res.RetryAfter), &it, &again) {
+					t.Fatalf("schedule %d, %v: a wait of %v is not true", s, rate, res.RetryAfter)
 				}
 			}
-			passed[rate.Count] += actual.passed
-			possible[rate.Count] += ideal.passed
+			live := actual.live(now)
+			if live > rate.Count {
+				t.Fatalf("schedule %d, %v: %d in one period", s, rate, live)
+			}
+			if ideal.live(now)+it.Cost <= rate.Count {
+				ideal.add(now, it.Cost)
+			}
+			left := rate.Count - live
+			if rate.Count <= 16 && (ideal.passed != actual.passed || res.Remaining != left) {
+				t.Fatalf("schedule %d, %v: not exact up to 16", s, rate)
+			}
+			if res.Remaining > left {
+				t.Fatalf("schedule %d, %v: promises %d of %d", s, rate, res.Remaining, left)
+			}
 		}
-		for _, n := range counts {
-			share := float64(passed[n]) / float64(possible[n])
-			t.Logf("count %d: %.2f %% of %d", n, 100*share, possible[n])
-			assert.GreaterOrEqual(t, share, 0.97, "count %d", n)
-		}
-	})
+		passed[rate.Count] += actual.passed
+		possible[rate.Count] += ideal.passed
+	}
+	for _, n := range counts {
+		share := float64(passed[n]) / float64(possible[n])
+		t.Logf("count %d: %.2f %% of %d", n, 100*share, possible[n])
+		assert.GreaterOrEqual(t, share, 0.97, "count %d", n)
+	}
 }
 
 func TestRetryAfterIsTrue(t *testing.T) {
@@ -184,7 +201,7 @@ func TestRefundsAndLargeCountsKeepTheLimit(t *testing.T) {
 	}
 	counts := []int{3, 16, 17, 40, 4095, 4096, 10_007, 1 << 20, 1<<31 - 1}
 	synctest.Test(t, func(t *testing.T) {
-		rnd := rand.New(rand.NewPCG(7, 8))
+		rnd, start := rand.New(rand.NewPCG(7, 8)), time.Now()
 		for s := range schedules {
 			rate := throttle.Rate{Count: counts[s%len(counts)], Period: time.Duration(1+rnd.IntN(1000)) * time.Millisecond}
 			m := throttle.NewMemory(1)
@@ -201,7 +218,7 @@ func TestRefundsAndLargeCountsKeepTheLimit(t *testing.T) {
 					time.Sleep(rate.Period)
 				}
 				it := throttle.Item{Policy: "p", Key: "k", Rate: rate, Cost: 1 + rnd.IntN(1+rate.Count/40)}
-				now := time.Now()
+				now := time.Since(start)
 				ok, res := take(t, m, it)
 				if ok {
 					actual.add(now, it.Cost)
