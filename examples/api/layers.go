@@ -14,6 +14,7 @@ import (
 	"github.com/ecolaura/rampart/headers"
 	"github.com/ecolaura/rampart/sanitize"
 	"github.com/ecolaura/rampart/throttle"
+	"github.com/ecolaura/rampart/throttle/ipfilter"
 )
 
 // layers holds one of each layer that the routes are wrapped in.
@@ -23,6 +24,9 @@ type layers struct {
 	headers   *headers.Headers
 	cors      *cors.CORS
 	lockdown  *lockdown
+	blocks    *ipfilter.Filter
+	policies  []throttle.Policy // of all limiters
+	overrides *throttle.Overrides
 	edge      *throttle.Limiter // by address, before any cryptography
 	verifier  *auth.Verifier
 	service   *auth.Service
@@ -71,6 +75,10 @@ func newLayers(s *settings, sec *secrets, db *database, u *users, sh *shared, m 
 	keep(err)
 
 	l.lockdown = newLockdown(sh.feed, l.clientIP.Addr, log)
+	l.blocks, err = newBlocks(l.clientIP, sh, ipfilter.Config{Logger: log})
+	keep(err)
+	l.overrides, err = throttle.NewOverrides(throttle.OverridesConfig{Feed: sh.feed, Outage: throttle.FailOpen, Logger: log})
+	keep(err)
 	keep(l.newLimits(s, sh, log))
 	keep(l.newAuth(s, sec, db, u, sh, m, log))
 

@@ -19,7 +19,8 @@ import (
 func (l *layers) newLimits(s *settings, sh *shared, log *slog.Logger) error {
 	var errs []error
 	limiter := func(policies ...throttle.Policy) *throttle.Limiter {
-		cfg := throttle.Config{Policies: policies, Logger: log}
+		l.policies = append(l.policies, policies...)
+		cfg := throttle.Config{Policies: policies, Overrides: l.overrides, Logger: log}
 		if sh.limits != nil {
 			// While Redis is away each instance counts by itself, as if there
 			// were four of them.

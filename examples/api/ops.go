@@ -42,12 +42,18 @@ func handle[T any](mux *rampart.Mux, path string, log *slog.Logger, wrap layer, 
 // routes registers every call behind wrap, which lets operators pass.
 func (o *ops) routes(mux *rampart.Mux, wrap layer) error {
 	get := func(path string, h http.HandlerFunc) { mux.Handle("GET "+path+"{$}", wrap(h)) }
+	get("/api/ops/blocks/", o.listBlocks)
+	get("/api/ops/rates/", o.listRates)
 	get("/api/ops/lockdown/", o.showLockdown)
 	get("/api/ops/state/", o.state)
 	get("/api/ops/metrics/", o.monitor.Metrics().ServeHTTP)
 	return errors.Join(
 		handle(mux, "/api/ops/sessions/end/", o.log, wrap, o.endSessions),
 		handle(mux, "/api/ops/keys/revoke/", o.log, wrap, o.revokeKeys),
+		handle(mux, "/api/ops/blocks/", o.log, wrap, o.block),
+		handle(mux, "/api/ops/blocks/lift/", o.log, wrap, o.unblock),
+		handle(mux, "/api/ops/rates/", o.log, wrap, o.tighten),
+		handle(mux, "/api/ops/rates/lift/", o.log, wrap, o.loosen),
 		handle(mux, "/api/ops/lockdown/", o.log, wrap, o.lockDown),
 		handle(mux, "/api/ops/lockdown/lift/", o.log, wrap, o.liftLockdown),
 		handle(mux, "/api/ops/signing-key/rotate/", o.log, wrap, o.rotateSigningKey),

@@ -60,6 +60,15 @@ func TestCounterMeasuresHoldOnEveryInstanceAndOverARestart(t *testing.T) {
 		{"everybody but a list is locked out", func(*testing.T, *process) (string, string, []string, string, string) {
 			return "GET", "/api/public/", nil, "lockdown/", `{"mode":"deny","allow":["203.0.113.0/24"],"for":"1h"}`
 		}, 503},
+		{"an address is blocked", func(*testing.T, *process) (string, string, []string, string, string) {
+			return "GET", "/api/public/", []string{"X-Forwarded-For: 203.0.113.7"}, "blocks/", `{"prefix":"203.0.113.7","for":"1h","note":"scraper"}`
+		}, 403},
+		{"a prefix is blocked", func(*testing.T, *process) (string, string, []string, string, string) {
+			return "GET", "/api/public/", []string{"X-Forwarded-For: 2001:db8::7"}, "blocks/", `{"prefix":"2001:db8::/32","for":"1h"}`
+		}, 403},
+		{"a rate is tightened", func(*testing.T, *process) (string, string, []string, string, string) {
+			return "GET", "/api/public/", nil, "rates/", `{"policy":"anon","rate":"1/day","for":"1h"}`
+		}, 429},
 		{"writing is locked", func(t *testing.T, s *process) (string, string, []string, string, string) {
 			access, _ := s.login("alice")
 			return "POST", "/api/token/verify/", []string{bearer(access)}, "lockdown/", `{"mode":"read_only","for":"1h"}`
@@ -69,19 +78,32 @@ func TestCounterMeasuresHoldOnEveryInstanceAndOverARestart(t *testing.T) {
 		t.Run(tt.desc, func(t *testing.T) {
 			t.Parallel()
 			db := filepath.Join(t.TempDir(), "ecolaura.db")
-			instances := []*process{startProcess(t, db, wide...), startProcess(t, db, wide...), startProcess(t, db, wide...)}
+			args := append([]string{"-trusted-proxies", "127.0.0.0/8"}, wide...)
+			instances := []*process{startProcess(t, db, args...), startProcess(t, db, args...), startProcess(t, db, args...)}
+			for _, s := range instances {
+				s.behindProxy = true
+			}
 			method, path, headers, call, body := tt.prepare(t, instances[0])
 			operator := instances[1].operator()
 			for _, s := range instances {
 				assert.NotEqual(t, tt.status, s.do(method, path, "", headers...).status, "before")
 			}
 			instances[1].ops(operator, call, body)
+			if tt.status == 429 { // the one that the tightened rate still lets pass
+				for _, s := range instances {
+					s.do(method, path, "", headers...)
+				}
+			}
 			assert.Equal(t, tt.status, instances[1].do(method, path, "", headers...).status, "at once where it was said")
 			for _, s := range instances {
 				s.soon(tt.status, method, path, headers...)
 			}
 			require.Equal(t, 0, instances[2].stop(t))
-			again := startProcess(t, db, wide...)
+			again := startProcess(t, db, args...)
+			again.behindProxy = true
+			if tt.status == 429 {
+				again.do(method, path, "", headers...)
+			}
 			assert.Equal(t, tt.status, again.do(method, path, "", headers...).status, "after a restart")
 		})
 	}
@@ -143,6 +165,14 @@ func TestOnlyOperatorsAndOnlySensibleCalls(t *testing.T) {
 		{"all sessions of the future", "sessions/end/", `{"before":"2099-01-01T00:00:00Z"}`, operator, 422, "invalid"},
 		{"no key", "keys/revoke/", `{"note":"x"}`, operator, 422, "invalid"},
 		{"an unknown key", "keys/revoke/", `{"key":"0000000000000000"}`, operator, 404, "not_found"},
+		{"the caller's own address", "blocks/", `{"prefix":"127.0.0.0/8","for":"1h"}`, operator, 422, "invalid"},
+		{"half of the Internet", "blocks/", `{"prefix":"128.0.0.0/1","for":"1h"}`, operator, 422, "invalid"},
+		{"no prefix", "blocks/", `{"prefix":"203.0.113.7/24","for":"1h"}`, operator, 422, "invalid"},
+		{"a block that is none", "blocks/lift/", `{"prefix":"203.0.113.7"}`, operator, 404, "not_found"},
+		{"a rate that is none", "rates/", `{"policy":"anon","rate":"5/moon","for":"1h"}`, operator, 422, "invalid"},
+		{"a wider rate", "rates/", `{"policy":"anon","rate":"10000000/hour","for":"1h"}`, operator, 422, "invalid"},
+		{"an unknown policy", "rates/", `{"policy":"nope","rate":"1/hour","for":"1h"}`, operator, 404, "not_found"},
+		{"an unknown policy is loosened", "rates/lift/", `{"policy":"nope"}`, operator, 404, "not_found"},
 		{"an overlap that is none", "signing-key/rotate/", `{"overlap":"soon"}`, operator, 422, "invalid"},
 	}
 	for _, tt := range tests {
@@ -153,6 +183,28 @@ func TestOnlyOperatorsAndOnlySensibleCalls(t *testing.T) {
 		})
 	}
 	assert.JSONEq(t, `{"mode":"off"}`, s.do("GET", "/api/ops/lockdown/", "", operator).body, "none of them did anything")
+}
+
+func TestBlocksAndRatesAreListedAndLifted(t *testing.T) {
+	s := startService(t, append([]string{"-trusted-proxies", "127.0.0.0/8"}, wide...)...)
+	s.behindProxy = true
+	operator := s.operator()
+	a := s.ops(operator, "blocks/", `{"prefix":"203.0.113.7","for":"90s"}`)
+	assert.Equal(t, "203.0.113.7/32", a.field(t, "target"))
+	assert.Regexp(t, `^{"blocks":\[{"prefix":"203.0.113.7/32","until":"[^"]+Z"}\]}$`, s.do("GET", "/api/ops/blocks/", "", operator).body)
+	assert.Equal(t, 403, s.do("GET", "/api/public/", "", "X-Forwarded-For: 203.0.113.7").status)
+	s.ops(operator, "blocks/lift/", `{"prefix":"203.0.113.7"}`)
+	assert.Equal(t, 200, s.do("GET", "/api/public/", "", "X-Forwarded-For: 203.0.113.7").status)
+	assert.JSONEq(t, `{"blocks":[]}`, s.do("GET", "/api/ops/blocks/", "", operator).body)
+
+	s.ops(operator, "rates/", `{"policy":"anon","rate":"2/hour","for":"1h"}`)
+	for _, want := range []int{200, 200, 429} {
+		assert.Equal(t, want, s.do("GET", "/api/public/", "", "X-Forwarded-For: 203.0.113.8").status)
+	}
+	assert.Contains(t, s.do("GET", "/api/ops/rates/", "", operator).body, `{"policy":"anon","rate":"2/h","configured":"1000000/h","until":"`)
+	s.ops(operator, "rates/lift/", `{"policy":"anon"}`)
+	assert.Equal(t, 200, s.do("GET", "/api/public/", "", "X-Forwarded-For: 203.0.113.8").status)
+	assert.NotContains(t, s.do("GET", "/api/ops/rates/", "", operator).body, "until")
 }
 
 func TestEveryCallIsAnEventWithItsActor(t *testing.T) {

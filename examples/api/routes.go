@@ -51,7 +51,7 @@ func routes(a *app, l *layers, st *stack, o *ops, log *slog.Logger) (http.Handle
 		return nil, err
 	}
 
-	return chain(st.requestID, st.clientIP, st.headers, a.probe, st.cors, st.lockdown, st.edge)(mux), nil
+	return chain(st.requestID, st.clientIP, st.headers, a.probe, st.cors, st.blocks, st.lockdown, st.edge)(mux), nil
 }
 
 // keyOwner says for whom keys are managed: the caller, and never with a scope

@@ -8,7 +8,7 @@ type layer = func(http.Handler) http.Handler
 // independent of the others: a test takes one out and sees what then gets in.
 type stack struct {
 	requestID, clientIP, headers, cors layer // around everything, in this order
-	lockdown, edge                     layer
+	blocks, lockdown, edge             layer
 	optional, required, apiKey         layer // who is calling
 	scope                              func(string) layer
 	public, login, register, password  layer // how often
@@ -22,6 +22,7 @@ func (l *layers) stack() *stack {
 		clientIP:  l.clientIP.Handler,
 		headers:   l.headers.Handler,
 		cors:      l.cors.Handler,
+		blocks:    l.blocks.Handler,
 		lockdown:  l.lockdown.Handler,
 		edge:      l.edge.Handler,
 		optional:  l.verifier.Optional,
