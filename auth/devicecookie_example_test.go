@@ -22,23 +22,26 @@ func ExampleDeviceCookie() {
 		fmt.Println(err)
 		return
 	}
-	// With DeviceCookie: devices in auth.ServiceConfig, each log-in sets it.
-	guard := func(_ context.Context, r *http.Request, name string) (func(ok bool), error) {
-		if _, known := devices.Device(r, name); known {
-			fmt.Println("count by account and device") // both in the key of the limit
-		} else {
-			fmt.Println("count by account, and refuse strangers when that is full")
-		}
-		return nil, nil
+	cfg := auth.ServiceConfig{
+		DeviceCookie: devices, // set at each log-in
+		Guard: func(_ context.Context, r *http.Request, name string) (func(ok bool), error) {
+			if _, known := devices.Device(r, name); known {
+				fmt.Println("count by account and device") // both in the key of the limit
+			} else {
+				fmt.Println("count by account, and refuse strangers when that is full")
+			}
+			return nil, nil
+		},
+		// Verifier, Users, Sessions …
 	}
 
 	r := httptest.NewRequest(http.MethodPost, "/api/token/", nil)
-	_, _ = guard(r.Context(), r, "alice")
+	_, _ = cfg.Guard(r.Context(), r, "alice")
 
 	w := httptest.NewRecorder()
 	devices.Set(w, r, "alice")
 	r.AddCookie(w.Result().Cookies()[0])
-	_, _ = guard(r.Context(), r, "alice")
+	_, _ = cfg.Guard(r.Context(), r, "alice")
 	// Output:
 	// count by account, and refuse strangers when that is full
 	// count by account and device

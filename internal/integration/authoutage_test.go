@@ -61,7 +61,7 @@ func ownRedis(t testing.TB) (addr string, server *exec.Cmd) {
 	if err != nil {
 		missing(t, "redis", "run `make services` ("+err.Error()+")")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a port that is free
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	addr = l.Addr().String()
 	_, port, err := net.SplitHostPort(addr)
@@ -74,7 +74,7 @@ func ownRedis(t testing.TB) (addr string, server *exec.Cmd) {
 		_ = server.Wait()
 	})
 	client := redis.NewClient(&redis.Options{Addr: addr})
-	defer client.Close() //nolint:errcheck // was only for this
+	defer client.Close()
 	require.Eventually(t, func() bool { return client.Ping(t.Context()).Err() == nil }, 10*time.Second, 20*time.Millisecond)
 	return addr, server
 }

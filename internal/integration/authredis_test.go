@@ -48,8 +48,8 @@ func redisClients() []redisClient {
 				if err != nil {
 					return nil, err
 				}
-				defer conn.Close()                                               //nolint:errcheck // back to the pool
-				return redis.DoContext(conn, ctx, args[0].(string), args[1:]...) //nolint:errcheck,forcetypeassert // the package sends strings
+				defer conn.Close()
+				return redis.DoContext(conn, ctx, args[0].(string), args[1:]...)
 			}
 		}},
 		{"rueidis", func(t testing.TB, addr string) func(ctx context.Context, args ...any) (any, error) {
@@ -60,7 +60,7 @@ func redisClients() []redisClient {
 			return func(ctx context.Context, args ...any) (any, error) {
 				words := make([]string, len(args))
 				for i, arg := range args {
-					words[i] = arg.(string) //nolint:errcheck,forcetypeassert // the package sends strings
+					words[i] = arg.(string)
 				}
 				return client.Do(ctx, client.B().Arbitrary(words...).Build()).ToAny()
 			}
