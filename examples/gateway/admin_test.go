@@ -174,7 +174,7 @@ func TestTheAdminAPITellsHowItIs(t *testing.T) {
 	e := start(t, one(""))
 	e.get("/api")
 	status := do(t, "GET", e.admin+"/status", "").json(t)
-	assert.InDelta(t, 1, status["server"].(map[string]any)["total_requests"], 0) //nolint:forcetypeassert,errcheck // of a test
+	assert.InDelta(t, 1, status["server"].(map[string]any)["total_requests"], 0) //nolint:forcetypeassert // of a test
 	assert.Contains(t, do(t, "GET", e.admin+"/", "").body, "usage-plan")
 	assert.Equal(t, 405, do(t, "POST", e.admin+"/status", "").status)
 	assert.Equal(t, 405, do(t, "PUT", e.admin+"/config", "").status)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 
 	"github.com/ecolaura/rampart/crypto/tlsconf"
@@ -30,10 +31,11 @@ func newCertificates(log *slog.Logger) (*certificates, error) {
 
 // use changes to the certificates of f for every later connection.
 func (c *certificates) use(f *conf.File) error {
-	made := ""
+	var parts []string
 	for _, ct := range f.Certificates {
-		made += ct.Cert + "\x00" + ct.Key + "\x00"
+		parts = append(parts, ct.Cert, ct.Key)
 	}
+	made := strings.Join(parts, "\x00")
 	if made == c.made {
 		return nil
 	}

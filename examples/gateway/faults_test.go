@@ -64,21 +64,22 @@ func refusing(t testing.TB) string {
 
 // faulty is a gateway before an upstream at addr, with short timeouts, and a
 // healthy service beside it.
-func faulty(t *testing.T, addr string) *edge {
+func faulty(t *testing.T, addr string, timeout ...int) *edge {
 	t.Helper()
+	ms := append(timeout, 300)[0]
 	return start(t, fmt.Sprintf(`_format_version: "3.0"
 services:
   - name: faulty
-    url: http://%s
-    connect_timeout: 300
-    read_timeout: 300
-    write_timeout: 300
+    url: http://%[1]s
+    connect_timeout: %[2]d
+    read_timeout: %[2]d
+    write_timeout: %[2]d
     retries: 1
     routes: [{name: bad, paths: [/bad]}]
   - name: fine
     url: UPSTREAM
     routes: [{name: good, paths: [/good]}]
-`, addr))
+`, addr, ms))
 }
 
 func TestUpstreamFaultsHaveTheirStatusAndLeakNothing(t *testing.T) {
@@ -90,12 +91,12 @@ func TestUpstreamFaultsHaveTheirStatusAndLeakNothing(t *testing.T) {
 	}{
 		"refused": {nil, 502, "upstream_error"},
 		"reset": {func(c net.Conn) {
-			_ = c.(*net.TCPConn).SetLinger(0) //nolint:forcetypeassert,errcheck // it listens on TCP
+			_ = c.(*net.TCPConn).SetLinger(0) //nolint:forcetypeassert // it listens on TCP
 		}, 502, "upstream_error"},
 		"closed without an answer": {func(net.Conn) {}, 502, "upstream_error"},
 		"silent":                   {wait, 504, "upstream_timeout"},
 		"half-closed": {func(c net.Conn) {
-			_ = c.(*net.TCPConn).CloseWrite() //nolint:forcetypeassert,errcheck // it listens on TCP
+			_ = c.(*net.TCPConn).CloseWrite() //nolint:forcetypeassert // it listens on TCP
 			wait(c)
 		}, 502, "upstream_error"},
 		"a slow header": {func(c net.Conn) {
@@ -166,7 +167,7 @@ func TestUpstreamFaultsHaveTheirStatusAndLeakNothing(t *testing.T) {
 // httptest's servers keep for a moment.
 func settles(t *testing.T, before int) {
 	t.Helper()
-	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+6 }, 5*time.Second, 20*time.Millisecond,
+	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+6 }, 15*time.Second, 20*time.Millisecond,
 		"%d goroutines before, %d now", before, runtime.NumGoroutine())
 }
 
@@ -176,11 +177,11 @@ func TestAnEndlessBodyEndsWithItsClient(t *testing.T) {
 		defer close(ended)
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
 		for {
-			if _, err := io.WriteString(c, "5\r\nhello\r\n"); err != nil {
+			if _, err := io.WriteString(c, "1000\r\n"+strings.Repeat("x", 0x1000)+"\r\n"); err != nil {
 				return
 			}
 		}
-	}))
+	}), 20_000)
 	before := runtime.NumGoroutine()
 	ctx, cancel := context.WithCancel(context.Background())
 	r, _ := http.NewRequestWithContext(ctx, "GET", e.url+"/bad", nil)
@@ -192,7 +193,7 @@ func TestAnEndlessBodyEndsWithItsClient(t *testing.T) {
 	_ = resp.Body.Close()
 	select {
 	case <-ended:
-	case <-time.After(5 * time.Second):
+	case <-time.After(15 * time.Second):
 		t.Fatal("the upstream is still being read")
 	}
 	settles(t, before)

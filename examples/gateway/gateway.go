@@ -155,7 +155,10 @@ func (g *gateway) serve(ctx context.Context, stdout io.Writer) error {
 	defer cancel()
 	done := make(chan error, len(all))
 	for _, l := range all {
-		l.cfg.Logger, l.cfg.ReadTimeout, l.cfg.WriteTimeout = g.log, long, long
+		l.cfg.Logger, l.cfg.ReadTimeout, l.cfg.WriteTimeout = g.log, long, engine.WriteTimeout
+		if l.cfg.TLSConfig != nil {
+			l.cfg.WriteTimeout = long
+		}
 		srv, err := rampart.NewServer(l.cfg)
 		if err != nil {
 			return err

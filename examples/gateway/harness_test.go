@@ -114,7 +114,7 @@ func (r reply) sent(t testing.TB, name string) string {
 	v, _ := h[name].([]any)
 	var texts []string
 	for _, one := range v {
-		texts = append(texts, one.(string)) //nolint:forcetypeassert,errcheck // a header's
+		texts = append(texts, one.(string)) //nolint:forcetypeassert // a header's
 	}
 	return strings.Join(texts, "|")
 }
@@ -144,7 +144,7 @@ func do(t testing.TB, method, target, body string, headers ...string) reply {
 }
 
 // direct follows no redirect and keeps no connection for another test.
-var direct = &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{}).DialContext} //nolint:gochecknoglobals // of the tests
+var direct = &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{}).DialContext}
 
 func (e *edge) get(path string, headers ...string) reply {
 	return do(e.t, http.MethodGet, e.url+path, "", headers...)

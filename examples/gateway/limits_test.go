@@ -19,7 +19,7 @@ func TestTheThreeCallsOfTheDocument(t *testing.T) {
 	require.Equal(t, 201, r.status, r.body)
 	r = e.form("POST", "/services/my-django-service/routes", "paths", "/api/")
 	require.Equal(t, 201, r.status, r.body)
-	assert.Contains(t, r.json(t)["warnings"].([]any)[0], "strip_path", "Kong's default surprises") //nolint:forcetypeassert,errcheck // of a test
+	assert.Contains(t, r.json(t)["warnings"].([]any)[0], "strip_path", "Kong's default surprises") //nolint:forcetypeassert // of a test
 	r = e.form("POST", "/services/my-django-service/plugins", "name", "rate-limiting", "config.second", "5")
 	require.Equal(t, 201, r.status, r.body)
 

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/ecolaura/rampart/examples/gateway/internal/conf"
@@ -20,6 +21,9 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if os.Getenv("GOGC") == "" { // little lives longer than a request, so collect less often
+		debug.SetGCPercent(400)
+	}
 	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
 
@@ -40,7 +44,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return 2
 	}
 	if s.check {
-		if err := checkOnly(s, file); err != nil {
+		if err := checkOnly(ctx, s, file); err != nil {
 			fmt.Fprintln(stderr, describe(err, s.config))
 			return 2
 		}

@@ -31,6 +31,10 @@ var binary = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	if up := os.Getenv("BARE_PROXY"); up != "" {
+		bare(up)
+		return
+	}
 	status := m.Run()
 	if name, err := binary(); err == nil {
 		_ = os.RemoveAll(filepath.Dir(name))

@@ -40,7 +40,7 @@ func newRedis(t *testing.T) *ownRedis {
 }
 
 func (r *ownRedis) start() {
-	r.cmd = exec.CommandContext(context.Background(), "redis-server", "--port", r.port, "--bind", "127.0.0.1", "--dir", r.dir, //nolint:gosec // a port and a folder
+	r.cmd = exec.CommandContext(context.Background(), "redis-server", "--port", r.port, "--bind", "127.0.0.1", "--dir", r.dir,
 		"--save", "", "--appendonly", "yes", "--appendfsync", "always")
 	require.NoError(r.t, r.cmd.Start())
 	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:" + r.port})
@@ -92,7 +92,7 @@ func TestFourGatewaysShareALimitOverARestartOfRedis(t *testing.T) {
 	}, 10*time.Second, 100*time.Millisecond)
 	ask(200)
 	assert.Equal(t, 100, all[200], "%v", all)
-	assert.Equal(t, 3, len(all), "200, 429, and 503 while Redis was away: %v", all)
+	assert.Len(t, all, 3, "200, 429, and 503 while Redis was away: %v", all)
 	t.Logf("statuses: %v", all)
 }
 

@@ -64,10 +64,10 @@ func (r *reloader) use(text []byte) error {
 		err = r.engine.Use(f)
 	}
 	if err != nil {
-		r.log.Error("configuration refused, the old one stays", slog.String("error", describe(err, r.file)))
+		r.log.ErrorContext(context.Background(), "configuration refused, the old one stays", slog.String("error", describe(err, r.file)))
 		return err
 	}
-	r.log.Info("configuration in use", slog.Int("services", len(f.Services)), slog.Int("routes", len(f.Routes)))
+	r.log.InfoContext(context.Background(), "configuration in use", slog.Int("services", len(f.Services)), slog.Int("routes", len(f.Routes)))
 	return nil
 }
 

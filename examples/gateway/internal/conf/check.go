@@ -19,7 +19,8 @@ func name(s string) bool { return nameForm(s, "-._~") }
 // nameForm says whether s is letters, digits and the others.
 func nameForm(s, others string) bool {
 	for _, r := range s {
-		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(others, r)) {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+		if !letter && (r < '0' || r > '9') && !strings.ContainsRune(others, r) {
 			return false
 		}
 	}

@@ -70,15 +70,15 @@ func (r *RateLimiting) check(c *checks, _ *File) {
 		name  string
 		count int
 	}{{"second", r.Second}, {"minute", r.Minute}, {"hour", r.Hour}, {"day", r.Day}, {"month", r.Month}, {"year", r.Year}}
-	last, any := 0, false
+	last := 0
 	for _, p := range periods {
 		c.within("config."+p.name, p.count, 0, 1<<31-1)
 		if p.count > 0 {
 			c.want(p.count >= last, "config."+p.name, "less than the limit of a shorter period")
-			last, any = p.count, true
+			last = p.count
 		}
 	}
-	c.want(any, "config", "at least one of second, minute, hour, day, month and year is wanted")
+	c.want(last > 0, "config", "at least one of second, minute, hour, day, month and year is wanted")
 	c.oneOf("config.limit_by", r.LimitBy, "consumer", "credential", "ip", "service", "header", "path")
 	c.want(r.LimitBy != "header" || token(r.HeaderName), "config.header_name", "limit_by header needs one")
 	c.want(r.LimitBy != "path" || path(r.Path), "config.path", "limit_by path needs one")

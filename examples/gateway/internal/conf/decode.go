@@ -79,12 +79,12 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path, at string, line
 		d.bad(n, path, "a table of fields is wanted")
 		return
 	}
-	if e, ok := v.Addr().Interface().(interface{ at() *meta }); ok {
+	if e, ok := reflect.TypeAssert[interface{ at() *meta }](v.Addr()); ok {
 		m := e.at()
 		m.path, m.line, m.lines = path, n.Line, map[string]int{}
 		at, lines = "", m.lines
 	}
-	if p, ok := v.Addr().Interface().(*Plugin); ok && p.Config == nil {
+	if p, ok := reflect.TypeAssert[*Plugin](v.Addr()); ok && p.Config == nil {
 		p.Config = NewConfig(child(n, "name")) // config may stand before name
 	}
 	fields := fieldsOf(v)
@@ -173,7 +173,7 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value, path, at string, lines map
 	out := reflect.MakeSlice(v.Type(), len(nodes), len(nodes))
 	for i, e := range nodes {
 		el := out.Index(i)
-		if def, ok := el.Interface().(defaulter); ok {
+		if def, ok := reflect.TypeAssert[defaulter](el); ok {
 			el.Set(reflect.ValueOf(def.defaults()))
 		}
 		sub := fmt.Sprintf("[%d]", i)

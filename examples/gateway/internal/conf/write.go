@@ -257,12 +257,12 @@ func defaultsFor(v reflect.Value) reflect.Value {
 	if v.Kind() != reflect.Pointer {
 		return reflect.Value{}
 	}
-	if p, ok := v.Interface().(*Plugin); ok {
+	if p, ok := reflect.TypeAssert[*Plugin](v); ok {
 		d := NewPlugin()
 		d.Config = NewConfig(p.Name)
 		return reflect.ValueOf(d)
 	}
-	if d, ok := v.Interface().(defaulter); ok {
+	if d, ok := reflect.TypeAssert[defaulter](v); ok {
 		return reflect.ValueOf(d.defaults())
 	}
 	return reflect.New(v.Type().Elem())

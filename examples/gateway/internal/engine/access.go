@@ -3,8 +3,8 @@ package engine
 import (
 	"bufio"
 	"io"
-	"log/slog"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -15,35 +15,29 @@ import (
 // An AccessLog writes one JSON line for each request. Lines may wait for as
 // long as flushEvery.
 type AccessLog struct {
-	log  *slog.Logger
-	out  *syncWriter
-	stop chan struct{}
-	done chan struct{}
+	mu    sync.Mutex
+	w     *bufio.Writer
+	line  []byte
+	stop  chan struct{}
+	ended chan struct{}
 }
 
 const flushEvery = 200 * time.Millisecond
 
 // NewAccessLog returns an AccessLog on w; end it with Close.
 func NewAccessLog(w io.Writer) *AccessLog {
-	out := &syncWriter{w: bufio.NewWriterSize(w, 64<<10)}
-	a := &AccessLog{out: out, stop: make(chan struct{}), done: make(chan struct{})}
-	a.log = slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{ReplaceAttr: func(groups []string, at slog.Attr) slog.Attr {
-		if len(groups) == 0 && (at.Key == slog.LevelKey || at.Key == slog.MessageKey) {
-			return slog.Attr{}
-		}
-		return at
-	}}))
+	a := &AccessLog{w: bufio.NewWriterSize(w, 64<<10), stop: make(chan struct{}), ended: make(chan struct{})}
 	go func() {
-		defer close(a.done)
+		defer close(a.ended)
 		tick := time.NewTicker(flushEvery)
 		defer tick.Stop()
 		for {
 			select {
 			case <-a.stop:
-				out.flush()
+				a.flush()
 				return
 			case <-tick.C:
-				out.flush()
+				a.flush()
 			}
 		}
 	}()
@@ -54,8 +48,14 @@ func NewAccessLog(w io.Writer) *AccessLog {
 func (a *AccessLog) Close() {
 	if a != nil {
 		close(a.stop)
-		<-a.done
+		<-a.ended
 	}
+}
+
+func (a *AccessLog) flush() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_ = a.w.Flush() // there is nobody left to tell
 }
 
 // record writes the line of a request. Paths are without their query, which may
@@ -65,45 +65,72 @@ func (a *AccessLog) record(r *http.Request, c *call.Call, w *recorder, took time
 		return
 	}
 	id, _ := rampart.RequestIDFrom(r.Context())
-	attrs := make([]slog.Attr, 0, 16)
-	attrs = append(attrs,
-		slog.String("request_id", id),
-		slog.String("client", c.Client.String()),
-		rampart.Text("method", r.Method),
-		rampart.Text("host", r.Host),
-		rampart.Text("path", r.URL.Path),
-		slog.Int("status", w.status),
-		slog.Int64("bytes", w.sent),
-		slog.Float64("ms", float64(took.Microseconds())/1000),
-	)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	b := append(a.line[:0], `{"time":"`...)
+	b = c.Start.UTC().AppendFormat(b, "2006-01-02T15:04:05.000000Z07:00")
+	b = append(b, `","request_id":`...)
+	b = quoted(b, id)
+	b = append(b, `,"client":"`...)
+	b = c.Client.AppendTo(b)
+	b = append(b, `","method":`...)
+	b = quoted(b, r.Method)
+	b = append(b, `,"host":`...)
+	b = quoted(b, r.Host)
+	b = append(b, `,"path":`...)
+	b = quoted(b, c.Path)
+	b = append(b, `,"status":`...)
+	b = strconv.AppendInt(b, int64(w.status), 10)
+	b = append(b, `,"bytes":`...)
+	b = strconv.AppendInt(b, w.sent, 10)
+	b = append(b, `,"ms":`...)
+	b = millis(b, took)
 	if c.Route != nil {
-		attrs = append(attrs, slog.String("service", c.Service.Name), slog.String("route", c.Route.Name))
+		b = append(b, `,"service":`...)
+		b = quoted(b, c.Service.Name)
+		b = append(b, `,"route":`...)
+		b = quoted(b, c.Route.Name)
 	}
 	if c.Consumer != nil {
-		attrs = append(attrs, slog.String("consumer", c.Consumer.ID))
+		b = append(b, `,"consumer":`...)
+		b = quoted(b, c.Consumer.ID)
 	}
 	if c.Target != "" {
-		attrs = append(attrs, slog.String("target", c.Target), slog.Int("tries", c.Tries),
-			slog.Float64("upstream_ms", float64(c.Upstream.Microseconds())/1000))
+		b = append(b, `,"target":`...)
+		b = quoted(b, c.Target)
+		b = append(b, `,"tries":`...)
+		b = strconv.AppendInt(b, int64(c.Tries), 10)
+		b = append(b, `,"upstream_ms":`...)
+		b = millis(b, c.Upstream)
 	}
-	a.log.LogAttrs(r.Context(), slog.LevelInfo, "", attrs...)
+	a.line = append(b, "}\n"...)
+	_, _ = a.w.Write(a.line) // as above
 }
 
-// syncWriter is a buffer that several goroutines write to.
-type syncWriter struct {
-	mu sync.Mutex
-	w  *bufio.Writer
+func millis(b []byte, d time.Duration) []byte {
+	return strconv.AppendFloat(b, float64(d.Microseconds())/1000, 'f', -1, 64)
 }
 
-// Write implements io.Writer.
-func (s *syncWriter) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.w.Write(p)
-}
+// maxText is how much of a client's text gets into a line.
+const maxText = 1024
 
-func (s *syncWriter) flush() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_ = s.w.Flush() // there is nobody left to tell
+// quoted appends s as a JSON string in printable ASCII: text of a client can
+// neither forge nor hide a line.
+func quoted(b []byte, s string) []byte {
+	if len(s) > maxText {
+		s = s[:maxText]
+	}
+	b = append(b, '"')
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case c < ' ' || c > '~':
+			const hex = "0123456789abcdef"
+			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		default:
+			b = append(b, c)
+		}
+	}
+	return append(b, '"')
 }

@@ -243,15 +243,15 @@ func (e *Engine) buildServices(s, old *state) {
 	for _, svc := range s.file.Services {
 		var pool *proxy.Pool
 		host := ""
-		made := text(svc)
+		parts := []any{svc}
 		if u := upstreams[svc.Host]; u != nil {
 			pool, host = s.pools[u.Name].thing, u.HostHeader
-			made += s.pools[u.Name].made
+			parts = append(parts, s.pools[u.Name].made)
 		}
 		for _, ca := range s.file.CACertificates {
-			made += text(ca)
+			parts = append(parts, ca)
 		}
-		s.services[svc.ID], _ = reuse(old.services, svc.ID, made, func() (*proxy.Service, error) {
+		s.services[svc.ID], _ = reuse(old.services, svc.ID, text(parts...), func() (*proxy.Service, error) {
 			return proxy.NewService(svc, pool, host, s.file.CACertificates, e.opts.Names, e.opts.Log), nil
 		})
 	}

@@ -12,12 +12,17 @@ import (
 	"github.com/ecolaura/rampart/examples/gateway/internal/router"
 )
 
-// How long a client may take to read or to send on; both begin anew with each
-// part that moves, so that streams may last.
+// How long a client may take to read or to send on, give or take an eighth; both
+// begin anew with each part that moves, so that streams may last.
 const (
 	readTimeout  = 60 * time.Second
-	writeTimeout = 60 * time.Second
+	writeTimeout = WriteTimeout
 )
+
+// WriteTimeout is that of a listener without TLS, whose connections serve one
+// request at a time. (In HTTP/2 it would end a stream that has to wait for its
+// upstream, so a listener with TLS needs a long one.)
+const WriteTimeout = 60 * time.Second
 
 // ServeHTTP implements http.Handler. It stands inside rampart.RequestID.
 func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -26,6 +31,9 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := e.current.Load()
 	c := e.begin(r)
 	rec := &recorder{ResponseWriter: w, control: http.NewResponseController(w)}
+	if r.TLS == nil { // WriteTimeout of the listener holds until then
+		rec.until = c.Start.Add(writeTimeout / 2)
+	}
 	ended := false
 	defer func() {
 		e.active.Add(-1)
@@ -133,7 +141,7 @@ func (w *recorder) Write(p []byte) (int, error) {
 		w.status = http.StatusOK
 	}
 	if now := time.Now(); now.After(w.until) {
-		w.until = now.Add(time.Second)
+		w.until = now.Add(writeTimeout / 8)
 		_ = w.control.SetWriteDeadline(now.Add(writeTimeout)) // a hijacked connection has none
 	}
 	n, err := w.ResponseWriter.Write(p)
@@ -154,7 +162,7 @@ type patientBody struct {
 // Read implements io.Reader.
 func (b *patientBody) Read(p []byte) (int, error) {
 	if now := time.Now(); now.After(b.until) {
-		b.until = now.Add(time.Second)
+		b.until = now.Add(readTimeout / 8)
 		_ = b.control.SetReadDeadline(now.Add(readTimeout))
 	}
 	n, err := b.ReadCloser.Read(p)

@@ -1,12 +1,12 @@
 package proxy
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/ecolaura/rampart/examples/gateway/internal/conf"
@@ -46,7 +46,7 @@ func newTransport(s *conf.Service, cas []*conf.CACertificate, names Resolver) *h
 			if err != nil {
 				return nil, err
 			}
-			return &conn{Conn: c, read: read, write: write}, nil
+			return &conn{Conn: c, read: read, write: write, born: time.Now()}, nil
 		},
 		Protocols:              new(http.Protocols),
 		DisableCompression:     true, // what the client and the upstream agree on is theirs
@@ -82,25 +82,53 @@ func newTransport(s *conf.Service, cas []*conf.CACertificate, names Resolver) *h
 	return t
 }
 
-// conn ends when nothing moves for as long as its timeouts say.
+// conn ends when nothing moves for as long as its timeouts say, give or take
+// an eighth: deadlines are not set anew for each part.
 type conn struct {
 	net.Conn
-	read, write time.Duration
+	read, write     time.Duration
+	born            time.Time
+	readAt, writeAt atomic.Int64 // when the deadlines were set last, in nanoseconds since born; 0: never
 }
 
+// due says whether a deadline that was set at last has to be set anew.
+func due(last *atomic.Int64, now int64, timeout time.Duration) bool {
+	then := last.Load()
+	if then != 0 && now-then < int64(timeout/8) {
+		return false
+	}
+	last.Store(now)
+	return true
+}
+
+func (c *conn) age() int64 { return max(int64(time.Since(c.born)), 1) }
+
+// Read implements net.Conn.
 func (c *conn) Read(p []byte) (int, error) {
-	if err := c.SetReadDeadline(time.Now().Add(c.read)); err != nil {
+	if err := c.waitRead(c.age()); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(p)
 }
 
+func (c *conn) waitRead(now int64) error {
+	if !due(&c.readAt, now, c.read) {
+		return nil
+	}
+	return c.SetReadDeadline(time.Now().Add(c.read))
+}
+
 // Write also gives the answer its time anew: the transport waits for it in a
 // Read that began before the request was sent.
 func (c *conn) Write(p []byte) (int, error) {
-	now := time.Now()
-	if err := cmp.Or(c.SetWriteDeadline(now.Add(c.write)), c.SetReadDeadline(now.Add(c.read))); err != nil {
+	now := c.age()
+	if err := c.waitRead(now); err != nil {
 		return 0, err
+	}
+	if due(&c.writeAt, now, c.write) {
+		if err := c.SetWriteDeadline(time.Now().Add(c.write)); err != nil {
+			return 0, err
+		}
 	}
 	return c.Conn.Write(p)
 }
