@@ -29,7 +29,14 @@ func (c *compiled) setFields(h http.Header, q *call) {
 		return
 	}
 	if c.headers != Legacy {
-		q.addField(h, fieldRateLimit, string(q.draftLimits()))
+		limits, retry := q.draftLimits(), q.results[q.tightest()].RetryAfter
+		n := len(limits)
+		if q.reason == QuotaExceeded && retry > 0 { // one allocation for two fields: a refusal is not to be dear
+			limits = strconv.AppendInt(limits, seconds(retry), 10)
+		}
+		text := string(limits)
+		q.addField(h, fieldRateLimit, text[:n])
+		q.retryAfter = text[n:]
 		q.addField(h, fieldRateLimitPolicy, c.draftPolicies(q))
 	}
 	if c.headers != Draft {
@@ -137,8 +144,13 @@ func (c *compiled) refuse(w http.ResponseWriter, r *http.Request, q *call) {
 	}
 	switch q.reason {
 	case QuotaExceeded:
-		if wait := q.results[q.tightest()].RetryAfter; wait > 0 {
-			w.Header()[fieldRetryAfter] = q.field(strconv.FormatInt(seconds(wait), 10))
+		if q.retryAfter == "" {
+			if wait := q.results[q.tightest()].RetryAfter; wait > 0 {
+				q.retryAfter = strconv.FormatInt(seconds(wait), 10)
+			}
+		}
+		if q.retryAfter != "" {
+			w.Header()[fieldRetryAfter] = q.field(q.retryAfter)
 		}
 	case StoreUnavailable, NotConfigured:
 		w.Header()[fieldRetryAfter] = q.field(unavailableRetry)

@@ -24,8 +24,9 @@ type call struct {
 	policy string       // that denies
 	err    error        // of the store
 
-	text   []byte   // of a header field
-	fields []string // space for values of header fields, each handed out once
+	text       []byte   // of a header field
+	fields     []string // space for values of header fields, each handed out once
+	retryAfter string   // of the answer, once it is known
 }
 
 // reset forgets the request, so that nothing of it outlives it here.

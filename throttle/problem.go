@@ -53,16 +53,21 @@ func exceeded(wait time.Duration, violated []string) *rampart.Problem {
 // answerExceeded fills the number into a body made beforehand where it can: a
 // refusal must not cost more than what it spares.
 func (q *call) answerExceeded(w http.ResponseWriter) {
-	violated := make([]string, 0, 4)
+	t, violated := q.tightest(), 0
 	for i := range q.enforced {
-		if q.results[i].RetryAfter != 0 && q.items[i].Cost > 0 {
-			violated = append(violated, q.results[i].Policy)
+		if q.violated(i) {
+			violated++
 		}
 	}
-	t := q.tightest()
 	wait := q.results[t].RetryAfter
-	if len(violated) > 1 || seconds(wait) <= 1 {
-		exceeded(wait, violated).Write(w)
+	if violated > 1 || seconds(wait) <= 1 {
+		var names []string
+		for i := range q.enforced {
+			if q.violated(i) {
+				names = append(names, q.results[i].Policy)
+			}
+		}
+		exceeded(wait, names).Write(w)
 		return
 	}
 	body := &q.policies[t].exceeded
@@ -71,6 +76,9 @@ func (q *call) answerExceeded(w http.ResponseWriter) {
 	q.text = append(q.text, body.after...)
 	rampart.WriteProblem(w, http.StatusTooManyRequests, q.text)
 }
+
+// violated says whether the policy of item i stood in the way.
+func (q *call) violated(i int) bool { return q.results[i].RetryAfter != 0 && q.items[i].Cost > 0 }
 
 // template is a body around a number of seconds.
 type template struct{ before, after []byte }
