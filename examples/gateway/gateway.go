@@ -40,7 +40,7 @@ func open(ctx context.Context, s *settings, file *conf.File, stdout, stderr io.W
 			g.close()
 		}
 	}()
-	if g.monitor, err = rampart.NewMonitor(rampart.MonitorConfig{Handler: slog.NewJSONHandler(stderr, nil)}); err != nil {
+	if g.monitor, err = rampart.NewMonitor(rampart.MonitorConfig{Handler: slog.NewJSONHandler(stderr, nil)}); err != nil { //nolint:contextcheck // it ends with Close
 		return nil, err
 	}
 	g.closers = append(g.closers, func() { _ = g.monitor.Close() })
@@ -109,8 +109,8 @@ func (g *gateway) close() {
 }
 
 // checkOnly does what open would with file, and nothing else.
-func checkOnly(s *settings, file *conf.File) error {
-	g, err := open(context.Background(), &settings{redis: s.redis, resolve: s.resolve, trusted: s.trusted}, file, io.Discard, io.Discard)
+func checkOnly(ctx context.Context, s *settings, file *conf.File) error {
+	g, err := open(ctx, &settings{redis: s.redis, resolve: s.resolve, trusted: s.trusted}, file, io.Discard, io.Discard)
 	if err == nil {
 		g.close()
 	}

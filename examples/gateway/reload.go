@@ -44,7 +44,7 @@ func (r *reloader) saved(text []byte) {
 }
 
 // reload reads the file, whether it has changed or not.
-func (r *reloader) reload() error {
+func (r *reloader) reload(ctx context.Context) error {
 	if r.file == "" {
 		return conf.Mistakes{{Reason: "the gateway was started without -config"}}
 	}
@@ -55,19 +55,19 @@ func (r *reloader) reload() error {
 		return err
 	}
 	r.seen = sha256.Sum256(text)
-	return r.use(text)
+	return r.use(ctx, text)
 }
 
-func (r *reloader) use(text []byte) error {
+func (r *reloader) use(ctx context.Context, text []byte) error {
 	f, err := conf.Parse(text)
 	if err == nil {
 		err = r.engine.Use(f)
 	}
 	if err != nil {
-		r.log.ErrorContext(context.Background(), "configuration refused, the old one stays", slog.String("error", describe(err, r.file)))
+		r.log.ErrorContext(ctx, "configuration refused, the old one stays", slog.String("error", describe(err, r.file)))
 		return err
 	}
-	r.log.InfoContext(context.Background(), "configuration in use", slog.Int("services", len(f.Services)), slog.Int("routes", len(f.Routes)))
+	r.log.InfoContext(ctx, "configuration in use", slog.Int("services", len(f.Services)), slog.Int("routes", len(f.Routes)))
 	return nil
 }
 
@@ -87,15 +87,15 @@ func (r *reloader) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-hup:
-			_ = r.reload() // it has been logged
+			_ = r.reload(ctx) // it has been logged
 		case <-tick.C:
-			r.look()
+			r.look(ctx)
 		}
 	}
 }
 
 // look reloads if the text is another one.
-func (r *reloader) look() {
+func (r *reloader) look(ctx context.Context) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	info, err := os.Stat(r.file)
@@ -109,6 +109,6 @@ func (r *reloader) look() {
 	r.info = info
 	if sum := sha256.Sum256(text); sum != r.seen {
 		r.seen = sum
-		_ = r.use(text) // it has been logged
+		_ = r.use(ctx, text) // it has been logged
 	}
 }

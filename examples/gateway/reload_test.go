@@ -60,7 +60,7 @@ func TestFiftyReloadsUnderLoadLoseNoRequest(t *testing.T) {
 			text = strings.ReplaceAll(text, "paths", "paht")
 		}
 		require.NoError(t, os.WriteFile(e.g.settings.config, []byte(text), 0o600))
-		if before := e.g.engine.File(); e.g.reloads.reload() != nil {
+		if before := e.g.engine.File(); e.g.reloads.reload(context.Background()) != nil {
 			refused++
 			assert.Same(t, before, e.g.engine.File(), "the old one stays")
 		}

@@ -4,6 +4,7 @@
 package admin
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -32,11 +33,11 @@ const maxBody = 16 << 20
 // An API is the handler of the Admin API. Wrap it in Protect.
 type API struct {
 	Engine  *engine.Engine
-	Config  string            // file that ?save=true writes; "": none
-	Saved   func(text []byte) // told what was written
-	Reload  func() error      // of the file
-	Metrics func(w io.Writer) // the gateway's
-	Events  http.Handler      // metrics of the security events; nil: none
+	Config  string                      // file that ?save=true writes; "": none
+	Saved   func(text []byte)           // told what was written
+	Reload  func(context.Context) error // of the file
+	Metrics func(w io.Writer)           // the gateway's
+	Events  http.Handler                // metrics of the security events; nil: none
 
 	saving sync.Mutex
 }
@@ -55,7 +56,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case len(parts) == 1 && parts[0] == "config":
 		a.config(w, r)
 	case len(parts) == 1 && parts[0] == "reload" && r.Method == http.MethodPost:
-		if err := a.Reload(); err != nil {
+		if err := a.Reload(r.Context()); err != nil {
 			refuse(w, err)
 			return
 		}

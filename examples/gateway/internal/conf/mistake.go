@@ -23,7 +23,7 @@ func (m Mistake) String() string {
 }
 
 // Mistakes are all things wrong with a document, in the order of its lines.
-type Mistakes []Mistake
+type Mistakes []Mistake //nolint:errname // they are many
 
 // Error implements error, one mistake on a line.
 func (ms Mistakes) Error() string { return ms.In("") }
