@@ -59,6 +59,19 @@ func Rows() []Row {
 	add(group6, "floor", 204, remaining, plainGet(), floorLimiter(plenty))
 	add(group6, "go-chi/httprate", 204, remaining, plainGet(), chiHTTPRate())
 	add(group6, "ulule/limiter", 204, remaining, plainGet(), ulule())
+	add(group6, "throttled/throttled", 204, remaining, plainGet(), throttledGCRA())
+	add(group6, "sethvargo/go-limiter", 204, remaining, plainGet(), sethvargo())
+	add(group6, "didip/tollbooth", 204, map[string]string{"Ratelimit-Remaining": ""}, plainGet(), tollBooth())
+
+	const group6b = "throttle: 65 536 addresses in turn, with response headers"
+	add(group6b, "rampart", 204, map[string]string{"RateLimit": "anon"}, plainGet(), from(1<<16), ourThrottle(throttle.TokenBucket))
+	add(group6b, "rampart, sliding window", 204, map[string]string{"RateLimit": "anon"}, plainGet(), from(1<<16), ourThrottle(throttle.SlidingWindow))
+	add(group6b, "floor", 204, remaining, plainGet(), from(1<<16), floorLimiter(plenty))
+	add(group6b, "go-chi/httprate", 204, remaining, plainGet(), from(1<<16), chiHTTPRate())
+	add(group6b, "ulule/limiter", 204, remaining, plainGet(), from(1<<16), ulule())
+	add(group6b, "throttled/throttled", 204, remaining, plainGet(), from(1<<16), throttledGCRA())
+	add(group6b, "sethvargo/go-limiter", 204, remaining, plainGet(), from(1<<16), sethvargo())
+	add(group6b, "didip/tollbooth", 204, map[string]string{"Ratelimit-Remaining": ""}, plainGet(), from(1<<16), tollBooth())
 
 	const group7 = "token: HS256, verified anew"
 	add(group7, "rampart", 204, nil, withToken(plainGet()), ourToken(false))
