@@ -114,6 +114,7 @@ func (d *database) migrate(ctx context.Context, seed func(tx *sql.Tx, fresh bool
 		`CREATE TABLE IF NOT EXISTS users (id %s, username TEXT NOT NULL UNIQUE, password TEXT NOT NULL, scopes TEXT NOT NULL, active BOOLEAN NOT NULL, demo BOOLEAN NOT NULL)`,
 		`CREATE TABLE IF NOT EXISTS products (id %s, name TEXT NOT NULL, description TEXT NOT NULL, price TEXT NOT NULL)`,
 		`CREATE TABLE IF NOT EXISTS managed_keys (kind TEXT NOT NULL, id TEXT PRIMARY KEY, sealed TEXT NOT NULL, is_primary BOOLEAN NOT NULL, old_until BIGINT NOT NULL, made BIGINT NOT NULL)`,
+		`CREATE TABLE IF NOT EXISTS known_addresses (digest TEXT PRIMARY KEY, until BIGINT NOT NULL)`,
 		`CREATE TABLE IF NOT EXISTS customers (id %s, email TEXT NOT NULL, name TEXT NOT NULL, phone TEXT NOT NULL, phone_index TEXT, note TEXT)`,
 	} {
 		if _, err := tx.ExecContext(ctx, strings.Replace(table, "%s", id, 1)); err != nil {

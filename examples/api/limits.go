@@ -1,14 +1,10 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/netip"
-	"time"
 
-	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/apikey"
 	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/throttle"
@@ -64,41 +60,11 @@ func (l *layers) newLimits(s *settings, sh *shared, log *slog.Logger) error {
 	// The account is known only once the body has been read: auth's Guard asks.
 	byGuard := throttle.By("account", func(*http.Request) string { return "" })
 	l.account = limiter(
-		throttle.Policy{Name: "login-network", Rate: fifth(s.anon), Key: byGuard},
-		throttle.Policy{Name: "login-account", Rate: times(s.anon, 10), Key: byGuard},
+		throttle.Policy{Name: "login-known", Rate: fifth(s.anon), Key: byGuard},
+		throttle.Policy{Name: "login-strangers", Rate: s.anon, Key: byGuard},
 	)
 	l.register = limiter(throttle.Policy{Name: "register", Rate: fifth(s.anon), Key: byIP})
 	l.password = limiter(throttle.Policy{Name: "password", Rate: fifth(s.anon), Key: bySubject, Refund: notGuessed})
 	l.partner = limiter(throttle.Policy{Name: "partner", Rate: s.user, Key: byKey})
 	return errors.Join(errs...)
 }
-
-// guardAccount counts failed log-ins by account: from one network, so that a
-// stranger's guesses do not lock out the owner somewhere else, and from
-// everywhere, with a ceiling that only a large attack reaches. The log-in that
-// succeeds forgets its network's.
-func guardAccount(limit *throttle.Limiter, clientIP func(*http.Request) netip.Addr) auth.Guard {
-	return func(ctx context.Context, r *http.Request, name string) (func(bool), error) {
-		network := throttle.AddrKey(clientIP(r), 24, 48) + " " + name
-		for _, bucket := range []struct{ policy, key string }{{"login-network", network}, {"login-account", name}} {
-			if _, err := limit.Take(ctx, bucket.policy, bucket.key, 1); err != nil {
-				denied, ok := errors.AsType[*throttle.DeniedError](err)
-				if !ok || denied.Reason != throttle.QuotaExceeded {
-					return nil, &rampart.Problem{Status: http.StatusServiceUnavailable, Code: "unavailable"}
-				}
-				return nil, tooManyError{denied.Decision.Results[0].RetryAfter}
-			}
-		}
-		return func(ok bool) {
-			if ok { // if it fails the count stays: the safe side
-				_ = limit.Reset(ctx, "login-network", network)
-			}
-		}, nil
-	}
-}
-
-// tooManyError is a log-in that must wait.
-type tooManyError struct{ after time.Duration }
-
-func (e tooManyError) Error() string             { return "too many failed log-ins for this account" }
-func (e tooManyError) RetryAfter() time.Duration { return e.after }

@@ -16,6 +16,7 @@ import (
 // secrets are what tokens are signed and fields are encrypted with.
 type secrets struct {
 	signing []byte // HS256 secret; unused with -signing-key
+	device  []byte // what known devices are told by; of either
 	fields  *rcrypto.Keyring
 	notes   []string // what to tell at start; never a secret
 
@@ -36,6 +37,10 @@ func loadSecrets(s *settings, getenv func(string) string) (*secrets, error) {
 	errs = append(errs, err)
 	sec.signing, sec.ownSigning = []byte(text), s.secretKey == "" && s.signingKey == "" && !s.postgres()
 
+	if sec.device = sec.signing; len(sec.device) == 0 && s.signingKey != "" {
+		sec.device, err = readFile(s.signingKey)
+		errs = append(errs, err)
+	}
 	if getenv("ECOLAURA_FERNET_KEYS_FILE") != "" && s.fernetKeys == "" {
 		sec.fields, err = rcrypto.KeyringFromEnv("ECOLAURA_FERNET_KEYS")
 		errs = append(errs, err)

@@ -36,7 +36,11 @@ func (l *layers) newAuth(s *settings, sec *secrets, db *database, u *users, sh *
 	l.keySet, _ = vcfg.Keys.(*auth.Keys) // NewVerifier saw that it is one
 	scfg.Verifier, scfg.Users, scfg.Sessions, scfg.Revocations, scfg.Logger = l.verifier, u, l.sessions, sh.revocations, log
 	scfg.NoRotation = false // Django's default leaves a stolen refresh token good for its whole life
-	scfg.Guard = guardAccount(l.account, l.clientIP.Addr)
+	g, err := newGuard(l.account, sec.device, db, l.clientIP.Addr)
+	if err != nil {
+		return err
+	}
+	scfg.Guard, scfg.DeviceCookie = g.check, g.devices
 	l.service, err = auth.NewService(scfg)
 	return err
 }

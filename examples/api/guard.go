@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/throttle"
+)
+
+// guard counts failed log-ins by account, after OWASP's device cookies: browsers
+// and addresses from which somebody has logged in to the account have a count of
+// their own, all others share one. So a thousand strangers who guess use up
+// theirs, and the owner still gets in.
+type guard struct {
+	limit    *throttle.Limiter
+	devices  *auth.DeviceCookie
+	db       *database
+	key      []byte // of the digests below
+	clientIP func(*http.Request) netip.Addr
+}
+
+// knownFor is how long an address is remembered after its last log-in.
+const knownFor = 90 * 24 * time.Hour
+
+func newGuard(limit *throttle.Limiter, secret []byte, db *database, clientIP func(*http.Request) netip.Addr) (*guard, error) {
+	key, err := hkdf.Key(sha256.New, secret, nil, "ecolaura known devices v1", 32)
+	if err != nil {
+		return nil, err
+	}
+	signing, err := auth.NewKey(auth.HS256, "", key)
+	if err != nil {
+		return nil, err
+	}
+	devices, err := auth.NewDeviceCookie(auth.DeviceCookieConfig{Key: signing})
+	return &guard{limit: limit, devices: devices, db: db, key: key, clientIP: clientIP}, err
+}
+
+// check is an auth.Guard.
+func (g *guard) check(ctx context.Context, r *http.Request, name string) (func(bool), error) {
+	digest := g.digest(r, name)
+	policy, key := "login-strangers", name
+	if device, known := g.devices.Device(r, name); known {
+		policy, key = "login-known", device+" "+name
+	} else if known, err := g.knows(ctx, digest); err != nil {
+		return nil, err
+	} else if known {
+		policy, key = "login-known", digest
+	}
+	if _, err := g.limit.Take(ctx, policy, key, 1); err != nil {
+		denied, ok := errors.AsType[*throttle.DeniedError](err)
+		if !ok || denied.Reason != throttle.QuotaExceeded {
+			return nil, &rampart.Problem{Status: http.StatusServiceUnavailable, Code: "unavailable"}
+		}
+		return nil, tooManyError{denied.Decision.Results[0].RetryAfter}
+	}
+	return func(ok bool) {
+		if ok { // where one of these fails the count stays, or a stranger: the safe side
+			_ = g.remember(ctx, digest)
+			if policy == "login-known" {
+				_ = g.limit.Reset(ctx, policy, key)
+			}
+		}
+	}, nil
+}
+
+// digest stands for an account and an address, of IPv6 its /64: the table of
+// known ones tells nobody who logs in from where.
+func (g *guard) digest(r *http.Request, name string) string {
+	mac := hmac.New(sha256.New, g.key)
+	mac.Write([]byte(throttle.AddrKey(g.clientIP(r), 32, 64) + " " + name)) // no address holds a blank
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+func (g *guard) knows(ctx context.Context, digest string) (bool, error) {
+	var until int64
+	err := g.db.QueryRowContext(ctx, g.db.q(`SELECT until FROM known_addresses WHERE digest = ?`), digest).Scan(&until)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return time.Now().Unix() < until, err
+}
+
+// remember also drops what is no longer known, so that the table holds no more
+// than the log-ins of knownFor.
+func (g *guard) remember(ctx context.Context, digest string) error {
+	now := time.Now()
+	_, err1 := g.db.ExecContext(ctx, g.db.q(`INSERT INTO known_addresses (digest, until) VALUES (?, ?)
+		ON CONFLICT (digest) DO UPDATE SET until = excluded.until`), digest, now.Add(knownFor).Unix())
+	_, err2 := g.db.ExecContext(ctx, g.db.q(`DELETE FROM known_addresses WHERE until < ?`), now.Unix())
+	return errors.Join(err1, err2)
+}
+
+// tooManyError is a log-in that must wait.
+type tooManyError struct{ after time.Duration }
+
+func (e tooManyError) Error() string             { return "too many failed log-ins for this account" }
+func (e tooManyError) RetryAfter() time.Duration { return e.after }

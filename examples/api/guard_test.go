@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A thousand strangers who guess lock out neither the owner's browser nor the
+// address that the owner logged in from; they do lock out other strangers.
+func TestStrangersCannotLockTheOwnerOut(t *testing.T) {
+	s := startService(t, "-trusted-proxies", "127.0.0.0/8", "-anon-rate", "100/hour", "-user-rate", "1000000/hour")
+	s.behindProxy = true
+	try := func(address, password string, headers ...string) answer {
+		return s.post("/api/token/", `{"username":"alice","password":"`+password+`"}`, append(headers, "X-Forwarded-For: "+address)...)
+	}
+	a := try("192.0.2.1", demoPassword)
+	require.Equal(t, 200, a.status, a.body)
+	cookie, err := http.ParseSetCookie(a.header.Get("Set-Cookie"))
+	require.NoError(t, err)
+	assert.Equal(t, "__Host-device", cookie.Name)
+	assert.True(t, cookie.Secure && cookie.HttpOnly)
+
+	refused := 0
+	for i := range 300 {
+		if try(fmt.Sprintf("198.51.%d.%d", i/250, i%250+1), "guess").status == 429 {
+			refused++
+		}
+	}
+	assert.Equal(t, 201, refused, "100 log-ins an hour by strangers to this account, the owner's first among them, then none")
+	assert.Equal(t, 429, try("203.0.113.9", demoPassword).status, "a stranger, even with the password")
+	assert.Equal(t, 200, try("192.0.2.1", demoPassword).status, "a known address")
+	assert.Equal(t, 200, try("203.0.113.9", demoPassword, "Cookie: __Host-device="+cookie.Value).status, "a known browser, from anywhere")
+	assert.Equal(t, 429, try("203.0.113.10", demoPassword, "Cookie: __Host-device="+strings.Repeat("A", len(cookie.Value))).status, "a forged cookie")
+	b := s.post("/api/token/", `{"username":"bob","password":"`+demoPassword+`"}`, "X-Forwarded-For: 203.0.113.10", "Cookie: __Host-device="+cookie.Value)
+	assert.Equal(t, 200, b.status, "another account is not concerned")
+
+	// Who knows a device may guess with it no more often than the limit for one.
+	refused = 0
+	for i := range 40 {
+		if try(fmt.Sprintf("203.0.114.%d", i+1), "guess", "Cookie: __Host-device="+cookie.Value).status == 429 {
+			refused++
+		}
+	}
+	assert.Equal(t, 20, refused)
+	assert.NotContains(t, s.logs.String(), cookie.Value)
+	var digest string
+	require.NoError(t, s.srv.db.QueryRow(`SELECT digest FROM known_addresses LIMIT 1`).Scan(&digest))
+	assert.NotContains(t, digest, "192.0.2.1")
+}
