@@ -59,7 +59,7 @@ func (s *scan) clientAt(from netip.Addr) *Client {
 	} else if from.IsValid() {
 		c.proxy = from.String()
 	}
-	transport := &http.Transport{DialContext: c.dial, DisableCompression: true, DisableKeepAlives: true} // a kept connection may be closed just as a request goes out
+	transport := &http.Transport{DialContext: c.dial, DisableCompression: true, DisableKeepAlives: true, TLSClientConfig: s.tls()} // a kept connection may be closed just as a request goes out
 	c.http = &http.Client{
 		Transport:     transport,
 		Timeout:       answerTimeout,
@@ -210,12 +210,22 @@ func (c *Client) connect(ctx context.Context) (net.Conn, error) {
 	if err != nil || c.scan.base.Scheme != "https" {
 		return conn, err
 	}
-	secure := tls.Client(conn, &tls.Config{ServerName: c.scan.base.Hostname(), MinVersion: tls.VersionTLS12})
+	cfg := c.scan.tls()
+	cfg.ServerName = c.scan.base.Hostname()
+	secure := tls.Client(conn, cfg)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
 		return nil, err
 	}
 	return secure, nil
+}
+
+// tls returns a configuration that the caller may change.
+func (s *scan) tls() *tls.Config {
+	if s.target.TLS == nil {
+		return &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	return s.target.TLS.Clone()
 }
 
 // bearer is the header of a request with a token.

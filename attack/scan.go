@@ -181,6 +181,7 @@ func (s *scan) send(ctx context.Context, c *Client, r Request) (Response, bool) 
 	if err != nil && ctx.Err() == nil {
 		s.mu.Lock()
 		if s.failed == nil {
+			_, _ = c.complete(&r)
 			s.failed = fmt.Errorf("attack: %s %s: %w", r.Method, r.Path, err)
 		}
 		s.mu.Unlock()

@@ -2,6 +2,7 @@ package attack
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ type Target struct {
 
 	Handler http.Handler // the service; it is served on a loopback port
 	URL     string       // or where it runs: "https://staging.example.com", without a path
+	TLS     *tls.Config  // for https, such as the roots of a CA of one's own; nil: the system's
 
 	// Header is sent with every request, such as X-Forwarded-Proto where the
 	// service expects a proxy.
