@@ -1,0 +1,136 @@
+package integration_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/crypto/tlsconf"
+	"github.com/ecolaura/rampart/headers"
+)
+
+// publicOnly are rows of testssl.sh about what only a public authority gives:
+// none of them is about the server's configuration.
+var publicOnly = []string{
+	"cert_chain_of_trust", "cert_revocation", "cert_crlDistributionPoints", "cert_ocspURL", "OCSP_stapling",
+	"certificate_transparency", "DNS_CAArecord",
+}
+
+// TestTestsslFindsNothingAboveLow runs testssl.sh against each profile, which
+// takes minutes.
+func TestTestsslFindsNothingAboveLow(t *testing.T) {
+	if os.Getenv("RAMPART_BARS") != "1" && !slices.Contains(strings.Split(os.Getenv("RAMPART_REQUIRE"), ","), "testssl") {
+		t.Skip("SKIPPED: testssl.sh takes three minutes: set RAMPART_BARS=1")
+	}
+	name, err := exec.LookPath("testssl")
+	if err != nil {
+		if name, err = exec.LookPath("testssl.sh"); err != nil {
+			missing(t, "testssl", "apt-get install testssl.sh")
+		}
+	}
+	dir := t.TempDir()
+	testAuthority(t, dir)
+	for profile, label := range map[tlsconf.Profile]string{tlsconf.Intermediate: "intermediate", tlsconf.Modern: "modern"} {
+		t.Run(label, func(t *testing.T) {
+			addr := serveTLS(t, tlsconf.Config{CertFile: filepath.Join(dir, "server.crt"), KeyFile: filepath.Join(dir, "server.key"), Profile: profile})
+			_, port, err := net.SplitHostPort(addr)
+			require.NoError(t, err)
+			report := filepath.Join(t.TempDir(), "report.json")
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+			defer cancel()
+			out, err := exec.CommandContext(ctx, name, "--warnings", "batch", "--color", "0", "--ip", "127.0.0.1",
+				"--add-ca", filepath.Join(dir, "ca.crt"), "--jsonfile", report, "https://localhost:"+port+"/").CombinedOutput()
+			text, readErr := os.ReadFile(report)
+			require.NoError(t, readErr, "%v: %s", err, out)
+			var findings []struct{ ID, Severity, Finding string }
+			require.NoError(t, json.Unmarshal(text, &findings))
+			require.Greater(t, len(findings), 80, "testssl.sh has not looked at everything: %s", out)
+			var bad []string
+			for _, f := range findings {
+				switch {
+				case slices.ContainsFunc(publicOnly, func(p string) bool { return strings.HasPrefix(f.ID, p) }):
+				case f.Severity == "OK", f.Severity == "INFO", f.Severity == "LOW", f.Severity == "DEBUG":
+				default:
+					bad = append(bad, f.Severity+" "+f.ID+": "+f.Finding)
+				}
+			}
+			assert.Empty(t, bad)
+			t.Logf("%d findings, %d above LOW", len(findings), len(bad))
+		})
+	}
+}
+
+// testAuthority writes a CA and a certificate of it for localhost.
+func testAuthority(t testing.TB, dir string) {
+	t.Helper()
+	issue := func(template, parent *x509.Certificate, parentKey *ecdsa.PrivateKey, file string) *ecdsa.PrivateKey {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		require.NoError(t, err)
+		if parentKey == nil {
+			parentKey = key
+		}
+		template.SerialNumber, err = rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+		require.NoError(t, err)
+		der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), parentKey)
+		require.NoError(t, err)
+		raw, err := x509.MarshalPKCS8PrivateKey(key)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, file+".crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, file+".key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}), 0o600))
+		return key
+	}
+	ca := &x509.Certificate{
+		Subject: pkix.Name{CommonName: "rampart test CA"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(3650 * 24 * time.Hour),
+	}
+	key := issue(ca, ca, nil, "ca")
+	issue(&x509.Certificate{
+		Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(90 * 24 * time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}, ca, key, "server")
+}
+
+// serveTLS serves behind the headers layer, as the examples do.
+func serveTLS(t *testing.T, cfg tlsconf.Config) (addr string) {
+	t.Helper()
+	r, err := tlsconf.New(cfg)
+	require.NoError(t, err)
+	layer, err := headers.New(headers.API("localhost:*"))
+	require.NoError(t, err)
+	srv, err := rampart.NewServer(rampart.ServerConfig{TLSConfig: r.TLSConfig(), Handler: layer.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "hello")
+	}))})
+	require.NoError(t, err)
+	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(ctx, ln) }()
+	t.Cleanup(func() {
+		cancel()
+		assert.NoError(t, <-done)
+		assert.NoError(t, r.Close())
+	})
+	return ln.Addr().String()
+}
