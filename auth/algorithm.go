@@ -9,7 +9,7 @@ import (
 
 // An Algorithm is a JWS algorithm (RFC 7518 section 3.1, RFC 8037). A key is
 // bound to one; what a token's header says only helps to find the key. There
-// is no "none".
+// is no "none" and no RSAES (RFC 8725 section 3.2).
 type Algorithm string
 
 // The algorithms.

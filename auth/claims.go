@@ -82,7 +82,7 @@ func (v *Verifier) checkClaims(t *Token, audience audienceMatch, typ string) err
 		return claimError(TokenNoID)
 	case t.kind == "" && !v.untyped:
 		return claimError(TokenNoKind)
-	case t.subject == "":
+	case t.subject == "": // RFC 8725 section 3.8
 		return claimError(TokenNoSubject)
 	case v.issuer != anyValue && t.issuer != v.issuer: // RFC 8725 section 3.8
 		return claimError(TokenIssuer)

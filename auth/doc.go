@@ -19,6 +19,22 @@
 // [Keys] are a server's own; [RemoteKeys] are those that another issuer
 // publishes.
 //
+// # RFC 8725, section by section
+//
+//   - 3.1, 3.2: a key has one algorithm, there is no "none", and the header's alg
+//     must be that of the key.
+//   - 3.3: every part of a token is checked, before its claims are looked at.
+//   - 3.4, 3.5: points must be on their curves; RSA keys under 2048 bits and
+//     secrets shorter than their hash are refused when a [Key] is made.
+//   - 3.6: nothing is compressed, nothing decompressed.
+//   - 3.7: texts are strict JSON in UTF-8.
+//   - 3.8, 3.9: issuer and audience are required configuration, and a key belongs
+//     to one issuer; a token without a subject is refused.
+//   - 3.10: kid only finds a key among those at hand; jku, x5u, jwk and x5c are
+//     not read.
+//   - 3.11, 3.12: the header typ and the [Kind] are checked; none passes for
+//     another.
+//
 // # Where it stands
 //
 // Inside limits by address (checking a token costs cryptography), outside

@@ -16,7 +16,7 @@ import (
 // good, and a good one has one spelling.
 func FuzzVerify(f *testing.F) {
 	v := newVerifier(f)
-	good := token()
+	good := token("exp", "4102444800", "iat", "1700000000") // the same in each process that fuzzes
 	for _, seed := range []string{good, good + "=", "..", "a.b.c", "{}", strings.Repeat(".", 100), good[:len(good)-1]} {
 		f.Add(seed)
 	}
@@ -109,7 +109,7 @@ func FuzzParseKey(f *testing.F) {
 // token is not served.
 func FuzzAuthorization(f *testing.F) {
 	v := newVerifier(f)
-	good := token()
+	good := token("exp", "4102444800", "iat", "1700000000") // the same in each process that fuzzes
 	for _, seed := range []string{"Bearer " + good, "bearer  " + good, "Bearer", "Basic x", "Bearer a,b", "Bearer\t" + good, ""} {
 		f.Add(seed)
 	}

@@ -7,7 +7,8 @@ import (
 
 // A header is what a token says of its signature (RFC 7515 section 4). Nothing
 // else in it is read: jwk, jku, x5u and x5c are keys that the sender brings
-// along (RFC 8725 section 3.5, CVE-2018-0114), x5t and zip mean nothing here.
+// along, and addresses that it would have us fetch (RFC 8725 section 3.10,
+// CVE-2018-0114); x5t and zip (section 3.6) mean nothing here.
 type header struct {
 	alg Algorithm
 	kid string

@@ -163,7 +163,7 @@ func copyRSA(k *rsa.PublicKey) *rsa.PublicKey {
 }
 
 // checkSecret: a key of the size of the hash output or larger must be used
-// (RFC 7518 section 3.2).
+// (RFC 7518 section 3.2, RFC 8725 section 3.5: no password is one).
 func checkSecret(secret []byte, h crypto.Hash) string {
 	if len(secret) < h.Size() {
 		return ReasonWeak
@@ -188,7 +188,7 @@ func checkECDSA(k *ecdsa.PublicKey, alg Algorithm) string {
 	if k.Curve != alg.curve() {
 		return ReasonMismatch
 	}
-	if _, err := k.ECDH(); err != nil { // the point is not on the curve
+	if _, err := k.ECDH(); err != nil { // the point is not on the curve (RFC 8725 section 3.4)
 		return ReasonInvalid
 	}
 	return ""

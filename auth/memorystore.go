@@ -10,8 +10,10 @@ import (
 // defaultMemorySessions bounds a MemoryStore to some 30 MB.
 const defaultMemorySessions = 100_000
 
-// sweepEvery is how often ended sessions are dropped.
-const sweepEvery = time.Minute
+const (
+	sweepEvery = time.Minute          // how often ended sessions are dropped
+	keepFloors = 400 * 24 * time.Hour // longer than any session, or refresh token of another issuer, lives
+)
 
 // A MemoryStore is a [SessionStore] for one process; its sessions end with it.
 // It is bounded: when it is full of live sessions, a log-in fails with
@@ -21,9 +23,11 @@ type MemoryStore struct {
 	mu       sync.Mutex
 	max      int
 	sessions map[string]Session
-	floors   map[string]time.Time // by subject; "" is everybody's
+	floors   map[string]memoryFloor // by subject; "" is everybody's
 	swept    time.Time
 }
+
+type memoryFloor struct{ at, raised time.Time }
 
 // NewMemoryStore returns a store for at most limit sessions, and the floors of
 // as many subjects; 0 means 100 000.
@@ -31,7 +35,7 @@ func NewMemoryStore(limit int) *MemoryStore {
 	if limit <= 0 {
 		limit = defaultMemorySessions
 	}
-	return &MemoryStore{max: limit, sessions: map[string]Session{}, floors: map[string]time.Time{}}
+	return &MemoryStore{max: limit, sessions: map[string]Session{}, floors: map[string]memoryFloor{}}
 }
 
 // Now implements [SessionStore].
@@ -68,12 +72,13 @@ func (m *MemoryStore) sweep() {
 	}
 	m.swept = now
 	maps.DeleteFunc(m.sessions, func(_ string, s Session) bool { return !now.Before(s.Ends) })
+	maps.DeleteFunc(m.floors, func(_ string, f memoryFloor) bool { return now.Sub(f.raised) > keepFloors })
 }
 
 // judged returns s with Revoked as the floors have it. The caller holds m.mu.
 func (m *MemoryStore) judged(s Session) Session {
 	for _, who := range [...]string{s.Subject, ""} {
-		if floor, ok := m.floors[who]; ok && !s.AuthenticatedAt.After(floor) {
+		if floor, ok := m.floors[who]; ok && !s.AuthenticatedAt.After(floor.at) {
 			s.Revoked = true
 		}
 	}
@@ -126,6 +131,7 @@ func (m *MemoryStore) Revoke(_ context.Context, id string) error {
 func (m *MemoryStore) RevokeSubject(_ context.Context, subject string, before time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.sweep()
 	if _, known := m.floors[subject]; !known && len(m.floors) > m.max {
 		return ErrStoreFull
 	}
@@ -142,7 +148,10 @@ func (m *MemoryStore) RevokeBefore(_ context.Context, before time.Time) error {
 }
 
 func (m *MemoryStore) raise(who string, before time.Time) {
-	if before = micro(before); before.After(m.floors[who]) {
-		m.floors[who] = before
+	floor := m.floors[who]
+	if before = micro(before); before.After(floor.at) {
+		floor.at = before
 	}
+	floor.raised = time.Now()
+	m.floors[who] = floor
 }

@@ -38,5 +38,7 @@ func TestMemoryStoreIsBoundedAndExpires(t *testing.T) {
 		assert.ErrorIs(t, store.RevokeSubject(t.Context(), "4", time.Now()), auth.ErrStoreFull)
 		assert.NoError(t, store.RevokeSubject(t.Context(), "1", time.Now()))
 		assert.NoError(t, store.RevokeBefore(t.Context(), time.Now()))
+		time.Sleep(401 * 24 * time.Hour)
+		assert.NoError(t, store.RevokeSubject(t.Context(), "4", time.Now()), "no session is left that the others concern")
 	})
 }

@@ -12,7 +12,8 @@ import (
 	"math/big"
 )
 
-// verify says whether sig is k's signature of input.
+// verify says whether sig is k's signature of input. A token has one signature, and
+// that must be good (RFC 8725 section 3.3): one in several is none.
 func (k *Key) verify(input, sig []byte) bool {
 	m := k.m
 	if m == nil || len(sig) != m.sigSize { // before the hash of an input that may be long

@@ -1,8 +1,9 @@
 package auth
 
 // This is the only file that knows the JSON library. It refuses by default what
-// two parsers could read differently: duplicate names, invalid UTF-8, lone
-// surrogates, a byte order mark, NaN (RFC 8259 section 4, RFC 7493).
+// two parsers could read differently: duplicate names, invalid UTF-8 (RFC 8725
+// section 3.7), lone surrogates, a byte order mark, NaN (RFC 8259 section 4, RFC
+// 7493).
 
 import (
 	"bytes"

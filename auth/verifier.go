@@ -211,6 +211,7 @@ func (v *Verifier) checkTime(t *Token) error {
 	return nil
 }
 
+// checkKind: no token is good for two things (RFC 8725 section 3.12).
 func (v *Verifier) checkKind(t *Token, want Kind) error {
 	known := t.kind == Access || t.kind == Refresh || t.kind == Sliding
 	switch {
