@@ -31,9 +31,15 @@ func (e *Engine) buildRoutes(s *state) {
 			insecure: slices.Contains(r.Protocols, "http"),
 		})
 	}
-	s.unrouted = s.chain(nil, nil, &rampart.Problem{
-		Status: http.StatusNotFound, Code: "no_route", Detail: "No route matches this request.",
-	})
+	s.refusals = map[int]http.Handler{}
+	for status, h := range map[int]http.Handler{
+		http.StatusBadRequest:       &rampart.Problem{Status: http.StatusBadRequest, Code: "bad_request"},
+		http.StatusNotFound:         &rampart.Problem{Status: http.StatusNotFound, Code: "no_route", Detail: "No route matches this request."},
+		http.StatusMethodNotAllowed: &rampart.Problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed"},
+		http.StatusUpgradeRequired:  http.HandlerFunc(redirect),
+	} {
+		s.refusals[status] = s.chain(nil, nil, h)
+	}
 }
 
 // chain wraps h in the plugins of a route, in the order of their priorities.

@@ -50,7 +50,7 @@ type state struct {
 	file     *conf.File
 	router   *router.Router
 	routes   []*compiled
-	unrouted http.Handler
+	refusals map[int]http.Handler // by status: what has no route, inside the global plugins
 	services map[string]keep[*proxy.Service]
 	pools    map[string]keep[*proxy.Pool]
 	layers   map[string]keep[*plugin.Layer]

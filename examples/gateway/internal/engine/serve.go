@@ -71,8 +71,12 @@ func (e *Engine) begin(r *http.Request) *call.Call {
 }
 
 func (e *Engine) dispatch(w *recorder, r *http.Request, c *call.Call, s *state) {
-	if r.Method == http.MethodConnect || !strings.HasPrefix(r.URL.Path, "/") || !c.Client.IsValid() && c.Peer.IsValid() {
-		(&rampart.Problem{Status: http.StatusBadRequest, Code: "bad_request"}).Write(w)
+	switch {
+	case r.Method == http.MethodTrace: // an upstream's answer shows what proxies have added
+		s.refusals[http.StatusMethodNotAllowed].ServeHTTP(w, r)
+		return
+	case r.Method == http.MethodConnect, !strings.HasPrefix(r.URL.Path, "/"), !c.Client.IsValid() && c.Peer.IsValid():
+		s.refusals[http.StatusBadRequest].ServeHTTP(w, r)
 		return
 	}
 	c.Path = router.Normalize(r.URL.EscapedPath())
@@ -82,13 +86,13 @@ func (e *Engine) dispatch(w *recorder, r *http.Request, c *call.Call, s *state) 
 	}
 	m, ok := s.router.Find(&ask)
 	if !ok {
-		s.unrouted.ServeHTTP(w, r)
+		s.refusals[http.StatusNotFound].ServeHTTP(w, r)
 		return
 	}
 	found := s.routes[m.Route]
 	c.Route, c.Service, c.Matched = found.route, found.service, m.Prefix
 	if c.Scheme == "http" && !found.insecure {
-		redirect(w, r, found.route.RedirectStatus)
+		s.refusals[http.StatusUpgradeRequired].ServeHTTP(w, r)
 		return
 	}
 	if r.Body != nil && r.Body != http.NoBody {
@@ -99,7 +103,8 @@ func (e *Engine) dispatch(w *recorder, r *http.Request, c *call.Call, s *state) 
 
 // redirect answers a plain http request of a route that is for https only, as
 // Kong does: 426 (RFC 9110 section 15.5.22), or a redirect if it is configured.
-func redirect(w http.ResponseWriter, r *http.Request, status int) {
+func redirect(w http.ResponseWriter, r *http.Request) {
+	status := call.From(r.Context()).Route.RedirectStatus
 	if status == http.StatusUpgradeRequired {
 		w.Header().Set("Connection", "Upgrade")
 		w.Header().Set("Upgrade", "TLS/1.2, HTTP/1.1")

@@ -61,7 +61,7 @@ func (*Service) forwardHeaders(c *call.Call, in *http.Request, h http.Header) {
 	}
 	h["X-Forwarded-For"] = []string{forwarded}
 	set("X-Forwarded-Proto", c.Scheme)
-	set("X-Forwarded-Host", in.Host)
+	h["X-Forwarded-Host"] = []string{in.Host} // never a proxy's word: routes have gone by Host
 	set("X-Forwarded-Port", strconv.Itoa(c.Port))
 	h["X-Forwarded-Path"] = []string{c.Path}
 	if c.Route.StripPath && c.Matched > 0 {

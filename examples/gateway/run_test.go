@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func noEnv(string) string { return "" }
+
+func TestRunServesUntilItIsStopped(t *testing.T) {
+	dir := t.TempDir()
+	ctx, stop := context.WithCancel(context.Background())
+	var out, bad logBuffer
+	status := make(chan int)
+	go func() {
+		status <- run(ctx, []string{"-addr", "127.0.0.1:0", "-config", "testdata/kong.yml", "-access-log", filepath.Join(dir, "log")}, func(name string) string {
+			return map[string]string{"GATEWAY_ADMIN": "127.0.0.1:0", "GATEWAY_TLS_ADDR": "127.0.0.1:0", "GATEWAY_RESOLVE": "a=127.0.0.1,b=127.0.0.1:1"}[name]
+		}, &out, &bad)
+	}()
+	require.Eventually(t, func() bool { return strings.Count(out.String(), "listens on") == 3 }, 10*time.Second, 10*time.Millisecond)
+	first, _, _ := strings.Cut(out.String(), "\n")
+	_, addr, _ := strings.Cut(first, "Proxy listens on ")
+	assert.Equal(t, 410, do(t, "GET", "http://"+addr+"/legacy/v0", "").status)
+	stop()
+	assert.Equal(t, 0, <-status, bad.String())
+	assert.Contains(t, out.String(), "Stopped")
+	log, err := os.ReadFile(filepath.Join(dir, "log"))
+	require.NoError(t, err)
+	assert.Contains(t, string(log), `"status":410`)
+}
+
+func TestRunSaysWhyItCannotServe(t *testing.T) {
+	file := func(text string) string {
+		name := filepath.Join(t.TempDir(), "kong.yml")
+		require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+		return name
+	}
+	taken := echo(t).Listener.Addr().String()
+	redis := file("_format_version: \"3.0\"\nplugins: [{name: rate-limiting, config: {second: 5, policy: redis}}]\n")
+	for name, c := range map[string]struct {
+		args   []string
+		status int
+		says   string
+	}{
+		"help":                      {[]string{"-h"}, 0, "-config"},
+		"a flag":                    {[]string{"-colour"}, 2, "colour"},
+		"an argument":               {[]string{"x"}, 2, "unexpected"},
+		"no file":                   {[]string{"-config", "none.yml"}, 2, "none.yml"},
+		"a bad file":                {[]string{"-config", file("x: 1")}, 2, "unknown field"},
+		"a file without redis":      {[]string{"-config", redis}, 2, "needs -redis"},
+		"checked without it":        {[]string{"-check", "-config", redis}, 2, "needs -redis"},
+		"a good file, checked":      {[]string{"-check", "-config", redis, "-redis", "redis://127.0.0.1:1"}, 0, ""},
+		"an address in use":         {[]string{"-addr", "127.0.0.1:0", "-admin", taken}, 1, "in use"},
+		"no log":                    {[]string{"-access-log", "/none/log"}, 1, "/none/log"},
+		"a URL that is none":        {[]string{"-redis", "http://x"}, 1, "-redis"},
+		"a name without one":        {[]string{"-resolve", "=127.0.0.1"}, 2, "name=address"},
+		"an address that is a name": {[]string{"-resolve", "a=b"}, 2, "name=address"},
+	} {
+		var out, bad logBuffer
+		assert.Equal(t, c.status, run(t.Context(), c.args, noEnv, &out, &bad), name+bad.String())
+		assert.Contains(t, bad.String(), c.says, name)
+	}
+	_, err := parse(nil, func(name string) string {
+		return map[string]string{"GATEWAY_CHECK": "perhaps", "GATEWAY_ADMIN_TOKEN": "short"}[name]
+	}, &logBuffer{})
+	require.ErrorContains(t, err, "GATEWAY_CHECK: invalid")
+	require.ErrorContains(t, err, "GATEWAY_ADMIN_TOKEN: shorter")
+	assert.NotContains(t, err.Error(), "perhaps")
+	s, err := parse([]string{"-admin", "0.0.0.0:1"}, func(name string) string {
+		return map[string]string{"GATEWAY_ADMIN_TOKEN": "a-token-that-is-long"}[name]
+	}, &logBuffer{})
+	require.NoError(t, err)
+	assert.Equal(t, "a-token-that-is-long", s.adminToken)
+}
