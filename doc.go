@@ -2,7 +2,8 @@
 // share, and the plumbing around them: [Chain] and [Mux] to compose handlers,
 // [Server] to run them, [ClientIP] and [RequestID] to say who asks and which
 // request it was, [Problem] for refusals (RFC 9457), [ConfigError] for mistakes
-// in a configuration, [Event] and [Reporter] for security events.
+// in a configuration, [Event] and [Reporter] for security events, [Monitor] to
+// count them and call somebody, [Health] for load balancers.
 //
 // The layers themselves are the packages below it (auth, throttle, headers,
 // cors, sanitize, crypto, apikey). Each is independent of the others and is a

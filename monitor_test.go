@@ -458,14 +458,13 @@ func TestAFloodOfRefusalsIsCountedExactlyInFewLinesAndLittleMemory(t *testing.T)
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		const seconds, rate, keys = 3, 100_000, 100_000
+		const seconds, rate = 3, 100_000 // from 100 000 peers
 		for second := range seconds {
 			for i := range rate {
 				if i%(rate/100) == 0 {
 					time.Sleep(10 * time.Millisecond)
 				}
-				n := i % keys
-				r.RemoteAddr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), 1).String()
+				r.RemoteAddr = peerNumber[i%len(peerNumber)]
 				rep.Refused(r, rampart.ExcessRateLimit, "", slog.String("reason", "quota_exceeded"))
 			}
 			synctest.Wait()
@@ -479,20 +478,42 @@ func TestAFloodOfRefusalsIsCountedExactlyInFewLinesAndLittleMemory(t *testing.T)
 	})
 }
 
+func TestARefusalInAFloodAllocatesTwiceAtMost(t *testing.T) {
+	m := newMonitor(t, rampart.MonitorConfig{Rules: []rampart.AlertRule{{Name: "by address", Key: rampart.ByAddress, Threshold: 1000, Window: time.Minute}}})
+	rep := rampart.NewReporter(slog.New(m))
+	r := httptest.NewRequest(http.MethodGet, "/api/public/", nil)
+	n := 0
+	refuse := func() {
+		r.RemoteAddr = peerNumber[n%len(peerNumber)]
+		n++
+		rep.Refused(r, rampart.ExcessRateLimit, "", slog.String("reason", "quota_exceeded"))
+	}
+	for range peerNumber { // until every place is taken
+		refuse()
+	}
+	assert.LessOrEqual(t, testing.AllocsPerRun(10_000, refuse), 2.0)
+	rep.Flush()
+	assert.Equal(t, n, sum(t, metrics(t, m), rampart.ExcessRateLimit))
+}
+
+// peerNumber are the peers of a flood.
+var peerNumber = func() (all [100_000]string) {
+	for i := range all {
+		all[i] = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 1).String()
+	}
+	return all
+}()
+
 // BenchmarkRefusalInAFlood is what event and counters cost a refusal when 100 000
 // clients are refused in turn: at most 300 ns and 2 allocations.
 func BenchmarkRefusalInAFlood(b *testing.B) {
 	m := newMonitor(b, rampart.MonitorConfig{Rules: []rampart.AlertRule{{Name: "by address", Key: rampart.ByAddress, Threshold: 1000, Window: time.Minute}}})
 	rep := rampart.NewReporter(slog.New(m))
 	r := httptest.NewRequest(http.MethodGet, "/api/public/", nil)
-	peers := make([]string, 100_000)
-	for i := range peers {
-		peers[i] = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 1).String()
-	}
 	i := 0
 	b.ReportAllocs()
 	for b.Loop() {
-		r.RemoteAddr = peers[i%len(peers)]
+		r.RemoteAddr = peerNumber[i%len(peerNumber)]
 		rep.Refused(r, rampart.ExcessRateLimit, "", slog.String("reason", "quota_exceeded"))
 		i++
 	}
