@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"slices"
 
 	"github.com/ecolaura/rampart"
 )
@@ -43,7 +42,9 @@ func (l *Limits) read(w http.ResponseWriter, r *http.Request, buf []byte, gzippe
 		}
 		if len(buf) == cap(buf) {
 			// Not beyond the limit, so that all buffers together are less than twice that.
-			buf = slices.Grow(buf, int(min(max(3*int64(len(buf)), 512), l.MaxBody+1-int64(len(buf)))))
+			grown := make([]byte, len(buf), min(max(4*int64(len(buf)), 512), l.MaxBody+1))
+			copy(grown, buf)
+			buf = grown
 		}
 	}
 }

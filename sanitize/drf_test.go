@@ -35,10 +35,14 @@ func TestDRFErrors(t *testing.T) {
 		{"a field", `{"email":"x"}`, 400, `{"email":["Enter a valid email address."]}`},
 		{"in input order", `{"items":7,"email":""}`, 400, `{"items":["Expected a list of items."],"email":["This field may not be blank."]}`},
 		{"a part of a field", `{"email":"a@b.co","address":{}}`, 400, `{"address":{"sku":["This field is required."]}}`},
-		{"elements of a list, and the list", `{"email":"a@b.co","items":[{"sku":"a"},{"sku":"?"}]}`, 400,
-			`{"items":{"non_field_errors":["Ensure this field has no more than 1 elements."],"1":{"sku":["Enter a valid “slug” consisting of letters, numbers, underscores or hyphens."]}}}`},
-		{"names that a pointer escapes", `{"email":"a@b.co","labels":{"a/b~1":"xxx","é%":"xxx"}}`, 400,
-			`{"labels":{"a/b~1":["Ensure this field has no more than 2 characters."],"é%":["Ensure this field has no more than 2 characters."]}}`},
+		{
+			"elements of a list, and the list", `{"email":"a@b.co","items":[{"sku":"a"},{"sku":"?"}]}`, 400,
+			`{"items":{"non_field_errors":["Ensure this field has no more than 1 elements."],"1":{"sku":["Enter a valid “slug” consisting of letters, numbers, underscores or hyphens."]}}}`,
+		},
+		{
+			"names that a pointer escapes", `{"email":"a@b.co","labels":{"a/b~1":"xxx","é%":"xxx"}}`, 400,
+			`{"labels":{"a/b~1":["Ensure this field has no more than 2 characters."],"é%":["Ensure this field has no more than 2 characters."]}}`,
+		},
 		{"the input as a whole", `[]`, 400, `{"non_field_errors":["Invalid data. Expected a dictionary."]}`},
 		{"what cannot be read", `{`, 400, `{"detail":"Malformed request."}`},
 	}

@@ -86,6 +86,54 @@ func ExampleHTML_Clean() {
 	// Output: <b>bold <i>both</i></b> <a>link</a>
 }
 
+func ExampleLinkify() {
+	comments, err := sanitize.Basic().With(sanitize.Linkify("code"), sanitize.LinkifyEmails())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(comments.Clean("See example.com/faq, or write to help@example.com; not <code>localhost</code> or a.zip."))
+	// Output: See <a href="http://example.com/faq" rel="nofollow">example.com/faq</a>, or write to <a href="mailto:help@example.com">help@example.com</a>; not <code>localhost</code> or a.zip.
+}
+
+func ExampleFile() {
+	type Upload struct {
+		Photo sanitize.File `json:"photo" validate:"required,types=image/gif image/png,max=1000000"`
+	}
+	uploads, err := sanitize.NewBinder[Upload](sanitize.Config{Limits: sanitize.Limits{ContentTypes: []string{"multipart/form-data"}}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, name := range []string{"logo.gif", "logo.php"} {
+		body := "--b\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"" + name + "\"\r\nContent-Type: image/gif\r\n\r\nGIF89a<?php …\r\n--b--\r\n"
+		r := httptest.NewRequest(http.MethodPost, "/photos/", strings.NewReader(body))
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+		v, err := uploads.Bind(httptest.NewRecorder(), r)
+		fmt.Println(v.Photo.Name, v.Photo.ContentType, err)
+	}
+	// Output:
+	// logo.gif image/gif <nil>
+	//   rampart: 422 Unprocessable Entity: invalid
+}
+
+func ExampleDRFErrors() {
+	type Login struct {
+		Email string `json:"email" validate:"required,email"`
+	}
+	logins, err := sanitize.NewBinder[Login](sanitize.Config{ErrorHandler: sanitize.DRFErrors})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(`{"email": "ann"}`))
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	logins.Handler(func(http.ResponseWriter, *http.Request, Login) {}).ServeHTTP(w, r)
+	fmt.Println(w.Code, w.Body)
+	// Output: 400 {"email":["Enter a valid email address."]}
+}
+
 func ExampleEmail() {
 	fmt.Println(sanitize.Email("Ann@Bücher.Example"))
 	_, err := sanitize.Email(`"<script>"@example.com`)

@@ -17,7 +17,7 @@ const maxNesting = 100
 // Clean(Clean(s)) is Clean(s); time and output are linear in len(s). The result
 // is for an element's content, not for an attribute.
 func (h *HTML) Clean(s string) string {
-	if isCleanText(s) && !(h.links && mayHoldLink(s)) {
+	if isCleanText(s) && (!h.links || !mayHoldLink(s)) {
 		return s
 	}
 	s = repair(s)
@@ -118,7 +118,7 @@ func (c *cleaner) tagName(s []byte) []byte {
 // a block's start tag stands a line break, as in bleach; its end leaves one if
 // text follows.
 func (c *cleaner) disallowed(raw, name []byte) {
-	if c.escape && !(c.dropCode && isCode(name)) {
+	if c.escape && (!c.dropCode || !isCode(name)) {
 		c.out = appendText(c.out, raw)
 		return
 	}

@@ -140,7 +140,11 @@ func beginsAddress(s string) bool {
 // nameEnd returns where the run of characters of a host name at s[at:] ends.
 func nameEnd(s string, at int) int {
 	for i, r := range s[at:] {
-		if r != '.' && r != '-' && r != '_' && (r >= 0x80 || !isAlphanumeric(byte(r))) && (r < 0x80 || !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r)) {
+		ok := unicode.IsLetter(r) || unicode.IsMark(r) || unicode.IsDigit(r)
+		if r < utf8.RuneSelf {
+			ok = isAlphanumeric(s[at+i]) || r == '.' || r == '-' || r == '_'
+		}
+		if !ok {
 			return at + i
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"mime"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -177,7 +178,7 @@ func (p *part) pair() pair {
 	switch {
 	case p.isFile:
 		name, err := Filename(p.filename)
-		f := &File{Name: name, ContentType: p.media, Data: p.data[:len(p.data):len(p.data)]}
+		f := &File{Name: name, ContentType: p.media, Data: slices.Clip(p.data)}
 		return pair{name: p.name, file: f, invalid: asInvalid(err, "filename")}
 	case p.media != "" && p.media != "text/plain":
 		return pair{name: p.name, invalid: &Invalid{CodeFileType, "A field that is not a file must be of type text/plain."}}

@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"context"
 	"encoding/json"
 	"html"
 	"io"
@@ -89,7 +90,7 @@ func (rewinder) Close() error { return nil }
 
 func binding(group, implementation string, h http.Handler) Row {
 	body := rewinder{strings.NewReader(signupJSON)}
-	r := httptest.NewRequest(http.MethodPost, "/api/register/", nil)
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/api/register/", nil)
 	r.Header.Set("Content-Type", "application/json")
 	r.ContentLength = int64(len(signupJSON))
 	r.Body = body
