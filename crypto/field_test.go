@@ -245,3 +245,35 @@ func TestAFieldFollowsItsKeyring(t *testing.T) {
 	assert.Equal(t, rcrypto.ErrInvalid, err)
 	assert.Equal(t, []string{index.Of("z")}, index.AllOf("z"))
 }
+
+// FuzzRow: what one row's cipher has written opens there, and altered or
+// elsewhere not.
+func FuzzRow(f *testing.F) {
+	f.Add("a.b", "1", []byte("text"), "a.b", "2", uint16(3), byte(1))
+	f.Add("a", "", []byte{}, "b", "\x00", uint16(0), byte(0x80))
+	f.Add("a", strings.Repeat("1", 5000), make([]byte, 5000), "a", strings.Repeat("1", 4999)+"2", uint16(9), byte(2))
+	ring := ringOf(f, vectorKey)
+	f.Fuzz(func(t *testing.T, column, id string, msg []byte, column2, id2 string, at uint16, xor byte) {
+		here, there := ring.Field(column).Row(id), ring.Field(column2).Row(id2)
+		if column == "" || id == "" {
+			if _, err := here.Decrypt(msg); err == nil {
+				t.Fatal("opened without a column or row")
+			}
+			return
+		}
+		token := here.Encrypt(msg)
+		if text, err := here.Decrypt(token); err != nil || string(text) != string(msg) {
+			t.Fatalf("got %q, %v", text, err)
+		}
+		if _, err := there.Decrypt(token); err == nil && (column != column2 || id != id2) {
+			t.Fatalf("of %q %q, opened at %q %q", column, id, column2, id2)
+		}
+		token[int(at)%len(token)] ^= xor
+		if _, err := here.Decrypt(token); err == nil && xor != 0 {
+			t.Fatal("opened altered")
+		}
+		if _, err := here.Decrypt(msg); err == nil {
+			t.Fatal("opened text that is no token")
+		}
+	})
+}

@@ -17,7 +17,8 @@ const MaxKeys = 16
 // [KeyringFromEnv] or [KeyringFromFile]; the zero Keyring holds no key, so that
 // its Cipher opens nothing and panics when asked to encrypt.
 type Keyring struct {
-	set atomic.Pointer[keySet]
+	set    atomic.Pointer[keySet]
+	source func() ([]Key, error) // for Reload; nil: made of keys
 }
 
 // keySet is what a Keyring holds at one moment. It never changes.

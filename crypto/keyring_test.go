@@ -1,6 +1,9 @@
 package crypto_test
 
 import (
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -192,25 +195,85 @@ func TestKeysNeverPrint(t *testing.T) {
 		C    *rcrypto.Cipher
 		priv rcrypto.Key
 		ring *rcrypto.Keyring
+		B    rcrypto.Bound
+		X    *rcrypto.Index
+		b    rcrypto.Bound
+		x    *rcrypto.Index
+		f    *rcrypto.Cipher
 	}
-	values := []any{k, &k, r, c, []rcrypto.Key{k}, map[string]rcrypto.Key{"k": k}, held{k, r, c, k, r}, &held{k, r, c, k, r}}
+	field, index := r.Field("a.b"), r.Index("a.b", nil)
+	row := field.Row("7")
+	field.EncryptString("x") // derives the keys
+	row.EncryptString("x")
+	h := held{k, r, c, k, r, row, index, row, index, field}
+	var out string
+	values := []any{
+		k, &k, r, c, []rcrypto.Key{k}, map[string]rcrypto.Key{"k": k}, h, &h, field, row, &row, index, []rcrypto.Bound{row},
+		field.Scan(&out), row.Scan(&out), row.Seal("text"), index.Seal("text"),
+		rcrypto.Reencrypt{Table: index.Of("x"), Cipher: field, Index: index, From: c},
+	}
+	secrets := secretForms(t, keyA, keyB)
+	for _, use := range []string{"field", "row", "index"} {
+		raw, err := base64.URLEncoding.DecodeString(keyA)
+		require.NoError(t, err)
+		derived, err := hkdf.Key(sha256.New, raw, nil, "rampart/crypto v1 "+use+"\x00a.b", 32)
+		require.NoError(t, err)
+		secrets = append(secrets, secretForms(t, base64.URLEncoding.EncodeToString(derived))...)
+	}
 	for _, v := range values {
 		wrapped := "%p %[1]w" // fmt asks no Formatter about these two
 		for _, text := range append(printed(t, v), fmt.Sprintf(wrapped, v)) {
-			for _, secret := range secretForms(t, keyA, keyB) {
+			for _, secret := range secrets {
 				assert.NotContains(t, text, secret, "%T", v)
 			}
 		}
 	}
-	for _, v := range []any{k, r, c} {
+	for _, v := range []any{k, r, c, field, row, index} {
 		for _, text := range printed(t, v) {
 			assert.Contains(t, text, "REDACTED("+k.ID())
 		}
 	}
 	assert.Equal(t, "REDACTED()", rcrypto.Key{}.String())
 	assert.Equal(t, "REDACTED()", (*rcrypto.Keyring)(nil).String())
+	assert.Equal(t, "REDACTED()", (*rcrypto.Index)(nil).String())
+	assert.Equal(t, "REDACTED()", rcrypto.Bound{}.String())
+	for _, v := range []any{k, r, c, field, row, index} {
+		func() {
+			defer func() { assert.Contains(t, fmt.Sprintf("panic: %v", recover()), "panic: REDACTED(") }()
+			panic(v)
+		}()
+	}
 	var back struct{ K any }
 	back.K = new(rcrypto.Key)
 	assert.Error(t, json.Unmarshal([]byte(`{"K":"`+k.String()+`"}`), &back), "what is redacted cannot be read back by mistake")
 	assert.Equal(t, "boom REDACTED("+k.ID()+")", fmt.Errorf("boom %w%v", errors.New(""), k).Error())
+}
+
+func TestReloadReadsTheKeysAgain(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "keys")
+	require.NoError(t, os.WriteFile(file, []byte(keyA), 0o600))
+	t.Setenv("KEYS", "")
+	t.Setenv("KEYS_FILE", file)
+	fromFile, err := rcrypto.KeyringFromFile(file)
+	require.NoError(t, err)
+	fromEnv, err := rcrypto.KeyringFromEnv("KEYS")
+	require.NoError(t, err)
+	for _, r := range []*rcrypto.Keyring{fromFile, fromEnv} {
+		require.NoError(t, os.WriteFile(file, []byte(keyA), 0o600))
+		require.NoError(t, r.Reload())
+		c := r.Cipher()
+		token := c.EncryptString("text")
+		require.NoError(t, os.WriteFile(file, []byte(keyB+"\n"+keyA), 0o600))
+		require.NoError(t, r.Reload())
+		_, changed, err := c.Rotate([]byte(token))
+		require.NoError(t, err)
+		assert.True(t, changed)
+		before := r.String()
+		require.NoError(t, os.WriteFile(file, []byte("junk"), 0o600))
+		require.Error(t, r.Reload())
+		assert.Equal(t, before, r.String(), "what cannot be read changes nothing")
+	}
+	made, err := rcrypto.NewKeyring(key(t, keyA))
+	require.NoError(t, err)
+	require.Error(t, made.Reload())
 }

@@ -18,15 +18,17 @@ const maxKeyFile = 16 << 10
 // [KeyringFromFile]. Both at once are refused, an empty variable counts as none.
 // The errors are those of KeyringFromFile.
 func KeyringFromEnv(name string) (*Keyring, error) {
-	text, path := os.Getenv(name), os.Getenv(name+"_FILE")
-	switch {
-	case text != "" && path != "":
-		return nil, mistake(name, ReasonConflict, "")
-	case path != "":
-		return keyringFromFile(name+"_FILE", path)
-	default:
-		return keyringFromText(name, text)
-	}
+	return keyringFrom(func() ([]Key, error) {
+		text, path := os.Getenv(name), os.Getenv(name+"_FILE")
+		switch {
+		case text != "" && path != "":
+			return nil, mistake(name, ReasonConflict, "")
+		case path != "":
+			return keysFromFile(name+"_FILE", path)
+		default:
+			return keysFromText(name, text)
+		}
+	})
 }
 
 // KeyringFromFile returns the keyring of the keys in a file, the one that
@@ -39,14 +41,39 @@ func KeyringFromEnv(name string) (*Keyring, error) {
 // Every mistake is a [*rampart.ConfigError] that names the position of a bad
 // key, never its text; if the file could not be read, the cause is in the error
 // tree as well.
-func KeyringFromFile(path string) (*Keyring, error) { return keyringFromFile("path", path) }
+func KeyringFromFile(path string) (*Keyring, error) {
+	return keyringFrom(func() ([]Key, error) { return keysFromFile("path", path) })
+}
 
-func keyringFromFile(field, path string) (*Keyring, error) {
+// Reload reads the keys again from where [KeyringFromFile] or [KeyringFromEnv]
+// read them, as a signal handler or a timer may want it, for every [Cipher] and
+// [Index] of the keyring at once. After an error the keyring is as it was; a
+// keyring that was made of keys has nowhere to read and refuses.
+func (r *Keyring) Reload() error {
+	if r.source == nil {
+		return mistake("source", ReasonMissing, "")
+	}
+	keys, err := r.source()
+	if err != nil {
+		return err
+	}
+	return r.Reconfigure(keys[0], keys[1:]...)
+}
+
+func keyringFrom(source func() ([]Key, error)) (*Keyring, error) {
+	r := &Keyring{source: source}
+	if err := r.Reload(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func keysFromFile(field, path string) ([]Key, error) {
 	text, err := readKeyFile(field, path)
 	if err != nil {
 		return nil, err
 	}
-	return keyringFromText(field, text)
+	return keysFromText(field, text)
 }
 
 // readKeyFile asks the open file, not the path, for its mode: the path may name
@@ -73,8 +100,8 @@ func readKeyFile(field, path string) (string, error) {
 	return string(text), nil
 }
 
-// keyringFromText reads keys separated by commas or line ends.
-func keyringFromText(field, text string) (*Keyring, error) {
+// keysFromText reads keys separated by commas or line ends: one at least.
+func keysFromText(field, text string) ([]Key, error) {
 	var keys []Key
 	var errs []error
 	for line := range strings.Lines(text) {
@@ -97,5 +124,5 @@ func keyringFromText(field, text string) (*Keyring, error) {
 	case len(errs) > 0:
 		return nil, errors.Join(errs...)
 	}
-	return NewKeyring(keys[0], keys[1:]...)
+	return keys, nil
 }
