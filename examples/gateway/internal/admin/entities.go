@@ -148,8 +148,8 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, at place) {
 func warnings(e conf.Entity, body *yaml.Node) []string {
 	var ws []string
 	if r, ok := e.(*conf.Route); ok && r.StripPath && len(r.Paths) > 0 && !conf.Given(body, "strip_path") && r.Paths[0] != "/" {
-		ws = append(ws, fmt.Sprintf("strip_path is true unless you say otherwise: the upstream sees %s without %s in front; "+
-			"set strip_path=false to keep it", "paths", r.Paths[0]))
+		ws = append(ws, fmt.Sprintf("strip_path is true unless you say otherwise: the upstream sees paths without %s in front; "+
+			"set strip_path=false to keep it", r.Paths[0]))
 	}
 	return ws
 }
