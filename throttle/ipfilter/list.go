@@ -9,8 +9,8 @@ import (
 
 // A Block is what [Filter.Block] refuses, and until when.
 type Block struct {
-	Prefix netip.Prefix
-	Until  time.Time
+	Prefix netip.Prefix // as Block took it, in its shortest form
+	Until  time.Time    // from then on it is served again
 }
 
 // Blocks returns the blocks that hold now, in the order of their prefixes. It is
