@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Installs and starts what the tests talk to: Redis, PostgreSQL, Chromium and
-# Python's cryptography, from Debian's packages. Does nothing that is already done. Needs root.
+# Installs and starts what the tests talk to: Redis, PostgreSQL, Chromium, and
+# Python's cryptography and djangorestframework-simplejwt, from Debian's packages.
+# Does nothing that is already done. Needs root.
 set -euo pipefail
 
-want=(redis-server postgresql chromium python3-cryptography)
+want=(redis-server postgresql chromium python3-cryptography python3-djangorestframework-simplejwt)
 lacking=()
 for package in "${want[@]}"; do
 	dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || lacking+=("$package")

@@ -66,9 +66,10 @@ func startAttacked(t *testing.T, change func(*stack)) attack.Target {
 // target describes the service to the attack suite.
 func (s *service) target() attack.Target {
 	s.t.Helper()
-	// One address is locked out, so that the suite can see that it is.
+	// One address is blocked and another locked out, so that the suite can see that they are.
+	require.NoError(s.t, s.srv.layers.blocks.Block(s.t.Context(), netip.MustParsePrefix("198.51.100.9/32"), time.Now().Add(time.Hour)))
 	require.NoError(s.t, s.srv.layers.lockdown.set(s.t.Context(), lockdownState{
-		Mode: "deny", Allow: []netip.Prefix{netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("127.0.0.0/8")}, Until: time.Now().Add(time.Hour),
+		Mode: "deny", Allow: []netip.Prefix{netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("127.0.0.0/8")}, Until: time.Now().Add(time.Hour),
 	}))
 	product := func(description string) string {
 		return asText(map[string]string{"name": "soap", "description": description, "price": "1.00"})
@@ -111,7 +112,7 @@ func (s *service) target() attack.Target {
 		Guesses: 25,
 		Origins: []string{"https://www.ecolaura.com"},
 		KeyPath: "/api/partner/", Key: key,
-		Blocked: netip.MustParseAddr("203.0.113.9"), BlockedBy: "lockdown",
+		Blocked:   []attack.Blocked{{Addr: netip.MustParseAddr("203.0.113.9"), Layer: "lockdown"}, {Addr: netip.MustParseAddr("198.51.100.9")}},
 		RequestID: "X-Request-ID", Log: s.logs.String,
 	}
 }
@@ -172,6 +173,7 @@ func TestEachLayerThatIsTakenOutIsNamed(t *testing.T) {
 		{"client address", func(st *stack) { st.clientIP = none }, "clientip", false},
 		{"headers", func(st *stack) { st.headers = none }, "headers", false},
 		{"cors", func(st *stack) { st.cors = none }, "cors", false},
+		{"blocks", func(st *stack) { st.blocks = none }, "ipfilter", false},
 		{"lockdown", func(st *stack) { st.lockdown = none }, "lockdown", false},
 		{"edge limit", func(st *stack) { st.edge = none }, "edge", true},
 		{"token, optional", func(st *stack) { st.optional = none }, "auth", true},

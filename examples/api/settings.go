@@ -110,6 +110,8 @@ func parse(args []string, getenv func(string) string, usage io.Writer) (*setting
 	if shared != "" {
 		if s.redis, err = redis.ParseURL(shared); err != nil { // err may repeat a password
 			errs = append(errs, errors.New("-redis: not a URL such as redis://127.0.0.1:6379/0"))
+		} else { // a command that is sent twice would be counted twice
+			s.redis.ContextTimeoutEnabled, s.redis.MaxRetries = true, -1
 		}
 	}
 	if (s.tlsCert == "") != (s.tlsKey == "") {
