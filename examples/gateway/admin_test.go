@@ -116,7 +116,7 @@ func TestWhatIsWrongChangesNothing(t *testing.T) {
 	}{
 		"an unknown field":    {"POST", "/services", []string{"host", "a", "hots", "b"}, 400, "hots"},
 		"an unknown plugin":   {"POST", "/services/svc/plugins", []string{"name", "lua"}, 400, "no plugin"},
-		"a name that is used": {"POST", "/services", []string{"name", "svc", "host", "a"}, 400, "same name"},
+		"a name that is used": {"POST", "/services", []string{"name", "svc", "host", "a"}, 409, "same name"},
 		"a bad expression":    {"POST", "/services/svc/routes", []string{"paths", "~/(?=x)"}, 400, "look-around"},
 		"a missing parent":    {"POST", "/services/none/routes", []string{"paths", "/"}, 404, "Not found"},
 		"an unknown kind":     {"POST", "/vaults", nil, 404, "Not found"},

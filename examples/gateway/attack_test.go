@@ -58,7 +58,7 @@ func TestNoKnownAttackGetsThrough(t *testing.T) {
 			{Name: "by key", Request: attack.Request{Path: "/metered", Header: map[string][]string{"Apikey": {"bob-key-0123456789abc"}}}, Count: 10, Keyed: true},
 		},
 		ProxyHeader: "X-Forwarded-For",
-		Blocked:     netip.MustParseAddr("203.0.113.9"),
+		Blocked:     []attack.Blocked{{Addr: netip.MustParseAddr("203.0.113.9")}},
 		RequestID:   "X-Request-ID",
 		Log:         func() string { return e.log.String() + e.access.String() },
 	})

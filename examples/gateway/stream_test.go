@@ -122,6 +122,8 @@ func TestWebSocketsPass(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, fmt.Sprintf("frame %d\n", i), line)
 	}
+	_ = conn.Close()
+	require.Eventually(t, func() bool { return strings.Contains(e.access.String(), `"status":101`) }, 5*time.Second, 10*time.Millisecond)
 }
 
 func TestHopByHopHeadersStayOnTheirHop(t *testing.T) {

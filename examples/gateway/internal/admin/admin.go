@@ -265,8 +265,12 @@ func refuse(w http.ResponseWriter, err error) {
 			fields[m.Path] = m.Reason
 			texts = append(texts, m.String())
 		}
-		(&rampart.Problem{Status: http.StatusBadRequest, Code: "schema_violation", Extensions: map[string]any{
-			"name": "schema violation", "fields": fields, "message": "schema violation (" + strings.Join(texts, "; ") + ")",
+		status, code, name := http.StatusBadRequest, "schema_violation", "schema violation"
+		if !slices.ContainsFunc(ms, func(m conf.Mistake) bool { return !m.Taken }) {
+			status, code, name = http.StatusConflict, "unique_constraint_violation", "unique constraint violation"
+		}
+		(&rampart.Problem{Status: status, Code: code, Extensions: map[string]any{
+			"name": name, "fields": fields, "message": name + " (" + strings.Join(texts, "; ") + ")",
 		}}).Write(w)
 	case errors.Is(err, conf.ErrNotFound):
 		problem(w, http.StatusNotFound, "not_found", "Not found")

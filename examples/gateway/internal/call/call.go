@@ -32,7 +32,6 @@ type Call struct {
 	SetHeaders  []string // for the upstream: name, value, name, value …
 	HideHeaders []string // not for the upstream: credentials
 	HideQuery   []string
-	HideCookies []string
 
 	Target   string // the last server that was asked
 	Tries    int

@@ -1,9 +1,12 @@
 package conf
 
 import (
+	"bytes"
 	"crypto/sha1" //nolint:gosec // names ids (RFC 9562 section 5.5), protects nothing
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"reflect"
 
 	"go.yaml.in/yaml/v3"
@@ -63,9 +66,13 @@ func (*Plugin) defaults() any      { return NewPlugin() }
 
 // Parse reads a document, YAML or JSON. The error is Mistakes, all of them.
 func Parse(text []byte) (*File, error) {
-	var root yaml.Node
-	if err := yaml.Unmarshal(text, &root); err != nil {
+	var root, more yaml.Node
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	if err := dec.Decode(&root); err != nil && !errors.Is(err, io.EOF) {
 		return nil, Mistakes{{Reason: err.Error()}}
+	}
+	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
+		return nil, Mistakes{{Line: more.Line, Reason: "something follows the document"}}
 	}
 	if len(root.Content) == 0 {
 		return nil, Mistakes{{Line: 1, Path: "_format_version", Reason: "missing: the document is empty"}}
@@ -274,14 +281,20 @@ func (f *File) check() (ms Mistakes) {
 		for _, e := range k.list(f) {
 			sameID := !unique(ids, e.id())
 			if n := e.natural(); n != "" && !unique(names, n) {
-				ms = append(ms, e.at().mistake("", "another one of %s has the same name or key", k.Name))
+				ms = append(ms, taken(e.at().mistake("", "another one of %s has the same name or key", k.Name)))
 			} else if sameID {
-				ms = append(ms, e.at().mistake("id", "another one of %s has it: %q", k.Name, e.id()))
+				ms = append(ms, taken(e.at().mistake("id", "another one of %s has it: %q", k.Name, e.id())))
 			}
 			ms = append(ms, e.check(f)...)
 		}
 	}
 	return ms
+}
+
+// taken marks a mistake that is one only beside another entity.
+func taken(m Mistake) Mistake {
+	m.Taken = true
+	return m
 }
 
 func unique(seen map[string]bool, s string) bool {

@@ -12,6 +12,7 @@ type Mistake struct {
 	Line   int    // in the document; 0 if it was none of a document's lines
 	Path   string // such as services[0].routes[1].paths[0]
 	Reason string // a phrase; it never holds a secret
+	Taken  bool   // a name or id that another entity has
 }
 
 // String returns the mistake without its line.

@@ -43,9 +43,6 @@ func (*Service) forwardHeaders(c *call.Call, in *http.Request, h http.Header) {
 	for _, name := range c.HideHeaders {
 		h.Del(name)
 	}
-	if len(c.HideCookies) > 0 {
-		hideCookies(h, in, c.HideCookies)
-	}
 	peer := c.Peer.String()
 	set := func(name, value string) {
 		if c.Trusted { // a proxy before this one knows better
@@ -116,15 +113,4 @@ func without(query string, names []string) string {
 		keep = append(keep, part)
 	}
 	return strings.Join(keep, "&")
-}
-
-func hideCookies(h http.Header, in *http.Request, names []string) {
-	var keep []string
-	for _, c := range in.Cookies() {
-		if !slices.Contains(names, c.Name) {
-			keep = append(keep, c.Name+"="+c.Value)
-		}
-	}
-	h.Del("Cookie")
-	put(h, "Cookie", strings.Join(keep, "; "))
 }
