@@ -3,7 +3,6 @@ package attack
 import (
 	"context"
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
 )
@@ -95,14 +94,13 @@ func (s *scan) limit(ctx context.Context, l Limit) {
 	}
 }
 
-// blocked asks from the address that is to be refused.
+// blocked asks from the addresses that are to be refused.
 func (s *scan) blocked(ctx context.Context, _ *Client) {
-	if s.target.Blocked == (netip.Addr{}) || s.target.Public == "" {
-		return
-	}
-	c := s.clientAt(s.target.Blocked)
-	r := Request{Path: s.target.Public}
-	if got, ok := s.send(ctx, c, r); ok && served(got) {
-		s.found(blockedServed, s.target.BlockedBy, c.wire(r), "status %d for %s", got.Status, s.target.Blocked)
+	for _, b := range s.target.Blocked {
+		c := s.clientAt(b.Addr)
+		r := Request{Path: s.target.Public}
+		if got, ok := s.send(ctx, c, r); ok && served(got) {
+			s.found(blockedServed, b.Layer, c.wire(r), "status %d for %s", got.Status, b.Addr)
+		}
 	}
 }

@@ -77,8 +77,7 @@ type Target struct {
 	// believes requests of this machine about their client; "" if it does not.
 	ProxyHeader string
 
-	Blocked   netip.Addr // an address that is refused; without a ProxyHeader of 127.0.0.0/8, so that requests can come from it
-	BlockedBy string     // the layer that refuses it, in the finding; "" means ipfilter
+	Blocked []Blocked // addresses that are refused
 
 	RequestID string        // header in which answers carry a request id that clients cannot choose
 	Log       func() string // the service's log so far
@@ -102,6 +101,12 @@ type Request struct {
 	Body        string      // "" means none
 	ContentType string      // "" means application/json if there is a Body
 	Header      http.Header // beside the Target's; "Host" here is the Host
+}
+
+// A Blocked is an address that is refused.
+type Blocked struct {
+	Addr  netip.Addr // without a ProxyHeader one of 127.0.0.0/8, so that requests can come from it
+	Layer string     // that refuses it, in the finding; "" means ipfilter
 }
 
 // A Limit is a rate.
@@ -171,6 +176,9 @@ func (t *Target) validate() error {
 		if path != "" && path[0] != '/' {
 			mistake(name, rampart.ReasonInvalid, path)
 		}
+	}
+	if len(t.Blocked) > 0 && t.Public == "" {
+		mistake("Public", rampart.ReasonMissing, "")
 	}
 	for _, l := range t.Limits {
 		if l.Count < 1 || l.Request.Path == "" {

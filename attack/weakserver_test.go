@@ -621,7 +621,7 @@ func (s *weakServer) target() attack.Target {
 		Origins: []string{"https://www.example.com"},
 		KeyPath: "/api/partner/", Key: s.key,
 		PlainHTTP: http.Header{"X-Forwarded-Proto": {"http"}}, ProxyHeader: "X-Forwarded-For",
-		Blocked:   netip.MustParseAddr("203.0.113.9"),
+		Blocked:   []attack.Blocked{{Addr: netip.MustParseAddr("203.0.113.9")}},
 		RequestID: "X-Request-ID", Log: s.log.String,
 	}
 }
