@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// spent returns how long f kept the processor busy: on a machine that others use
-// too, a clock on the wall says nothing. The collector's threads do not count.
+// spent returns how long f kept the processor busy, at most: on a machine that
+// others use too, a clock on the wall says little. The processor's own clock can
+// be a tick late; both err upwards only. The collector's threads do not count.
 func spent(f func()) time.Duration {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -19,7 +20,8 @@ func spent(f func()) time.Duration {
 		}
 		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 	}
-	before := now()
+	const tick = 2 * time.Millisecond
+	start, before := time.Now(), now()
 	f()
-	return now() - before
+	return min(time.Since(start), now()-before+tick)
 }

@@ -293,8 +293,8 @@ func TestCleanIsLinear(t *testing.T) {
 			continue
 		}
 		least := [3]time.Duration{time.Hour, time.Hour, time.Hour} // of 1, 2 and 4 MB
-		within := func() bool {                                    // 16 would be quadratic; the processor's clock ticks in milliseconds
-			return least[0] < 60*time.Millisecond && least[2] < 8*(least[0]+2*time.Millisecond)
+		within := func() bool {                                    // 16 would be quadratic
+			return least[0] < 60*time.Millisecond && least[2] < 8*least[0]+2*time.Millisecond
 		}
 		for try := 0; try < 3 || try < 20 && !within(); try++ {
 			for i := range least {
