@@ -208,7 +208,11 @@ func TestKeysNeverPrint(t *testing.T) {
 	h := held{k, r, c, k, r, row, index, row, index, field}
 	var out string
 	values := []any{
-		k, &k, r, c, []rcrypto.Key{k}, map[string]rcrypto.Key{"k": k}, h, &h, field, row, &row, index, []rcrypto.Bound{row},
+		k, &k, r, c,
+		[]rcrypto.Key{k},
+		map[string]rcrypto.Key{"k": k},
+		h, &h, field, row, &row, index,
+		[]rcrypto.Bound{row},
 		field.Scan(&out), row.Scan(&out), row.Seal("text"), index.Seal("text"),
 		rcrypto.Reencrypt{Table: index.Of("x"), Cipher: field, Index: index, From: c},
 	}

@@ -114,7 +114,7 @@ func (r Reencrypt) Run(ctx context.Context, each func(Progress)) (Progress, erro
 	return run.progress, nil
 }
 
-func (r *Reencrypt) batchSize() int {
+func (r Reencrypt) batchSize() int {
 	if r.Batch == 0 {
 		return defaultBatch
 	}
@@ -122,7 +122,7 @@ func (r *Reencrypt) batchSize() int {
 }
 
 // check returns every mistake in r.
-func (r *Reencrypt) check() error {
+func (r Reencrypt) check() error {
 	var errs []error
 	refuse := func(wrong bool, field, reason, value string) {
 		if wrong {
@@ -172,7 +172,7 @@ func (r *reencryption) read(ctx context.Context) ([]record, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // Err below has it
+	defer rows.Close()
 	var all []record
 	for rows.Next() {
 		rec, err := r.scan(rows)
@@ -270,7 +270,7 @@ func (r *reencryption) lock(ctx context.Context, tx *sql.Tx, writes []write) (ma
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // Err below has it
+	defer rows.Close()
 	free := make(map[string]bool, len(ids))
 	for rows.Next() {
 		var id any

@@ -16,7 +16,7 @@ type statements struct {
 
 // statements writes them. Columns are qualified by the table's alias where they
 // are read: SQLite takes a quoted name that is no column for a string otherwise.
-func (r *Reencrypt) statements() statements {
+func (r Reencrypt) statements() statements {
 	arg := func(n int) string {
 		if r.Dialect == rampart.PostgreSQL {
 			return "$" + strconv.Itoa(n)

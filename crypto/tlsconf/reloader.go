@@ -74,12 +74,12 @@ func (r *Reloader) Reload() error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, err := r.reload()
+	_, err := r.reload(context.Background())
 	return err
 }
 
 // reload takes what the files hold if it has changed and can be used.
-func (r *Reloader) reload() (sum [sha256.Size]byte, err error) {
+func (r *Reloader) reload(ctx context.Context) (sum [sha256.Size]byte, err error) {
 	files, err := r.cfg.readFiles()
 	if err != nil {
 		return files.sum, err
@@ -95,7 +95,7 @@ func (r *Reloader) reload() (sum [sha256.Size]byte, err error) {
 	r.live.Store(s)
 	if old != nil {
 		for _, cert := range s.certs {
-			r.logger().Info("certificate loaded", subject(cert.Leaf)...)
+			r.logger().LogAttrs(ctx, slog.LevelInfo, "certificate loaded", attrs(cert.Leaf)...)
 		}
 	}
 	return files.sum, nil
@@ -129,7 +129,7 @@ func (r *Reloader) follow(ctx context.Context) {
 func (r *Reloader) look(ctx context.Context) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	sum, err := r.reload()
+	sum, err := r.reload(ctx)
 	switch {
 	case err == nil:
 		r.badSeen = 0
@@ -229,13 +229,4 @@ func attrs(cert *x509.Certificate) []slog.Attr {
 		rampart.Text("subject", cert.Subject.String()), slog.Any("names", cert.DNSNames),
 		slog.String("serial", cert.SerialNumber.Text(16)), slog.Time("expires", cert.NotAfter),
 	}
-}
-
-// subject returns attrs as arguments.
-func subject(cert *x509.Certificate) []any {
-	var args []any
-	for _, a := range attrs(cert) {
-		args = append(args, a)
-	}
-	return args
 }
