@@ -9,9 +9,9 @@
 // shows. A [Keyring] holds the keys, newest first; its [Cipher] encrypts with
 // the first and opens with all, so keys are changed without downtime: add the
 // new one in front everywhere, run [Reencrypt] over what is stored, drop the old.
-[Keyring.Field] has keys of one column, [Cipher.Row] binds a value to its row, and
-an [Index] finds encrypted values by equality; docs/encryption.md has the formats
-and what each gives away.
+// [Keyring.Field] has keys of one column, [Cipher.Row] binds a value to its row, and
+// an [Index] finds encrypted values by equality; docs/encryption.md has the formats
+// and what each gives away.
 //
 // # Format
 //
