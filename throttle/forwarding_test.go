@@ -141,7 +141,9 @@ func TestAFloodOfRefusalsIsAFewLogLines(t *testing.T) {
 		}
 		flood(0) // let pass
 		flood(time.Second / refusals)
+		log.mu.Lock()
 		inOneSecond := strings.Count(log.buf.String(), "\n")
+		log.mu.Unlock()
 		time.Sleep(3 * time.Second)
 		sum := 0
 		for _, record := range log.named(t, rampart.ExcessRateLimit) {

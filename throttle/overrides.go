@@ -112,7 +112,7 @@ func (o *Overrides) Release(ctx context.Context, policy string) error {
 	if !o.known(policy) {
 		return ErrUnknownPolicy
 	}
-	keep := time.Duration(maxOverride) // it must outlive an override that has not arrived here yet
+	keep := maxOverride // it must outlive an override that has not arrived here yet
 	if _, until, ok := o.Tightened(policy); ok {
 		keep = time.Until(until) + time.Minute
 	}

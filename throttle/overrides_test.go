@@ -190,7 +190,7 @@ func FuzzOverride(f *testing.F) {
 		source := feed.Memory()
 		shared, err := feed.New(t.Context(), feed.Config{Source: source, Logger: quiet()})
 		require.NoError(t, err)
-		defer shared.Close() //nolint:errcheck // of this process
+		defer shared.Close()
 		overrides := newOverrides(t, throttle.OverridesConfig{Feed: shared, Outage: throttle.FailOpen})
 		l := newLimiter(t, throttle.Config{Policies: []throttle.Policy{anon(perHour(10))}, Overrides: overrides})
 		require.NoError(t, shared.Publish(t.Context(), "throttle.overrides", []byte(change), time.Hour))

@@ -18,10 +18,10 @@ func TestBlocksAreListedUntilTheyEnd(t *testing.T) {
 		require.NoError(t, err)
 		assert.Empty(t, f.Blocks(), "what is configured is no block")
 		begun := time.Now()
-		for prefix, hours := range map[string]time.Duration{
+		for prefix, hours := range map[string]int{
 			"203.0.113.7/32": 1, "203.0.113.0/24": 2, "2001:db8::/32": 3, "2001:db8::1/128": 4, "::ffff:192.0.2.1/128": 5,
 		} {
-			require.NoError(t, f.Block(t.Context(), netip.MustParsePrefix(prefix), begun.Add(hours*time.Hour)))
+			require.NoError(t, f.Block(t.Context(), netip.MustParsePrefix(prefix), begun.Add(time.Duration(hours)*time.Hour)))
 		}
 		want := []ipfilter.Block{
 			{Prefix: netip.MustParsePrefix("192.0.2.1/32"), Until: begun.Add(5 * time.Hour)},

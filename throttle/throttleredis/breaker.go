@@ -54,7 +54,8 @@ func (b *breaker) enter() (try, bool) {
 func (t try) succeeded(ctx context.Context) {
 	b := t.b
 	if !t.probe {
-		for w := b.weight.Load(); w > 0 && !b.weight.CompareAndSwap(w, w-1); w = b.weight.Load() {
+		if w := b.weight.Load(); w > 0 {
+			b.weight.CompareAndSwap(w, w-1) // who loses a race leaves it: it is an estimate
 		}
 		return
 	}

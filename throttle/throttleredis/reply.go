@@ -40,7 +40,7 @@ func parseReply(reply any, items []throttle.Item, converted []item, out []thrott
 	next := func(limit int64) int64 {
 		f := math.Float64frombits(binary.LittleEndian.Uint64(text))
 		text = text[8:]
-		if !(f > 0) { //nolint:staticcheck // not a number, either
+		if !(f > 0) { // nor is it not a number
 			return 0
 		}
 		return int64(min(f, float64(limit)))
