@@ -170,14 +170,21 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value, path, at string, lines map
 		}
 		nodes = []*yaml.Node{n}
 	}
-	out := reflect.MakeSlice(v.Type(), len(nodes), len(nodes))
+	out := reflect.MakeSlice(v.Type(), 0, len(nodes))
 	for i, e := range nodes {
-		el := out.Index(i)
+		el := reflect.New(v.Type().Elem()).Elem()
 		if def, ok := reflect.TypeAssert[defaulter](el); ok {
 			el.Set(reflect.ValueOf(def.defaults()))
 		}
 		sub := fmt.Sprintf("[%d]", i)
+		if e.Kind == yaml.ScalarNode && e.ShortTag() == "!!null" {
+			d.bad(e, path+sub, "nothing is there")
+			continue
+		}
 		d.into(e, el, path+sub, at+sub, lines)
+		if el.Kind() != reflect.Pointer || !el.IsNil() { // an alias of nothing
+			out = reflect.Append(out, el)
+		}
 	}
 	v.Set(out)
 }

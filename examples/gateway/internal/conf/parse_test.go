@@ -155,13 +155,16 @@ func TestEveryMistakeIsListedWithItsLine(t *testing.T) {
 
 func TestWhatIsNoDocumentIsAMistake(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                                 "_format_version",
-		"a: [":                             "yaml",
-		"- 1":                              "a table of fields is wanted",
-		"services: []":                     "missing",
-		"_format_version: '2.1'":           "begin with ~",
-		"_format_version: 3.0\nx: 1":       "unknown field",
-		"_format_version: 3.0\nx: &a [*a]": "unknown field",
+		"":                                    "_format_version",
+		"a: [":                                "yaml",
+		"_format_version: 3.0\n---\na: 1":     "follows",
+		"_format_version: 3.0\nacls: [null]":  "nothing is there",
+		"_format_version: 3.0\nservices:\n- ": "nothing is there",
+		"- 1":                                 "a table of fields is wanted",
+		"services: []":                        "missing",
+		"_format_version: '2.1'":              "begin with ~",
+		"_format_version: 3.0\nx: 1":          "unknown field",
+		"_format_version: 3.0\nx: &a [*a]":    "unknown field",
 	} {
 		_, err := conf.Parse([]byte(text))
 		require.ErrorContains(t, err, want, text)
