@@ -43,12 +43,53 @@ func TestTheTestsThatDocumentsNameExist(t *testing.T) {
 		}
 		for _, m := range named.FindAllStringSubmatch(string(text), -1) {
 			found++
-			if !exist[m[1]] {
+			if !exist[m[1]] && m[1] != "TestOnBorrow" { // a field of redigo's
 				t.Errorf("%s names %s, which is no test", filepath.Base(file), m[1])
 			}
 		}
 	}
 	if found == 0 {
 		t.Error("no document names a test")
+	}
+}
+
+var opsPath = regexp.MustCompile("[\"` ](/api/ops/[a-z/-]+/)[\"`]") // read-only
+
+// TestTheRunbookListsEveryOperatorsCall holds docs/incident-response.md against
+// the paths that examples/api serves.
+func TestTheRunbookListsEveryOperatorsCall(t *testing.T) {
+	paths := func(pattern string) map[string]bool {
+		found := map[string]bool{}
+		files, err := filepath.Glob(filepath.Join(root(t), pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range opsPath.FindAllStringSubmatch(string(text), -1) {
+				found[m[1]] = true
+			}
+		}
+		return found
+	}
+	served, listed := paths("examples/api/*.go"), paths("docs/incident-response.md")
+	if len(served) == 0 {
+		t.Error("examples/api serves no call below /api/ops/")
+	}
+	for path := range served {
+		if !listed[path] {
+			t.Errorf("the runbook does not list %s", path)
+		}
+	}
+	for path := range listed {
+		if !served[path] {
+			t.Errorf("the runbook lists %s, which examples/api does not serve", path)
+		}
 	}
 }
