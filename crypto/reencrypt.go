@@ -30,7 +30,10 @@ const (
 type Reencrypt struct {
 	_ [0]func() // no comparison, no unkeyed literals
 
-	DB      *sql.DB
+	// DB is the database, at the isolation level READ COMMITTED (PostgreSQL's default).
+	DB *sql.DB
+
+	// Dialect is what DB speaks; there is no default.
 	Dialect rampart.Dialect
 
 	// Table, ID, Column and IndexColumn are names as the database has them; they

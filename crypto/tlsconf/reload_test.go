@@ -78,7 +78,7 @@ func TestTenThousandRequestsAcrossTwentyReloads(t *testing.T) {
 		wg.Go(func() {
 			transport := &http.Transport{
 				TLSClientConfig: &tls.Config{RootCAs: ca.pool, ServerName: "localhost"}, ForceAttemptHTTP2: i%2 == 0,
-				DisableKeepAlives: i < 2, // the others hold their connections
+				DisableKeepAlives: i == 0, // the others hold their connections
 			}
 			defer transport.CloseIdleConnections()
 			client := &http.Client{Transport: transport}
