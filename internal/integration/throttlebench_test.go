@@ -61,7 +61,7 @@ func TestThrottleRedisDecisionsPerSecond(t *testing.T) {
 	rounds, n := 1, int64(500)
 	bars := os.Getenv("RAMPART_BARS") != ""
 	if bars {
-		rounds, n = 11, 10_000
+		rounds, n = 9, 4_000
 	}
 	var all []*contender
 	add := func(name string, ask func(ctx context.Context, caller string) error) {
