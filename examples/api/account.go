@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 
 	"github.com/ecolaura/rampart"
@@ -31,6 +32,7 @@ func (a *app) activeOwner(next http.Handler) http.Handler {
 			}
 		}
 		if !ok {
+			a.events.Refused(r, rampart.AuthnLoginFail, "inactive owner", slog.String("kind", "api_key"), slog.String("reason", "owner_inactive"))
 			w.Header().Set("WWW-Authenticate", "Api-Key")
 			(&rampart.Problem{Status: http.StatusUnauthorized, Code: "authentication_failed", Detail: "Incorrect authentication credentials."}).Write(w)
 			return
@@ -57,6 +59,7 @@ func (a *app) changePassword(service *auth.Service, sessions *authsql.Store) fun
 		}
 		switch {
 		case errors.Is(err, errWrongPassword):
+			a.events.Refused(r, rampart.AuthnLoginFail, t.Subject(), slog.String("reason", "old_password"), rampart.Text("subject", t.Subject()))
 			(&rampart.Problem{
 				Status: http.StatusUnprocessableEntity, Code: "invalid", Detail: "Invalid input.",
 				Errors: []rampart.FieldError{{Pointer: "#/old", Code: "password_incorrect", Detail: "Your old password was entered incorrectly. Please enter it again."}},
@@ -67,6 +70,7 @@ func (a *app) changePassword(service *auth.Service, sessions *authsql.Store) fun
 		case err != nil:
 			a.fail(w, r, err)
 		default:
+			a.events.Report(r.Context(), rampart.AuthnPasswordChange, t.Subject(), rampart.Text("subject", t.Subject()))
 			w.WriteHeader(http.StatusNoContent)
 		}
 	}

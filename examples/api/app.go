@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/ecolaura/rampart"
+	rcrypto "github.com/ecolaura/rampart/crypto"
 )
 
 // app is what the handlers share.
@@ -17,6 +18,7 @@ type app struct {
 	columns columns
 	ready   http.Handler // whether this instance can serve; it names no cause: anybody may ask
 	log     *slog.Logger
+	events  *rampart.Reporter
 }
 
 // fail answers a fault of ours: the cause goes to the log, never to the client.
@@ -25,6 +27,9 @@ func (a *app) fail(w http.ResponseWriter, r *http.Request, err error) {
 		// The client is gone, or has closed its half and still reads: returning
 		// would answer 200 with nothing.
 		panic(http.ErrAbortHandler)
+	}
+	if errors.Is(err, rcrypto.ErrInvalid) { // altered, moved, or under a key that is gone
+		a.events.Refused(r, rampart.CryptDecryptFail, "")
 	}
 	id, _ := rampart.RequestIDFrom(r.Context())
 	a.log.LogAttrs(r.Context(), slog.LevelError, "request failed", slog.String("error", err.Error()), slog.String("request_id", id))

@@ -59,6 +59,8 @@ func TestANoteOpensInItsRowOnly(t *testing.T) {
 	a := s.do("GET", "/api/customers/2/", "", bearer(access))
 	assert.Equal(t, 500, a.status)
 	assert.NotContains(t, a.body, "VIP")
+	assert.Contains(t, lineWith(t, s.logs.String(), "crypt_decrypt_fail"), `"path":"/api/customers/2/"`)
+	assert.Contains(t, s.logs.String(), `"rule":"altered_ciphertext"`, "somebody is called")
 }
 
 // The field key is rotated on one of two instances, under load, and the table is

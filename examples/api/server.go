@@ -77,7 +77,7 @@ func (srv *server) build(ctx context.Context, s *settings, sec *secrets, log *sl
 	if err != nil {
 		return err
 	}
-	srv.app = &app{db: srv.db, users: u, columns: newColumns(sec.fields), ready: health.Ready(), log: log}
+	srv.app = &app{db: srv.db, users: u, columns: newColumns(sec.fields), ready: health.Ready(), log: log, events: rampart.NewReporter(log)}
 	srv.ops = &ops{
 		app: srv.app, layers: srv.layers, shared: srv.shared, managed: m, monitor: srv.monitor, reporter: rampart.NewReporter(log),
 		reencryption: &reencryption{db: srv.db, columns: srv.app.columns, log: log},
