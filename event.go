@@ -8,29 +8,31 @@ type Event string
 
 // Security events. Ids never become part of a name: they are attributes.
 const (
-	AuthnLoginSuccess     Event = "authn_login_success"
-	AuthnLoginFail        Event = "authn_login_fail"
-	AuthnPasswordChange   Event = "authn_password_change"
-	AuthnTokenCreated     Event = "authn_token_created"
-	AuthnTokenRevoked     Event = "authn_token_revoked"
-	AuthnTokenReuse       Event = "authn_token_reuse"
-	AuthzAdmin            Event = "authz_admin" // what an operator did
-	AuthzFail             Event = "authz_fail"
-	CryptDecryptFail      Event = "crypt_decrypt_fail"
-	CryptEncryptFail      Event = "crypt_encrypt_fail"
-	ExcessRateLimit       Event = "excess_rate_limit_exceeded"
-	InputValidationFail   Event = "input_validation_fail"
-	MaliciousCORS         Event = "malicious_cors"
-	CORSPreflightRefused  Event = "cors_preflight_refused"  // extension: a listed origin's page asks for more than it is granted
-	MaliciousCSRF         Event = "malicious_csrf"          // extension
-	MaliciousHost         Event = "malicious_host"          // extension: a Host that is not ours
-	InsecureTransport     Event = "insecure_transport"      // extension: credentials or writes over plain http
-	AuthnTokenRotated     Event = "authn_token_rotated"     // extension
-	SysBackendUnavailable Event = "sys_backend_unavailable" // extension: a store that a layer depends on is down
-	SysBackendRecovered   Event = "sys_backend_recovered"   // extension
-	SysCookieDropped      Event = "sys_cookie_dropped"      // extension: a cookie of ours that browsers will not store
-	SysAlert              Event = "sys_alert"               // extension: a rule of a Monitor has fired
-	SysPanic              Event = "sys_crash"
+	AuthnLoginSuccess      Event = "authn_login_success"
+	AuthnLoginFail         Event = "authn_login_fail"
+	AuthnPasswordChange    Event = "authn_password_change"
+	AuthnTokenCreated      Event = "authn_token_created"
+	AuthnTokenRevoked      Event = "authn_token_revoked"
+	AuthnTokenReuse        Event = "authn_token_reuse"
+	AuthzAdmin             Event = "authz_admin" // what an operator did
+	AuthzFail              Event = "authz_fail"
+	CryptDecryptFail       Event = "crypt_decrypt_fail"
+	CryptEncryptFail       Event = "crypt_encrypt_fail"
+	ExcessRateLimit        Event = "excess_rate_limit_exceeded"
+	InputValidationFail    Event = "input_validation_fail"
+	MaliciousCORS          Event = "malicious_cors"
+	CORSPreflightRefused   Event = "cors_preflight_refused"   // extension: a listed origin's page asks for more than it is granted
+	MaliciousCSRF          Event = "malicious_csrf"           // extension
+	MaliciousHost          Event = "malicious_host"           // extension: a Host that is not ours
+	InsecureTransport      Event = "insecure_transport"       // extension: credentials or writes over plain http
+	AuthnTokenRotated      Event = "authn_token_rotated"      // extension
+	SysBackendUnavailable  Event = "sys_backend_unavailable"  // extension: a store that a layer depends on is down
+	SysBackendRecovered    Event = "sys_backend_recovered"    // extension
+	SysCookieDropped       Event = "sys_cookie_dropped"       // extension: a cookie of ours that browsers will not store
+	SysCertificateExpiring Event = "sys_certificate_expiring" // extension
+	SysCertificateRefused  Event = "sys_certificate_refused"  // extension: new files cannot be used; the old certificate is served on
+	SysAlert               Event = "sys_alert"                // extension: a rule of a Monitor has fired
+	SysPanic               Event = "sys_crash"
 )
 
 // Level is the level at which e is logged: what went as planned is INFO, a

@@ -81,24 +81,13 @@ type Config struct {
 	Interval time.Duration
 
 	// ExpiryWarning is how long before a certificate expires it is reported
-	// ([Expiring]), at once and every 24 hours; 0: 21 days, less than the 30
+	// ([rampart.SysCertificateExpiring]), at once and every 24 hours; 0: 21 days, less than the 30
 	// before which ACME clients renew.
 	ExpiryWarning time.Duration
 
 	// Logger receives the events; nil: [slog.Default].
 	Logger *slog.Logger
 }
-
-// Events of this package; all are extensions of OWASP's vocabulary.
-const (
-	// Expiring is reported when a certificate in use expires within
-	// [Config].ExpiryWarning, or has expired.
-	Expiring rampart.Event = "sys_certificate_expiring"
-
-	// Refused is reported when files have changed but cannot be used. What was
-	// served before is still served.
-	Refused rampart.Event = "sys_certificate_refused"
-)
 
 func mistake(field, reason, value string, cause error) error {
 	ce := &rampart.ConfigError{Package: "tlsconf", Field: field, Reason: reason, Value: value}

@@ -140,7 +140,7 @@ func (r *Reloader) look(ctx context.Context) {
 		r.bad, r.badSeen = sum, 1
 	}
 	if r.badSeen == 2 {
-		r.report.Report(ctx, Refused, "", rampart.Text("error", err.Error()))
+		r.report.Report(ctx, rampart.SysCertificateRefused, "", rampart.Text("error", err.Error()))
 	}
 }
 
@@ -156,7 +156,7 @@ func (r *Reloader) warn(ctx context.Context) {
 			continue
 		}
 		r.reported[id] = now
-		r.report.Report(ctx, Expiring, string(id[:]), attrs(cert.Leaf)...)
+		r.report.Report(ctx, rampart.SysCertificateExpiring, string(id[:]), attrs(cert.Leaf)...)
 	}
 }
 
