@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -206,14 +207,17 @@ func TestBarCPUPerRequestBesideNginxAndABareProxy(t *testing.T) {
 	}
 	const rounds, n = 5, 8_000
 	perRequest := map[string][]time.Duration{}
-	rates := map[string]float64{}
+	rates, lowest := map[string]float64{}, math.Inf(1)
 	for _, r := range rivals {
 		r.saturate(t, 2000)
 	}
 	for range rounds {
 		for _, r := range rivals {
 			before := r.cpu(t)
-			rates[r.name] = max(rates[r.name], r.saturate(t, n))
+			rate := r.saturate(t, n)
+			if rates[r.name] = max(rates[r.name], rate); r.name == "bare" {
+				lowest = min(lowest, rate)
+			}
 			perRequest[r.name] = append(perRequest[r.name], (r.cpu(t)-before)/n)
 		}
 	}
@@ -221,9 +225,15 @@ func TestBarCPUPerRequestBesideNginxAndABareProxy(t *testing.T) {
 		slices.Sort(perRequest[r.name])
 		t.Logf("%-24s %v CPU a request (median of %d; best %v), %.0f a second", r.name, perRequest[r.name][rounds/2], rounds, perRequest[r.name][0], rates[r.name])
 	}
-	for range 2 {
+	// Short turns, so that what else this machine does meets all alike.
+	p99 := map[string][]time.Duration{}
+	for range 9 {
 		for _, r := range rivals {
-			t.Logf("%-24s p99 %v at half of the bare one's saturation", r.name, r.pace(t, rates["bare"]/2, 4_000))
+			p99[r.name] = append(p99[r.name], r.pace(t, lowest/2, 1500))
 		}
+	}
+	for _, r := range rivals {
+		slices.Sort(p99[r.name])
+		t.Logf("%-24s p99 %v (median of 9; best %v) at %.0f a second", r.name, p99[r.name][4], p99[r.name][0], lowest/2)
 	}
 }
