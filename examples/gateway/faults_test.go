@@ -212,9 +212,9 @@ func TestAnUploadIsNotRetriedOnceSomeOfItIsSent(t *testing.T) {
 // balanced is a gateway before an upstream with several targets.
 func balanced(t *testing.T, checks string, targets ...string) *edge {
 	t.Helper()
-	list := ""
+	var list strings.Builder
 	for _, a := range targets {
-		list += fmt.Sprintf("      - target: %s\n", a)
+		list.WriteString(fmt.Sprintf("      - target: %s\n", a))
 	}
 	return start(t, fmt.Sprintf(`_format_version: "3.0"
 upstreams:
@@ -228,7 +228,7 @@ upstreams:
     connect_timeout: 300
     read_timeout: 300
     routes: [{name: r, paths: [/]}]
-`, checks, list))
+`, checks, list.String()))
 }
 
 func TestATargetThatFailsIsLeftOut(t *testing.T) {

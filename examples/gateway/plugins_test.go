@@ -284,12 +284,13 @@ func TestThePluginOfTheMostSpecificPlaceRuns(t *testing.T) {
 		return fmt.Sprintf("  - {name: request-termination, config: {status_code: %d}%s}\n", status, where)
 	}
 	scopes := []string{"", ", service: svc", ", route: r", ", consumer: alice", ", route: r, service: svc", ", consumer: alice, service: svc", ", consumer: alice, route: r", ", consumer: alice, route: r, service: svc"}
-	plugins := "  - {name: key-auth}\n"
+	var plugins strings.Builder
+	plugins.WriteString("  - {name: key-auth}\n")
 	for i, scope := range scopes {
-		plugins += stop(410+i, scope)
-		e := start(t, one(plugins)+people)
+		plugins.WriteString(stop(410+i, scope))
+		e := start(t, one(plugins.String())+people)
 		assert.Equal(t, 410+i, e.get("/api", "apikey: alice-key-0123456789").status, scope)
 	}
-	e := start(t, one(plugins)+people)
+	e := start(t, one(plugins.String())+people)
 	assert.Equal(t, 414, e.get("/api", "apikey: bob-key-0123456789abc").status, "route and service, for another consumer")
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"database/sql"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -181,9 +182,7 @@ func (w *noteWriters) verify(t *testing.T, ring *rcrypto.Keyring) {
 	field, index := ring.Field("customers.note"), ring.Index("customers.note", strings.ToLower)
 	want := map[int]string{}
 	for _, texts := range w.texts {
-		for id, text := range texts {
-			want[id] = text
-		}
+		maps.Copy(want, texts)
 	}
 	rows, err := w.QueryContext(t.Context(), w.bind(`SELECT ID_, TEXT_, INDEX_ FROM TABLE_`))
 	require.NoError(t, err)

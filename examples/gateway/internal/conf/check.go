@@ -163,8 +163,6 @@ func (r *Route) check(*File) Mistakes {
 	c.each("snis", r.SNIs, func(s string) bool { return hostname(strings.TrimSuffix(s, ".")) }, "a host name")
 	c.want(slices.Contains([]int{426, 301, 302, 307, 308}, r.RedirectStatus), "https_redirect_status_code", "must be one of 426, 301, 302, 307, 308")
 	c.oneOf("path_handling", r.PathHandling, "v0", "v1")
-	c.want(!r.RequestBuffer, "request_buffering", "this gateway never buffers bodies: leave it out, or write false")
-	c.want(!r.ResponseBuffer, "response_buffering", "this gateway never buffers bodies: leave it out, or write false")
 	c.within("regex_priority", r.RegexPriority, 0, 1<<31-1)
 	return c.ms
 }

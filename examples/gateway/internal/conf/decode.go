@@ -96,6 +96,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path, at string, line
 		switch {
 		case seen[name]:
 			d.bad(key, join(path, name), "given twice")
+		case !ok && inert(ownerName(v.Type().Name()), name, value):
 		case !ok:
 			d.bad(key, join(path, name), "unknown field%s", hint(name, fields))
 		default:

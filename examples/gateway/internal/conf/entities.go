@@ -75,16 +75,15 @@ type Route struct {
 	StripPath      bool                `k:"strip_path"`
 	PathHandling   string              `k:"path_handling"`
 	PreserveHost   bool                `k:"preserve_host"`
-	RequestBuffer  bool                `k:"request_buffering"`
+	RequestBuffer  bool                `k:"request_buffering"` // bodies are streamed, whatever these two say
 	ResponseBuffer bool                `k:"response_buffering"`
 }
 
-// NewRoute returns a Route with Kong's defaults, but that bodies are never
-// buffered.
+// NewRoute returns a Route with Kong's defaults.
 func NewRoute() *Route {
 	return &Route{
 		Protocols: []string{"http", "https"}, RedirectStatus: 426,
-		StripPath: true, PathHandling: "v0",
+		StripPath: true, PathHandling: "v0", RequestBuffer: true, ResponseBuffer: true,
 	}
 }
 

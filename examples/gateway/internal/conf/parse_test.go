@@ -92,7 +92,7 @@ services:
       - name: c
         paths: [/c]
         expression: http.path == "/"       # unknown field
-        request_buffering: true            # never buffers
+        sources: [{ip: 10.0.0.1}]          # unknown field
         hosts: ["*.*.example.com"]         # at most one *
         protocols: [grpc]                  # http or https
         plugins:
@@ -127,7 +127,7 @@ upstreams:
   - name: up
     algorithm: random                      # must be one of
     healthchecks:
-      active: {}                           # unknown field
+      active: {healthy: {interval: 5}}     # unknown field
     targets:
       - target: host:99999                 # host:port
 `
@@ -151,6 +151,61 @@ func TestEveryMistakeIsListedWithItsLine(t *testing.T) {
 	}
 	assert.Contains(t, ms.In("kong.yml"), `kong.yml:10: services[0].routes[0].paths[0]: must begin with /`)
 	assert.NotContains(t, err.Error(), "tiny-key", "secrets stay out of messages")
+}
+
+// exported is what Kong writes: every field, also those of what is switched off.
+const exported = `_format_version: "3.0"
+_transform: false
+services:
+- {id: 11111111-2222-4333-8444-555555555555, name: s, host: u.internal, port: 80, protocol: http, path: null, retries: 5, connect_timeout: 60000,
+   read_timeout: 60000, write_timeout: 60000, enabled: true, tls_verify: null, tls_verify_depth: null, ca_certificates: null, client_certificate: null,
+   tags: null, created_at: 1700000000, updated_at: 1700000000}
+routes:
+- {id: 11111111-2222-4333-8444-555555555556, name: r, service: 11111111-2222-4333-8444-555555555555, paths: [/r], hosts: null, methods: null, headers: null,
+   snis: null, sources: null, destinations: null, protocols: [http, https], regex_priority: 0, strip_path: true, path_handling: v0, preserve_host: false,
+   request_buffering: true, response_buffering: true, https_redirect_status_code: 426, tags: null}
+upstreams:
+- name: u.internal
+  slots: 10000
+  algorithm: round-robin
+  hash_on: none
+  hash_fallback: none
+  hash_on_cookie_path: /
+  use_srv_name: false
+  healthchecks:
+    threshold: 0
+    active: {type: http, http_path: /, timeout: 1, concurrency: 10, healthy: {interval: 0, successes: 0, http_statuses: [200]}, unhealthy: {interval: 0, timeouts: 0}}
+    passive: {type: http, healthy: {successes: 0, http_statuses: [200]}, unhealthy: {timeouts: 0, tcp_failures: 0, http_failures: 0, http_statuses: [500]}}
+plugins:
+- name: rate-limiting
+  consumer: null
+  consumer_group: null
+  ordering: null
+  protocols: [grpc, grpcs, http, https]
+  config: {second: 5, minute: null, policy: local, redis_host: null, redis: {host: null, port: 6379, ssl: false}, sync_rate: -1, hide_client_headers: false}
+- name: response-transformer
+  config: {add: {headers: ["a:b"], json: [], json_types: []}, remove: {headers: [], json: []}}
+- name: jwt
+  config: {secret_is_base64: false, realm: null, cookie_names: []}
+`
+
+func TestWhatKongExportsIsRead(t *testing.T) {
+	f, err := conf.Parse([]byte(exported))
+	require.NoError(t, err)
+	assert.Equal(t, 5, f.Plugins[0].Config.(*conf.RateLimiting).Second) //nolint:forcetypeassert // of a test
+	for from, to := range map[string]string{
+		"interval: 0":              "interval: 5",
+		"hash_on: none":            "hash_on: header",
+		"slots: 10000":             "slots: 500",
+		"json: [],":                "json: [a:b],",
+		"redis: {host: null":       "redis: {host: cache",
+		"secret_is_base64: false":  "secret_is_base64: true",
+		"sources: null":            "sources: [{ip: 10.0.0.1}]",
+		"client_certificate: null": "client_certificate: x",
+	} {
+		_, err := conf.Parse([]byte(strings.Replace(exported, from, to, 1)))
+		require.ErrorContains(t, err, "unknown field", to)
+	}
 }
 
 func TestWhatIsNoDocumentIsAMistake(t *testing.T) {
