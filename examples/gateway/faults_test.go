@@ -214,7 +214,7 @@ func balanced(t *testing.T, checks string, targets ...string) *edge {
 	t.Helper()
 	var list strings.Builder
 	for _, a := range targets {
-		list.WriteString(fmt.Sprintf("      - target: %s\n", a))
+		fmt.Fprintf(&list, "      - target: %s\n", a)
 	}
 	return start(t, fmt.Sprintf(`_format_version: "3.0"
 upstreams:
