@@ -98,3 +98,34 @@ func TestBodiesThatAreCutOffByTheClientAreNoFaultOfTheUpstream(t *testing.T) {
 	require.Eventually(t, func() bool { return strings.Contains(e.access.String(), `"status":499`) }, 5*time.Second, 20*time.Millisecond)
 	assert.NotContains(t, e.log.String(), "upstream failed")
 }
+
+func TestASlowUpstreamMayTakeItsTime(t *testing.T) {
+	e := before(t, func(w http.ResponseWriter, _ *http.Request) {
+		time.Sleep(300 * time.Millisecond)
+		_, _ = io.WriteString(w, "late")
+	}, "")
+	assert.Equal(t, "late", e.get("/api").body)
+	assert.Equal(t, "late", do(t, "POST", e.url+"/api", "body").body)
+}
+
+func TestAHostWithAPortIsRedirectedWithoutIt(t *testing.T) {
+	e := start(t, "_format_version: \"3.0\"\nservices:\n- {name: s, url: UPSTREAM, routes: [{paths: [/], protocols: [https], https_redirect_status_code: 301}]}\n")
+	assert.Equal(t, "https://[::1]/x", e.get("/x", "Host: [::1]:8000").header.Get("Location"))
+	assert.Equal(t, "https://a.example/x?y", e.get("/x?y", "Host: a.example").header.Get("Location"))
+}
+
+func TestASlowUpstreamHoldsUpNoOther(t *testing.T) {
+	wait := make(chan struct{})
+	e := start(t, strings.ReplaceAll(`_format_version: "3.0"
+services:
+- {name: slow, url: SLOW, routes: [{name: slow, paths: [/slow]}]}
+- {name: fast, url: UPSTREAM, routes: [{name: fast, paths: [/fast]}]}
+`, "SLOW", "http://"+raw(t, func(net.Conn) { <-wait })))
+	done := make(chan int)
+	go func() { done <- e.get("/slow").status }()
+	for range 20 {
+		assert.Equal(t, 200, e.get("/fast").status)
+	}
+	close(wait)
+	assert.Equal(t, 502, <-done)
+}

@@ -10,8 +10,9 @@ import (
 	"github.com/ecolaura/rampart/throttle"
 )
 
-// localKeys is how many callers one plugin counts in this process.
-const localKeys = 1 << 15
+// localKeys is how many callers one of so many limiters counts in this process:
+// together some 80 MB at most, or 160 KB for each if there are very many.
+func localKeys(limiters int) int { return min(max((1<<19)/max(limiters, 1), 1<<10), 1<<16) }
 
 const day = 24 * time.Hour
 
@@ -133,7 +134,7 @@ func usagePlan(p *conf.Plugin, cfg *conf.UsagePlan, e *Env) (func(http.Handler) 
 
 // limiter makes the layer, with its counts here or shared.
 func limiter(p *conf.Plugin, tc throttle.Config, policy string, tolerant bool, e *Env) (func(http.Handler) http.Handler, error) {
-	tc.Store = throttle.NewMemory(localKeys)
+	tc.Store = throttle.NewMemory(localKeys(e.limiters))
 	if policy == "redis" {
 		if e.Shared == nil {
 			return nil, conf.Mistakes{p.Mistake("config.policy", "redis needs -redis")}

@@ -28,6 +28,7 @@ type Env struct {
 	groups    map[conf.Ref][]string
 	keys      *keyStore
 	tokens    map[string]*tokenKey
+	limiters  int
 }
 
 // Prepare reads credentials and groups of e.File.
@@ -38,6 +39,11 @@ func (e *Env) Prepare() error {
 	}
 	for _, a := range e.File.ACLs {
 		e.groups[a.Consumer] = append(e.groups[a.Consumer], a.Group)
+	}
+	for _, p := range e.File.Plugins {
+		if Stateful(p.Name) {
+			e.limiters++
+		}
 	}
 	var err error
 	if e.keys, err = newKeyStore(e.File.KeyAuths); err != nil {
