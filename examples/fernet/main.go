@@ -34,7 +34,7 @@ const usage = `usage: fernet generate
        fernet rotate < tokens, one a line
 
 The keys, the one that encrypts first, are in FERNET_KEYS ("new,old") or in the
-file that FERNET_KEYS_FILE names.`
+file that FERNET_KEYS_FILE names`
 
 func main() {
 	if err := run(os.Args[1:], os.Stdin, os.Stdout); err != nil {

@@ -52,11 +52,11 @@ func (r *mortalRedis) addr() string { return "127.0.0.1:" + r.port }
 // start returns when the server answers.
 func (r *mortalRedis) start() {
 	r.t.Helper()
-	r.cmd = exec.CommandContext(context.WithoutCancel(r.t.Context()), "redis-server", "--port", r.port, "--bind", "127.0.0.1", "--dir", r.dir, //nolint:gosec // a port and a folder
+	r.cmd = exec.CommandContext(context.WithoutCancel(r.t.Context()), "redis-server", "--port", r.port, "--bind", "127.0.0.1", "--dir", r.dir,
 		"--save", "", "--appendonly", "yes", "--appendfsync", "always")
 	require.NoError(r.t, r.cmd.Start())
 	client := goredis.NewClient(&goredis.Options{Addr: r.addr()})
-	defer client.Close() //nolint:errcheck // nothing to lose
+	defer client.Close()
 	require.Eventually(r.t, func() bool { return client.Ping(r.t.Context()).Err() == nil }, 10*time.Second, 5*time.Millisecond)
 }
 

@@ -51,7 +51,7 @@ func TestThrottleInstance(t *testing.T) {
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	fmt.Println("serving on", listener.Addr())
-	server := &http.Server{ //nolint:gosec // a test's own clients
+	server := &http.Server{
 		Handler: limiter.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })),
 	}
 	_ = server.Serve(listener)

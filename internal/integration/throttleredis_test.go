@@ -46,7 +46,7 @@ func TestThrottleRedisDecidesAsTheOraclesDo(t *testing.T) {
 	if os.Getenv("RAMPART_BARS") != "" {
 		steps = 20_000
 	}
-	rnd := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test repeats itself
+	rnd := rand.New(rand.NewPCG(1, 2))
 	take := func(it throttle.Item) (bool, throttle.Result) {
 		out := make([]throttle.Result, 1)
 		ok, err := store.Take(t.Context(), []throttle.Item{it}, out)

@@ -61,7 +61,7 @@ func floorCORS(next http.Handler) http.Handler {
 	})
 }
 
-func floorLimiter(limit int) layer {
+func floorLimiter() layer {
 	var mu sync.Mutex
 	counts := map[string]int{}
 	reset := time.Now().Add(time.Hour)
@@ -76,11 +76,11 @@ func floorLimiter(limit int) layer {
 			counts[host]++
 			n := counts[host]
 			mu.Unlock()
-			if n > limit {
+			if n > plenty {
 				w.WriteHeader(http.StatusTooManyRequests)
 				return
 			}
-			w.Header()["X-Ratelimit-Remaining"] = []string{strconv.Itoa(limit - n)}
+			w.Header()["X-Ratelimit-Remaining"] = []string{strconv.Itoa(plenty - n)}
 			next.ServeHTTP(w, r)
 		})
 	}

@@ -3,6 +3,7 @@ package peers
 import (
 	"net/http"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -48,16 +49,21 @@ func tollBooth() layer {
 // from lets n addresses take turns. It writes to the request, which only a
 // benchmark may do.
 func from(n int) layer {
-	addrs := make([]string, n)
-	for i := range addrs {
-		h := uint32(i) * 2654435761 //nolint:gosec // in no order
-		addrs[i] = strconv.Itoa(int(h>>24)) + "." + strconv.Itoa(int(h>>16&255)) + "." + strconv.Itoa(int(h>>8&255)) + "." + strconv.Itoa(int(h&255)) + ":4711"
-	}
 	var next atomic.Int64
 	return func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			r.RemoteAddr = addrs[next.Add(1)%int64(n)]
+			r.RemoteAddr = addresses()[next.Add(1)%int64(n)]
 			h.ServeHTTP(w, r)
 		})
 	}
 }
+
+// addresses are made once: a million of them take a while.
+var addresses = sync.OnceValue(func() []string {
+	addrs := make([]string, 1<<20)
+	for i := range addrs {
+		h := uint32(i) * 2654435761
+		addrs[i] = strconv.Itoa(int(h>>24)) + "." + strconv.Itoa(int(h>>16&255)) + "." + strconv.Itoa(int(h>>8&255)) + "." + strconv.Itoa(int(h&255)) + ":4711"
+	}
+	return addrs
+})

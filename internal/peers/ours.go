@@ -27,8 +27,8 @@ func ourCORS() layer {
 	})).Handler
 }
 
-func ourThrottle(a throttle.Algorithm) layer {
-	return must(throttle.New(throttle.Config{Policies: []throttle.Policy{{
+func ourThrottle(a throttle.Algorithm, keys int) layer {
+	return must(throttle.New(throttle.Config{Store: throttle.NewMemory(keys), Policies: []throttle.Policy{{
 		Name: "anon", Rate: throttle.Rate{Count: 1 << 30, Period: time.Second}, Algorithm: a, Key: throttle.ByIP(rampart.PeerAddr),
 	}}})).Handler
 }
