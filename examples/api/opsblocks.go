@@ -27,8 +27,11 @@ func (o *ops) block(w http.ResponseWriter, r *http.Request, in block) {
 		err = fieldProblem("#/prefix", "own_address", "You would lock yourself out.")
 	case err == nil:
 		err = o.layers.blocks.Block(r.Context(), p, until)
-		if errors.Is(err, ipfilter.ErrPrefix) {
+		switch {
+		case errors.Is(err, ipfilter.ErrPrefix):
 			err = fieldProblem("#/prefix", "too_wide", "At least /8 of IPv4, /16 of IPv6.")
+		case errors.Is(err, ipfilter.ErrFull):
+			err = &rampart.Problem{Status: http.StatusConflict, Code: "too_many_blocks", Detail: "Lift some, or block wider prefixes."}
 		}
 	}
 	o.done(w, r, err, in.Note, "block", p.String(), "until", until)
