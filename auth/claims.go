@@ -57,6 +57,9 @@ func (v *Verifier) parseClaims(s *scratch, payload, typ string) (*Token, error) 
 	if err != nil {
 		return nil, err
 	}
+	if v.subjectClaim == "iss" {
+		t.subject = t.issuer
+	}
 	t.session, _ = splitID(t.id)
 	if err := v.checkClaims(t, audience, typ); err != nil {
 		return nil, err

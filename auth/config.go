@@ -40,7 +40,9 @@ type VerifierConfig struct {
 	Leeway time.Duration
 
 	// SubjectClaim names the claim that holds the subject: "sub" ("" too), or
-	// simplejwt's "user_id". A token without it is refused.
+	// simplejwt's "user_id". A token without it is refused. With "iss" the issuer
+	// is the subject, as where each caller has a key of its own and signs for
+	// itself (RFC 7523 section 3); no [Service] issues such tokens.
 	SubjectClaim string
 
 	// Type is the header typ of access tokens. "": JWT or absent, for all
@@ -154,7 +156,7 @@ func (c VerifierConfig) validate() error {
 		add(a == anyValue && len(c.Audiences) > 1, "Audiences", ReasonConflict, a)
 	}
 	add(c.Leeway < 0 || c.Leeway > maxLeeway, "Leeway", ReasonInvalid, c.Leeway.String())
-	add(registered(c.SubjectClaim), "SubjectClaim", ReasonInvalid, c.SubjectClaim)
+	add(registered(c.SubjectClaim) && c.SubjectClaim != "iss", "SubjectClaim", ReasonInvalid, c.SubjectClaim)
 	add(c.Type != "" && c.Type != typeAccess, "Type", ReasonInvalid, c.Type)
 	add(registered(c.KindClaim) || c.KindClaim == "sub", "KindClaim", ReasonInvalid, c.KindClaim)
 	add(c.RequestKind != Access && c.RequestKind != Sliding, "RequestKind", ReasonInvalid, string(c.RequestKind))

@@ -176,6 +176,7 @@ func (c ServiceConfig) validate() error {
 	} else {
 		keys, ok := c.Verifier.keys.(*Keys)
 		add(!ok || !keys.signing().canSign(), "Verifier", ReasonMismatch, "")
+		add(c.Verifier.subjectClaim == "iss", "Verifier", ReasonConflict, "")
 		add(c.Verifier.untyped, "Verifier", ReasonConflict, "") // our refresh tokens would have to be told from strangers'
 	}
 	add(c.Users == nil, "Users", ReasonMissing, "")

@@ -446,3 +446,23 @@ func TestDifferentHeadersAreToldApart(t *testing.T) {
 		assert.Equal(t, auth.TokenKey, reason(err))
 	}
 }
+
+// Where each caller signs with a key of its own, its name is the issuer.
+func TestTheIssuerMayBeTheSubject(t *testing.T) {
+	v := newVerifier(t, func(c *auth.VerifierConfig) { c.SubjectClaim, c.Issuer = "iss", "shop" })
+	tok, err := v.Verify(t.Context(), token("user_id", "", "iss", `"shop"`), auth.Access)
+	require.NoError(t, err)
+	assert.Equal(t, "shop", tok.Subject())
+	for _, members := range [][]string{{"user_id", ""}, {"iss", `""`}, {"iss", `"another"`}, {"iss", "7"}} {
+		_, err := v.Verify(t.Context(), token(members...), auth.Access)
+		require.Error(t, err, members)
+	}
+	anyone := newVerifier(t, func(c *auth.VerifierConfig) { c.SubjectClaim = "iss" })
+	_, err = anyone.Verify(t.Context(), token(), auth.Access)
+	require.Error(t, err, "no issuer, no subject")
+
+	_, scfg := auth.Simplejwt([]byte(secret))
+	scfg.Verifier = anyone
+	_, err = auth.NewService(scfg)
+	require.ErrorContains(t, err, "Verifier: conflict")
+}

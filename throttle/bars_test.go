@@ -41,7 +41,7 @@ func TestMemoryHasABoundThatNoFloodMoves(t *testing.T) {
 			if bars() { // small tables are rounded up
 				assert.LessOrEqual(t, full, most)
 			}
-			assert.InDelta(t, full, flooded, 1)
+			assert.InDelta(t, 0, (flooded-full)*float64(keys), 64<<10, "bytes more, of what the rest of the process does, too")
 			_, _ = m.Take(t.Context(), items, out)
 		})
 	}

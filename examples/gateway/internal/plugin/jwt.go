@@ -43,14 +43,14 @@ func newTokenKeys(all []*conf.JWTSecret, log *slog.Logger) (map[string]*tokenKey
 var errTokens = errors.New("no token, or more than one")
 
 // jwt is package auth, with a verifier for each credential. Unlike Kong it
-// always asks for the claim exp and for a subject, and checks nbf.
+// always asks for the claim exp, and checks nbf.
 func jwt(cfg *conf.JWT, e *Env) (func(http.Handler) http.Handler, error) {
 	verifiers := map[string]*auth.Verifier{}
 	for key, t := range e.tokens {
 		issuer, subject := "*", cfg.KeyClaimName
 		switch cfg.KeyClaimName {
 		case "iss":
-			issuer, subject = key, "sub"
+			issuer, subject = key, "iss"
 		case "kid": // Kong takes it from the header then
 			subject = "sub"
 		}
