@@ -1,7 +1,12 @@
 package main
 
 import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -9,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	rcrypto "github.com/ecolaura/rampart/crypto"
 )
 
 func TestCustomersAreFoundByTheBlindIndexOfTheirPhone(t *testing.T) {
@@ -137,4 +144,70 @@ func TestADatabaseFromBeforeTheBlindIndexGetsOne(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return s.do("GET", "/api/customers/?phone=%2B49301234567", "", bearer(access)).body != "[]"
 	}, 10*time.Second, 100*time.Millisecond)
+}
+
+// Keys from the environment are rolled by hand: (old,new), (new,old), and, once
+// every value is under the new one, (new).
+func TestFieldKeysFromTheEnvironmentAreRolled(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "ecolaura.db")
+	start := func(keys string) *service {
+		env := func(name string) string {
+			return map[string]string{"ECOLAURA_FERNET_KEYS": keys}[name]
+		}
+		s, err := parse(append([]string{"-db", db}, wide...), env, io.Discard)
+		require.NoError(t, err)
+		srv, err := open(t.Context(), s, env, slog.New(slog.DiscardHandler))
+		require.NoError(t, err)
+		t.Cleanup(srv.close)
+		web := httptest.NewServer(srv.handler)
+		t.Cleanup(web.Close)
+		return &service{t: t, url: web.URL, srv: srv}
+	}
+	old, fresh := rcrypto.GenerateKey().Reveal(), rcrypto.GenerateKey().Reveal()
+	s := start(old)
+	require.Equal(t, 201, s.post("/api/register/", `{"email":"a@example.com","name":"A","phone":"+49301234567","note":"n"}`).status)
+	start(old + "," + fresh)
+	s = start(fresh + "," + old)
+	operator := s.operator()
+	require.Eventually(t, func() bool {
+		state := s.do("GET", "/api/ops/state/", "", operator).body
+		return strings.Contains(state, `"running":false`) && strings.Contains(state, `"changed":1`)
+	}, 10*time.Second, 50*time.Millisecond)
+	s = start(fresh)
+	access, _ := s.login("alice")
+	assert.Contains(t, s.do("GET", "/api/customers/?phone=%2B49301234567", "", bearer(access)).body, `"note":"n"`)
+}
+
+func TestARotationThatWasCutOffGoesOnWithItsKey(t *testing.T) {
+	s := startService(t, wide...)
+	m := s.srv.ops.managed
+	for range 20 { // more often than a ring holds keys
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		_, err := m.rotateField(ctx)
+		cancel()
+		require.Error(t, err)
+	}
+	var n int
+	require.NoError(t, s.srv.db.QueryRow(`SELECT count(*) FROM managed_keys`).Scan(&n))
+	assert.LessOrEqual(t, n, 1)
+	_, err := m.rotateField(t.Context())
+	require.NoError(t, err)
+}
+
+func TestAKeyFileThatIsGoneIsToldAtStart(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "ecolaura.db")
+	s := startOn(t, db, wide...)
+	_, err := s.srv.ops.managed.rotateField(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(db+".fernet-keys"))
+	none := func(string) string { return "" }
+	for _, env := range []func(string) string{none, func(name string) string {
+		return map[string]string{"ECOLAURA_FERNET_KEYS": rcrypto.GenerateKey().Reveal()}[name]
+	}} {
+		cfg, err := parse([]string{"-db", db}, env, io.Discard)
+		require.NoError(t, err)
+		_, err = open(t.Context(), cfg, env, slog.New(slog.DiscardHandler))
+		require.ErrorIs(t, err, errSettings)
+		require.ErrorContains(t, err, "file")
+	}
 }

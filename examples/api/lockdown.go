@@ -55,11 +55,9 @@ func (l *lockdown) set(ctx context.Context, s lockdownState) error {
 	if err != nil {
 		return err
 	}
-	keep := time.Until(s.Until)
-	if s.Mode == "off" { // outlasts whatever it lifts
-		keep = maxAhead + time.Minute
-	}
-	return l.feed.Publish(ctx, lockdownTopic, data, keep)
+	// Each outlasts whatever it replaces: else that would come back for an
+	// instance that starts later.
+	return l.feed.Publish(ctx, lockdownTopic, data, maxAhead+time.Minute)
 }
 
 // state returns what holds now.

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	rcrypto "github.com/ecolaura/rampart/crypto"
@@ -23,6 +25,8 @@ type managed struct {
 	signing *ownSigning // nil: managed elsewhere
 	fields  *ownFields  // nil: managed elsewhere
 	log     *slog.Logger
+
+	rotating sync.Mutex // one rotation of the field key at a time
 }
 
 // managedKey is a row, and what the feed carries.
@@ -71,8 +75,14 @@ func openManaged(ctx context.Context, sec *secrets, db *database, sh *shared, lo
 			return nil, err
 		}
 		k.OldUntil = time.Unix(oldUntil, 0)
-		if err := m.take(k); err != nil {
-			return nil, err
+		if k.Kind == "field" && m.fields == nil {
+			// Values may be under it, and it opens with the file's key only.
+			return nil, fmt.Errorf("%w: the database has field keys that this server made; run it with the key file beside the database, not with ECOLAURA_FERNET_KEYS", errSettings)
+		}
+		// A key that was never primary has encrypted nothing: one too many of
+		// them keeps nobody from starting.
+		if err := m.take(k); err != nil && k.Primary {
+			return nil, fmt.Errorf("%w: a key in the database does not open with that in its file; put the old file back: %w", errSettings, err)
 		}
 	}
 	if err := rows.Err(); err != nil {
@@ -104,18 +114,20 @@ func (m *managed) take(k managedKey) error {
 	return nil // this instance has its keys from elsewhere
 }
 
-// publish keeps a key and makes it known, to this instance first of all.
+// publish makes a key known, to this instance first of all, and keeps it. In
+// this order: a key that is known but not kept reaches those that start later
+// through the feed; one that is kept but not known would split the instances.
 func (m *managed) publish(ctx context.Context, k managedKey) error {
-	_, err := m.db.ExecContext(ctx, m.db.q(`INSERT INTO managed_keys (kind, id, sealed, is_primary, old_until, made) VALUES (?, ?, ?, ?, ?, ?)
-		ON CONFLICT (id) DO UPDATE SET is_primary = excluded.is_primary`), k.Kind, k.ID, k.Sealed, k.Primary, k.OldUntil.Unix(), time.Now().UnixMicro())
-	if err != nil {
-		return err
-	}
 	data, err := json.Marshal(k)
 	if err != nil {
 		return err
 	}
-	return m.shared.feed.Publish(ctx, managedTopic, data, maxAhead)
+	if err := m.shared.feed.Publish(ctx, managedTopic, data, maxAhead); err != nil {
+		return err
+	}
+	_, err = m.db.ExecContext(ctx, m.db.q(`INSERT INTO managed_keys (kind, id, sealed, is_primary, old_until, made) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET is_primary = excluded.is_primary`), k.Kind, k.ID, k.Sealed, k.Primary, k.OldUntil.Unix(), time.Now().UnixMicro())
+	return err
 }
 
 // rotateSigning makes a new signing key; what earlier ones signed verifies until
@@ -138,19 +150,38 @@ func (m *managed) rotateField(ctx context.Context) (id string, err error) {
 	if m.fields == nil {
 		return "", errManagedElsewhere
 	}
-	if m.fields.full() {
-		return "", errTooManyKeys
+	m.rotating.Lock() // one at a time here; another instance finds the pending one
+	defer m.rotating.Unlock()
+	k, err := m.pendingField(ctx)
+	if err != nil {
+		return "", err
 	}
-	key := rcrypto.GenerateKey()
-	k := managedKey{Kind: "field", ID: key.ID(), Sealed: m.fields.seal.EncryptString(key.Reveal())}
 	if err := m.publish(ctx, k); err != nil {
 		return "", err
 	}
+	if !m.fields.holds(k.ID) {
+		return "", errTooManyKeys
+	}
 	select {
-	case <-ctx.Done(): // known, not used: harmless
+	case <-ctx.Done(): // known, not used: the next call goes on with it
 		return "", ctx.Err()
 	case <-time.After(everywhere):
 	}
 	k.Primary = true
 	return k.ID, m.publish(ctx, k)
+}
+
+// pendingField returns the key that an earlier call has left, or a new one.
+func (m *managed) pendingField(ctx context.Context) (managedKey, error) {
+	k := managedKey{Kind: "field"}
+	err := m.db.QueryRowContext(ctx, m.db.q(`SELECT id, sealed FROM managed_keys WHERE kind = ? AND is_primary = ? ORDER BY made LIMIT 1`), k.Kind, false).Scan(&k.ID, &k.Sealed)
+	if err == nil || !errors.Is(err, sql.ErrNoRows) {
+		return k, err
+	}
+	if m.fields.full() {
+		return k, errTooManyKeys
+	}
+	key := rcrypto.GenerateKey()
+	k.ID, k.Sealed = key.ID(), m.fields.seal.EncryptString(key.Reveal())
+	return k, nil
 }

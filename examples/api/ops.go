@@ -167,16 +167,16 @@ func (o *ops) endSessions(w http.ResponseWriter, r *http.Request, in endSessions
 	case in.Subject != "":
 		o.done(w, r, service.EndSubject(r.Context(), in.Subject), in.Note, "end_subject", in.Subject)
 	default:
-		before := time.Now().UTC()
+		before, now := time.Time{}, time.Now().UTC() // zero: now, by the clock of the sessions
 		if in.Before.Value != "" {
 			t, err := time.Parse(time.RFC3339, in.Before.Value)
-			if err != nil || t.After(before) {
+			if err != nil || t.After(now) {
 				o.failed(w, r, fieldProblem("#/before", "invalid", "Not a time that has come."))
 				return
 			}
-			before = t
+			before, now = t, t
 		}
-		o.done(w, r, service.EndAll(r.Context(), before), in.Note, "end_all", "", "before", before)
+		o.done(w, r, service.EndAll(r.Context(), before), in.Note, "end_all", "", "before", now)
 	}
 }
 

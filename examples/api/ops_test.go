@@ -138,6 +138,20 @@ func TestALockdownLeavesTheWayToLiftIt(t *testing.T) {
 	assert.JSONEq(t, `{"mode":"off"}`, s.do("GET", "/api/ops/lockdown/", "", operator).body)
 }
 
+// What has been replaced by a shorter order does not come back with an instance
+// that starts later.
+func TestAShorterLockdownReplacesALongerOne(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "ecolaura.db")
+	s := startOn(t, db, wide...)
+	operator := s.operator()
+	s.ops(operator, "lockdown/", `{"mode":"read_only","for":"1h"}`)
+	s.ops(operator, "lockdown/", `{"mode":"read_only","for":"1s"}`)
+	time.Sleep(2100 * time.Millisecond) // whole seconds, never sooner
+	for _, each := range []*service{s, startOn(t, db, wide...)} {
+		assert.JSONEq(t, `{"mode":"off"}`, each.do("GET", "/api/ops/lockdown/", "", operator).body)
+	}
+}
+
 func TestOnlyOperatorsAndOnlySensibleCalls(t *testing.T) {
 	s := startService(t, wide...)
 	operator := s.operator()
@@ -170,6 +184,7 @@ func TestOnlyOperatorsAndOnlySensibleCalls(t *testing.T) {
 		{"no prefix", "blocks/", `{"prefix":"203.0.113.7/24","for":"1h"}`, operator, 422, "invalid"},
 		{"a block that is none", "blocks/lift/", `{"prefix":"203.0.113.7"}`, operator, 404, "not_found"},
 		{"a rate that is none", "rates/", `{"policy":"anon","rate":"5/moon","for":"1h"}`, operator, 422, "invalid"},
+		{"a rate that locks operators out", "rates/", `{"policy":"edge","rate":"1/day","for":"1h"}`, operator, 422, "invalid"},
 		{"a wider rate", "rates/", `{"policy":"anon","rate":"10000000/hour","for":"1h"}`, operator, 422, "invalid"},
 		{"an unknown policy", "rates/", `{"policy":"nope","rate":"1/hour","for":"1h"}`, operator, 404, "not_found"},
 		{"an unknown policy is loosened", "rates/lift/", `{"policy":"nope"}`, operator, 404, "not_found"},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/ecolaura/rampart"
@@ -89,6 +90,8 @@ func (o *ops) tighten(w http.ResponseWriter, r *http.Request, in tighten) {
 		notFound(w)
 		return
 	case err != nil:
+	case perSecond(rate) < 1.0/60 && !strings.HasPrefix(in.Policy, "anon") && in.Policy != "register" && in.Policy != "partner":
+		err = fieldProblem("#/rate", "too_tight", "Operators pass this policy, too: at least one a minute.")
 	case perSecond(rate) >= perSecond(configured):
 		err = fieldProblem("#/rate", "not_tighter", "The policy has "+configured.String()+".")
 	default:

@@ -107,6 +107,13 @@ func (o *ownFields) full() bool {
 	return len(o.keys) >= rcrypto.MaxKeys
 }
 
+// holds says whether a key is in the ring.
+func (o *ownFields) holds(id string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.ContainsFunc(o.keys, func(k rcrypto.Key) bool { return k.ID() == id })
+}
+
 // take adds a key that only decrypts, or makes it the one that encrypts.
 func (o *ownFields) take(k managedKey) error {
 	o.mu.Lock()

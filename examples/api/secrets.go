@@ -22,6 +22,7 @@ type secrets struct {
 
 	ownSigning bool          // signing is in a file that this server made
 	fieldKeys  []rcrypto.Key // those of such a file; nil: managed elsewhere
+	oldFields  bool          // values may be under a key that is not the first
 }
 
 // loadSecrets takes the secrets from the environment. With SQLite a missing one
@@ -43,6 +44,7 @@ func loadSecrets(s *settings, getenv func(string) string) (*secrets, error) {
 	}
 	if getenv("ECOLAURA_FERNET_KEYS_FILE") != "" && s.fernetKeys == "" {
 		sec.fields, err = rcrypto.KeyringFromEnv("ECOLAURA_FERNET_KEYS")
+		sec.oldFields = true // who knows
 		errs = append(errs, err)
 		return &sec, errors.Join(errs...)
 	}
@@ -54,6 +56,7 @@ func loadSecrets(s *settings, getenv func(string) string) (*secrets, error) {
 		var keys []rcrypto.Key
 		if keys, err = fernetKeys(text); err == nil {
 			sec.fields, err = rcrypto.NewKeyring(keys[0], keys[1:]...)
+			sec.oldFields = len(keys) > 1
 		}
 		if s.fernetKeys == "" && !s.postgres() {
 			sec.fieldKeys = keys

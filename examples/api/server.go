@@ -82,7 +82,7 @@ func (srv *server) build(ctx context.Context, s *settings, sec *secrets, log *sl
 		app: srv.app, layers: srv.layers, shared: srv.shared, managed: m, monitor: srv.monitor, reporter: rampart.NewReporter(log),
 		reencryption: &reencryption{db: srv.db, columns: srv.app.columns, log: log},
 	}
-	if m.fields.changed() || srv.db.reindex { // what a kill has cut off goes on
+	if sec.oldFields || m.fields.changed() || srv.db.reindex { // what a kill has cut off goes on
 		srv.ops.reencryption.start() //nolint:contextcheck // it lives until close
 	}
 	srv.handler, err = routes(srv.app, srv.layers, srv.layers.stack(), srv.ops, log)
