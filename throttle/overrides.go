@@ -104,7 +104,7 @@ func (o *Overrides) Tighten(ctx context.Context, policy string, rate Rate, until
 	case !rate.valid(TokenBucket) || left <= 0 || left > maxOverride:
 		return ErrInvalidOverride
 	}
-	return o.order(ctx, policy, override{rate, until}, left)
+	return o.order(ctx, policy, override{rate, until})
 }
 
 // Release ends the override of a policy before its time.
@@ -112,11 +112,7 @@ func (o *Overrides) Release(ctx context.Context, policy string) error {
 	if !o.known(policy) {
 		return ErrUnknownPolicy
 	}
-	keep := maxOverride // it must outlive an override that has not arrived here yet
-	if _, until, ok := o.Tightened(policy); ok {
-		keep = time.Until(until) + time.Minute
-	}
-	return o.order(ctx, policy, override{until: time.UnixMicro(0)}, keep)
+	return o.order(ctx, policy, override{until: time.UnixMicro(0)})
 }
 
 // Tightened returns the rate that a policy is tightened to, and until when.
@@ -147,11 +143,13 @@ func (o *Overrides) known(policy string) bool {
 }
 
 // order makes a change known. Changes are text: "policy count period burst until",
-// the numbers in nanoseconds, and in microseconds since 1970.
-func (o *Overrides) order(ctx context.Context, policy string, v override, keep time.Duration) error {
+// the numbers in nanoseconds, and in microseconds since 1970. Each is kept as long
+// as any override can last: one that a feed forgot sooner would bring back the
+// longer one that it replaced.
+func (o *Overrides) order(ctx context.Context, policy string, v override) error {
 	change := fmt.Sprintf("%s %d %d %d %d", policy, v.rate.Count, v.rate.Period, v.rate.Burst, v.until.UnixMicro())
 	if o.feed != nil {
-		return o.feed.Publish(ctx, overridesTopic, []byte(change), max(keep, time.Millisecond))
+		return o.feed.Publish(ctx, overridesTopic, []byte(change), maxOverride)
 	}
 	o.apply([]byte(change), v.until) //nolint:contextcheck // what others hear from the feed concerns no request
 	return nil

@@ -106,6 +106,35 @@ func TestATightenedRateHoldsUntilItsTimeOnEveryInstance(t *testing.T) {
 	})
 }
 
+func TestAnOverrideThatWasReplacedDoesNotComeBackWithARestart(t *testing.T) {
+	strict := throttle.Rate{Count: 3, Period: time.Hour}
+	for name, replace := range map[string]func(context.Context, *throttle.Overrides) error{
+		"a shorter one": func(ctx context.Context, o *throttle.Overrides) error {
+			return o.Tighten(ctx, "anon", strict, time.Now().Add(time.Second))
+		},
+		"its end": func(ctx context.Context, o *throttle.Overrides) error { return o.Release(ctx, "anon") },
+		"the end of a shorter one": func(ctx context.Context, o *throttle.Overrides) error {
+			return errors.Join(o.Tighten(ctx, "anon", strict, time.Now().Add(time.Second)), o.Release(ctx, "anon"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				source := feed.Memory()
+				one := newOverrides(t, throttle.OverridesConfig{Feed: newFeed(t, source), Outage: throttle.FailOpen})
+				newLimiter(t, throttle.Config{Policies: []throttle.Policy{anon(perHour(10))}, Overrides: one})
+				require.NoError(t, one.Tighten(t.Context(), "anon", strict, time.Now().Add(5*time.Hour)))
+				require.NoError(t, replace(t.Context(), one))
+				for range 2 {
+					time.Sleep(2 * time.Hour)
+					restarted := newOverrides(t, throttle.OverridesConfig{Feed: newFeed(t, source), Outage: throttle.FailOpen})
+					_, _, ok := restarted.Tightened("anon")
+					assert.False(t, ok)
+				}
+			})
+		})
+	}
+}
+
 func TestAnOverrideNeverWidens(t *testing.T) {
 	overrides := newOverrides(t, throttle.OverridesConfig{})
 	planned := throttle.Policy{Name: "plan", Key: throttle.ByIP(nil), Algorithm: throttle.TokenBucket, RateFor: func(r *http.Request) throttle.Rate {

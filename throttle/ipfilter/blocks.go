@@ -61,7 +61,7 @@ func (f *Filter) Block(ctx context.Context, p netip.Prefix, until time.Time) err
 	case !f.blocks.room(p):
 		return ErrFull
 	}
-	return f.order(ctx, p, until, time.Until(until))
+	return f.order(ctx, p, until)
 }
 
 // Unblock ends a block of exactly that prefix before its time, as [Filter.Block]
@@ -74,12 +74,7 @@ func (f *Filter) Unblock(ctx context.Context, p netip.Prefix) error {
 	case !ok:
 		return ErrPrefix
 	}
-	// It must outlive the block, which may not have arrived here yet.
-	keep := maxBlock
-	if until, ok := f.blocks.until(p); ok {
-		keep = max(time.Until(until), 0) + time.Minute
-	}
-	return f.order(ctx, p, time.UnixMicro(0), keep)
+	return f.order(ctx, p, time.UnixMicro(0))
 }
 
 // normal returns p as the table holds it, and whether it can be blocked.
@@ -93,11 +88,12 @@ func normal(p netip.Prefix) (netip.Prefix, bool) {
 }
 
 // order makes a change known. Changes are text: the prefix and when its block
-// ends, in microseconds since 1970.
-func (f *Filter) order(ctx context.Context, p netip.Prefix, until time.Time, keep time.Duration) error {
+// ends, in microseconds since 1970. Each is kept as long as any block can last:
+// one that a feed forgot sooner would bring back the longer one that it replaced.
+func (f *Filter) order(ctx context.Context, p netip.Prefix, until time.Time) error {
 	change := p.String() + " " + strconv.FormatInt(until.UnixMicro(), 10)
 	if f.feed != nil {
-		return f.feed.Publish(ctx, blocksTopic, []byte(change), max(keep, time.Millisecond))
+		return f.feed.Publish(ctx, blocksTopic, []byte(change), maxBlock)
 	}
 	f.apply([]byte(change), until) //nolint:contextcheck // what others hear from the feed concerns no request
 	return nil
@@ -241,11 +237,4 @@ func (b *blocks) drop(f *blockTables, length int, k key) {
 		f.all[length] = nil
 		f.used[length/64] &^= 1 << (length % 64)
 	}
-}
-
-func (b *blocks) until(p netip.Prefix) (time.Time, bool) {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	end, ok := b.table(p)[keyOf(p.Addr())]
-	return time.UnixMicro(end), ok
 }

@@ -95,6 +95,32 @@ func TestABlockHoldsUntilItsTimeOnEveryInstanceAndOverARestart(t *testing.T) {
 	})
 }
 
+func TestAnOrderThatWasReplacedDoesNotComeBackWithARestart(t *testing.T) {
+	for name, replace := range map[string]func(context.Context, *ipfilter.Filter, netip.Prefix) error{
+		"a shorter block": func(ctx context.Context, f *ipfilter.Filter, p netip.Prefix) error {
+			return f.Block(ctx, p, time.Now().Add(time.Second))
+		},
+		"an unblock": func(ctx context.Context, f *ipfilter.Filter, p netip.Prefix) error { return f.Unblock(ctx, p) },
+		"an unblock after a shorter block": func(ctx context.Context, f *ipfilter.Filter, p netip.Prefix) error {
+			return errors.Join(f.Block(ctx, p, time.Now().Add(time.Second)), f.Unblock(ctx, p))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				source, p := feed.Memory(), netip.MustParsePrefix("192.0.2.0/24")
+				one := newFilter(t, ipfilter.Config{Feed: newFeed(t, source), Outage: ipfilter.FailOpen})
+				require.NoError(t, one.Block(t.Context(), p, time.Now().Add(5*time.Hour)))
+				require.NoError(t, replace(t.Context(), one, p))
+				for range 2 {
+					time.Sleep(2 * time.Hour)
+					restarted := newFilter(t, ipfilter.Config{Feed: newFeed(t, source), Outage: ipfilter.FailOpen})
+					assert.True(t, admits(restarted, "192.0.2.1:1"))
+				}
+			})
+		})
+	}
+}
+
 func TestABlockWithoutAFeedHoldsInThisProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFilter(t, ipfilter.Config{Allow: prefixes("192.0.2.0/24"), MaxBlocks: 2})

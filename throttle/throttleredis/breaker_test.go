@@ -73,6 +73,29 @@ func TestAServerThatFailsNowAndThenIsAskedOn(t *testing.T) {
 	assert.Contains(t, log.String(), "sys_backend_unavailable")
 }
 
+func TestAScriptThatFailsIsAnAnswerOfAServerThatWorks(t *testing.T) {
+	for text, outage := range map[string]bool{
+		"ERR invalid expire time in 'set' command script: 4fd2, on @user_script:62.":                             false,
+		"ERR Error running script (call to f_4fd2): @user_script:62: @user_script: 62: ERR invalid expire time":  false,
+		"ERR Error running script (call to f_4fd2): @user_script:62: @user_script: 62: -OOM command not allowed": true,
+		"OOM command not allowed when used memory > 'maxmemory'. script: 4fd2, on @user_script:62.":              true,
+		"invalid expire time in 'set' command script: 4fd2, on @user_script:62.":                                 false, // as rueidis has it
+		"ERR max number of clients reached":                     true,
+		"READONLY You can't write against a read only replica.": true,
+	} {
+		store, srv, log := open(t, throttleredis.Config{})
+		srv.set(failing(errors.New(text)))
+		for range 20 {
+			_, _, err := take(t, store, item("p", "k", 1))
+			require.Error(t, err)
+		}
+		srv.set(replying(1, 0, 9, 0, 0, 0))
+		_, _, err := take(t, store, item("p", "other", 1))
+		assert.Equal(t, outage, errors.Is(err, throttleredis.ErrOpen), text)
+		assert.Contains(t, log.String(), `"event":"sys_backend_unavailable"`, text)
+	}
+}
+
 func TestWhatWasUnderWayDoesNotCloseTheCircuit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, srv, log := open(t, throttleredis.Config{})

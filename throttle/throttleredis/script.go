@@ -59,7 +59,7 @@ local allowed, before, after, values, ttls, single = 1, '', '', {}, {}, #KEYS ==
 	end
 	if value then
 		if others ~= '' then value, ends = value .. others, max(ends, keep) end
-		local ttl = ceil((ends - now) / 1000)
+		local ttl = max(ceil((ends - now) / 1000), 1)
 		if single then
 			call('SET', KEYS[1], value, 'PX', ttl)
 			return pack('<dddddd', 1, now, left1, leftRest1, 0, reset1)
@@ -103,7 +103,7 @@ return pack('<dd', 1, now) .. after
 	value = others
 	if ends > now then value = pack('<c8dI2', rate, ends, #state) .. state .. others end
 	if value ~= '' then
-		call('SET', KEYS[i], value, 'PX', ceil((max(ends, keep) - now) / 1000))
+		call('SET', KEYS[i], value, 'PX', max(ceil((max(ends, keep) - now) / 1000), 1))
 	elseif v then
 		call('DEL', KEYS[i])
 	end

@@ -6,11 +6,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/throttle"
 )
 
@@ -175,6 +177,21 @@ func (s *Store) run(ctx context.Context, p program, ids []bucketID, items []thro
 
 func unknownScript(err error) bool { return err != nil && strings.Contains(err.Error(), "NOSCRIPT") }
 
+// scriptFailed says whether the server ran a script and that failed for a reason
+// that concerns its items alone. Clients may cut off the code ERR; Redis before 7
+// puts the error of a command behind its own text.
+func scriptFailed(err error) bool {
+	if err == nil || !strings.Contains(err.Error(), "user_script") {
+		return false
+	}
+	for _, code := range [...]string{"OOM ", "READONLY ", "MISCONF ", "NOREPLICAS ", "MASTERDOWN ", "CLUSTERDOWN ", "LOADING ", "BUSY "} {
+		if strings.Contains(err.Error(), code) {
+			return false
+		}
+	}
+	return true
+}
+
 // maxWait bounds a call whose context has no nearer end.
 const maxWait = time.Second
 
@@ -197,6 +214,10 @@ func (s *Store) call(ctx context.Context, args []any) (any, error) {
 	switch {
 	case a.err == nil, unknownScript(a.err): // an answer, too
 		try.succeeded(ctx)
+	case scriptFailed(a.err): // no other call has to fail for it
+		try.succeeded(ctx)
+		s.breaker.reporter.Report(ctx, rampart.SysBackendUnavailable, "redis script",
+			slog.String("layer", "throttle"), slog.String("backend", "redis"), rampart.Text("error", a.err.Error()))
 	case !errors.Is(ctx.Err(), context.Canceled): // who gives up says nothing about Redis
 		try.failed(ctx, a.err)
 	}

@@ -31,6 +31,7 @@ func TestStore(t *testing.T, open func(testing.TB) throttle.Store) {
 				{"a reset fills all buckets of a key", (*tester).reset},
 				{"who waits as long as told may go", (*tester).wait},
 				{"a long window rounds in favour of the limit", (*tester).large},
+				{"a rate faster than any clock is a rate", (*tester).fast},
 				{"exactly the limit passes under concurrency", (*tester).concurrent},
 			} {
 				t.Run(test.name, func(t *testing.T) { test.run(&tester{T: t, store: open(t), algorithm: a}) })
@@ -236,6 +237,22 @@ func (t *tester) large() {
 	t.want(fresh, true, 0)
 	fresh.Cost = 1
 	t.want(fresh, false, 0)
+}
+
+// fast uses rates whose cost refills in less than a microsecond.
+func (t *tester) fast() {
+	fast, long := t.item("k", 2_000_000, 1), t.item("k", 10, 1)
+	fast.Policy, fast.Rate.Period = "fast", time.Second
+	if t.algorithm == throttle.TokenBucket {
+		fast.Rate = throttle.Rate{Count: 3_000_000, Period: time.Second, Burst: 30}
+	}
+	for left := 9; left >= 0; left-- {
+		ok, _ := t.take(fast)
+		t.must(ok, "refused alone, %d more to come", left)
+		ok, out := t.take(long, fast)
+		t.must(ok && out[0].Remaining == left, "got %t, %+v; want one charge for each call", ok, out)
+	}
+	t.giveBack(fast, throttle.Result{At: 1})
 }
 
 func (t *tester) concurrent() {
