@@ -65,10 +65,20 @@ func (s *Service) revoke(ctx context.Context, id string) error {
 		return s.sessions.Revoke(ctx, id)
 	}
 	keep := s.accessTTL
-	if adopted(id) { // a foreign token may live as long as its row
-		keep = s.sessionTTL
+	if adopted(id) && s.revocations != nil {
+		keep = max(keep, s.rowLives(ctx, id))
 	}
 	return errors.Join(s.sessions.Revoke(ctx, id), s.revocations.endSession(ctx, id, s.keepFor(keep)))
+}
+
+// rowLives returns for how long a foreign token may live that has begun that
+// session: as long as its row, and SessionTTL where that is not to be had.
+func (s *Service) rowLives(ctx context.Context, id string) time.Duration {
+	row, err := s.sessions.Get(ctx, id)
+	if err != nil {
+		return s.sessionTTL
+	}
+	return min(row.Ends.Sub(s.v.now()), maxRevoked)
 }
 
 // keepFor returns for how long a revocation is kept that concerns tokens which

@@ -32,12 +32,14 @@ type RevocationsConfig struct {
 	Feed rampart.Feed
 
 	// Outage says what happens to tokens while the feed brings nothing, or
-	// while more than MaxEntries revocations are live. Required with a feed;
+	// while more than MaxEntries revocations are live: with FailOpen, those that
+	// found no room have no effect here, and ordering one is ErrNoRoom. Required with a feed;
 	// without one FailClosed is taken.
 	Outage Outage
 
 	// MaxEntries bounds the sessions that are held, and the subjects: each takes
-	// some 150 bytes until its tokens have expired. 0: 100 000.
+	// some 150 bytes until its tokens have expired. An eighth more may wait for
+	// room. 0: 100 000.
 	MaxEntries int
 
 	// Logger receives the events. nil: slog.Default().
@@ -50,8 +52,14 @@ const (
 	maxRevoked            = 100 * 365 * 24 * time.Hour // far from an overflow
 )
 
-// ErrOutage is why [Revocations.Revoked] can say nothing of a token.
-var ErrOutage = errors.New("auth: what has been revoked is not known now")
+var (
+	// ErrOutage is why [Revocations.Revoked] can say nothing of a token.
+	ErrOutage = errors.New("auth: what has been revoked is not known now")
+	// ErrNoRoom is returned for a revocation that has no effect here, for that
+	// more than MaxEntries are live and the policy is FailOpen. It takes effect
+	// once there is room, and other instances may have had some.
+	ErrNoRoom = errors.New("auth: no room for another revocation")
+)
 
 // Revocations holds what has been revoked in the memory of each instance, so
 // that asking costs no query: set [VerifierConfig].Revoked to its method
@@ -73,7 +81,8 @@ type Revocations struct {
 	sessions *expiringSet // by id
 	subjects *expiringSet // floors in microseconds since 1970
 	all      atomic.Int64 // everybody's floor
-	overfull atomic.Int64 // until when a revocation is missing that found no room
+	waiting  *waitingList // found no room yet
+	overfull atomic.Int64 // until when a revocation is missing that is lost
 	closed   atomic.Bool
 }
 
@@ -102,6 +111,7 @@ func NewRevocations(cfg RevocationsConfig) (*Revocations, error) {
 		reporter: rampart.NewReporter(cfg.Logger),
 		sessions: newExpiringSet(cfg.MaxEntries),
 		subjects: newExpiringSet(cfg.MaxEntries),
+		waiting:  newWaitingList(cfg.MaxEntries),
 	}
 	r.all.Store(math.MinInt64)
 	if r.feed != nil {
@@ -117,6 +127,7 @@ func (r *Revocations) Revoked(_ context.Context, t *Token) (bool, error) {
 	if r == nil || r.sessions == nil || r.closed.Load() {
 		return false, ErrOutage
 	}
+	r.waiting.retry(r.fits)
 	if r.knows(t) {
 		return true, nil
 	}
@@ -148,6 +159,9 @@ func (r *Revocations) knows(t *Token) bool {
 // blind says whether revocations are missing here.
 func (r *Revocations) blind() bool {
 	if until := r.overfull.Load(); until != 0 && time.Now().UnixMicro() < until {
+		return true
+	}
+	if !r.waiting.empty() {
 		return true
 	}
 	return r.feed != nil && r.feed.Age() > 0
@@ -185,7 +199,13 @@ func (r *Revocations) RevokeToken(ctx context.Context, issuer, id string, expire
 
 // endSession revokes the tokens of a session for that long.
 func (r *Revocations) endSession(ctx context.Context, id string, keep time.Duration) error {
-	return r.publish(ctx, "session "+id, keep)
+	err := r.publish(ctx, "session "+id, keep)
+	if err == nil && r != nil && r.outage == FailOpen {
+		if _, ok := r.sessions.get(id); !ok {
+			return ErrNoRoom
+		}
+	}
+	return err
 }
 
 // endSubject revokes the tokens of the sessions of subject that began by then;
@@ -195,7 +215,13 @@ func (r *Revocations) endSubject(ctx context.Context, subject string, before tim
 	if subject == "" {
 		return r.publish(ctx, "all "+floor, keep)
 	}
-	return r.publish(ctx, "subject "+floor+" "+subject, keep)
+	err := r.publish(ctx, "subject "+floor+" "+subject, keep)
+	if err == nil && r != nil && r.outage == FailOpen {
+		if _, ok := r.subjects.get(subject); !ok { // one that is known has been raised
+			return ErrNoRoom
+		}
+	}
+	return err
 }
 
 func (r *Revocations) publish(ctx context.Context, change string, keep time.Duration) error {
@@ -214,25 +240,40 @@ func (r *Revocations) apply(data []byte, expires time.Time) {
 	if r.closed.Load() {
 		return
 	}
-	what, rest, _ := strings.Cut(string(data), " ")
+	r.waiting.retry(r.fits)
+	change := string(data)
+	understood, fits := r.put(change, expires)
+	if understood && fits {
+		return
+	}
+	if !understood || !r.waiting.add(change, expires) {
+		raiseTo(&r.overfull, expires.UnixMicro())
+	}
+	r.reporter.Report(context.Background(), rampart.SysBackendUnavailable, "revocations", slog.String("backend", "revocations"),
+		slog.String("reason", "a revocation was not understood or found no room"), slog.Time("until", expires))
+}
+
+// put takes in a change if it is understood (one of a later version is not: what
+// that revokes is not known here) and there is room.
+func (r *Revocations) put(change string, expires time.Time) (understood, fits bool) {
+	what, rest, _ := strings.Cut(change, " ")
 	floor, subject, _ := strings.Cut(rest, " ")
 	micros, err := strconv.ParseInt(floor, 10, 64)
-	fits := true
 	switch {
 	case what == "session" && rest != "":
-		fits = r.sessions.raise(rest, 0, expires)
+		return true, r.sessions.raise(rest, 0, expires)
 	case what == "subject" && err == nil && subject != "":
-		fits = r.subjects.raise(subject, micros, expires)
+		return true, r.subjects.raise(subject, micros, expires)
 	case what == "all" && err == nil:
 		raiseTo(&r.all, micros)
-	default: // of a later version: what it revokes is not known here
-		fits = false
+		return true, true
 	}
-	if !fits {
-		raiseTo(&r.overfull, expires.UnixMicro())
-		r.reporter.Report(context.Background(), rampart.SysBackendUnavailable, "revocations", slog.String("backend", "revocations"),
-			slog.String("reason", "a revocation was not understood or found no room"), slog.Time("until", expires))
-	}
+	return false, false
+}
+
+func (r *Revocations) fits(change string, expires time.Time) bool {
+	_, fits := r.put(change, expires)
+	return fits
 }
 
 func raiseTo(v *atomic.Int64, to int64) {
@@ -250,6 +291,7 @@ func (r *Revocations) Close() error {
 	if r != nil && r.sessions != nil && !r.closed.Swap(true) {
 		r.sessions.clear()
 		r.subjects.clear()
+		r.waiting.clear()
 		r.reporter.Flush()
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -237,6 +238,81 @@ func TestRevocationsAreBoundedAndExpire(t *testing.T) {
 		assert.ErrorIs(t, err, auth.ErrOutage)
 		time.Sleep(time.Minute)
 		assert.False(t, isRevoked(t, v, good.Access))
+	})
+}
+
+func TestARevocationThatFoundNoRoomWaitsForIt(t *testing.T) {
+	for _, outage := range []auth.Outage{auth.FailClosed, auth.FailOpen} {
+		synctest.Test(t, func(t *testing.T) {
+			feed := &line{}
+			r := newRevocations(t, feed, func(c *auth.RevocationsConfig) { c.MaxEntries, c.Outage = 1, outage })
+			_, v := newInstance(t, auth.NewMemoryStore(0), r)
+			expires := time.Now().Add(time.Hour)
+			lasting := token("jti", `"lasting"`, "exp", fmt.Sprint(expires.Unix()))
+			other := token("jti", `"other"`, "exp", fmt.Sprint(expires.Unix()))
+			verify := func(raw string) error {
+				_, err := v.Verify(t.Context(), raw, auth.Access)
+				return err
+			}
+			require.NoError(t, r.RevokeToken(t.Context(), "", "first", time.Now().Add(time.Minute)))
+			if err := r.RevokeToken(t.Context(), "", "lasting", expires); outage == auth.FailOpen {
+				assert.ErrorIs(t, err, auth.ErrNoRoom, "success would be a lie")
+				assert.NoError(t, verify(other))
+			} else {
+				assert.NoError(t, err, "every token is refused")
+				assert.ErrorIs(t, verify(other), auth.ErrOutage)
+			}
+			time.Sleep(10 * time.Minute)
+			assert.Equal(t, auth.TokenRevoked, reason(verify(lasting)))
+			assert.NoError(t, verify(other), "nothing is missing any more")
+
+			require.NoError(t, feed.Publish(t.Context(), "", []byte("subject 1 a"), time.Hour))
+			for i := range 100 { // more than may wait
+				require.NoError(t, feed.Publish(t.Context(), "", fmt.Appendf(nil, "subject 1 b%d", i), time.Hour))
+			}
+			time.Sleep(30 * time.Minute)
+			if outage == auth.FailClosed {
+				assert.ErrorIs(t, verify(other), auth.ErrOutage)
+			}
+			time.Sleep(time.Hour)
+			other = token("jti", `"other"`, "exp", fmt.Sprint(time.Now().Add(time.Hour).Unix()))
+			assert.NoError(t, verify(other))
+			require.NoError(t, r.Close())
+			assert.ErrorIs(t, verify(other), auth.ErrOutage)
+		})
+	}
+}
+
+func TestFailOpenTellsThatASubjectHasNoRoom(t *testing.T) {
+	r := newRevocations(t, &line{}, func(c *auth.RevocationsConfig) { c.MaxEntries, c.Outage = 1, auth.FailOpen })
+	s, _ := newInstance(t, auth.NewMemoryStore(0), r)
+	require.NoError(t, s.EndSubject(t.Context(), "1"))
+	require.NoError(t, s.EndSubject(t.Context(), "1"))
+	assert.ErrorIs(t, s.EndSubject(t.Context(), "2"), auth.ErrNoRoom)
+	pair, err := s.Issue(t.Context(), "3", nil)
+	require.NoError(t, err)
+	require.NoError(t, s.EndSession(t.Context(), pair.Session))
+	pair, err = s.Issue(t.Context(), "3", nil)
+	require.NoError(t, err)
+	assert.ErrorIs(t, s.EndSession(t.Context(), pair.Session), auth.ErrNoRoom)
+	assert.NoError(t, s.EndAll(t.Context(), time.Time{}))
+}
+
+func TestTheEndOfAnAdoptedSessionIsRememberedAsLongAsItsRow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		feed := &line{}
+		store := auth.NewMemoryStore(0)
+		s, _ := newInstance(t, store, newRevocations(t, feed))
+		began := time.Now()
+		pair, err := s.Renew(t.Context(), token("token_type", `"refresh"`, "iat", fmt.Sprint(began.Unix()), "exp", fmt.Sprint(began.Add(100*24*time.Hour).Unix())))
+		require.NoError(t, err)
+		row, err := store.Get(t.Context(), pair.Session)
+		require.NoError(t, err)
+		time.Sleep(24 * time.Hour)
+		require.NoError(t, s.EndSession(t.Context(), pair.Session))
+		assert.WithinDuration(t, row.Ends, feed.expires[len(feed.expires)-1], 5*time.Minute)
+		require.NoError(t, s.EndSession(t.Context(), "7"+strings.Repeat("A", len(pair.Session)-1)), "none is there")
+		assert.WithinDuration(t, time.Now().Add(30*24*time.Hour), feed.expires[len(feed.expires)-1], 5*time.Minute)
 	})
 }
 
