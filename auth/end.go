@@ -93,7 +93,7 @@ func (s *Service) EndSubject(ctx context.Context, subject string) error {
 		return errZeroService
 	}
 	if subject == "" {
-		return errors.New("auth: no subject")
+		return errNobody
 	}
 	now, err := s.sessions.Now(ctx)
 	if err != nil {

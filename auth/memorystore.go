@@ -129,6 +129,9 @@ func (m *MemoryStore) Revoke(_ context.Context, id string) error {
 
 // RevokeSubject implements [SessionStore].
 func (m *MemoryStore) RevokeSubject(_ context.Context, subject string, before time.Time) error {
+	if subject == "" {
+		return errNobody
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sweep()

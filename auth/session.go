@@ -57,7 +57,8 @@ type SessionStore interface {
 	Revoke(ctx context.Context, id string) error
 
 	// RevokeSubject ends every session of subject whose log-in began at or
-	// before that time.
+	// before that time. The subject "" is an error: it is nobody, and must not
+	// be taken for everybody.
 	RevokeSubject(ctx context.Context, subject string, before time.Time) error
 
 	// RevokeBefore does so for all subjects.
@@ -70,6 +71,8 @@ var (
 	ErrSessionExists = errors.New("auth: the session exists already")
 	ErrSuperseded    = errors.New("auth: the log-in began before the sessions of its subject were ended")
 	ErrStoreFull     = errors.New("auth: the session store is full")
+
+	errNobody = errors.New("auth: no subject")
 )
 
 // RevokedIn returns a [VerifierConfig.Revoked] that asks store about the

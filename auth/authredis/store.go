@@ -117,6 +117,7 @@ func New(do DoFunc, cfg Config) (*Store, error) {
 var (
 	errZeroStore = errors.New("the store was not made by New")
 	errReply     = errors.New("a reply of Redis that this command does not have")
+	errNobody    = errors.New("authredis: revoke subject: no subject")
 	errPanic     = errors.New("the client panicked")
 )
 
@@ -227,6 +228,14 @@ func (s *Store) Revoke(ctx context.Context, id string) error {
 
 // RevokeSubject implements [auth.SessionStore].
 func (s *Store) RevokeSubject(ctx context.Context, subject string, before time.Time) error {
+	if subject == "" {
+		return errNobody
+	}
+	return s.raiseFloor(ctx, subject, before)
+}
+
+// raiseFloor raises the floor of a subject; the subject "" is everybody.
+func (s *Store) raiseFloor(ctx context.Context, subject string, before time.Time) error {
 	_, err := s.within(ctx, func(ctx context.Context) (any, error) {
 		return s.raise.run(ctx, s.do, [2]string{s.floors, s.till}, []string{subject, micros(before), s.keep})
 	})
@@ -238,5 +247,5 @@ func (s *Store) RevokeSubject(ctx context.Context, subject string, before time.T
 
 // RevokeBefore implements [auth.SessionStore].
 func (s *Store) RevokeBefore(ctx context.Context, before time.Time) error {
-	return s.RevokeSubject(ctx, "", before)
+	return s.raiseFloor(ctx, "", before)
 }

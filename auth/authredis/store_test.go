@@ -50,6 +50,15 @@ func calls(ctx context.Context, store *authredis.Store) map[string]error {
 	}
 }
 
+func TestRevokeSubjectOfNobodyIsNotSent(t *testing.T) {
+	store, err := authredis.New(func(context.Context, ...any) (any, error) {
+		t.Error("sent")
+		return nil, nil
+	}, authredis.Config{})
+	require.NoError(t, err)
+	assert.ErrorContains(t, store.RevokeSubject(t.Context(), "", time.Now()), "no subject")
+}
+
 func TestEachMistakeOfAConfigIsReported(t *testing.T) {
 	_, err := authredis.New(nil, authredis.Config{Prefix: "a{b}", KeepFloors: time.Second, Timeout: time.Hour})
 	var fields []string

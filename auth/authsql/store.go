@@ -18,6 +18,8 @@ const (
 	ReasonInvalid = "invalid" // no such dialect
 )
 
+var errNobody = errors.New("authsql: revoke subject: no subject")
+
 // purge is how many ended sessions each log-in deletes at most. It is more than
 // one, so that the table shrinks faster than it grows.
 const purge = 8
@@ -209,6 +211,14 @@ func (s *Store) Revoke(ctx context.Context, id string) error {
 
 // RevokeSubject implements [auth.SessionStore].
 func (s *Store) RevokeSubject(ctx context.Context, subject string, before time.Time) error {
+	if subject == "" {
+		return errNobody
+	}
+	return s.raise(ctx, subject, before)
+}
+
+// raise raises the floor of a subject; the subject "" is everybody.
+func (s *Store) raise(ctx context.Context, subject string, before time.Time) error {
 	if _, err := s.db.ExecContext(ctx, s.q.raise, subject, before.UnixMicro()); err != nil {
 		return fmt.Errorf("authsql: revoke subject: %w", err)
 	}
@@ -217,5 +227,5 @@ func (s *Store) RevokeSubject(ctx context.Context, subject string, before time.T
 
 // RevokeBefore implements [auth.SessionStore].
 func (s *Store) RevokeBefore(ctx context.Context, before time.Time) error {
-	return s.RevokeSubject(ctx, "", before)
+	return s.raise(ctx, "", before)
 }

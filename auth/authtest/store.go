@@ -27,6 +27,7 @@ func TestStore(t *testing.T, open func(testing.TB) auth.SessionStore) {
 		{"Advance does not move a session past its end, or an expired one", testAdvanceBounds},
 		{"Revoke ends one session for good", testRevoke},
 		{"RevokeSubject ends what began by then, and what is created later but began by then", testRevokeSubject},
+		{"RevokeSubject of nobody is an error and ends nothing", testRevokeNobody},
 		{"RevokeBefore does so for all", testRevokeBefore},
 		{"a floor only rises", testFloorRises},
 		{"of 16 concurrent Advances one moves", testConcurrentAdvance},
@@ -217,6 +218,18 @@ func testRevokeSubject(t *testing.T, store auth.SessionStore) {
 	if isRevoked(t, store, "next") {
 		t.Error("a log-in that began after it is revoked")
 	}
+}
+
+func testRevokeNobody(t *testing.T, store auth.SessionStore) {
+	t.Helper()
+	create(t, store, session("a", "1"))
+	if err := store.RevokeSubject(t.Context(), "", base()); err == nil {
+		t.Error("RevokeSubject: got no error; want one for the subject \"\"")
+	}
+	if isRevoked(t, store, "a") {
+		t.Error("the session of another subject is revoked")
+	}
+	create(t, store, session("late", "2"))
 }
 
 func testRevokeBefore(t *testing.T, store auth.SessionStore) {
