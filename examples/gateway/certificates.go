@@ -30,7 +30,7 @@ func newCertificates(log *slog.Logger) (*certificates, error) {
 }
 
 // use changes to the certificates of f for every later connection.
-func (c *certificates) use(f *conf.File) error {
+func (c *certificates) use(f *conf.File) (err error) {
 	var parts []string
 	for _, ct := range f.Certificates {
 		parts = append(parts, ct.Cert, ct.Key)
@@ -42,22 +42,26 @@ func (c *certificates) use(f *conf.File) error {
 	var next *tlsconf.Reloader
 	dir := filepath.Join(c.dir, fmt.Sprint(c.version+1))
 	if len(f.Certificates) > 0 {
-		if err := os.Mkdir(dir, 0o700); err != nil {
+		defer func() {
+			if err != nil { // private keys are in it, and the next attempt has the same name
+				err = errors.Join(err, os.RemoveAll(dir))
+			}
+		}()
+		if err = os.Mkdir(dir, 0o700); err != nil {
 			return err
 		}
 		var files []tlsconf.Files
 		for i, ct := range f.Certificates {
 			one := tlsconf.Files{CertFile: filepath.Join(dir, fmt.Sprint(i, ".crt")), KeyFile: filepath.Join(dir, fmt.Sprint(i, ".key"))}
-			err := errors.Join(os.WriteFile(one.CertFile, []byte(ct.Cert), 0o600), os.WriteFile(one.KeyFile, []byte(ct.Key), 0o600))
+			err = errors.Join(os.WriteFile(one.CertFile, []byte(ct.Cert), 0o600), os.WriteFile(one.KeyFile, []byte(ct.Key), 0o600))
 			if err != nil {
 				return err
 			}
 			files = append(files, one)
 		}
-		var err error
 		next, err = tlsconf.New(tlsconf.Config{CertFile: files[0].CertFile, KeyFile: files[0].KeyFile, More: files[1:], Logger: c.log})
 		if err != nil {
-			return errors.Join(err, os.RemoveAll(dir))
+			return err
 		}
 	}
 	old := c.current.Swap(next)

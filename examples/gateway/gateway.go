@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,7 +62,7 @@ func open(ctx context.Context, s *settings, file *conf.File, stdout, stderr io.W
 	metrics := plugin.NewMetrics()
 	if g.engine, err = engine.New(file, engine.Options{
 		Log: g.log, Access: g.access, Names: s.resolve, Trusted: s.trusted,
-		Shared: shared, Metrics: metrics, OnCertify: g.certs.use,
+		Shared: shared, Metrics: metrics, OnCertify: g.certs.use, BodyTimeout: s.bodyTimeout,
 	}); err != nil {
 		return nil, err
 	}
@@ -137,7 +138,7 @@ func (g *gateway) serve(ctx context.Context, stdout io.Writer) error {
 		all = append(all, &listener{name: "Proxy with TLS", addr: s.tlsAddr, cfg: rampart.ServerConfig{Handler: g.handler, TLSConfig: g.certs.config()}})
 	}
 	if s.admin != "" {
-		all = append(all, &listener{name: "Admin API", addr: s.admin, cfg: rampart.ServerConfig{Handler: g.admin}})
+		all = append(all, &listener{name: "Admin API", addr: s.admin, cfg: rampart.ServerConfig{Handler: g.admin, ReadTimeout: cmp.Or(s.bodyTimeout, engine.BodyTimeout)}})
 	}
 	for _, l := range all {
 		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", l.addr)
@@ -155,7 +156,7 @@ func (g *gateway) serve(ctx context.Context, stdout io.Writer) error {
 	defer cancel()
 	done := make(chan error, len(all))
 	for _, l := range all {
-		l.cfg.Logger, l.cfg.ReadTimeout, l.cfg.WriteTimeout = g.log, long, engine.WriteTimeout
+		l.cfg.Logger, l.cfg.ReadTimeout, l.cfg.WriteTimeout = g.log, cmp.Or(l.cfg.ReadTimeout, long), engine.WriteTimeout
 		if l.cfg.TLSConfig != nil {
 			l.cfg.WriteTimeout = long
 		}

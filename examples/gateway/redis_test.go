@@ -105,3 +105,20 @@ func TestATolerantLimitLetsPassWhileRedisIsAway(t *testing.T) {
 	r.stop()
 	assert.Eventually(t, func() bool { return e.get("/api").status == 200 }, 5*time.Second, 100*time.Millisecond)
 }
+
+func TestAnOutageIsReportedOnceForAllPlugins(t *testing.T) {
+	limit := "plugins: [{name: rate-limiting, config: {minute: 5, policy: redis}}]"
+	e := start(t, `_format_version: "3.0"
+services:
+  - name: s
+    url: UPSTREAM
+    routes: [{name: a, paths: [/a], `+limit+`}, {name: b, paths: [/b], `+limit+`}]
+`, func(s *settings) { s.redis = "redis://127.0.0.1:1/0" })
+	for range 12 {
+		e.get("/a")
+		e.get("/b")
+	}
+	assert.Eventually(t, func() bool { return strings.Contains(e.log.String(), "sys_backend_unavailable") }, 5*time.Second, 10*time.Millisecond)
+	time.Sleep(1200 * time.Millisecond) // as long as events are gathered
+	assert.Equal(t, 1, strings.Count(e.log.String(), `"event":"sys_backend_unavailable"`), e.log.String())
+}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/ecolaura/rampart/examples/gateway/internal/conf"
 	"github.com/ecolaura/rampart/examples/gateway/internal/proxy"
@@ -22,7 +23,8 @@ type settings struct {
 	trusted              []netip.Prefix
 	resolve              proxy.Resolver
 	accessLog            string
-	adminToken           string // GATEWAY_ADMIN_TOKEN
+	adminToken           string        // GATEWAY_ADMIN_TOKEN
+	bodyTimeout          time.Duration // 0: engine.BodyTimeout
 }
 
 // parse reads flags, and the environment for those not given: -tls-addr is

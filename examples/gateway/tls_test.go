@@ -10,14 +10,19 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart/examples/gateway/internal/conf"
 )
 
 // pair makes a self-signed certificate for names.
@@ -148,4 +153,28 @@ func TestAnUpstreamsCertificateIsChecked(t *testing.T) {
 	id, _ := r.json(t)["id"].(string)
 	require.Equal(t, 200, e.form("PATCH", "/services/s", "tls_verify", "true", "ca_certificates", id).status)
 	assert.Equal(t, 404, e.get("/").status)
+}
+
+func TestCertificatesThatCannotBeUsedLeaveNoFiles(t *testing.T) {
+	certs, err := newCertificates(slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer certs.close()
+	cert, key := pair(t, "a.example")
+	bad := &conf.File{Certificates: []*conf.Certificate{{Cert: cert, Key: "none"}}}
+	good := &conf.File{Certificates: []*conf.Certificate{{Cert: cert, Key: key}}}
+	left := func() int {
+		all, err := os.ReadDir(certs.dir)
+		require.NoError(t, err)
+		return len(all)
+	}
+	require.Error(t, certs.use(bad))
+	assert.Zero(t, left())
+	blocked := filepath.Join(certs.dir, "1", "0.crt")
+	require.NoError(t, os.MkdirAll(blocked, 0o700))
+	require.Error(t, certs.use(good), "its directory is there already")
+	assert.Zero(t, left())
+	require.NoError(t, certs.use(good))
+	assert.Equal(t, 1, left())
+	require.Error(t, certs.use(bad))
+	assert.Equal(t, 1, left(), "those in use stay")
 }

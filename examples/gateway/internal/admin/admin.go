@@ -278,6 +278,8 @@ func refuse(w http.ResponseWriter, err error) {
 		problem(w, http.StatusBadRequest, "foreign_key_violation", err.Error())
 	case errors.Is(err, errMedia):
 		problem(w, http.StatusUnsupportedMediaType, "unsupported_media_type", "send JSON or a form")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		problem(w, http.StatusRequestTimeout, "body_timeout", "the body did not arrive in time")
 	case large:
 		problem(w, http.StatusRequestEntityTooLarge, "too_large", "")
 	default:

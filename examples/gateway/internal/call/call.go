@@ -5,6 +5,7 @@ package call
 import (
 	"context"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/ecolaura/rampart/examples/gateway/internal/conf"
@@ -36,7 +37,10 @@ type Call struct {
 	Target   string // the last server that was asked
 	Tries    int
 	Upstream time.Duration // until its header was there
-	Counts   []Counter     // told of the end
+
+	BodyFailed atomic.Int32 // the status that says how the client's body ended before its end; 0: it has not
+
+	Counts []Counter // told of the end
 }
 
 // A Counter is told of each answer.

@@ -2,7 +2,9 @@ package conf
 
 import (
 	"bytes"
+	"crypto/hmac"
 	"crypto/sha1" //nolint:gosec // names ids (RFC 9562 section 5.5), protects nothing
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -209,10 +211,40 @@ func derivedID(e Entity, kind, place string) string {
 // identify gives the rest their ids.
 func (f *File) identify() {
 	for _, k := range Kinds() {
+		short := map[Ref]int{}
 		for i, e := range k.list(f) {
-			ensureID(e, k.Name, placeOf(e, i))
+			place := ""
+			switch e := e.(type) {
+			case *KeyAuth:
+				place = credentialPlace(e.Consumer, e.Key, short)
+			case *JWTSecret:
+				place = credentialPlace(e.Consumer, e.Key, short)
+			default:
+				place = placeOf(e, i)
+			}
+			ensureID(e, k.Name, place)
 		}
 	}
+}
+
+// guessable is the length below which a key certainly has not the 128 bits that
+// keep anybody from trying keys until one has a given id: those take 22 letters
+// of base64, and 32 of hex.
+const guessable = 22
+
+// credentialPlace tells credentials apart. An id must go with its key: limits
+// and logs go by it. So it is made of the key's HMAC, which does not reveal a key
+// of 128 bits; the label is no secret, so that all instances agree. A shorter
+// key could be guessed from that, so it gets its place among the short ones of
+// its consumer, which are counted.
+func credentialPlace(consumer Ref, key string, short map[Ref]int) string {
+	if len(key) < guessable {
+		short[consumer]++
+		return fmt.Sprintf("%s/%d", consumer, short[consumer])
+	}
+	mac := hmac.New(sha256.New, []byte("rampart gateway: ids of credentials"))
+	fmt.Fprintf(mac, "%s\x00%s", consumer, key)
+	return fmt.Sprintf("%s/%x", consumer, mac.Sum(nil))
 }
 
 // secret says whether the natural name of e is one. Its id must then not be
@@ -232,10 +264,6 @@ func placeOf(e Entity, i int) string {
 		return fmt.Sprintf("%s/%s/%s/%s", e.Name, e.Service, e.Route, e.Consumer)
 	case *Target:
 		return fmt.Sprintf("%s/%s", e.Upstream, e.Target)
-	case *KeyAuth:
-		return fmt.Sprintf("%s/%d", e.Consumer, i)
-	case *JWTSecret:
-		return fmt.Sprintf("%s/%d", e.Consumer, i)
 	case *ACL:
 		return fmt.Sprintf("%s/%s", e.Consumer, e.Group)
 	}

@@ -71,6 +71,32 @@ func TestNamesGiveTheSameIDsEachTime(t *testing.T) {
 	}
 }
 
+func TestTheIDOfACredentialGoesWithItsKey(t *testing.T) {
+	const long1, long2 = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"
+	ids := func(alice, bob string) map[string]string {
+		f, err := conf.Parse([]byte("_format_version: \"3.0\"\nconsumers:\n" +
+			"  - {username: alice, keyauth_credentials: [" + alice + "]}\n  - {username: bob, keyauth_credentials: [" + bob + "]}\n"))
+		require.NoError(t, err)
+		out, seen := map[string]string{}, map[string]bool{}
+		for _, k := range f.KeyAuths {
+			out[k.Key] = k.ID
+			assert.False(t, seen[k.ID], "each has an id of its own")
+			seen[k.ID] = true
+			assert.NotContains(t, k.ID, k.Key)
+		}
+		return out
+	}
+	key := func(s string) string { return "{key: " + s + "}" }
+	all := ids(key("alice-key-one-000000"), key("bob-key-one-00000000")+","+key(long1)+","+key(long2))
+	without := ids("", key("bob-key-one-00000000")+","+key(long2))
+	assert.Equal(t, all["bob-key-one-00000000"], without["bob-key-one-00000000"], "another consumer's key is gone")
+	assert.Equal(t, all[long2], without[long2], "another key is gone")
+	moved := ids(key(long2), "")
+	assert.NotEqual(t, all[long2], moved[long2], "it is another consumer's now")
+	short := ids("", key("bob-key-two-00000000")+","+key("bob-key-one-00000000"))
+	assert.Equal(t, all["bob-key-one-00000000"], short["bob-key-two-00000000"], "short ones have their place, not a hash to guess them by")
+}
+
 // each line that is wrong says so behind it.
 const wrong = `_format_version: "3.0"
 _workspace: default                        # unknown field

@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -22,13 +23,16 @@ import (
 
 // Options are what does not change while the gateway runs.
 type Options struct {
-	Log       *slog.Logger
-	Access    *AccessLog // nil: none
-	Names     proxy.Resolver
-	Trusted   []netip.Prefix
-	Shared    throttle.Store // for policy redis; nil: none
-	Metrics   *plugin.Metrics
-	OnCertify func(*conf.File) error // told of each configuration's certificates before it is used
+	Log     *slog.Logger
+	Access  *AccessLog // nil: none
+	Names   proxy.Resolver
+	Trusted []netip.Prefix
+	Shared  throttle.Store // for policy redis; nil: none
+	Metrics *plugin.Metrics
+	// BodyTimeout is how long a client may send nothing of its body; 0: the
+	// constant.
+	BodyTimeout time.Duration
+	OnCertify   func(*conf.File) error // told of each configuration's certificates before it is used
 }
 
 // An Engine is the gateway's handler. It is safe for concurrent use.
@@ -68,6 +72,7 @@ func New(f *conf.File, opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	opts.BodyTimeout = cmp.Or(opts.BodyTimeout, BodyTimeout)
 	e := &Engine{opts: opts, events: rampart.NewReporter(opts.Log), clients: clients}
 	return e, e.Use(f)
 }

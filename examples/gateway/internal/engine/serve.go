@@ -2,9 +2,11 @@ package engine
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -16,7 +18,7 @@ import (
 // How long a client may take to read or to send on, give or take an eighth; both
 // begin anew with each part that moves, so that streams may last.
 const (
-	readTimeout  = 60 * time.Second
+	BodyTimeout  = 60 * time.Second // unless Options say otherwise
 	writeTimeout = WriteTimeout
 )
 
@@ -34,6 +36,10 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := &recorder{ResponseWriter: w, control: http.NewResponseController(w)}
 	if r.TLS == nil { // WriteTimeout of the listener holds until then
 		rec.until = c.Start.Add(writeTimeout / 2)
+	}
+	if r.ProtoMajor == 1 && r.Body != nil && r.Body != http.NoBody {
+		// net/http reads what the handler leaves of a body, before it answers.
+		_ = rec.control.SetReadDeadline(c.Start.Add(e.opts.BodyTimeout))
 	}
 	ended := false
 	defer func() {
@@ -80,7 +86,10 @@ func (e *Engine) dispatch(w *recorder, r *http.Request, c *call.Call, s *state) 
 		s.refusals[http.StatusBadRequest].ServeHTTP(w, r)
 		return
 	}
-	c.Path = router.Normalize(r.URL.EscapedPath())
+	if c.Path = router.Normalize(r.URL.EscapedPath()); router.Ambiguous(c.Path) {
+		s.refusals[http.StatusBadRequest].ServeHTTP(w, r)
+		return
+	}
 	ask := router.Request{Method: r.Method, Host: r.Host, Port: c.Port, Path: c.Path, Header: r.Header, TLS: c.Scheme == "https"}
 	if r.TLS != nil {
 		ask.SNI = r.TLS.ServerName
@@ -97,7 +106,7 @@ func (e *Engine) dispatch(w *recorder, r *http.Request, c *call.Call, s *state) 
 		return
 	}
 	if r.Body != nil && r.Body != http.NoBody {
-		r.Body = &patientBody{ReadCloser: r.Body, control: w.control}
+		r.Body = &patientBody{ReadCloser: r.Body, control: w.control, timeout: e.opts.BodyTimeout, call: c}
 	}
 	found.handler.ServeHTTP(w, r)
 }
@@ -171,18 +180,34 @@ func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 type patientBody struct {
 	io.ReadCloser
 	control *http.ResponseController
+	timeout time.Duration
+	call    *call.Call
 	until   time.Time
+	err     error
 }
 
-// Read implements io.Reader.
+// Read implements io.Reader. Only the end of the body ends the time for it: the
+// connection then waits for its next request. After any other error net/http
+// still tries to read the rest.
 func (b *patientBody) Read(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
 	if now := time.Now(); now.After(b.until) {
-		b.until = now.Add(readTimeout / 8)
-		_ = b.control.SetReadDeadline(now.Add(readTimeout))
+		b.until = now.Add(b.timeout / 8)
+		_ = b.control.SetReadDeadline(now.Add(b.timeout))
 	}
 	n, err := b.ReadCloser.Read(p)
-	if err != nil { // the connection then only waits for its next request
+	switch {
+	case err == nil:
+	case errors.Is(err, io.EOF), errors.Is(err, http.ErrBodyReadAfterClose): // net/http may have read the end
 		_ = b.control.SetReadDeadline(time.Time{})
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		b.err = err
+		b.call.BodyFailed.Store(http.StatusRequestTimeout)
+	default:
+		b.err = err
+		b.call.BodyFailed.Store(http.StatusBadRequest)
 	}
 	return n, err
 }

@@ -78,7 +78,7 @@ func jwt(cfg *conf.JWT, e *Env) (func(http.Handler) http.Handler, error) {
 			case err == nil:
 				e.known(c, cred.Consumer, cred.ID)
 			case anonymous != nil:
-				c.Consumer, c.Anonymous = anonymous, true
+				e.known(c, conf.Ref(anonymous.ID), "")
 			default:
 				j.refuse(w, r, err)
 				return

@@ -82,8 +82,8 @@ func keyAuth(cfg *conf.KeyAuthConfig, e *Env) (func(http.Handler) http.Handler, 
 			asked := withKey(r, cfg)
 			if anonymous != nil {
 				if _, err := keys.Check(asked); err != nil {
-					if e, ok := errors.AsType[*apikey.Error](err); !ok || e.Reason != apikey.ReasonUnavailable {
-						c.Consumer, c.Anonymous = anonymous, true
+					if ke, ok := errors.AsType[*apikey.Error](err); !ok || ke.Reason != apikey.ReasonUnavailable {
+						e.known(c, conf.Ref(anonymous.ID), "")
 						next.ServeHTTP(w, r)
 						return
 					}

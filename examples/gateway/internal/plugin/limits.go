@@ -139,7 +139,7 @@ func limiter(p *conf.Plugin, tc throttle.Config, policy string, tolerant bool, e
 		if e.Shared == nil {
 			return nil, conf.Mistakes{p.Mistake("config.policy", "redis needs -redis")}
 		}
-		tc.Store = &scoped{store: e.Shared, prefix: p.ID + "/"}
+		tc.Store = scope(e.Shared, p.ID+"/")
 		tc.Timeout = time.Second // Kong waits 2 s; throttleredis stops asking after a row of failures
 		if tc.Outage = throttle.FailClosed; tolerant {
 			tc.Outage = throttle.FailOpen

@@ -112,7 +112,8 @@ func clientAddr(r *http.Request) netip.Addr {
 	return netip.Addr{}
 }
 
-// known notes who calls.
+// known notes who calls, and the groups of that; without a credential it is the
+// consumer that stands for strangers, who may be in groups too.
 func (e *Env) known(c *call.Call, consumer conf.Ref, credential string) {
 	c.Consumer, c.Credential, c.Anonymous = e.consumers[consumer], credential, credential == ""
 	c.Groups = e.groups[consumer]

@@ -12,6 +12,22 @@ type scoped struct {
 	prefix string
 }
 
+// scope returns a scoped store; it reports outages if store does, so that no
+// plugin reports the same one again.
+func scope(store throttle.Store, prefix string) throttle.Store {
+	s := &scoped{store: store, prefix: prefix}
+	if _, ok := store.(throttle.OutageReporter); ok {
+		return reporting{s}
+	}
+	return s
+}
+
+// reporting is a scoped store that implements throttle.OutageReporter.
+type reporting struct{ *scoped }
+
+// ReportsOutages implements throttle.OutageReporter.
+func (reporting) ReportsOutages() {}
+
 // Take implements throttle.Store.
 func (s *scoped) Take(ctx context.Context, items []throttle.Item, out []throttle.Result) (bool, error) {
 	return s.store.Take(ctx, s.mark(items), out)

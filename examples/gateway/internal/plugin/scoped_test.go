@@ -32,3 +32,16 @@ func TestTwoPluginsOnOneStoreDoNotShareCounts(t *testing.T) {
 	assert.True(t, take(one))
 	assert.Equal(t, "k", item[0].Key, "the caller's items stay as they are")
 }
+
+// reporter is a store that reports outages by itself.
+type reporter struct{ throttle.Store }
+
+func (reporter) ReportsOutages() {}
+
+func TestAScopedStoreReportsOutagesIfItsStoreDoes(t *testing.T) {
+	memory := throttle.NewMemory(0)
+	_, ok := scope(memory, "a/").(throttle.OutageReporter)
+	assert.False(t, ok)
+	_, ok = scope(reporter{memory}, "a/").(throttle.OutageReporter)
+	assert.True(t, ok)
+}

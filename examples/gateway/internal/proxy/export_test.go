@@ -2,9 +2,15 @@ package proxy
 
 // Pick is pick for one request, whose end done tells.
 func (p *Pool) Pick() (addr string, end func(ok bool), err error) {
+	addr, end, _, err = p.PickFor()
+	return addr, end, err
+}
+
+// PickFor is Pick for a request whose client may give it up.
+func (p *Pool) PickFor() (addr string, end func(ok bool), giveUp func(), err error) {
 	t, err := p.pick(nil)
 	if err != nil {
-		return "", nil, err
+		return "", nil, nil, err
 	}
 	return t.addr, func(ok bool) {
 		if ok {
@@ -13,5 +19,5 @@ func (p *Pool) Pick() (addr string, end func(ok bool), err error) {
 			p.report(t, unreachable, 0)
 		}
 		p.done(t)
-	}, nil
+	}, func() { p.release(t); p.done(t) }, nil
 }

@@ -154,6 +154,19 @@ func (p *Pool) report(t *target, o outcome, status int) {
 	}
 }
 
+// release gives back a target of which nothing was learnt: its client has gone,
+// or has not sent its body. If that was the trial, there must be another one.
+func (p *Pool) release(t *target) {
+	if !p.checking() {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t.sick && t.trying {
+		t.trying, t.until = false, p.now().Add(cooldown)
+	}
+}
+
 // done ends the count of least-connections.
 func (p *Pool) done(t *target) {
 	if p.fewest {

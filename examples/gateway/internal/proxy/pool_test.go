@@ -79,3 +79,48 @@ func TestATargetThatFailedIsTriedAgainByOneRequest(t *testing.T) {
 		}
 	})
 }
+
+func TestATrialThatItsClientGivesUpIsNotTheLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := pool("round-robin", 1)
+		_, _, another, err := p.PickFor() // begins while the target is well
+		require.NoError(t, err)
+		for range 2 {
+			_, done, err := p.Pick()
+			require.NoError(t, err)
+			done(false)
+		}
+		time.Sleep(10 * time.Second)
+		_, _, giveUp, err := p.PickFor()
+		require.NoError(t, err, "the trial")
+		giveUp()
+		_, _, err = p.Pick()
+		require.Error(t, err, "it rests again")
+		another()
+		time.Sleep(10 * time.Second)
+		_, done, err := p.Pick()
+		require.NoError(t, err, "another trial")
+		done(true)
+		_, _, err = p.Pick()
+		require.NoError(t, err, "it is well")
+	})
+}
+
+func TestATrialThatIsGivenUpDoesNotOverruleTheOperator(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := pool("round-robin", 1)
+		for range 2 {
+			_, done, err := p.Pick()
+			require.NoError(t, err)
+			done(false)
+		}
+		time.Sleep(10 * time.Second)
+		addr, _, giveUp, err := p.PickFor()
+		require.NoError(t, err)
+		require.True(t, p.Set(addr, false))
+		giveUp()
+		time.Sleep(time.Hour)
+		_, _, err = p.Pick()
+		require.Error(t, err, "the operator said so")
+	})
+}

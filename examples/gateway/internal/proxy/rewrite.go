@@ -40,6 +40,13 @@ func (*Service) forwardHeaders(c *call.Call, in *http.Request, h http.Header) {
 			delete(h, name)
 		}
 	}
+	// ReverseProxy has put back what asks for another protocol. Behind a 101 no
+	// plugin sees anything, so only WebSockets may have one: never h2c, in which
+	// any other route of the upstream could be asked for (RFC 9113 appendix A).
+	if !strings.EqualFold(h.Get("Upgrade"), "websocket") {
+		delete(h, "Upgrade")
+		delete(h, "Connection")
+	}
 	for _, name := range c.HideHeaders {
 		h.Del(name)
 	}
@@ -87,10 +94,17 @@ func put(h http.Header, name, value string) {
 }
 
 // reserved says whether a header of a client is not passed on: what says who
-// it is, and names with an underscore, which an upstream that speaks CGI or
+// it is or asks for something else than the route was found by, and names with an
+// underscore, which an upstream that speaks CGI or
 // WSGI cannot tell from those with a hyphen.
 func reserved(name string) bool {
 	if strings.IndexByte(name, '_') >= 0 {
+		return true
+	}
+	switch name {
+	case "Http2-Settings", // of h2c
+		"Proxy",                           // HTTP_PROXY to a CGI program
+		"X-Original-Url", "X-Rewrite-Url": // a path by which no route was found
 		return true
 	}
 	if len(name) < 2 || name[0] != 'X' {

@@ -103,7 +103,9 @@ func (s *Service) RoundTrip(out *http.Request) (*http.Response, error) {
 		}
 		s.pool.done(t)
 		o := judge(err)
-		if out.Context().Err() == nil {
+		if clientsFault(out.Context(), c, err) {
+			s.pool.release(t)
+		} else {
 			s.pool.report(t, o, 0)
 		}
 		if o != unreachable || out.Context().Err() != nil || c.Tries > s.conf.Retries {
@@ -140,6 +142,13 @@ func judge(err error) outcome {
 		return timedOut
 	}
 	return broken
+}
+
+// clientsFault says whether err tells nothing of the target: the client has gone,
+// its body stalled, or was too long.
+func clientsFault(ctx context.Context, c *call.Call, err error) bool {
+	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
+	return tooLarge || ctx.Err() != nil || c.BodyFailed.Load() != 0
 }
 
 // keepOpen is a body that only its owner closes.
@@ -179,11 +188,16 @@ func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	status, code := http.StatusBadGateway, "upstream_error"
 	timeout, isNet := errors.AsType[net.Error](err)
 	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
+	failed := int(call.From(r.Context()).BodyFailed.Load())
 	switch {
 	case tooLarge:
 		status, code = http.StatusRequestEntityTooLarge, "too_large"
+	case failed == http.StatusRequestTimeout: // RFC 9110 section 15.5.9
+		status, code = failed, "body_timeout"
 	case r.Context().Err() != nil: // nobody waits for an answer
 		status, code = 499, "client_gone"
+	case failed == http.StatusBadRequest:
+		status, code = failed, "bad_body"
 	case errors.Is(err, errNoTarget):
 		status, code = http.StatusServiceUnavailable, "upstream_unavailable"
 	case isNet && timeout.Timeout():

@@ -122,10 +122,31 @@ func Upstream(service string, r *conf.Route, matched int, path string) string {
 // where a segment does, so /api../x would else leave the service's path.
 func harmless(rest string) string {
 	first, after, _ := strings.Cut(rest, "/")
-	if first == "." || first == ".." {
+	if dotted(first) {
 		return after
 	}
 	return rest
+}
+
+// Ambiguous says whether a normalized path has a dot segment for an upstream
+// that takes ; or an escaped slash or backslash for the end of a segment, as
+// Tomcat and IIS do: /public/..;/admin. No route could be chosen for it.
+func Ambiguous(path string) bool {
+	return strings.ContainsAny(path, ";%") && dotted(path)
+}
+
+// separators end a segment, for some server at least. Normalize has put escapes
+// in upper case.
+var separators = strings.NewReplacer(";", "/", "%3B", "/", "%2F", "/", "%5C", "/")
+
+// dotted says whether one of the parts between separators is . or ..
+func dotted(path string) bool {
+	for part := range strings.SplitSeq(separators.Replace(path), "/") {
+		if part == "." || part == ".." {
+			return true
+		}
+	}
+	return false
 }
 
 // merge makes one slash of two.
