@@ -38,8 +38,8 @@ type redisSource struct {
 
 // Redis returns a source in the stream of that key, of Redis 5 or later. Entries
 // are deleted after they have expired, a few with each Publish; expiry is judged
-// by the clock of Redis when a change is made, and by the reader's when it is
-// read. A change is as durable as the server's persistence makes it: with
+// by the clock of Redis when a change is made or deleted, and by the reader's when
+// it is read. A change is as durable as the server's persistence makes it: with
 // appendfsync everysec, a crash of the server may forget the last second. Do not
 // let the server evict the key: use the policy noeviction, or a volatile one.
 func Redis(do DoFunc, key string) Source { return &redisSource{do: do, key: key} }
@@ -74,25 +74,27 @@ func (s *redisSource) within(ctx context.Context, args ...any) (any, error) {
 
 // Publish implements [Source].
 func (s *redisSource) Publish(ctx context.Context, topic string, data []byte, keep time.Duration) error {
-	_, err := s.within(ctx, "XADD", s.key, "*", "topic", topic, "data", string(data), "keep", strconv.FormatInt(keep.Milliseconds(), 10))
+	reply, err := s.within(ctx, "XADD", s.key, "*", "topic", topic, "data", string(data), "keep", strconv.FormatInt(keep.Milliseconds(), 10))
 	if err != nil {
 		return err
 	}
-	s.sweep(ctx)
+	id, _ := text(reply)
+	if _, now, ok := parseID(id); ok {
+		s.sweep(ctx, now)
+	}
 	return nil
 }
 
-// sweep deletes the expired among the next few entries and begins anew at the
+// sweep deletes those that have expired by the clock of Redis, now, among the next few entries and begins anew at the
 // end: with each entry that is added it looks at several. A failure harms
 // nothing: a later one comes by again.
-func (s *redisSource) sweep(ctx context.Context) {
+func (s *redisSource) sweep(ctx context.Context, now time.Time) {
 	from := s.swept.Load()
 	entries, err := s.read(ctx, from, purge)
 	if err != nil {
 		return
 	}
 	del := []any{"XDEL", s.key}
-	now := time.Now()
 	for _, c := range entries {
 		from = c.Seq
 		if !now.Before(c.Expires) {

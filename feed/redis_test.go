@@ -82,6 +82,39 @@ func TestRedisFailuresAreErrors(t *testing.T) {
 	assert.NoError(t, published.Publish(t.Context(), "t", nil, time.Hour), "what could not be swept is swept later")
 }
 
+func TestRedisDeletesByTheClockOfTheServer(t *testing.T) {
+	for desc, skew := range map[string]time.Duration{"of a server that is behind": -2 * time.Hour, "of a server that is ahead": 2 * time.Hour} {
+		t.Run(desc, func(t *testing.T) {
+			server := time.Now().Add(skew)
+			id := func(age time.Duration) string { return strconv.FormatInt(server.Add(-age).UnixMilli(), 10) + "-1" }
+			entry := func(age time.Duration) any {
+				return []any{id(age), []any{"topic", "t", "data", "d", "keep", "3600000"}}
+			}
+			var deleted []any
+			var added any = id(0)
+			source := feed.Redis(func(_ context.Context, args ...any) (any, error) {
+				switch args[0] {
+				case "XADD":
+					return added, nil
+				case "XDEL":
+					deleted = append(deleted, args[2:]...)
+					return 1, nil
+				}
+				return []any{entry(time.Hour), entry(time.Hour - time.Millisecond)}, nil
+			}, "k")
+			require.NoError(t, source.Publish(t.Context(), "t", nil, time.Hour))
+			assert.Equal(t, []any{id(time.Hour)}, deleted, "and nothing that lives")
+			added = []byte(id(0))
+			require.NoError(t, source.Publish(t.Context(), "t", nil, time.Hour))
+			assert.Len(t, deleted, 2)
+			for _, added = range []any{nil, "OK"} { // tell no time
+				require.NoError(t, source.Publish(t.Context(), "t", nil, time.Hour))
+			}
+			assert.Len(t, deleted, 2)
+		})
+	}
+}
+
 func TestRedisIsWaitedForHalfASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan struct{})

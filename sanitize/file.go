@@ -1,6 +1,7 @@
 package sanitize
 
 import (
+	"errors"
 	"net/http"
 	"os"
 	"path"
@@ -31,7 +32,7 @@ const fileData = 2
 
 // Save writes f under its name into dir, which it cannot leave, readable by this
 // user only. A file of that name is not overwritten: the error is then
-// [io/fs.ErrExist].
+// [io/fs.ErrExist]. After an error in writing it nothing is left of it.
 func (f File) Save(dir *os.Root) error {
 	out, err := dir.OpenFile(f.Name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -41,7 +42,10 @@ func (f File) Save(dir *os.Root) error {
 	if closed := out.Close(); err == nil {
 		err = closed
 	}
-	return err
+	if err != nil {
+		return errors.Join(err, dir.Remove(f.Name))
+	}
+	return nil
 }
 
 // A fileType is what a file of a media type must look like.

@@ -14,7 +14,9 @@ const denySlots = 1 << 13
 
 // A denyCache remembers refusals for a short while, so that a flood of refused
 // requests ends here. It never refuses who would pass, except after a refund or
-// reset that another process makes. A nil one remembers nothing.
+// reset that another process makes: of those that this one makes, the slots count
+// the generations, and a refusal that began in an older one is not remembered, for
+// it may have been decided before. A nil one remembers nothing.
 type denyCache struct {
 	keep    time.Duration
 	started time.Time
@@ -24,17 +26,18 @@ type denyCache struct {
 // refusal is a cost that a bucket cannot take until a time. Times are since the
 // cache was made.
 type refusal struct {
-	mu        sync.Mutex
-	id        bucketID
-	rate      throttle.Rate
-	algorithm throttle.Algorithm
-	cost      int
-	until     time.Duration // how long this is believed
-	retry     time.Duration // when the cost passes
-	reset     time.Duration // when the bucket is full
-	limit     int
-	remaining int
-	at        int64
+	mu         sync.Mutex
+	generation uint64 // of the slot
+	id         bucketID
+	rate       throttle.Rate
+	algorithm  throttle.Algorithm
+	cost       int
+	until      time.Duration // how long this is believed
+	retry      time.Duration // when the cost passes
+	reset      time.Duration // when the bucket is full
+	limit      int
+	remaining  int
+	at         int64
 }
 
 func newDenyCache(keep time.Duration) *denyCache {
@@ -49,8 +52,8 @@ func (c *denyCache) slot(id bucketID) *refusal {
 }
 
 // refuses says whether one of items is known to be refused, and fills out then.
-// Of the others nothing is known.
-func (c *denyCache) refuses(ids []bucketID, items []throttle.Item, converted []item, out []throttle.Result) bool {
+// Of the others nothing is known. It notes the generations for remember.
+func (c *denyCache) refuses(ids []bucketID, items []throttle.Item, converted []item, generations []uint64, out []throttle.Result) bool {
 	if c == nil {
 		return false
 	}
@@ -58,16 +61,20 @@ func (c *denyCache) refuses(ids []bucketID, items []throttle.Item, converted []i
 	refused := false
 	for i := range items {
 		out[i] = throttle.Result{Policy: items[i].Policy, Limit: converted[i].limit, Unknown: true}
-		if converted[i].charged && c.slot(ids[i]).refuses(ids[i], &items[i], now, &out[i]) {
-			refused = true
+		if !converted[i].charged {
+			continue
 		}
+		r := c.slot(ids[i])
+		r.mu.Lock()
+		generations[i] = r.generation
+		refused = r.refuses(ids[i], &items[i], now, &out[i]) || refused
+		r.mu.Unlock()
 	}
 	return refused
 }
 
+// refuses says whether it is known to be refused. The caller holds the lock.
 func (r *refusal) refuses(id bucketID, it *throttle.Item, now time.Duration, res *throttle.Result) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if r.id != id || now >= r.until || it.Cost != r.cost || it.Rate != r.rate || it.Algorithm != r.algorithm {
 		return false
 	}
@@ -78,8 +85,9 @@ func (r *refusal) refuses(id bucketID, it *throttle.Item, now time.Duration, res
 	return true
 }
 
-// remember notes which of items were in the way.
-func (c *denyCache) remember(ids []bucketID, items []throttle.Item, out []throttle.Result) {
+// remember notes which of items were in the way, unless their slots have another
+// generation by now.
+func (c *denyCache) remember(ids []bucketID, items []throttle.Item, generations []uint64, out []throttle.Result) {
 	if c == nil {
 		return
 	}
@@ -88,9 +96,11 @@ func (c *denyCache) remember(ids []bucketID, items []throttle.Item, out []thrott
 		if it, res := &items[i], &out[i]; it.Cost > 0 && res.RetryAfter > 0 {
 			r := c.slot(ids[i])
 			r.mu.Lock()
-			r.id, r.rate, r.algorithm, r.cost = ids[i], it.Rate, it.Algorithm, it.Cost
-			r.until, r.retry, r.reset = now+min(res.RetryAfter, c.keep), now+res.RetryAfter, now+res.ResetAfter
-			r.limit, r.remaining, r.at = res.Limit, res.Remaining, res.At
+			if r.generation == generations[i] {
+				r.id, r.rate, r.algorithm, r.cost = ids[i], it.Rate, it.Algorithm, it.Cost
+				r.until, r.retry, r.reset = now+min(res.RetryAfter, c.keep), now+res.RetryAfter, now+res.ResetAfter
+				r.limit, r.remaining, r.at = res.Limit, res.Remaining, res.At
+			}
 			r.mu.Unlock()
 		}
 	}
@@ -104,6 +114,7 @@ func (c *denyCache) forget(id bucketID) {
 	r := c.slot(id)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.generation++
 	if r.id == id {
 		r.until = 0
 	}

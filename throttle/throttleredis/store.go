@@ -72,6 +72,8 @@ func (*Store) ReportsOutages() {}
 type batch struct {
 	ids   [8]bucketID
 	items [8]item
+	// generations of the denyCache's slots
+	generations [8]uint64
 }
 
 // Take implements [throttle.Store].
@@ -83,15 +85,16 @@ func (s *Store) Take(ctx context.Context, items []throttle.Item, out []throttle.
 		return true, nil
 	}
 	var space batch
-	ids, converted := space.ids[:0], space.items[:0]
+	ids, converted, generations := space.ids[:0], space.items[:0], space.generations[:0]
 	for i := range items {
 		x, ok := convert(&items[i])
 		if !ok {
 			return false, ErrItems
 		}
 		ids, converted = append(ids, idOf(items[i].Policy, items[i].Key)), append(converted, x)
+		generations = append(generations, 0)
 	}
-	if s.denied.refuses(ids, items, converted, out) {
+	if s.denied.refuses(ids, items, converted, generations, out) {
 		return false, nil
 	}
 	reply, err := s.run(ctx, s.take, ids, items, converted)
@@ -100,7 +103,7 @@ func (s *Store) Take(ctx context.Context, items []throttle.Item, out []throttle.
 	}
 	allowed, err := parseReply(reply, items, converted, out)
 	if err == nil && !allowed {
-		s.denied.remember(ids, items, out)
+		s.denied.remember(ids, items, generations, out)
 	}
 	return allowed, err
 }

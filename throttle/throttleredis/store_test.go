@@ -320,6 +320,25 @@ func TestGiveAndResetMakeARefusalForgotten(t *testing.T) {
 	require.ErrorIs(t, store.Give(t.Context(), []throttle.Item{item("p", "k", 1), item("p", "k", 1)}), throttleredis.ErrItems)
 }
 
+func TestARefusalThatWasUnderWayDuringAResetIsNotRemembered(t *testing.T) {
+	store, srv, _ := open(t, throttleredis.Config{})
+	refuse, done := replying(0, 1, 0, 0, second, second), replying()
+	srv.answer = func(ctx context.Context, args []string) (any, error) {
+		if args[0] == "DEL" {
+			return done(ctx, args)
+		}
+		assert.NoError(t, store.Reset(ctx, "p", "k")) // between the answer and its arrival
+		return refuse(ctx, args)
+	}
+	ok, _, err := take(t, store, item("p", "k", 1))
+	require.NoError(t, err)
+	assert.False(t, ok)
+	srv.set(replying(1, 0, 9, 0, 0, 0))
+	ok, _, err = take(t, store, item("p", "k", 1))
+	require.NoError(t, err)
+	assert.True(t, ok)
+}
+
 func TestTheZeroStoreFails(t *testing.T) {
 	var store throttleredis.Store
 	_, _, err := take(t, &store, item("p", "k", 1))
