@@ -213,7 +213,7 @@ func (f *File) identify() {
 	for _, k := range Kinds() {
 		short := map[Ref]int{}
 		for i, e := range k.list(f) {
-			place := ""
+			var place string
 			switch e := e.(type) {
 			case *KeyAuth:
 				place = credentialPlace(e.Consumer, e.Key, short)
@@ -243,7 +243,7 @@ func credentialPlace(consumer Ref, key string, short map[Ref]int) string {
 		return fmt.Sprintf("%s/%d", consumer, short[consumer])
 	}
 	mac := hmac.New(sha256.New, []byte("rampart gateway: ids of credentials"))
-	fmt.Fprintf(mac, "%s\x00%s", consumer, key)
+	mac.Write([]byte(string(consumer) + "\x00" + key))
 	return fmt.Sprintf("%s/%x", consumer, mac.Sum(nil))
 }
 
