@@ -69,7 +69,7 @@ func TestAMemoryHoldsWhatItHasRoomFor(t *testing.T) {
 				lost++
 			}
 		}
-		assert.LessOrEqual(t, lost, keys/200, "keys dropped from a table that has room for them")
+		assert.LessOrEqual(t, lost, keys/100, "keys dropped from a table that has room for them")
 	})
 }
 
