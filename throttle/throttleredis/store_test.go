@@ -72,9 +72,27 @@ var errDown = errors.New("dial tcp: connection\nrefused")
 // second is one in the numbers of a reply.
 const second = 1e6
 
-func open(t *testing.T, cfg throttleredis.Config) (*throttleredis.Store, *server, *bytes.Buffer) {
+// logBuffer is a log that is read while timers write to it.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+func open(t *testing.T, cfg throttleredis.Config) (*throttleredis.Store, *server, *logBuffer) {
 	t.Helper()
-	srv, log := new(server), new(bytes.Buffer)
+	srv, log := new(server), new(logBuffer)
 	cfg.Logger = slog.New(slog.NewJSONHandler(log, nil))
 	store, err := throttleredis.New(srv.do, cfg)
 	require.NoError(t, err)
