@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -185,8 +186,26 @@ func TestTheOutagePolicySaysWhatHappensWhileTheFeedBringsNothing(t *testing.T) {
 	}
 }
 
+// logBuffer is a log that is read while timers write to it.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
 func TestAChangeThatIsNotUnderstoodIsReported(t *testing.T) {
-	log := new(bytes.Buffer)
+	log := new(logBuffer)
 	shared := newFeed(t, feed.Memory())
 	f := newFilter(t, ipfilter.Config{Feed: shared, Outage: ipfilter.FailOpen, MaxBlocks: 1, Logger: slog.New(slog.NewJSONHandler(log, nil))})
 	ends := fmt.Sprint(time.Now().Add(time.Hour).UnixMicro())
