@@ -114,7 +114,7 @@ func (d *database) migrate(ctx context.Context, seed func(tx *sql.Tx, fresh bool
 		`CREATE TABLE IF NOT EXISTS users (id %s, username TEXT NOT NULL UNIQUE, password TEXT NOT NULL, scopes TEXT NOT NULL, active BOOLEAN NOT NULL, demo BOOLEAN NOT NULL)`,
 		`CREATE TABLE IF NOT EXISTS products (id %s, name TEXT NOT NULL, description TEXT NOT NULL, price TEXT NOT NULL)`,
 		`CREATE TABLE IF NOT EXISTS managed_keys (kind TEXT NOT NULL, id TEXT PRIMARY KEY, sealed TEXT NOT NULL, is_primary BOOLEAN NOT NULL, old_until BIGINT NOT NULL, made BIGINT NOT NULL)`,
-		`CREATE TABLE IF NOT EXISTS known_addresses (digest TEXT PRIMARY KEY, until BIGINT NOT NULL)`,
+		`CREATE TABLE IF NOT EXISTS known_addresses (digest TEXT PRIMARY KEY, account TEXT NOT NULL, until BIGINT NOT NULL)`,
 		`CREATE TABLE IF NOT EXISTS customers (id %s, email TEXT NOT NULL, name TEXT NOT NULL, phone TEXT NOT NULL, phone_index TEXT, note TEXT)`,
 	} {
 		if _, err := tx.ExecContext(ctx, strings.Replace(table, "%s", id, 1)); err != nil {
@@ -146,7 +146,9 @@ func (d *database) extendCustomers(ctx context.Context, tx *sql.Tx) error {
 	if err := tx.QueryRowContext(ctx, has).Scan(&n); err != nil {
 		return err
 	}
-	statements := []string{`CREATE INDEX IF NOT EXISTS known_addresses_until ON known_addresses (until)`, `CREATE INDEX IF NOT EXISTS customers_phone_index ON customers (phone_index)`}
+	statements := []string{`CREATE INDEX IF NOT EXISTS known_addresses_until ON known_addresses (until)`,
+		`CREATE INDEX IF NOT EXISTS known_addresses_account ON known_addresses (account)`,
+		`CREATE INDEX IF NOT EXISTS customers_phone_index ON customers (phone_index)`}
 	if d.reindex = n == 0; d.reindex {
 		statements = append([]string{`ALTER TABLE customers ADD COLUMN phone_index TEXT`, `ALTER TABLE customers ADD COLUMN note TEXT`}, statements...)
 	}

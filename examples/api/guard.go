@@ -29,8 +29,12 @@ type guard struct {
 	clientIP func(*http.Request) netip.Addr
 }
 
-// knownFor is how long an address is remembered after its last log-in.
-const knownFor = 90 * 24 * time.Hour
+// knownFor is how long an address is remembered after its last log-in, and
+// maxKnown how many are for one account: its owner may log in from ever new ones.
+const (
+	knownFor = 90 * 24 * time.Hour
+	maxKnown = 64
+)
 
 func newGuard(limit *throttle.Limiter, secret []byte, db *database, clientIP func(*http.Request) netip.Addr) (*guard, error) {
 	key, err := hkdf.Key(sha256.New, secret, nil, "ecolaura known devices v1", 32)
@@ -47,7 +51,7 @@ func newGuard(limit *throttle.Limiter, secret []byte, db *database, clientIP fun
 
 // check is an auth.Guard.
 func (g *guard) check(ctx context.Context, r *http.Request, name string) (func(bool), error) {
-	digest := g.digest(r, name)
+	digest := g.digest(throttle.AddrKey(g.clientIP(r), 32, 64) + " " + name) // no address holds a blank
 	policy, key := "login-strangers", name
 	if device, known := g.devices.Device(r, name); known {
 		policy, key = "login-known", device+" "+name
@@ -65,7 +69,7 @@ func (g *guard) check(ctx context.Context, r *http.Request, name string) (func(b
 	}
 	return func(ok bool) {
 		if ok { // where one of these fails the count stays, or a stranger: the safe side
-			_ = g.remember(ctx, digest)
+			_ = g.remember(ctx, digest, g.digest(name))
 			if policy == "login-known" {
 				_ = g.limit.Reset(ctx, policy, key)
 			}
@@ -73,11 +77,11 @@ func (g *guard) check(ctx context.Context, r *http.Request, name string) (func(b
 	}, nil
 }
 
-// digest stands for an account and an address, of IPv6 its /64: the table of
-// known ones tells nobody who logs in from where.
-func (g *guard) digest(r *http.Request, name string) string {
+// digest stands for an account, or for one and an address, of IPv6 its /64: the
+// table of known ones tells nobody who logs in from where.
+func (g *guard) digest(text string) string {
 	mac := hmac.New(sha256.New, g.key)
-	mac.Write([]byte(throttle.AddrKey(g.clientIP(r), 32, 64) + " " + name)) // no address holds a blank
+	mac.Write([]byte(text))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
@@ -90,14 +94,16 @@ func (g *guard) knows(ctx context.Context, digest string) (bool, error) {
 	return time.Now().Unix() < until, err
 }
 
-// remember also drops what is no longer known, so that the table holds no more
-// than the log-ins of knownFor.
-func (g *guard) remember(ctx context.Context, digest string) error {
+// remember also drops what is no longer known, and the oldest of an account that
+// has more than maxKnown.
+func (g *guard) remember(ctx context.Context, digest, account string) error {
 	now := time.Now()
-	_, err1 := g.db.ExecContext(ctx, g.db.q(`INSERT INTO known_addresses (digest, until) VALUES (?, ?)
-		ON CONFLICT (digest) DO UPDATE SET until = excluded.until`), digest, now.Add(knownFor).Unix())
+	_, err1 := g.db.ExecContext(ctx, g.db.q(`INSERT INTO known_addresses (digest, account, until) VALUES (?, ?, ?)
+		ON CONFLICT (digest) DO UPDATE SET until = excluded.until`), digest, account, now.Add(knownFor).Unix())
 	_, err2 := g.db.ExecContext(ctx, g.db.q(`DELETE FROM known_addresses WHERE until < ?`), now.Unix())
-	return errors.Join(err1, err2)
+	_, err3 := g.db.ExecContext(ctx, g.db.q(`DELETE FROM known_addresses WHERE account = ? AND digest NOT IN
+		(SELECT digest FROM known_addresses WHERE account = ? ORDER BY until DESC LIMIT ?)`), account, account, maxKnown)
+	return errors.Join(err1, err2, err3)
 }
 
 // tooManyError is a log-in that must wait.

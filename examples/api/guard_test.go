@@ -52,3 +52,15 @@ func TestStrangersCannotLockTheOwnerOut(t *testing.T) {
 	require.NoError(t, s.srv.db.QueryRow(`SELECT digest FROM known_addresses LIMIT 1`).Scan(&digest))
 	assert.NotContains(t, digest, "192.0.2.1")
 }
+
+func TestTheKnownAddressesOfAnAccountAreBounded(t *testing.T) {
+	s := startService(t, wide...)
+	g := &guard{db: s.srv.db, key: []byte("0123456789abcdef0123456789abcdef")}
+	for i := range 3 * maxKnown {
+		require.NoError(t, g.remember(t.Context(), g.digest(fmt.Sprint("address ", i)), g.digest("mallory")))
+	}
+	require.NoError(t, g.remember(t.Context(), g.digest("address alice"), g.digest("alice")))
+	var n int
+	require.NoError(t, s.srv.db.QueryRow(`SELECT count(*) FROM known_addresses`).Scan(&n))
+	assert.Equal(t, maxKnown+1, n)
+}
