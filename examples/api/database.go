@@ -146,9 +146,11 @@ func (d *database) extendCustomers(ctx context.Context, tx *sql.Tx) error {
 	if err := tx.QueryRowContext(ctx, has).Scan(&n); err != nil {
 		return err
 	}
-	statements := []string{`CREATE INDEX IF NOT EXISTS known_addresses_until ON known_addresses (until)`,
+	statements := []string{
+		`CREATE INDEX IF NOT EXISTS known_addresses_until ON known_addresses (until)`,
 		`CREATE INDEX IF NOT EXISTS known_addresses_account ON known_addresses (account)`,
-		`CREATE INDEX IF NOT EXISTS customers_phone_index ON customers (phone_index)`}
+		`CREATE INDEX IF NOT EXISTS customers_phone_index ON customers (phone_index)`,
+	}
 	if d.reindex = n == 0; d.reindex {
 		statements = append([]string{`ALTER TABLE customers ADD COLUMN phone_index TEXT`, `ALTER TABLE customers ADD COLUMN note TEXT`}, statements...)
 	}
