@@ -114,7 +114,7 @@ func TestABodyMayLastAsLongAsItMoves(t *testing.T) {
 
 func TestAnAnswerMayWaitAfterTheBodyHasEnded(t *testing.T) {
 	slow := raw(t, func(c net.Conn) {
-		time.Sleep(time.Second) // more than the time for a part of the body
+		time.Sleep(time.Second)                                                                         // more than the time for a part of the body
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok") // and raw closes
 	})
 	proxy, _ := listen(t, 300*time.Millisecond, `_format_version: "3.0"
