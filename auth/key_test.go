@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -360,6 +361,49 @@ func TestRotateKeys(t *testing.T) {
 		assert.False(t, has("b") || has("c"))
 		assert.Error(t, (&auth.Keys{}).Rotate(a, 0))
 	})
+}
+
+func TestAnAnnouncedKeyVerifiesBeforeItSigns(t *testing.T) {
+	private := privateKeys(t)
+	key := func(kid string) *auth.Key {
+		k, err := auth.NewKey(auth.ES256, kid, private[auth.ES256])
+		require.NoError(t, err)
+		return k
+	}
+	a, b := key("a"), key("b")
+	set := newKeys(t, a)
+	published := func() string {
+		w := httptest.NewRecorder()
+		set.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/", nil))
+		return w.Body.String()
+	}
+	v := newVerifier(t, func(c *auth.VerifierConfig) { c.Keys = set })
+	service, err := auth.NewService(auth.ServiceConfig{Verifier: v, Users: &people{}, Sessions: auth.NewMemoryStore(0)})
+	require.NoError(t, err)
+	signer := func() string {
+		pair, err := service.Issue(t.Context(), "alice", nil)
+		require.NoError(t, err)
+		head, err := base64.RawURLEncoding.DecodeString(strings.Split(pair.Access, ".")[0])
+		require.NoError(t, err)
+		return string(head)
+	}
+	require.NoError(t, set.Announce(b))
+	found, err := set.Key(t.Context(), "b", auth.ES256)
+	require.NoError(t, err)
+	assert.Same(t, b, found)
+	assert.Contains(t, published(), `"kid":"b"`)
+	assert.Contains(t, signer(), `"kid":"a"`)
+	assert.Error(t, set.Announce(b), "a kid comes once")
+	assert.Error(t, set.Announce(nil))
+	assert.Error(t, set.Rotate(key("b"), time.Hour), "another key with the id of the announced one")
+
+	require.NoError(t, set.Rotate(b, time.Hour))
+	assert.Contains(t, signer(), `"kid":"b"`)
+	assert.Equal(t, 2, strings.Count(published(), `"kid"`))
+	require.NoError(t, set.Announce(key("c")))
+	require.NoError(t, set.Rotate(key("d"), 0))
+	assert.Equal(t, 1, strings.Count(published(), `"kid"`), "a leak ends those announced too")
+	assert.Error(t, (&auth.Keys{}).Announce(a))
 }
 
 func TestKeysPublishPublicKeysOnly(t *testing.T) {

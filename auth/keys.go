@@ -24,10 +24,10 @@ type KeySource interface {
 // ErrUnknownKey says that a [KeySource] has no key with that id and algorithm.
 var ErrUnknownKey = errors.New("auth: unknown key")
 
-// Keys is a fixed set of keys: the first signs, all of them verify. It is safe
-// for concurrent use. Create one with [NewKeys]; the zero Keys knows no key.
+// Keys is a set of keys: the first signs, all of them verify. It is safe for
+// concurrent use. Create one with [NewKeys]; the zero Keys knows no key.
 type Keys struct {
-	mu  sync.Mutex // one Rotate at a time
+	mu  sync.Mutex // one change at a time
 	set atomic.Pointer[keySet]
 }
 
@@ -122,10 +122,40 @@ func (ks *Keys) Key(_ context.Context, kid string, alg Algorithm) (*Key, error) 
 	return found, nil
 }
 
+// Announce makes next a key that verifies, and publishes it in the JWK set, but
+// does not sign with it: that is for [Keys.Rotate] with the same *Key, once
+// whoever verifies has had the time to learn of it. Several instances announce a
+// key on all of them before the first one rotates; whoever reads the JWK set may
+// hold an older one for five minutes.
+func (ks *Keys) Announce(next *Key) error {
+	return ks.change(func(keys []keyUntil) []keyUntil { return append(keys, keyUntil{Key: next}) })
+}
+
 // Rotate makes next the key that signs. The keys so far go on verifying for
 // keepOld, which should be the longest lifetime of a refresh token; 0 means
 // that they are out at once, for a key that leaked.
 func (ks *Keys) Rotate(next *Key, keepOld time.Duration) error {
+	return ks.change(func(old []keyUntil) []keyUntil {
+		keys := []keyUntil{{Key: next}}
+		if keepOld <= 0 {
+			return keys
+		}
+		end := time.Now().Add(keepOld)
+		for _, k := range old {
+			if k.until.IsZero() || end.Before(k.until) {
+				k.until = end
+			}
+			if k.Key != next { // it was announced
+				keys = append(keys, k)
+			}
+		}
+		return keys
+	})
+}
+
+// change replaces the keys by what f makes of those that still verify, if that
+// is a set.
+func (ks *Keys) change(f func([]keyUntil) []keyUntil) error {
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
 	set := ks.set.Load()
@@ -133,22 +163,13 @@ func (ks *Keys) Rotate(next *Key, keepOld time.Duration) error {
 		return keyMistake("signing", ReasonMissing, "")
 	}
 	now := time.Now()
-	keys := []keyUntil{{Key: next}}
-	if keepOld > 0 {
-		for _, k := range set.keys {
-			if end := now.Add(keepOld); k.until.IsZero() || end.Before(k.until) {
-				k.until = end
-			}
-			if now.Before(k.until) {
-				keys = append(keys, k)
-			}
-		}
-	}
-	rotated, err := newKeySet(keys)
+	changed, err := newKeySet(f(slices.DeleteFunc(slices.Clone(set.keys), func(k keyUntil) bool {
+		return !k.until.IsZero() && !now.Before(k.until)
+	})))
 	if err != nil {
 		return err
 	}
-	ks.set.Store(rotated)
+	ks.set.Store(changed)
 	return nil
 }
 

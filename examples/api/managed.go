@@ -34,7 +34,7 @@ type managedKey struct {
 	Kind     string    `json:"kind"` // "signing" or "field"
 	ID       string    `json:"id"`
 	Sealed   string    `json:"sealed"`
-	Primary  bool      `json:"primary"`            // it signs, or encrypts; a field key is known everywhere before
+	Primary  bool      `json:"primary"`            // it signs, or encrypts; it is known everywhere before
 	OldUntil time.Time `json:"old_until,omitzero"` // signing: until when those before it verify
 }
 
@@ -126,7 +126,7 @@ func (m *managed) publish(ctx context.Context, k managedKey) error {
 		return err
 	}
 	_, err = m.db.ExecContext(ctx, m.db.q(`INSERT INTO managed_keys (kind, id, sealed, is_primary, old_until, made) VALUES (?, ?, ?, ?, ?, ?)
-		ON CONFLICT (id) DO UPDATE SET is_primary = excluded.is_primary`), k.Kind, k.ID, k.Sealed, k.Primary, k.OldUntil.Unix(), time.Now().UnixMicro())
+		ON CONFLICT (id) DO UPDATE SET is_primary = excluded.is_primary, made = excluded.made`), k.Kind, k.ID, k.Sealed, k.Primary, k.OldUntil.Unix(), time.Now().UnixMicro())
 	return err
 }
 
@@ -136,13 +136,32 @@ func (m *managed) rotateSigning(ctx context.Context, oldUntil time.Time) (id str
 	if m.signing == nil {
 		return "", errManagedElsewhere
 	}
-	k := managedKey{Kind: "signing", ID: "s-" + strings.ToLower(rand.Text()[:12]), Primary: true, OldUntil: oldUntil}
+	k := managedKey{Kind: "signing", ID: "s-" + strings.ToLower(rand.Text()[:12]), OldUntil: oldUntil}
 	k.Sealed = m.signing.seal.EncryptString(rand.Text() + rand.Text())
+	if time.Until(oldUntil) > everywhere { // else the old one has leaked: out with it
+		if err := m.publish(ctx, k); err != nil {
+			return "", err
+		}
+		if err := spread(ctx); err != nil {
+			return "", err // known, never used
+		}
+	}
+	k.Primary = true
 	return k.ID, m.publish(ctx, k)
 }
 
 // everywhere is how long a change takes at most to reach every instance.
 const everywhere = time.Second
+
+// spread waits until a change has reached every instance.
+func spread(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(everywhere):
+		return nil
+	}
+}
 
 // rotateField makes a new field key. Every instance can read what it encrypts
 // before the first one encrypts with it.
@@ -162,10 +181,8 @@ func (m *managed) rotateField(ctx context.Context) (id string, err error) {
 	if !m.fields.holds(k.ID) {
 		return "", errTooManyKeys
 	}
-	select {
-	case <-ctx.Done(): // known, not used: the next call goes on with it
-		return "", ctx.Err()
-	case <-time.After(everywhere):
+	if err := spread(ctx); err != nil {
+		return "", err // known, not used: the next call goes on with it
 	}
 	k.Primary = true
 	return k.ID, m.publish(ctx, k)

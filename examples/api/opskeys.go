@@ -42,7 +42,7 @@ func elsewhere(err error) error {
 	case errors.Is(err, errManagedElsewhere):
 		return &rampart.Problem{
 			Status: http.StatusConflict, Code: "managed_elsewhere",
-			Detail: "The key is set from outside this server: roll it there, on every instance, the new one first in the list and the old one behind it. See docs/incident-response.md.",
+			Detail: "The key is set from outside this server: roll it there, on every instance, by the steps in docs/incident-response.md.",
 		}
 	case errors.Is(err, errTooManyKeys):
 		return &rampart.Problem{Status: http.StatusConflict, Code: "too_many_keys", Detail: "The ring is full: old keys must be dropped first."}

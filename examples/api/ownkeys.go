@@ -18,7 +18,13 @@ type ownSigning struct {
 	mu    sync.Mutex
 	keys  *auth.Keys
 	seal  *rcrypto.Cipher
-	known map[string]bool // ids
+	known map[string]*ownKey // by id
+}
+
+// ownKey is a signing key that came after the one in the file.
+type ownKey struct {
+	*auth.Key
+	signs bool // or did
 }
 
 func newOwnSigning(secret []byte) (*ownSigning, error) {
@@ -31,7 +37,7 @@ func newOwnSigning(secret []byte) (*ownSigning, error) {
 		return nil, err
 	}
 	seal, err := sealingKey(secret)
-	return &ownSigning{keys: keys, seal: seal, known: map[string]bool{}}, err
+	return &ownSigning{keys: keys, seal: seal, known: map[string]*ownKey{}}, err
 }
 
 // sealingKey is the key under which signing keys are kept.
@@ -51,25 +57,35 @@ func sealingKey(secret []byte) (*rcrypto.Cipher, error) {
 	return ring.Cipher(), nil
 }
 
-// take makes a key the one that signs.
+// take adds a key that only verifies, or makes it the one that signs.
 func (o *ownSigning) take(k managedKey) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.known[k.ID] {
+	known := o.known[k.ID]
+	if known == nil {
+		secret, err := o.seal.DecryptString(k.Sealed)
+		if err != nil {
+			return fmt.Errorf("signing key %s: %w", k.ID, err)
+		}
+		key, err := auth.NewKey(auth.HS256, k.ID, []byte(secret))
+		if err != nil {
+			return err
+		}
+		known = &ownKey{Key: key}
+		if !k.Primary {
+			if err := o.keys.Announce(key); err != nil {
+				return err
+			}
+		}
+		o.known[k.ID] = known
+	}
+	if !k.Primary || known.signs {
 		return nil
 	}
-	secret, err := o.seal.DecryptString(k.Sealed)
-	if err != nil {
-		return fmt.Errorf("signing key %s: %w", k.ID, err)
-	}
-	key, err := auth.NewKey(auth.HS256, k.ID, []byte(secret))
-	if err != nil {
+	if err := o.keys.Rotate(known.Key, max(time.Until(k.OldUntil), 0)); err != nil {
 		return err
 	}
-	if err := o.keys.Rotate(key, max(time.Until(k.OldUntil), 0)); err != nil {
-		return err
-	}
-	o.known[k.ID] = true
+	known.signs = true
 	return nil
 }
 
