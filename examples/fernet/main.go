@@ -13,7 +13,7 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -110,26 +110,24 @@ func decrypt(c *rcrypto.Cipher, ttl time.Duration, in io.Reader, out io.Writer) 
 	return err
 }
 
-// rotate writes nothing if one of the tokens does not open: a file that is half
-// rotated would be taken for the whole.
+// rotate writes nothing if one of the tokens does not open, or if there are more
+// than it reads: a file that is half rotated would be taken for the whole.
 func rotate(c *rcrypto.Cipher, _ time.Duration, in io.Reader, out io.Writer) error {
-	lines := bufio.NewScanner(io.LimitReader(in, maxInput))
-	lines.Buffer(nil, maxInput)
-	var all []byte
-	for n := 1; lines.Scan(); n++ {
-		if lines.Text() == "" {
-			all = append(all, '\n')
-			continue
-		}
-		token, _, err := c.Rotate(lines.Bytes())
-		if err != nil {
-			return fmt.Errorf("line %d: %w", n, err)
-		}
-		all = append(append(all, token...), '\n')
-	}
-	if err := lines.Err(); err != nil {
+	tokens, err := read(in)
+	if err != nil {
 		return err
 	}
-	_, err := out.Write(all)
+	var all []byte
+	n := 0
+	for line := range bytes.Lines(tokens) {
+		n++
+		if line = bytes.TrimRight(line, "\r\n"); len(line) > 0 {
+			if line, _, err = c.Rotate(line); err != nil {
+				return fmt.Errorf("line %d: %w", n, err)
+			}
+		}
+		all = append(append(all, line...), '\n')
+	}
+	_, err = out.Write(all)
 	return err
 }
