@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,23 +73,14 @@ func TestWhatCannotBeDoneIsRefusedWithoutRepeatingIt(t *testing.T) {
 	require.EqualError(t, err, "crypto: FERNET_KEYS: missing")
 }
 
-// newlines is a file of empty lines without an end.
-type newlines struct{}
-
-func (newlines) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = '\n'
-	}
-	return len(p), nil
-}
-
 func TestAFileThatIsTooLargeIsRefusedAndNotCut(t *testing.T) {
 	t.Setenv("FERNET_KEYS", strings.TrimSpace(must(t, "", "generate")))
+	text := strings.Repeat("\n", maxInput+1)
 	for _, command := range []string{"encrypt", "decrypt", "rotate"} {
 		t.Run(command, func(t *testing.T) {
-			var out bytes.Buffer
-			require.EqualError(t, run([]string{command}, io.LimitReader(newlines{}, maxInput+1), &out), "more than 64 MiB")
-			assert.Zero(t, out.Len(), "nothing is written that is not whole")
+			out, err := do(t, text, command)
+			require.EqualError(t, err, "more than 64 MiB")
+			assert.Empty(t, out, "nothing is written that is not whole")
 		})
 	}
 }
