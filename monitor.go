@@ -52,8 +52,11 @@ type MonitorConfig struct {
 // in its name's overflow record, without a client: a rule by client does not
 // see it, a rule without a Key does. Have one of each.
 //
-// Levels from INFO up are counted even where Handler does not want them. A
-// Monitor is safe for concurrent use; its memory is bounded. The zero value
+// Levels from INFO up are counted even where Handler does not want them. What
+// the layers' Reporters hold back for folding is written by [Monitor.Flush], as
+// long as their Logger's handler is the Monitor itself.
+//
+// A Monitor is safe for concurrent use; its memory is bounded. The zero value
 // drops every record. Create one with [NewMonitor], and end it with
 // [Monitor.Close].
 type Monitor struct {
@@ -74,6 +77,8 @@ type monitor struct {
 	counts counts
 	rules  []*ruleState
 	panics int
+
+	holding reporters
 }
 
 // NewMonitor returns a Monitor for cfg, or every mistake in cfg, each a

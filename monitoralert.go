@@ -43,11 +43,13 @@ func (m *monitor) call(ctx context.Context, a Alert) {
 	m.alert(ctx, a)
 }
 
-// Close ends the Monitor's goroutine. The alert function gets 5 s for what is
+// Close writes what is pending, as [Monitor.Flush] does, and ends the Monitor's
+// goroutine. The alert function gets 5 s for what is
 // queued, then its ctx ends; if it does not return within another second, Close
 // returns [ErrAlertStuck]. Records are still passed on and counted afterwards;
 // alerts are then only logged. Close may be called again.
 func (m *Monitor) Close() error {
+	m.Flush()
 	if m.monitor == nil || m.queue == nil {
 		return nil
 	}

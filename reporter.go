@@ -37,7 +37,8 @@ const (
 //
 // A Reporter is safe for concurrent use. It owns no goroutine: a pending
 // record is held by a timer of at most one second, so a process that ends
-// calls [Reporter.Flush] first, or loses the counts of its last second.
+// calls [Reporter.Flush] first, or [Monitor.Flush] for the Reporters of all
+// layers; else it loses the counts of its last second.
 type Reporter struct {
 	log    *slog.Logger
 	seed   maphash.Seed
@@ -248,6 +249,9 @@ func (sh *foldShard) hasRoom(now time.Time) bool {
 // open makes f ready to count, and sees to it that it gets written. The caller
 // holds sh.mu.
 func (rp *Reporter) open(sh *foldShard, f *fold, now time.Time, addr netip.Addr, attrs []slog.Attr) {
+	if m, ok := rp.logger().Handler().(*Monitor); ok && m.monitor != nil {
+		m.holding.add(rp)
+	}
 	f.attrs, f.addr = attrs, addr
 	f.timer = time.AfterFunc(f.until.Sub(now), func() { rp.emit(sh, f) })
 }

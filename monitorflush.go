@@ -1,0 +1,47 @@
+package rampart
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"weak"
+)
+
+// reporters are those with a record pending, now or before. A layer that is gone
+// is not kept alive by them.
+type reporters struct {
+	mu  sync.Mutex
+	all map[weak.Pointer[Reporter]]bool
+}
+
+func (rs *reporters) add(rp *Reporter) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	key := weak.Make(rp)
+	if rs.all[key] {
+		return
+	}
+	maps.DeleteFunc(rs.all, func(p weak.Pointer[Reporter], _ bool) bool { return p.Value() == nil })
+	if rs.all == nil {
+		rs.all = make(map[weak.Pointer[Reporter]]bool)
+	}
+	rs.all[key] = true
+}
+
+func (rs *reporters) flush() {
+	rs.mu.Lock()
+	all := slices.Collect(maps.Keys(rs.all))
+	rs.mu.Unlock()
+	for _, p := range all {
+		p.Value().Flush() // a nil Reporter has nothing
+	}
+}
+
+// Flush makes every [Reporter] that writes through m write what it holds back
+// for its second, so that a process that ends, or that is frozen between calls,
+// loses no count. [Monitor.Close] does it too.
+func (m *Monitor) Flush() {
+	if m.monitor != nil {
+		m.holding.flush()
+	}
+}
