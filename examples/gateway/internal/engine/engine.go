@@ -40,6 +40,7 @@ type Engine struct {
 	opts    Options
 	events  *rampart.Reporter
 	clients *rampart.ClientIP
+	handler http.Handler
 
 	change  sync.Mutex // one at a time
 	current atomic.Pointer[state]
@@ -74,6 +75,8 @@ func New(f *conf.File, opts Options) (*Engine, error) {
 	}
 	opts.BodyTimeout = cmp.Or(opts.BodyTimeout, BodyTimeout)
 	e := &Engine{opts: opts, events: rampart.NewReporter(opts.Log), clients: clients}
+	// Every event below has the client's address from here, a panic's too.
+	e.handler = clients.Handler(rampart.Recover(opts.Log)(http.HandlerFunc(e.serve)))
 	return e, e.Use(f)
 }
 

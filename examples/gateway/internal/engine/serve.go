@@ -28,7 +28,9 @@ const (
 const WriteTimeout = 60 * time.Second
 
 // ServeHTTP implements http.Handler. It stands inside rampart.RequestID.
-func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) { e.handler.ServeHTTP(w, r) }
+
+func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 	e.requests.Add(1)
 	e.active.Add(1)
 	s := e.current.Load()
