@@ -38,7 +38,8 @@ type Reencrypt struct {
 
 	// Table, ID, Column and IndexColumn are names as the database has them; they
 	// are quoted. Table may be "schema.table". ID is the primary key of one
-	// column: its values are integers, text or (in PostgreSQL) UUIDs.
+	// column: its values are integers, text or (in PostgreSQL) UUIDs. If it is
+	// NULL beside a value, as SQLite lets a primary key be, nothing is done.
 	Table, ID, Column string
 
 	// IndexColumn holds the blind index of the column's value; "": there is none.
@@ -83,15 +84,18 @@ type Progress struct {
 
 // Run goes through the table in the order of ID and calls each, if not nil, after
 // every batch. It returns how far it has come, and every mistake in r (each a
-// [*rampart.ConfigError], joined), an error of the database, that of ctx, or, at
-// the end, an error with [ErrInvalid] in its tree if there were values that do
-// not open.
+// [*rampart.ConfigError], joined), an error of the database, that of ctx, one
+// about values in rows without an ID, before anything is written, or, at the end,
+// an error with [ErrInvalid] in its tree if there were values that do not open.
 func (r Reencrypt) Run(ctx context.Context, each func(Progress)) (Progress, error) {
 	if err := r.check(); err != nil {
 		return Progress{}, err
 	}
 	run := &reencryption{Reencrypt: r, sql: r.statements()}
 	run.progress.Last = r.After
+	if err := run.refuseLost(ctx); err != nil {
+		return run.progress, err
+	}
 	for {
 		rows, err := run.read(ctx)
 		if err != nil {
@@ -163,6 +167,19 @@ type record struct {
 type write struct {
 	record
 	newValue, newIndex any
+}
+
+// refuseLost returns an error if a value is in a row whose ID is NULL: no
+// comparison finds it, so it would stay under the old key without a word.
+func (r *reencryption) refuseLost(ctx context.Context) error {
+	var lost bool
+	if err := r.DB.QueryRowContext(ctx, r.sql.lost).Scan(&lost); err != nil {
+		return err
+	}
+	if lost {
+		return fmt.Errorf("crypto: there are values of %q.%q in rows whose %q is NULL; give those one", r.Table, r.Column, r.ID)
+	}
+	return nil
 }
 
 // read returns the next rows.

@@ -9,6 +9,7 @@ import (
 
 // statements are the SQL texts of a [Reencrypt].
 type statements struct {
+	lost               string // is there a value that no ID leads to?
 	first, next, one   string
 	update, clearIndex string
 	lock               func(n int) string
@@ -39,7 +40,8 @@ func (r Reencrypt) statements() statements {
 	}
 	get := "SELECT " + columns + " FROM " + table + " WHERE " + filled
 	page := " ORDER BY " + id + " LIMIT " + strconv.Itoa(r.batchSize())
-	s.first = get + page
+	s.lost = "SELECT EXISTS (SELECT 1 FROM " + table + " WHERE " + filled + " AND " + id + " IS NULL)"
+	s.first = get + " AND " + id + " IS NOT NULL" + page
 	s.next = get + " AND " + id + " > " + arg(1) + page
 	s.one = get + " AND " + id + " = " + arg(1)
 	s.update = "UPDATE " + table + " SET " + set + " WHERE " + id + " = " + arg(args+1) + " AND " + column + " = " + arg(args+2)

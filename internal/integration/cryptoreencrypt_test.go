@@ -212,6 +212,35 @@ func TestReencryptSaysWhatIsWrongWithNamesAndStopsWithItsContext(t *testing.T) {
 	})
 }
 
+// TestReencryptRefusesValuesOfRowsWithoutAnID: a primary key of SQLite may be
+// NULL, and a unique column of PostgreSQL. No comparison finds such a row.
+func TestReencryptRefusesValuesOfRowsWithoutAnID(t *testing.T) {
+	forEachNotes(t, "BIGINT", func(t *testing.T, n notes) {
+		n.exec(t, `DROP TABLE TABLE_`)
+		n.exec(t, `CREATE TABLE TABLE_ (ID_ TEXT UNIQUE, TEXT_ TEXT, INDEX_ TEXT)`)
+		old, b := rcrypto.GenerateKey(), rcrypto.GenerateKey()
+		cipher := ringOf(t, old).Cipher()
+		n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_) VALUES (NULL, NULL)`) // nothing to lose
+		n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_) VALUES ('k', @)`, cipher.Seal("x"))
+		r := rcrypto.Reencrypt{DB: n.DB, Dialect: n.dialect, Table: notesTable, ID: notesID, Column: notesText, Cipher: ringOf(t, b, old).Cipher(), Batch: 2}
+		p, err := r.Run(t.Context(), nil)
+		require.NoError(t, err)
+		assert.Equal(t, 1, p.Changed)
+
+		for range 3 {
+			n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_) VALUES (NULL, @)`, cipher.Seal("x"))
+		}
+		n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_) VALUES ('l', @)`, cipher.Seal("x"))
+		for _, r.Batch = range []int{0, 2} {
+			for _, r.After = range []any{nil, "k"} {
+				p, err := r.Run(t.Context(), func(p rcrypto.Progress) { require.Less(t, p.Rows, 100, "it goes on for ever") })
+				require.ErrorContains(t, err, "NULL")
+				assert.Zero(t, p.Changed, "it refuses before it begins")
+			}
+		}
+	})
+}
+
 // TestReencryptWaitsForNoRowThatAnotherHolds has a writer hold a row that is in
 // the middle of a batch, and write another one of it after: a run that waited
 // with locks of its own would deadlock with it.
