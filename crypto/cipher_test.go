@@ -221,7 +221,7 @@ func TestNoAllocationsWithRoom(t *testing.T) {
 		t.Skip("the race detector makes sync.Pool drop what it is given")
 	}
 	c := newCipher(t)
-	for _, n := range []int{0, 32, 10_000} {
+	for _, n := range []int{0, 32, 10_000, 1 << 20} {
 		msg := make([]byte, n)
 		dst := make([]byte, 0, rcrypto.EncryptedLen(n))
 		token := c.Encrypt(msg)

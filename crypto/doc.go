@@ -27,9 +27,11 @@
 // # What it does not do
 //
 // A token shows when it was made, and its length to within 16 bytes. Equal texts
-// give different tokens, so a column of them cannot be searched. A token opens
-// wherever its key is used: nothing ties it to a row or column, and whoever can
-// write to the table can swap two of them. The text is held in memory whole,
-// beside its token (4/3 of the size); files of more than some megabytes want a
-// format that streams. Passwords are not encrypted but hashed (auth/password).
+// give different tokens, so a column of them can be searched only by an [Index]
+// beside it. A plain token, one of [Keyring.Cipher], opens wherever its key is used:
+// nothing ties it to a row or column, and whoever can write to the table can swap
+// two of them. One of [Keyring.Field] opens in its column only, one of [Cipher.Row]
+// in its row only. The text is held in memory whole, beside its token (4/3 of the
+// size); files of more than some megabytes want a format that streams. Passwords
+// are not encrypted but hashed (auth/password).
 package crypto
