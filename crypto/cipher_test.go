@@ -221,13 +221,13 @@ func TestNoAllocationsWithRoom(t *testing.T) {
 		t.Skip("the race detector makes sync.Pool drop what it is given")
 	}
 	c := newCipher(t)
-	for _, n := range []int{0, 32, 10_000, 1 << 20} {
+	for n, runs := range map[int]int{0: 200, 32: 200, 10_000: 200, 1 << 20: 20} {
 		msg := make([]byte, n)
 		dst := make([]byte, 0, rcrypto.EncryptedLen(n))
 		token := c.Encrypt(msg)
 		text := make([]byte, 0, len(token)/4*3)
-		assert.Zero(t, testing.AllocsPerRun(200, func() { c.AppendEncrypt(dst, msg) }), "encrypt %d", n)
-		assert.Zero(t, testing.AllocsPerRun(200, func() { _, _ = c.AppendDecrypt(text, token) }), "decrypt %d", n)
+		assert.Zero(t, testing.AllocsPerRun(runs, func() { c.AppendEncrypt(dst, msg) }), "encrypt %d", n)
+		assert.Zero(t, testing.AllocsPerRun(runs, func() { _, _ = c.AppendDecrypt(text, token) }), "decrypt %d", n)
 	}
 	junk := []byte(strings.Repeat("junk", 1<<18))
 	assert.Zero(t, testing.AllocsPerRun(20, func() { _, _ = c.Decrypt(junk[:len(junk)-1]) }), "junk of no token's length")
