@@ -2,8 +2,10 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ecolaura/rampart/examples/gateway/internal/conf"
 	"github.com/stretchr/testify/assert"
@@ -156,6 +158,25 @@ func TestChangesAreWrittenBackWhenAsked(t *testing.T) {
 	e = start(t, empty, func(s *settings) { s.config = "" })
 	assert.Equal(t, 400, e.form("POST", "/services?save=true", "name", "x", "host", "a").status)
 	assert.Empty(t, e.g.engine.File().Services)
+}
+
+func TestAChangeThatCannotBeSavedIsInUseAllTheSame(t *testing.T) {
+	e := start(t, one(""))
+	e.g.reloads.look(t.Context())
+	dir := filepath.Dir(e.g.settings.config)
+	require.NoError(t, os.Rename(dir, dir+"-away"))
+	r := e.form("POST", "/services?save=true", "name", "new", "host", "a")
+	assert.Equal(t, 500, r.status)
+	assert.Equal(t, "not_saved", r.json(t)["code"])
+	assert.Contains(t, r.json(t)["message"], "the change is in use, but not in the file")
+	assert.Equal(t, 200, do(t, "GET", e.admin+"/services/new", "").status)
+
+	require.NoError(t, os.Rename(dir+"-away", dir))
+	later := time.Now().Add(time.Hour)
+	require.NoError(t, os.Chtimes(e.g.settings.config, later, later))
+	e.g.reloads.look(t.Context())
+	assert.Equal(t, 200, do(t, "GET", e.admin+"/services/new", "").status, "the file is touched, but says nothing new")
+	assert.Equal(t, 204, do(t, "DELETE", e.admin+"/services/new?save=true", "").status)
 }
 
 func TestAWholeConfigurationIsReplaced(t *testing.T) {

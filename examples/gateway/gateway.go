@@ -75,10 +75,11 @@ func open(ctx context.Context, s *settings, file *conf.File, stdout, stderr io.W
 	g.reloads = newReloader(s.config, g.engine, g.log)
 	events := rampart.NewReporter(g.log)
 	g.closers = append(g.closers, events.Flush)
-	g.admin = admin.Protect(&admin.API{
-		Engine: g.engine, Config: s.config, Saved: g.reloads.saved, Reload: g.reloads.reload,
-		Metrics: metrics.Write, Events: g.monitor.Metrics(),
-	}, s.adminToken, events)
+	api := &admin.API{Engine: g.engine, Reload: g.reloads.reload, Metrics: metrics.Write, Events: g.monitor.Metrics()}
+	if s.config != "" {
+		api.Save = g.reloads.save
+	}
+	g.admin = admin.Protect(api, s.adminToken, events)
 	return g, nil
 }
 

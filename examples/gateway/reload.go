@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -36,11 +38,33 @@ func newReloader(file string, e *engine.Engine, log *slog.Logger) *reloader {
 	return r
 }
 
-// saved tells that the gateway itself has written text.
-func (r *reloader) saved(text []byte) {
+// save replaces the file, which is then not read again as a changed one.
+func (r *reloader) save(text []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := writeFile(r.file, text); err != nil {
+		return err
+	}
 	r.seen = sha256.Sum256(text)
+	return nil
+}
+
+// writeFile replaces a file as a whole, so that nobody ever reads half of it.
+func writeFile(name string, text []byte) error {
+	mode := os.FileMode(0o600)
+	if info, err := os.Stat(name); err == nil {
+		mode = info.Mode().Perm()
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(name), ".gateway-*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(tmp.Name()) }() // it is gone after a success
+	_, err = tmp.Write(text)
+	if err := errors.Join(err, tmp.Chmod(mode), tmp.Sync(), tmp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), name)
 }
 
 // reload reads the file, whether it has changed or not.

@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -33,8 +32,7 @@ const maxBody = 16 << 20
 // An API is the handler of the Admin API. Wrap it in Protect.
 type API struct {
 	Engine  *engine.Engine
-	Config  string                      // file that ?save=true writes; "": none
-	Saved   func(text []byte)           // told what was written
+	Save    func(text []byte) error     // to the file, for ?save=true; nil: there is none
 	Reload  func(context.Context) error // of the file
 	Metrics func(w io.Writer)           // the gateway's
 	Events  http.Handler                // metrics of the security events; nil: none
@@ -140,11 +138,11 @@ func (a *API) config(w http.ResponseWriter, r *http.Request) {
 }
 
 // change edits the configuration, and writes it to the file if that is asked
-// for. What cannot be written is still in use, and the answer says so.
+// for. What cannot be written is still in use, and the error says so.
 func (a *API) change(r *http.Request, edit func(*conf.File) (*conf.File, error)) error {
 	save := r.URL.Query().Get("save")
 	wanted := save == "true" || save == "1"
-	if wanted && a.Config == "" {
+	if wanted && a.Save == nil {
 		return conf.Mistakes{{Path: "save", Reason: "the gateway was started without -config"}}
 	}
 	if err := a.Engine.Edit(edit); err != nil {
@@ -156,31 +154,22 @@ func (a *API) change(r *http.Request, edit func(*conf.File) (*conf.File, error))
 	a.saving.Lock()
 	defer a.saving.Unlock()
 	text, err := a.Engine.File().YAML()
+	if err == nil {
+		err = a.Save(text)
+	}
 	if err != nil {
-		return err
+		return &notSavedError{err}
 	}
-	if a.Saved != nil {
-		a.Saved(text)
-	}
-	return writeFile(a.Config, text)
+	return nil
 }
 
-// writeFile replaces a file as a whole, so that nobody ever reads half of it.
-func writeFile(name string, text []byte) error {
-	mode := os.FileMode(0o600)
-	if info, err := os.Stat(name); err == nil {
-		mode = info.Mode().Perm()
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(name), ".gateway-*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(tmp.Name()) }() // it is gone after a success
-	_, err = tmp.Write(text)
-	if err := errors.Join(err, tmp.Chmod(mode), tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), name)
+// notSavedError says that a change is in use, and will be until the next start
+// or reload.
+type notSavedError struct{ err error }
+
+// Error implements error.
+func (e *notSavedError) Error() string {
+	return "the change is in use, but not in the file: " + e.err.Error()
 }
 
 func (a *API) health(w http.ResponseWriter, _ *http.Request, name string) {
@@ -257,6 +246,7 @@ func problem(w http.ResponseWriter, status int, code, message string) {
 func refuse(w http.ResponseWriter, err error) {
 	ms, ok := errors.AsType[conf.Mistakes](err)
 	_, large := errors.AsType[*http.MaxBytesError](err)
+	_, unsaved := errors.AsType[*notSavedError](err)
 	switch {
 	case ok:
 		fields := map[string]any{}
@@ -282,6 +272,8 @@ func refuse(w http.ResponseWriter, err error) {
 		problem(w, http.StatusRequestTimeout, "body_timeout", "the body did not arrive in time")
 	case large:
 		problem(w, http.StatusRequestEntityTooLarge, "too_large", "")
+	case unsaved:
+		problem(w, http.StatusInternalServerError, "not_saved", err.Error())
 	default:
 		problem(w, http.StatusInternalServerError, "not_applied", err.Error())
 	}
