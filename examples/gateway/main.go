@@ -24,13 +24,13 @@ func main() {
 	if os.Getenv("GOGC") == "" { // little lives longer than a request, so collect less often
 		debug.SetGCPercent(400)
 	}
-	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
 }
 
 // run serves until ctx is done. It returns the exit status: 2 for a wrong flag,
 // environment variable or file, 1 if the server could not start or end.
-func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	s, err := parse(args, getenv, stderr)
+func run(ctx context.Context, args []string, lookupEnv func(string) (string, bool), stdout, stderr io.Writer) int {
+	s, err := parse(args, lookupEnv, stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
 	}

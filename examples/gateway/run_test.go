@@ -12,7 +12,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func noEnv(string) string { return "" }
+// env is an environment of these variables.
+func env(vars map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		text, ok := vars[name]
+		return text, ok
+	}
+}
+
+var noEnv = env(nil)
 
 func TestRunServesUntilItIsStopped(t *testing.T) {
 	dir := t.TempDir()
@@ -20,9 +28,9 @@ func TestRunServesUntilItIsStopped(t *testing.T) {
 	var out, bad logBuffer
 	status := make(chan int)
 	go func() {
-		status <- run(ctx, []string{"-addr", "127.0.0.1:0", "-config", "testdata/kong.yml", "-access-log", filepath.Join(dir, "log")}, func(name string) string {
-			return map[string]string{"GATEWAY_ADMIN": "127.0.0.1:0", "GATEWAY_TLS_ADDR": "127.0.0.1:0", "GATEWAY_RESOLVE": "a=127.0.0.1,b=127.0.0.1:1"}[name]
-		}, &out, &bad)
+		status <- run(ctx, []string{"-addr", "127.0.0.1:0", "-config", "testdata/kong.yml", "-access-log", filepath.Join(dir, "log")}, env(map[string]string{
+			"GATEWAY_ADMIN": "127.0.0.1:0", "GATEWAY_TLS_ADDR": "127.0.0.1:0", "GATEWAY_RESOLVE": "a=127.0.0.1,b=127.0.0.1:1",
+		}), &out, &bad)
 	}()
 	require.Eventually(t, func() bool { return strings.Count(out.String(), "listens on") == 3 }, 10*time.Second, 10*time.Millisecond)
 	first, _, _ := strings.Cut(out.String(), "\n")
@@ -67,15 +75,26 @@ func TestRunSaysWhyItCannotServe(t *testing.T) {
 		assert.Equal(t, c.status, run(t.Context(), c.args, noEnv, &out, &bad), name+bad.String())
 		assert.Contains(t, bad.String(), c.says, name)
 	}
-	_, err := parse(nil, func(name string) string {
-		return map[string]string{"GATEWAY_CHECK": "perhaps", "GATEWAY_ADMIN_TOKEN": "short"}[name]
-	}, &logBuffer{})
+	_, err := parse(nil, env(map[string]string{"GATEWAY_CHECK": "perhaps", "GATEWAY_ADMIN_TOKEN": "short"}), &logBuffer{})
 	require.ErrorContains(t, err, "GATEWAY_CHECK: invalid")
 	require.ErrorContains(t, err, "GATEWAY_ADMIN_TOKEN: shorter")
 	assert.NotContains(t, err.Error(), "perhaps")
-	s, err := parse([]string{"-admin", "0.0.0.0:1"}, func(name string) string {
-		return map[string]string{"GATEWAY_ADMIN_TOKEN": "a-token-that-is-long"}[name]
-	}, &logBuffer{})
+	s, err := parse([]string{"-admin", "0.0.0.0:1"}, env(map[string]string{"GATEWAY_ADMIN_TOKEN": "a-token-that-is-long"}), &logBuffer{})
 	require.NoError(t, err)
 	assert.Equal(t, "a-token-that-is-long", s.adminToken)
+}
+
+func TestAVariableThatIsEmptyTurnsOff(t *testing.T) {
+	s, err := parse(nil, env(map[string]string{
+		"GATEWAY_ADMIN": "", "GATEWAY_ACCESS_LOG": "", "GATEWAY_TLS_ADDR": "", "GATEWAY_REDIS": "", "GATEWAY_TRUSTED_PROXIES": "", "GATEWAY_RESOLVE": "",
+	}), &logBuffer{})
+	require.NoError(t, err)
+	assert.Empty(t, s.admin)
+	assert.Empty(t, s.accessLog)
+	_, err = parse(nil, env(map[string]string{"GATEWAY_ADDR": "", "GATEWAY_ADMIN_TOKEN": ""}), &logBuffer{})
+	require.ErrorContains(t, err, "-addr: not host:port")
+	require.ErrorContains(t, err, "GATEWAY_ADMIN_TOKEN: shorter", "somebody wanted one")
+	s, err = parse([]string{"-admin", "127.0.0.1:1"}, env(map[string]string{"GATEWAY_ADMIN": ""}), &logBuffer{})
+	require.NoError(t, err)
+	assert.Equal(t, "127.0.0.1:1", s.admin, "a flag goes before")
 }

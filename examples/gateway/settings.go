@@ -28,8 +28,9 @@ type settings struct {
 }
 
 // parse reads flags, and the environment for those not given: -tls-addr is
-// GATEWAY_TLS_ADDR. It reports every mistake at once.
-func parse(args []string, getenv func(string) string, usage io.Writer) (*settings, error) {
+// GATEWAY_TLS_ADDR. A variable that is set to nothing is given too: that turns
+// off what is on. It reports every mistake at once.
+func parse(args []string, lookupEnv func(string) (string, bool), usage io.Writer) (*settings, error) {
 	var (
 		s       = settings{resolve: proxy.Resolver{}}
 		trusted string
@@ -65,24 +66,26 @@ func parse(args []string, getenv func(string) string, usage io.Writer) (*setting
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	flags.VisitAll(func(f *flag.Flag) {
 		name := "GATEWAY_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		if text := getenv(name); text != "" && !given[f.Name] {
+		if text, ok := lookupEnv(name); ok && !given[f.Name] {
 			if err := f.Value.Set(text); err != nil {
 				errs = append(errs, fmt.Errorf("%s: invalid", name))
 			}
 		}
 	})
-	s.adminToken = getenv("GATEWAY_ADMIN_TOKEN")
+	token, tokenGiven := lookupEnv("GATEWAY_ADMIN_TOKEN")
+	s.adminToken = token
 
 	bad := func(name, why, value string) { errs = append(errs, fmt.Errorf("-%s: %s: %q", name, why, value)) }
 	for _, a := range []struct{ name, value string }{{"addr", s.addr}, {"tls-addr", s.tlsAddr}, {"admin", s.admin}} {
-		if _, err := net.ResolveTCPAddr("tcp", a.value); err != nil && (a.value != "" || a.name == "addr") {
+		_, err := net.ResolveTCPAddr("tcp", a.value) // takes "" for any address
+		if err != nil || a.value == "" && a.name == "addr" {
 			bad(a.name, "not host:port", a.value)
 		}
 	}
 	if s.admin != "" && s.adminToken == "" && !isLoopback(s.admin) {
 		bad("admin", "not a loopback address: set GATEWAY_ADMIN_TOKEN", s.admin)
 	}
-	if s.adminToken != "" && len(s.adminToken) < 16 {
+	if tokenGiven && len(token) < 16 { // an empty one too: somebody wanted a token
 		errs = append(errs, errors.New("GATEWAY_ADMIN_TOKEN: shorter than 16 characters"))
 	}
 	for _, text := range split(trusted) {
