@@ -24,6 +24,7 @@ const (
 	ReasonTime       = "not_valid_now"        // expired, or not valid yet
 	ReasonNoName     = "no_server_name"       // a further certificate without a DNS name is never chosen
 	ReasonNoCA       = "no_certificate"       // the file of client CAs holds none
+	ReasonDamaged    = "damaged"              // not all of the file can be read as certificates: it was cut, say
 )
 
 // A Profile is one of Mozilla's recommended configurations
@@ -42,7 +43,8 @@ const (
 
 // Files are a certificate and its private key, as PEM.
 type Files struct {
-	// CertFile holds the certificate, and behind it the chain up to, but without, the root.
+	// CertFile holds the certificate, and behind it the chain up to, but without,
+	// the root. All of it must be readable, as in [Config].ClientCAs.
 	CertFile string
 
 	// KeyFile holds the private key. A file that everyone can read or that its
@@ -67,7 +69,9 @@ type Config struct {
 	// ClientCAs is a PEM file of the authorities whose client certificates are
 	// accepted. If it is given, a client without a valid certificate gets no
 	// connection. It is followed like the others: what an authority that is
-	// taken out has signed gets no new connection.
+	// taken out has signed gets no new connection. It is taken whole or not at
+	// all: a file that was cut is refused, and so is one with text behind the last
+	// certificate.
 	ClientCAs string
 
 	// ClientOptional lets clients connect without a certificate; then the

@@ -99,9 +99,17 @@ func (c *content) parse(cfg *Config, now time.Time) (*state, error) {
 		s.add(cert)
 	}
 	if cfg.ClientCAs != "" {
+		cas, err := certificates(c.cas)
+		switch {
+		case len(cas) == 0:
+			err = mistake("ClientCAs", ReasonNoCA, cfg.ClientCAs, err)
+		case err != nil:
+			err = mistake("ClientCAs", ReasonDamaged, cfg.ClientCAs, err)
+		}
+		errs = append(errs, err)
 		s.clientCAs = x509.NewCertPool()
-		if !s.clientCAs.AppendCertsFromPEM(c.cas) {
-			errs = append(errs, mistake("ClientCAs", ReasonNoCA, cfg.ClientCAs, nil))
+		for _, ca := range cas {
+			s.clientCAs.AddCert(ca)
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -114,6 +122,9 @@ func (p *pairContent) parse(now time.Time) (*tls.Certificate, error) {
 	cert, err := tls.X509KeyPair(p.cert, p.key)
 	if err != nil {
 		return nil, mistake(p.field+"CertFile", ReasonNotAPair, p.files.CertFile, err)
+	}
+	if _, err := certificates(p.cert); err != nil {
+		return nil, mistake(p.field+"CertFile", ReasonDamaged, p.files.CertFile, err)
 	}
 	if key, ok := cert.Leaf.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() < 2048 {
 		return nil, mistake(p.field+"KeyFile", ReasonWeak, p.files.KeyFile, nil)

@@ -104,7 +104,7 @@ func TestTenThousandRequestsAcrossTwentyReloads(t *testing.T) {
 		}
 		ca.pair(t, dir, "server", year(), "localhost")
 		want := certificateIn(t, cert)
-		require.Eventually(t, func() bool { return served(t, r, "localhost") == want }, 5*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return served(t, r, "localhost") == want }, 30*time.Second, time.Millisecond)
 	}
 	wg.Wait()
 	assert.Zero(t, failed.Load())
