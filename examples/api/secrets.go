@@ -15,8 +15,8 @@ import (
 
 // secrets are what tokens are signed and fields are encrypted with.
 type secrets struct {
-	signing []byte // HS256 secret; unused with -signing-key
-	device  []byte // what known devices are told by; of either
+	signing []byte // HS256 secret; with -signing-key it signs nothing
+	device  []byte // what known devices are told by: the secret, or without one the signing key
 	fields  *rcrypto.Keyring
 	notes   []string // what to tell at start; never a secret
 
@@ -42,7 +42,7 @@ func loadSecrets(s *settings, getenv func(string) string) (*secrets, error) {
 		sec.device, err = readFile(s.signingKey)
 		errs = append(errs, err)
 	}
-	if getenv("ECOLAURA_FERNET_KEYS_FILE") != "" && s.fernetKeys == "" {
+	if getenv("ECOLAURA_FERNET_KEYS_FILE") != "" {
 		sec.fields, err = rcrypto.KeyringFromEnv("ECOLAURA_FERNET_KEYS")
 		sec.oldFields = true // who knows
 		errs = append(errs, err)

@@ -52,7 +52,7 @@ func parse(args []string, getenv func(string) string, usage io.Writer) (*setting
 	flags.StringVar(&trusted, "trusted-proxies", "", "`prefixes` of the proxies whose X-Forwarded-* headers are believed")
 	flags.StringVar(&s.tlsCert, "tls-cert", "", "certificate `file` (PEM)")
 	flags.StringVar(&s.tlsKey, "tls-key", "", "private key `file` (PEM)")
-	flags.StringVar(&s.signingKey, "signing-key", "", "`file` with an asymmetric signing key (PEM or JWK) in place of the secret")
+	flags.StringVar(&s.signingKey, "signing-key", "", "`file` with an asymmetric signing key (PEM or JWK) in place of the secret, which then only vouches for known devices")
 	flags.StringVar(&anon, "anon-rate", "100/hour", "`rate` of strangers, by address; log-in and registration limits scale with it")
 	flags.StringVar(&user, "user-rate", "1000/hour", "`rate` of users, by subject")
 	flags.StringVar(&origins, "origins", "https://www.ecolaura.com,https://admin.ecolaura.com", "web `origins` that may read answers")
@@ -120,8 +120,12 @@ func parse(args []string, getenv func(string) string, usage io.Writer) (*setting
 	if s.httpAddr != "" && s.tlsCert == "" {
 		bad("http-addr", "goes with -tls-cert", s.httpAddr)
 	}
+	keysFile := getenv("ECOLAURA_FERNET_KEYS_FILE")
+	if s.fernetKeys != "" && keysFile != "" { // as in crypto.KeyringFromEnv: which of them counts must not be a guess
+		errs = append(errs, errors.New("ECOLAURA_FERNET_KEYS and ECOLAURA_FERNET_KEYS_FILE: both are set"))
+	}
 	if s.postgres() {
-		if s.fernetKeys == "" && getenv("ECOLAURA_FERNET_KEYS_FILE") == "" {
+		if s.fernetKeys == "" && keysFile == "" {
 			errs = append(errs, errors.New("ECOLAURA_FERNET_KEYS: required with a postgres:// database"))
 		}
 		if s.secretKey == "" && s.signingKey == "" {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	rcrypto "github.com/ecolaura/rampart/crypto"
 	"github.com/ecolaura/rampart/throttle"
 )
 
@@ -33,6 +34,15 @@ func TestASecretFileThatOthersCanReadIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	_, err = loadSecrets(s, none)
 	assert.ErrorContains(t, err, "chmod 600")
+}
+
+func TestFieldKeysFromTwoPlacesAreRefused(t *testing.T) {
+	env := map[string]string{"ECOLAURA_FERNET_KEYS": rcrypto.GenerateKey().Reveal(), "ECOLAURA_FERNET_KEYS_FILE": "/run/secrets/fernet"}
+	for _, db := range []string{"x.db", "postgres://localhost/ecolaura"} {
+		_, err := parse([]string{"-db", db}, func(name string) string { return env[name] }, io.Discard)
+		require.ErrorContains(t, err, "ECOLAURA_FERNET_KEYS and ECOLAURA_FERNET_KEYS_FILE: both are set")
+		assert.NotContains(t, err.Error(), env["ECOLAURA_FERNET_KEYS"])
+	}
 }
 
 func TestTheEdgeLimitIsTenTimesTheLargerRate(t *testing.T) {
