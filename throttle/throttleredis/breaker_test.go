@@ -83,16 +83,18 @@ func TestAScriptThatFailsIsAnAnswerOfAServerThatWorks(t *testing.T) {
 		"ERR max number of clients reached":                     true,
 		"READONLY You can't write against a read only replica.": true,
 	} {
-		store, srv, log := open(t, throttleredis.Config{})
-		srv.set(failing(errors.New(text)))
-		for range 20 {
-			_, _, err := take(t, store, item("p", "k", 1))
-			require.Error(t, err)
-		}
-		srv.set(replying(1, 0, 9, 0, 0, 0))
-		_, _, err := take(t, store, item("p", "other", 1))
-		assert.Equal(t, outage, errors.Is(err, throttleredis.ErrOpen), text)
-		assert.Contains(t, log.String(), `"event":"sys_backend_unavailable"`, text)
+		synctest.Test(t, func(t *testing.T) { // no probe is due meanwhile
+			store, srv, log := open(t, throttleredis.Config{})
+			srv.set(failing(errors.New(text)))
+			for range 20 {
+				_, _, err := take(t, store, item("p", "k", 1))
+				require.Error(t, err)
+			}
+			srv.set(replying(1, 0, 9, 0, 0, 0))
+			_, _, err := take(t, store, item("p", "other", 1))
+			assert.Equal(t, outage, errors.Is(err, throttleredis.ErrOpen), text)
+			assert.Contains(t, log.String(), `"event":"sys_backend_unavailable"`, text)
+		})
 	}
 }
 
