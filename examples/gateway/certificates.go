@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/crypto/tlsconf"
 	"github.com/ecolaura/rampart/examples/gateway/internal/conf"
 )
@@ -20,8 +21,13 @@ type certificates struct {
 	log     *slog.Logger
 	dir     string
 	made    string // what the current ones were made of
-	version int
-	current atomic.Pointer[tlsconf.Reloader]
+	current atomic.Pointer[loaded]
+}
+
+// loaded are the certificates of one configuration.
+type loaded struct {
+	*tlsconf.Reloader
+	dir string
 }
 
 func newCertificates(log *slog.Logger) (*certificates, error) {
@@ -29,8 +35,8 @@ func newCertificates(log *slog.Logger) (*certificates, error) {
 	return &certificates{log: log, dir: dir}, err
 }
 
-// use changes to the certificates of f for every later connection.
-func (c *certificates) use(f *conf.File) (err error) {
+// Use changes to the certificates of f for every later connection.
+func (c *certificates) Use(f *conf.File) error {
 	var parts []string
 	for _, ct := range f.Certificates {
 		parts = append(parts, ct.Cert, ct.Key)
@@ -39,38 +45,82 @@ func (c *certificates) use(f *conf.File) (err error) {
 	if made == c.made {
 		return nil
 	}
-	var next *tlsconf.Reloader
-	dir := filepath.Join(c.dir, fmt.Sprint(c.version+1))
-	if len(f.Certificates) > 0 {
-		defer func() {
-			if err != nil { // private keys are in it, and the next attempt has the same name
-				err = errors.Join(err, os.RemoveAll(dir))
-			}
-		}()
-		if err = os.Mkdir(dir, 0o700); err != nil {
-			return err
-		}
-		var files []tlsconf.Files
-		for i, ct := range f.Certificates {
-			one := tlsconf.Files{CertFile: filepath.Join(dir, fmt.Sprint(i, ".crt")), KeyFile: filepath.Join(dir, fmt.Sprint(i, ".key"))}
-			err = errors.Join(os.WriteFile(one.CertFile, []byte(ct.Cert), 0o600), os.WriteFile(one.KeyFile, []byte(ct.Key), 0o600))
-			if err != nil {
-				return err
-			}
-			files = append(files, one)
-		}
-		next, err = tlsconf.New(tlsconf.Config{CertFile: files[0].CertFile, KeyFile: files[0].KeyFile, More: files[1:], Logger: c.log})
-		if err != nil {
-			return err
-		}
+	next, err := c.load(f)
+	if err != nil {
+		return err
 	}
-	old := c.current.Swap(next)
-	if old != nil {
-		_ = old.Close()
-		_ = os.RemoveAll(filepath.Join(c.dir, fmt.Sprint(c.version)))
-	}
-	c.made, c.version = made, c.version+1
+	c.current.Swap(next).close()
+	c.made = made
 	return nil
+}
+
+// Mistakes says what Use would find wrong.
+func (c *certificates) Mistakes(f *conf.File) conf.Mistakes {
+	l, err := c.load(f)
+	l.close()
+	ms, _ := errors.AsType[conf.Mistakes](err)
+	return ms
+}
+
+// load reads the certificates of f; nil if there are none.
+func (c *certificates) load(f *conf.File) (*loaded, error) {
+	if len(f.Certificates) == 0 {
+		return nil, nil
+	}
+	dir, err := os.MkdirTemp(c.dir, "")
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := writeCertificates(f, dir)
+	if err == nil {
+		cfg.Logger = c.log
+		var r *tlsconf.Reloader
+		if r, err = tlsconf.New(cfg); err == nil {
+			return &loaded{r, dir}, nil
+		}
+	}
+	if ms := certificateMistakes(f, err); len(ms) > 0 {
+		err = ms.Err()
+	}
+	return nil, errors.Join(err, os.RemoveAll(dir)) // private keys are in it
+}
+
+// writeCertificates writes those of f to dir, and says where they are.
+func writeCertificates(f *conf.File, dir string) (cfg tlsconf.Config, err error) {
+	for i, ct := range f.Certificates {
+		one := tlsconf.Files{CertFile: filepath.Join(dir, fmt.Sprint(i, ".crt")), KeyFile: filepath.Join(dir, fmt.Sprint(i, ".key"))}
+		err = errors.Join(err, os.WriteFile(one.CertFile, []byte(ct.Cert), 0o600), os.WriteFile(one.KeyFile, []byte(ct.Key), 0o600))
+		if i == 0 {
+			cfg.CertFile, cfg.KeyFile = one.CertFile, one.KeyFile
+		} else {
+			cfg.More = append(cfg.More, one)
+		}
+	}
+	return cfg, err
+}
+
+// certificateMistakes says of which certificates of f tlsconf complains.
+func certificateMistakes(f *conf.File, err error) (ms conf.Mistakes) {
+	for m := range rampart.Mistakes(err) {
+		i, field := 0, m.Field
+		if _, e := fmt.Sscanf(field, "More[%d].", &i); e == nil {
+			i++
+		}
+		name := "cert"
+		if strings.HasSuffix(field, "KeyFile") {
+			name = "key"
+		}
+		ms = append(ms, f.Certificates[i].Mistake(name, strings.ReplaceAll(m.Reason, "_", " ")))
+	}
+	return ms
+}
+
+// close ends the reloader and removes the files.
+func (l *loaded) close() {
+	if l != nil {
+		_ = l.Close()
+		_ = os.RemoveAll(l.dir)
+	}
 }
 
 // config returns the configuration of a listener.
@@ -90,10 +140,8 @@ func (c *certificates) config() *tls.Config {
 	}
 }
 
-// close ends the reloader and removes the files.
+// close ends all and removes every file.
 func (c *certificates) close() {
-	if r := c.current.Swap(nil); r != nil {
-		_ = r.Close()
-	}
+	c.current.Swap(nil).close()
 	_ = os.RemoveAll(c.dir)
 }

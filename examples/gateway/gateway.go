@@ -14,7 +14,6 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/examples/gateway/internal/admin"
-	"github.com/ecolaura/rampart/examples/gateway/internal/conf"
 	"github.com/ecolaura/rampart/examples/gateway/internal/engine"
 	"github.com/ecolaura/rampart/examples/gateway/internal/plugin"
 )
@@ -33,8 +32,8 @@ type gateway struct {
 	closers  []func()
 }
 
-// open makes the service.
-func open(ctx context.Context, s *settings, file *conf.File, stdout, stderr io.Writer) (_ *gateway, err error) {
+// open makes the service for a configuration; without a text it is empty.
+func open(ctx context.Context, s *settings, text []byte, stdout, stderr io.Writer) (_ *gateway, err error) {
 	g := &gateway{settings: s}
 	defer func() {
 		if err != nil {
@@ -60,19 +59,22 @@ func open(ctx context.Context, s *settings, file *conf.File, stdout, stderr io.W
 	g.closers = append(g.closers, g.certs.close)
 
 	metrics := plugin.NewMetrics()
-	if g.engine, err = engine.New(file, engine.Options{
+	if g.engine, err = engine.New(engine.Options{
 		Log: g.log, Access: g.access, Names: s.resolve, Trusted: s.trusted,
-		Shared: shared, Metrics: metrics, OnCertify: g.certs.use, BodyTimeout: s.bodyTimeout,
+		Shared: shared, Metrics: metrics, Certificates: g.certs, BodyTimeout: s.bodyTimeout,
 	}); err != nil {
 		return nil, err
 	}
 	g.closers = append(g.closers, g.engine.Close)
+	if err := g.use(text); err != nil {
+		return nil, err
+	}
 	ids, err := rampart.NewRequestID(rampart.RequestIDConfig{TrustedProxies: s.trusted})
 	if err != nil {
 		return nil, err
 	}
 	g.handler = ids.Handler(g.engine)
-	g.reloads = newReloader(s.config, g.engine, g.log)
+	g.reloads = newReloader(s.config, text, g.engine, g.log)
 	events := rampart.NewReporter(g.log)
 	g.closers = append(g.closers, events.Flush)
 	api := &admin.API{Engine: g.engine, Reload: g.reloads.reload, Metrics: metrics.Write, Events: g.monitor.Metrics()}
@@ -110,13 +112,16 @@ func (g *gateway) close() {
 	}
 }
 
-// checkOnly does what open would with file, and nothing else.
-func checkOnly(ctx context.Context, s *settings, file *conf.File) error {
-	g, err := open(ctx, &settings{redis: s.redis, resolve: s.resolve, trusted: s.trusted}, file, io.Discard, io.Discard)
-	if err == nil {
-		g.close()
+// use is for the first configuration; later ones are the reloader's.
+func (g *gateway) use(text []byte) error {
+	if text == nil {
+		return nil
 	}
-	return err
+	f, err := g.engine.Parse(text)
+	if err != nil {
+		return err
+	}
+	return g.engine.Use(f)
 }
 
 // listener is one address and who answers there.

@@ -15,7 +15,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/ecolaura/rampart/examples/gateway/internal/conf"
 	"github.com/stretchr/testify/require"
 )
 
@@ -79,9 +78,8 @@ func start(t testing.TB, config string, change ...func(*settings)) *edge {
 	for _, f := range change {
 		f(s)
 	}
-	file, err := conf.Parse([]byte(config))
-	require.NoError(t, err)
-	e.g, err = open(context.Background(), s, file, e.access, e.log)
+	var err error
+	e.g, err = open(context.Background(), s, []byte(config), e.access, e.log)
 	require.NoError(t, err)
 	proxy, admin := httptest.NewServer(e.g.handler), httptest.NewServer(e.g.admin)
 	e.url, e.admin = proxy.URL, admin.URL

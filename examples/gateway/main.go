@@ -38,21 +38,17 @@ func run(ctx context.Context, args []string, lookupEnv func(string) (string, boo
 		fmt.Fprintln(stderr, "gateway:", err)
 		return 2
 	}
-	file, err := read(s.config)
-	if err != nil {
-		fmt.Fprintln(stderr, describe(err, s.config))
-		return 2
-	}
-	if s.check {
-		if err := checkOnly(ctx, s, file); err != nil {
-			fmt.Fprintln(stderr, describe(err, s.config))
+	var text []byte
+	if s.config != "" {
+		if text, err = os.ReadFile(s.config); err != nil {
+			fmt.Fprintln(stderr, "gateway:", err)
 			return 2
 		}
-		fmt.Fprintf(stdout, "%s: good: %d services, %d routes, %d plugins, %d consumers.\n", s.config,
-			len(file.Services), len(file.Routes), len(file.Plugins), len(file.Consumers))
-		return 0
 	}
-	g, err := open(ctx, s, file, stdout, stderr)
+	if s.check {
+		return check(ctx, s, text, stdout, stderr)
+	}
+	g, err := open(ctx, s, text, stdout, stderr)
 	if err != nil {
 		fmt.Fprintln(stderr, describe(err, s.config))
 		if _, ok := errors.AsType[conf.Mistakes](err); ok {
@@ -68,22 +64,24 @@ func run(ctx context.Context, args []string, lookupEnv func(string) (string, boo
 	return 0
 }
 
+// check does what open does, and leaves no trace of it.
+func check(ctx context.Context, s *settings, text []byte, stdout, stderr io.Writer) int {
+	g, err := open(ctx, &settings{redis: s.redis, resolve: s.resolve, trusted: s.trusted}, text, io.Discard, io.Discard)
+	if err != nil {
+		fmt.Fprintln(stderr, describe(err, s.config))
+		return 2
+	}
+	defer g.close()
+	f := g.engine.File()
+	fmt.Fprintf(stdout, "%s: good: %d services, %d routes, %d plugins, %d consumers.\n", s.config,
+		len(f.Services), len(f.Routes), len(f.Plugins), len(f.Consumers))
+	return 0
+}
+
 // describe lists what is wrong with a file, one mistake on a line.
 func describe(err error, file string) string {
 	if ms, ok := errors.AsType[conf.Mistakes](err); ok {
 		return ms.In(file)
 	}
 	return "gateway: " + err.Error()
-}
-
-// read reads the file; without one the configuration is empty.
-func read(name string) (*conf.File, error) {
-	if name == "" {
-		return &conf.File{}, nil
-	}
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	return conf.Parse(text)
 }

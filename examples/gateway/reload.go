@@ -30,12 +30,9 @@ type reloader struct {
 	info os.FileInfo
 }
 
-func newReloader(file string, e *engine.Engine, log *slog.Logger) *reloader {
-	r := &reloader{file: file, engine: e, log: log}
-	if text, err := os.ReadFile(file); err == nil {
-		r.seen = sha256.Sum256(text)
-	}
-	return r
+// newReloader returns a reloader for file, whose text is in use.
+func newReloader(file string, text []byte, e *engine.Engine, log *slog.Logger) *reloader {
+	return &reloader{file: file, seen: sha256.Sum256(text), engine: e, log: log}
 }
 
 // save replaces the file, which is then not read again as a changed one.
@@ -83,7 +80,7 @@ func (r *reloader) reload(ctx context.Context) error {
 }
 
 func (r *reloader) use(ctx context.Context, text []byte) error {
-	f, err := conf.Parse(text)
+	f, err := r.engine.Parse(text)
 	if err == nil {
 		err = r.engine.Use(f)
 	}

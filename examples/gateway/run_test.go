@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -82,6 +83,63 @@ func TestRunSaysWhyItCannotServe(t *testing.T) {
 	s, err := parse([]string{"-admin", "0.0.0.0:1"}, env(map[string]string{"GATEWAY_ADMIN_TOKEN": "a-token-that-is-long"}), &logBuffer{})
 	require.NoError(t, err)
 	assert.Equal(t, "a-token-that-is-long", s.adminToken)
+}
+
+func TestAllThatIsWrongIsListedInTheOrderOfItsLines(t *testing.T) {
+	cert, key := pairUntil(t, time.Now().Add(-time.Hour), "localhost")
+	name := filepath.Join(t.TempDir(), "kong.yml")
+	require.NoError(t, os.WriteFile(name, []byte(`_format_version: "3.0"
+services:
+  - name: a
+    url: http://a
+    color: red
+    routes:
+      - name: r
+        paths: ["~/(?!x)"]
+        plugins:
+          - name: usage-plan
+            config: {rate: 1, burst: 2147483647}
+    plugins:
+      - name: rate-limiting
+        config:
+          secnd: 5
+          policy: redis
+      - name: cors
+        config:
+          origins: [nonsense]
+plugins:
+  - name: ip-restriction
+    config:
+      deny: ["::ffff:10.0.0.0/104"]
+certificates:
+  - cert: `+strconv.Quote(cert)+`
+    key: `+strconv.Quote(key)+`
+`+strings.TrimPrefix(people, "\n")+`    keyauth_credentials: [{key: short}]
+    jwt_secrets: [{key: k, secret: short}]
+`), 0o600))
+	for _, args := range [][]string{{"-check", "-config", name}, {"-addr", "127.0.0.1:0", "-config", name}} {
+		var out, bad logBuffer
+		assert.Equal(t, 2, run(t.Context(), args, noEnv, &out, &bad))
+		var places []string
+		for line := range strings.Lines(bad.String()) {
+			at, _, _ := strings.Cut(strings.TrimPrefix(line, name+":"), ": ")
+			rest := strings.SplitN(line, ": ", 3)
+			places = append(places, at+" "+rest[1])
+		}
+		assert.Equal(t, []string{
+			"5 services[0].color",
+			"8 services[0].routes[0].paths[0]",
+			"11 services[0].routes[0].plugins[0].config",
+			"15 services[0].plugins[0].config.secnd",
+			"15 services[0].plugins[0].config",
+			"16 services[0].plugins[0].config.policy",
+			"19 services[0].plugins[1].config.origins",
+			"23 plugins[0].config",
+			"25 certificates[0].cert",
+			"36 consumers[2].keyauth_credentials[0].key",
+			"37 consumers[2].jwt_secrets[0].algorithm",
+		}, places)
+	}
 }
 
 func TestAVariableThatIsEmptyTurnsOff(t *testing.T) {

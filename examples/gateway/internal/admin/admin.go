@@ -124,7 +124,7 @@ func (a *API) config(w http.ResponseWriter, r *http.Request) {
 	case http.MethodPost:
 		text, err := io.ReadAll(r.Body)
 		if err == nil {
-			err = a.change(r, func(*conf.File) (*conf.File, error) { return conf.Parse(text) })
+			err = a.change(r, func(*conf.File) (*conf.File, error) { return a.Engine.Parse(text) })
 		}
 		if err != nil {
 			refuse(w, err)

@@ -15,19 +15,26 @@ import (
 func (j *JWTSecret) check(*File) Mistakes {
 	c := checks{m: j.at()}
 	c.want(j.Key != "", "key", "missing")
-	if _, err := j.VerificationKey(); err != nil {
+	if _, err := j.VerificationKeys(); err != nil {
 		c.want(false, "algorithm", "%s", err.Error())
 	}
 	return c.ms
 }
 
-// VerificationKey returns the key with which tokens of j are checked.
-func (j *JWTSecret) VerificationKey() (*auth.Key, error) {
+// VerificationKeys returns the key with which tokens of j are checked.
+func (j *JWTSecret) VerificationKeys() (*auth.Keys, error) {
 	alg := auth.Algorithm(j.Algorithm)
+	var key *auth.Key
+	var err error
 	if strings.HasPrefix(j.Algorithm, "HS") {
-		return auth.NewKey(alg, "", []byte(j.Secret))
+		key, err = auth.NewKey(alg, "", []byte(j.Secret))
+	} else {
+		key, err = auth.ParseKey(alg, "", []byte(j.PublicKey))
 	}
-	return auth.ParseKey(alg, "", []byte(j.PublicKey))
+	if err != nil {
+		return nil, err
+	}
+	return auth.NewKeys(key)
 }
 
 func (p *Plugin) check(f *File) Mistakes {

@@ -232,7 +232,7 @@ func (f *File) Apply(c Change) (*File, Entity, error) {
 	c.Kind.set(out, all)
 	ms := append(d.mistakes, out.resolve()...)
 	ms = append(ms, out.check()...)
-	if err := ms.sorted(); err != nil {
+	if err := ms.Err(); err != nil {
 		return nil, nil, err
 	}
 	return out, e, nil

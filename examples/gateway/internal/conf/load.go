@@ -66,7 +66,8 @@ func (*Target) defaults() any      { return NewTarget() }
 func (*JWTSecret) defaults() any   { return NewJWTSecret() }
 func (*Plugin) defaults() any      { return NewPlugin() }
 
-// Parse reads a document, YAML or JSON. The error is Mistakes, all of them.
+// Parse reads a document, YAML or JSON. The error is Mistakes, all of them. With
+// them may come a File: for a look at what only its use shows, not for use.
 func Parse(text []byte) (*File, error) {
 	var root, more yaml.Node
 	dec := yaml.NewDecoder(bytes.NewReader(text))
@@ -79,11 +80,10 @@ func Parse(text []byte) (*File, error) {
 	if len(root.Content) == 0 {
 		return nil, Mistakes{{Line: 1, Path: "_format_version", Reason: "missing: the document is empty"}}
 	}
-	return ParseNode(root.Content[0])
+	return parseNode(root.Content[0])
 }
 
-// ParseNode is Parse for a document that has been taken apart.
-func ParseNode(n *yaml.Node) (*File, error) {
+func parseNode(n *yaml.Node) (*File, error) {
 	var doc document
 	var d decoder
 	if n.Kind == yaml.MappingNode {
@@ -105,10 +105,7 @@ func ParseNode(n *yaml.Node) (*File, error) {
 	mistakes := append(d.mistakes, f.resolve()...)
 	f.identify()
 	mistakes = append(mistakes, f.check()...)
-	if err := mistakes.sorted(); err != nil {
-		return nil, err
-	}
-	return f, nil
+	return f, mistakes.Err()
 }
 
 // flatten takes the entities out of those that they were written in. The

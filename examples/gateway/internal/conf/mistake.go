@@ -49,13 +49,38 @@ func (ms Mistakes) In(file string) string {
 	return b.String()
 }
 
-// sorted returns ms as an error, nil if there are none.
-func (ms Mistakes) sorted() error {
+// Err returns ms as an error, in the order of the document's lines and nothing
+// twice; nil if there are none.
+func (ms Mistakes) Err() error {
 	if len(ms) == 0 {
 		return nil
 	}
 	slices.SortStableFunc(ms, func(a, b Mistake) int { return cmp.Compare(a.Line, b.Line) })
-	return slices.Compact(ms)
+	seen := map[Mistake]bool{}
+	return slices.DeleteFunc(ms, func(m Mistake) bool {
+		had := seen[m]
+		seen[m] = true
+		return had
+	})
+}
+
+// Also returns ms and what another look at the document has found: without what
+// it says of a place where, or inside which, something is known to be wrong. That
+// would be the same in other words.
+func (ms Mistakes) Also(found Mistakes) Mistakes {
+	all := slices.Clone(ms)
+	for _, m := range found {
+		if !slices.ContainsFunc(ms, m.around) {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+// around says whether inner is about the same place as m or one inside of it.
+func (m Mistake) around(inner Mistake) bool {
+	rest, ok := strings.CutPrefix(inner.Path, m.Path)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
 // meta says where an entity stands in its document.
@@ -87,5 +112,5 @@ func (m *meta) mistake(field, format string, args ...any) Mistake {
 	return Mistake{Line: line, Path: path + field, Reason: fmt.Sprintf(format, args...)}
 }
 
-// Mistake makes a Mistake about a field of p that only its use shows.
-func (p *Plugin) Mistake(field, reason string) Mistake { return p.mistake(field, "%s", reason) }
+// Mistake makes a Mistake about a field of the entity that only its use shows.
+func (m *meta) Mistake(field, reason string) Mistake { return m.mistake(field, "%s", reason) }

@@ -31,8 +31,14 @@ type Options struct {
 	Metrics *plugin.Metrics
 	// BodyTimeout is how long a client may send nothing of its body; 0: the
 	// constant.
-	BodyTimeout time.Duration
-	OnCertify   func(*conf.File) error // told of each configuration's certificates before it is used
+	BodyTimeout  time.Duration
+	Certificates Certificates // of the listener with TLS
+}
+
+// Certificates serves those of the configuration in use.
+type Certificates interface {
+	Use(f *conf.File) error              // to change to those of f; after an error nothing has changed
+	Mistakes(f *conf.File) conf.Mistakes // why Use would fail
 }
 
 // An Engine is the gateway's handler. It is safe for concurrent use.
@@ -67,8 +73,8 @@ type keep[T any] struct {
 	thing T
 }
 
-// New returns an Engine for f.
-func New(f *conf.File, opts Options) (*Engine, error) {
+// New returns an Engine that serves nothing yet.
+func New(opts Options) (*Engine, error) {
 	clients, err := rampart.NewClientIP(rampart.ClientIPConfig{TrustedProxies: opts.Trusted})
 	if err != nil {
 		return nil, err
@@ -77,7 +83,22 @@ func New(f *conf.File, opts Options) (*Engine, error) {
 	e := &Engine{opts: opts, events: rampart.NewReporter(opts.Log), clients: clients}
 	// Every event below has the client's address from here, a panic's too.
 	e.handler = clients.Handler(rampart.Recover(opts.Log)(http.HandlerFunc(e.serve)))
-	return e, e.Use(f)
+	return e, e.Use(&conf.File{})
+}
+
+// Parse reads a document. The error lists all that is wrong with it: what only
+// its use shows, too.
+func (e *Engine) Parse(text []byte) (*conf.File, error) {
+	f, err := conf.Parse(text)
+	ms, ok := errors.AsType[conf.Mistakes](err)
+	if !ok || f == nil {
+		return f, err
+	}
+	layers, more := e.layers(f, nil)
+	for _, k := range layers {
+		k.thing.Close()
+	}
+	return nil, ms.Also(more).Also(e.opts.Certificates.Mistakes(f)).Err()
 }
 
 // File returns the configuration in use. It must not be changed.
@@ -107,11 +128,9 @@ func (e *Engine) use(f *conf.File) error {
 	if err != nil {
 		return err
 	}
-	if e.opts.OnCertify != nil {
-		if err := e.opts.OnCertify(f); err != nil {
-			next.retire(old)
-			return err
-		}
+	if err := e.opts.Certificates.Use(f); err != nil {
+		next.retire(old)
+		return err
 	}
 	e.current.Store(next)
 	if old != nil {
@@ -177,26 +196,36 @@ func (e *Engine) compile(f *conf.File, old *state) (*state, error) {
 	}
 	s := &state{
 		file: f, services: map[string]keep[*proxy.Service]{},
-		pools: map[string]keep[*proxy.Pool]{}, layers: map[string]keep[*plugin.Layer]{},
+		pools: map[string]keep[*proxy.Pool]{},
 	}
 	var err error
 	if s.router, err = router.New(enabledRoutes(f)); err != nil {
 		return nil, err
 	}
 	e.buildServices(s, old)
+	var mistakes conf.Mistakes
+	if s.layers, mistakes = e.layers(f, old.layers); len(mistakes) > 0 {
+		s.retire(old)
+		return nil, append(mistakes, e.opts.Certificates.Mistakes(f)...).Err()
+	}
+	e.buildRoutes(s)
+	return s, nil
+}
+
+// layers makes the layers of f's plugins, as far as that is possible. Those of
+// old that count are kept.
+func (e *Engine) layers(f *conf.File, old map[string]keep[*plugin.Layer]) (map[string]keep[*plugin.Layer], conf.Mistakes) {
 	env := &plugin.Env{
 		File: f, Log: e.opts.Log, Events: e.events, Metrics: e.opts.Metrics,
 		Trusted: e.opts.Trusted, Shared: e.opts.Shared,
 	}
-	if err := env.Prepare(); err != nil {
-		return nil, err
-	}
-	var mistakes conf.Mistakes
+	mistakes := env.Prepare()
+	made := map[string]keep[*plugin.Layer]{}
 	for _, p := range f.Plugins {
-		if !p.Enabled {
+		if !p.Enabled || p.Config == nil {
 			continue
 		}
-		from := old.layers
+		from := old
 		if !plugin.Stateful(p.Name) {
 			from = nil
 		}
@@ -209,14 +238,9 @@ func (e *Engine) compile(f *conf.File, old *state) (*state, error) {
 			mistakes = append(mistakes, p.Mistake("config", err.Error()))
 			continue
 		}
-		s.layers[p.ID] = k
+		made[p.ID] = k
 	}
-	if len(mistakes) > 0 {
-		s.retire(old)
-		return nil, mistakes
-	}
-	e.buildRoutes(s)
-	return s, nil
+	return made, mistakes
 }
 
 // enabledRoutes returns the routes of services that are not switched off.

@@ -24,20 +24,18 @@ type tokenKey struct {
 	log  *slog.Logger
 }
 
-func newTokenKeys(all []*conf.JWTSecret, log *slog.Logger) (map[string]*tokenKey, error) {
+func newTokenKeys(all []*conf.JWTSecret, log *slog.Logger) (map[string]*tokenKey, conf.Mistakes) {
 	out := map[string]*tokenKey{}
+	var mistakes conf.Mistakes
 	for _, j := range all {
-		key, err := j.VerificationKey()
+		keys, err := j.VerificationKeys()
 		if err != nil {
-			return nil, err
-		}
-		keys, err := auth.NewKeys(key)
-		if err != nil {
-			return nil, err
+			mistakes = append(mistakes, j.Mistake("algorithm", err.Error()))
+			continue
 		}
 		out[j.Key] = &tokenKey{cred: j, keys: keys, log: log}
 	}
-	return out, nil
+	return out, mistakes
 }
 
 var errTokens = errors.New("no token, or more than one")

@@ -19,24 +19,26 @@ type keyStore struct {
 	owner map[string]*conf.KeyAuth // by the id that apikey gave
 }
 
-func newKeyStore(keys []*conf.KeyAuth) (*keyStore, error) {
+func newKeyStore(keys []*conf.KeyAuth) (*keyStore, conf.Mistakes) {
 	ks := &keyStore{store: apikey.NewMemoryStore(), owner: map[string]*conf.KeyAuth{}}
 	if len(keys) == 0 {
 		return ks, nil
 	}
 	in, err := ks.open(nil, nil)
 	if err != nil {
-		return nil, err
+		return ks, conf.Mistakes{keys[0].Mistake("", err.Error())}
 	}
 	defer func() { _ = in.Close(context.Background()) }()
+	var mistakes conf.Mistakes
 	for _, k := range keys {
 		got, err := in.Import(context.Background(), apikey.Key{Name: k.ID, Owner: string(k.Consumer)}, apikey.PlainText(), k.Key)
 		if err != nil {
-			return nil, err
+			mistakes = append(mistakes, k.Mistake("key", err.Error()))
+			continue
 		}
 		ks.owner[got.ID] = k
 	}
-	return ks, nil
+	return ks, mistakes
 }
 
 func (ks *keyStore) open(names []string, e *Env) (*apikey.Keys, error) {

@@ -31,8 +31,8 @@ type Env struct {
 	limiters  int
 }
 
-// Prepare reads credentials and groups of e.File.
-func (e *Env) Prepare() error {
+// Prepare reads credentials and groups of e.File, as far as it can.
+func (e *Env) Prepare() conf.Mistakes {
 	e.consumers, e.groups = map[conf.Ref]*conf.Consumer{}, map[conf.Ref][]string{}
 	for _, c := range e.File.Consumers {
 		e.consumers[conf.Ref(c.ID)] = c
@@ -45,12 +45,10 @@ func (e *Env) Prepare() error {
 			e.limiters++
 		}
 	}
-	var err error
-	if e.keys, err = newKeyStore(e.File.KeyAuths); err != nil {
-		return err
-	}
-	e.tokens, err = newTokenKeys(e.File.JWTSecrets, e.Log)
-	return err
+	var keys, tokens conf.Mistakes
+	e.keys, keys = newKeyStore(e.File.KeyAuths)
+	e.tokens, tokens = newTokenKeys(e.File.JWTSecrets, e.Log)
+	return append(keys, tokens...)
 }
 
 // A Layer is one use of a plugin.
