@@ -9,27 +9,24 @@ import (
 // which the bucket is full again. Time is counted in whole nanoseconds plus
 // frac/Count of one, so that nothing is lost however often it is charged.
 type bucket struct {
-	full  moment
-	frac  uint32  // less than the rate's Count
-	slack float32 // how far full may lie ahead while a cost of 1 passes: for eviction, where the rate is not known
+	full    moment
+	frac    uint32  // less than the rate's Count
+	perNano float32 // share of the limit for each nanosecond until full: for eviction, where the rate is not known
 }
 
-// owes returns how long the bucket takes to be full.
-func (b *bucket) owes(now moment) float32 { return float32(b.full - now) }
+// used is 1 while the dearest cost asked for since the bucket was last full
+// just passes, and more while that would be refused.
+func (b *bucket) used(now moment) float32 { return float32(b.full-now) * b.perNano }
 
-// limited says whether a cost of 1 would be refused.
-func (b *bucket) limited(now moment) bool { return float32(b.full-now) > b.slack }
-
-// take charges cost if that leaves the bucket at or above empty. A refusal
-// changes nothing.
+// take charges cost if that leaves the bucket at or above empty.
 func (b *bucket) take(now moment, it *Item, res *Result) bool {
 	n := uint32(it.Rate.Count) //nolint:gosec // 1 to 1<<31-1
 	burst := it.Rate.burst()
 	size, sizeFrac := share(burst, it.Rate)
 
-	full, frac := b.full, b.frac
+	full, frac, perNano := b.full, b.frac, b.perNano
 	if full < now {
-		full, frac = now, 0
+		full, frac, perNano = now, 0, 0
 	}
 	cost := it.Cost
 	asked := max(cost, 1) // a peek tells when a cost of 1 passes
@@ -44,9 +41,10 @@ func (b *bucket) take(now moment, it *Item, res *Result) bool {
 			res.RetryAfter = time.Duration(wait)
 		} else if cost > 0 {
 			full, frac = after, afterFrac
-			b.full, b.frac = full, frac
-			one, _ := share(1, it.Rate)
-			b.slack = float32(size - one)
+		}
+		if cost > 0 {
+			room := max(size-max(d, size>>18), 1) // >>18: see limited
+			b.full, b.frac, b.perNano = full, frac, max(perNano, 1/float32(room))
 		}
 	}
 	res.Remaining = tokens(now+size-full, int64(sizeFrac)-int64(frac), it.Rate)

@@ -13,9 +13,9 @@
 // Behind a proxy, pass the Addr method of a rampart.ClientIP to ByIP: without
 // it every client has the proxy's address.
 //
-// Counts live in a [Memory] of fixed size unless another [Store] shares them
-// between processes; what happens when such a store is down must then be
-// chosen ([Outage]).
+// Counts live in a [Memory] of fixed size, which under a flood keeps those who
+// have used the most, unless another [Store] shares them between processes; what
+// happens when such a store is down must then be chosen ([Outage]).
 //
 // What it does not do: it cannot tell apart callers that share an address, it
 // does not queue or delay requests, and it does not bound how many run at once.

@@ -9,11 +9,15 @@ import (
 // A slot is the state of one bucket: a *bucket or a *window. All zero is full.
 type slot[S any] interface {
 	*S
-	owes(now moment) float32                     // nanoseconds of refilling; 0 or less: it is full and may be forgotten
-	limited(now moment) bool                     // whether a cost of 1 would be refused
-	take(now moment, it *Item, res *Result) bool // a refusal changes nothing
+	used(now moment) float32                     // share of the limit: 0 or less: it may be forgotten; above limited: it must not
+	take(now moment, it *Item, res *Result) bool // a refusal changes nothing but what used returns
 	give(now moment, it *Item)
 }
+
+// limited is the share above which a caller is being limited: what it asked for
+// would be refused. It is a little more than 1, at which that just passes, as a
+// float32 rounds.
+const limited = 1 + 1.0/(1<<19)
 
 // keeper keeps all buckets of one algorithm. Its tables are made when they are
 // first charged. The caller of its methods holds the lock of the shard.
@@ -61,17 +65,22 @@ func (k *keeper[S, P]) charge(at place, now moment, it *Item, res *Result) bool 
 	return s.take(now, it, res)
 }
 
-// look does as charge does, but keeps nothing.
+// look does as charge does, but keeps only that it.Cost was refused.
 func (k *keeper[S, P]) look(at place, now moment, it *Item, res *Result) bool {
 	t := &k.tables[at.shard]
 	*res = Result{Policy: it.Policy}
 	t.scratch = *new(S)
-	if s := t.find(at.hash, tagOf(at.hash, it.Rate)); s != nil {
+	s := t.find(at.hash, tagOf(at.hash, it.Rate))
+	if s != nil {
 		t.scratch = *s
 	} else if t.rows != nil && t.candidate(at.hash, now).row == nil {
 		return k.takeOverflow(now, it, res, false)
 	}
-	return P(&t.scratch).take(now, it, res)
+	ok := P(&t.scratch).take(now, it, res)
+	if !ok && s != nil {
+		*s = t.scratch
+	}
+	return ok
 }
 
 func (k *keeper[S, P]) give(at place, now moment, it *Item) {
@@ -93,7 +102,7 @@ func (k *keeper[S, P]) takeOverflow(now moment, it *Item, res *Result, keep bool
 	s := k.overflow[name]
 	if s == nil {
 		if len(k.overflow) >= maxOverflow {
-			maps.DeleteFunc(k.overflow, func(_ overflowKey, s P) bool { return s.owes(now) <= 0 })
+			maps.DeleteFunc(k.overflow, func(_ overflowKey, s P) bool { return s.used(now) <= 0 })
 		}
 		if len(k.overflow) >= maxOverflow {
 			res.Limit, res.RetryAfter, res.ResetAfter = it.limit(), it.Rate.Period, it.Rate.Period

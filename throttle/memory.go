@@ -29,10 +29,17 @@ const (
 // nobody can choose keys that collide. Its clock is the monotonic one: a change
 // of the wall clock moves no limit. Its methods never return an error.
 //
-// When both rows that a new key may live in are full, the key that owes least
-// gives way. When all the keys there are being limited, none does, as it would
-// get a fresh start: the newcomer then pays a bucket that its policy has for
-// all of these ([Result].Overflow), until one of them may go again.
+// When both rows that a new key may live in are full, the key that has used the
+// least share of its limit is forgotten: it starts afresh when it comes again.
+// A key that is being limited never is, from when something that it asks for is
+// or would be refused until that passes. When all the keys there are, the
+// newcomer pays a bucket that its policy has for all of these
+// ([Result].Overflow), until one of them may go again.
+//
+// So no key passes more than its limit while there is room for all, and none
+// that is being limited ever does. One that has used a share of its limit can
+// be made to start afresh only by others that use as large a share of theirs,
+// in every other slot of the two rows, and again for each time.
 //
 // Create one with [NewMemory]. The zero Memory refuses everything.
 type Memory struct {

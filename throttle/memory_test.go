@@ -103,6 +103,93 @@ func TestAFloodGivesNoLimitedCallerAFreshStart(t *testing.T) {
 	})
 }
 
+// TestPeriodsAreComparedByTheShareOfTheLimitThatIsUsed: one request of 100 a day
+// takes longer to come back than four of 5 a minute, but is the smaller share.
+func TestPeriodsAreComparedByTheShareOfTheLimitThatIsUsed(t *testing.T) {
+	algorithms(t, func(t *testing.T, a throttle.Algorithm) {
+		synctest.Test(t, func(t *testing.T) {
+			m := throttle.NewMemory(2000)
+			out := make([]throttle.Result, 2)
+			passes := func(key string) bool {
+				ok, err := m.Take(t.Context(), []throttle.Item{
+					{Policy: "minute", Key: key, Rate: throttle.Rate{Count: 5, Period: time.Minute}, Algorithm: a, Cost: 1},
+					{Policy: "day", Key: key, Rate: throttle.Rate{Count: 100, Period: 24 * time.Hour}, Algorithm: a, Cost: 1},
+				}, out)
+				require.NoError(t, err)
+				return ok
+			}
+			passed := 0
+			for i := range 14 {
+				if passes("caller") {
+					passed++
+				}
+				if i != 3 {
+					continue
+				}
+				for other := range 20_000 {
+					require.True(t, passes(strconv.Itoa(other)), "a stranger among many is served")
+				}
+			}
+			assert.Equal(t, 5, passed)
+		})
+	})
+}
+
+// TestWhoIsRefusedADearRequestIsLimited: 95 of 100 used, a cost of 10 refused.
+// Others who use up all that they have do not take the slot, not even after a
+// cheap request was let pass.
+func TestWhoIsRefusedADearRequestIsLimited(t *testing.T) {
+	algorithms(t, func(t *testing.T, a throttle.Algorithm) {
+		for _, count := range []int{16, 100} {
+			for desc, others := range map[string][]throttle.Item{
+				"alone":               nil,
+				"with another policy": {{Policy: "q", Key: "caller", Rate: perHour(1000), Algorithm: a, Cost: 1}},
+			} {
+				t.Run(fmt.Sprint(count, " ", desc), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						m := throttle.NewMemory(1)
+						ask := func(key string, cost int) (bool, throttle.Result) {
+							items := append([]throttle.Item{{Policy: "p", Key: key, Rate: perHour(count), Algorithm: a, Cost: cost}}, others...)
+							out := make([]throttle.Result, len(items))
+							ok, err := m.Take(t.Context(), items, out)
+							require.NoError(t, err)
+							return ok, out[0]
+						}
+						fill := func(from int) { // more than there are slots
+							for i := range 100 {
+								_, res := ask(fmt.Sprint(from+i), count)
+								if res.Overflow {
+									return
+								}
+							}
+							t.Error("the table was never full")
+						}
+						ask("caller", count-5)
+						ok, refused := ask("caller", 10)
+						require.False(t, ok)
+						fill(0)
+						ok, res := ask("caller", 10)
+						assert.False(t, ok)
+						assert.Equal(t, 5, res.Remaining, "no fresh start")
+						assert.False(t, res.Overflow)
+						ok, _ = ask("caller", 1)
+						assert.True(t, ok)
+						fill(100)
+						ok, res = ask("caller", 10)
+						assert.False(t, ok)
+						assert.Equal(t, 4, res.Remaining, "no fresh start after a cheap request either")
+						assert.False(t, res.Overflow)
+
+						time.Sleep(refused.RetryAfter + time.Hour/2)
+						ok, _ = ask("another", 1)
+						assert.True(t, ok, "who may go again makes room")
+					})
+				})
+			}
+		}
+	})
+}
+
 func TestWhenAllAreLimitedNewcomersShareABucket(t *testing.T) {
 	algorithms(t, func(t *testing.T, a throttle.Algorithm) {
 		synctest.Test(t, func(t *testing.T) {

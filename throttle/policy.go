@@ -10,7 +10,8 @@ const (
 	// SlidingWindow never lets more than Count pass in any Period, wherever
 	// the period starts: what Django REST framework promises and what people
 	// read in "100/hour". It is exact up to a count of 16; above that it may
-	// refuse a little early (up to 2 % of the period), never late.
+	// refuse a little early (up to 2 % of the period), never late. A [Memory]
+	// with too little room can forget who has not used up a limit.
 	SlidingWindow Algorithm = iota
 
 	// TokenBucket lets Burst pass at once, then Count per Period: up to

@@ -13,8 +13,8 @@ type row[S any] struct {
 	slots [rowSize]S
 }
 
-// table is a hash table that never grows. A slot is free when it owes nothing,
-// whatever its tag.
+// table is a hash table that never grows. A slot is free when nothing of it is
+// used any more, whatever its tag.
 type table[S any, P slot[S]] struct {
 	rows    []row[S] // nil: not made yet
 	scratch S        // for a look that must not be kept
@@ -59,48 +59,37 @@ func (t *table[S, P]) insert(hash, tag uint64, now moment) P {
 type candidate[S any, P slot[S]] struct {
 	row   *row[S]
 	index int
+	used  float32
 	free  int // free slots in the row
 }
 
 func (c candidate[S, P]) slot() P { return &c.row.slots[c.index] }
 
 // candidate returns a slot in the emptier of the two rows of hash. If both are
-// full, it is the one that owes least, except that who is being limited keeps
+// full, it is the one that has used the least share of its limit, so that a
+// flood of callers who come once drives out itself. Who is being limited keeps
 // its slot: a fresh start is what it would like.
 func (t *table[S, P]) candidate(hash uint64, now moment) candidate[S, P] {
 	rows := t.rowsOf(hash)
-	a, b := t.candidateIn(rows[0], now), t.candidateIn(rows[1], now)
-	if b.free > a.free || a.free == 0 && b.owesLess(a, now) {
+	a, b := candidateIn[S, P](rows[0], now), candidateIn[S, P](rows[1], now)
+	if b.free > a.free || b.free == a.free && b.used < a.used {
 		return b
 	}
 	return a
 }
 
-func (t *table[S, P]) candidateIn(r *row[S], now moment) candidate[S, P] {
-	var least candidate[S, P]
-	free := 0
+func candidateIn[S any, P slot[S]](r *row[S], now moment) candidate[S, P] {
+	least := candidate[S, P]{used: 2}
 	for i := range r.slots {
-		s := P(&r.slots[i])
-		switch {
-		case s.owes(now) <= 0:
-			free++
-		case s.limited(now):
-			continue
+		used := P(&r.slots[i]).used(now)
+		if used <= 0 {
+			least.free++
 		}
-		if c := (candidate[S, P]{row: r, index: i}); c.owesLess(least, now) {
-			least = c
+		if used <= limited && used < least.used {
+			least.row, least.index, least.used = r, i, used
 		}
 	}
-	least.free = free
 	return least
-}
-
-// owesLess says whether c is there and owes less than d, if that is there.
-func (c candidate[S, P]) owesLess(d candidate[S, P], now moment) bool {
-	if c.row == nil || d.row == nil {
-		return c.row != nil
-	}
-	return c.slot().owes(now) < d.slot().owes(now)
 }
 
 // reset frees the slots of the key with hash, whatever the rate.

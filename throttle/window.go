@@ -10,27 +10,35 @@ const logSize = 16
 // grid of cells (windowgrid.go), which rounds up. All zero is a full window.
 type window struct {
 	until moment              // when the last unit leaves
-	debt  float32             // how long a bucket that fills steadily would take for what was used when last charged
-	slack float32             // how long before until a cost of 1 passes again
+	share float32             // of the limit that was used when last charged
+	slack float32             // how long before until it ceases to be limited
 	words [logSize - 1]uint64 // log or grid
 }
 
-// owes is by what was used, not by when: a flood of fresh keys that used little
+// used is by what was used, not by when: a flood of fresh keys that used little
 // drives out itself, not who has nearly used up a limit.
-func (w *window) owes(now moment) float32 {
-	if w.until <= now {
+func (w *window) used(now moment) float32 {
+	switch {
+	case w.until <= now:
 		return 0
+	case float32(w.until-now) > w.slack:
+		return 2
+	default:
+		return w.share
 	}
-	return w.debt
 }
 
-func (w *window) limited(now moment) bool { return float32(w.until-now) > w.slack }
-
-// note keeps what eviction asks for, where the rate is not known.
-func (w *window) note(r Rate, remaining int, next moment) {
-	w.debt = float32(r.Count-remaining) / float32(r.Count) * float32(r.Period)
-	w.slack = float32(w.until - next)
+// note keeps what eviction asks for, where the rate is not known: that it is
+// limited until a moment, when what it asked for passes.
+func (w *window) note(r Rate, remaining int, until moment) {
+	w.share = float32(r.Count-remaining) / float32(r.Count)
+	w.slack = float32(w.until - until)
 }
+
+func (w *window) limitedUntil() moment { return w.until - moment(w.slack) }
+
+// refuse keeps that a cost is refused until a moment.
+func (w *window) refuse(until moment) { w.slack = min(w.slack, float32(w.until-until)) }
 
 // take charges cost if no more than Count units then lie in the period that
 // ends now. A refusal changes nothing that counts.
@@ -49,9 +57,10 @@ func (w *window) take(now moment, it *Item, res *Result) bool {
 // give takes a charge back: the units of the moment in which it was made, so
 // that those of others keep their time.
 func (w *window) give(now moment, it *Item) {
-	if w.until <= now || it.Cost < 1 {
+	if w.until <= now || it.Cost < 1 || it.Cost > it.Rate.Count {
 		return
 	}
+	w.slack = float32(w.until - now) // what was refused may pass now
 	if it.Rate.Count <= logSize {
 		w.giveLog(now, it)
 	} else {

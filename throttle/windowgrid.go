@@ -137,8 +137,12 @@ func (w *window) takeGrid(now moment, it *Item, res *Result) {
 	asked := max(it.Cost, 1) // a peek tells when a cost of 1 passes
 	if asked > it.Rate.Count {
 		res.RetryAfter = Never
-	} else if res.RetryAfter = g.wait(now, asked); res.RetryAfter == 0 && it.Cost > 0 {
-		g.charge(now, it.Rate, it.Cost)
+	} else if res.RetryAfter = g.wait(now, asked); it.Cost > 0 {
+		if res.RetryAfter > 0 {
+			w.refuse(now + moment(res.RetryAfter))
+		} else {
+			g.charge(now, it.Rate, it.Cost)
+		}
 	}
 	res.Remaining = g.remaining(it.Rate, now)
 	g.save()
@@ -165,11 +169,12 @@ func (g *grid) charge(now moment, r Rate, cost int) {
 	bought := g.lots(cost)
 	g.spare += bought*g.lot - cost
 	g.total += bought
+	limited := g.w.limitedUntil()
 	g.head, g.w.until = n, now+g.period
 	lots, _ := g.cell(n)
 	begin := g.base + n*g.width
 	g.setCell(n, lots+bought, (now-begin+g.step-1)/g.step)
-	g.w.note(r, g.remaining(r, now), now+moment(g.wait(now, 1)))
+	g.w.note(r, g.remaining(r, now), max(limited, now+moment(g.wait(now, cost))))
 }
 
 // giveBack takes units out of cell n. What is not a whole lot becomes spare
@@ -196,7 +201,7 @@ func (w *window) giveGrid(now moment, it *Item) {
 	n := (it.At - g.base) / g.width
 	if it.At >= g.base && n >= g.tail && it.At+g.period > now { // else it has left
 		g.giveBack(n, it.Cost)
-		w.note(it.Rate, g.remaining(it.Rate, now), now+moment(g.wait(now, 1)))
+		w.note(it.Rate, g.remaining(it.Rate, now), now+moment(g.wait(now, it.Cost)))
 	}
 	g.save()
 }

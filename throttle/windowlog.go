@@ -16,13 +16,13 @@ func (w *window) log(period moment) (l unitLog) {
 	return l
 }
 
-func (w *window) setLog(l *unitLog, r Rate, now moment) {
-	period := moment(r.Period)
+func (w *window) setLog(l *unitLog, it *Item, now moment) {
+	period, limited := moment(it.Rate.Period), w.limitedUntil()
 	w.until = l[0] + period
 	for i := range w.words {
 		w.words[i] = uint64(l[i+1]) //nolint:gosec // read back by log
 	}
-	w.note(r, l.remaining(r, now), l[r.Count-1]+period)
+	w.note(it.Rate, l.remaining(it.Rate, now), max(limited, l[it.Rate.Count-it.Cost]+period))
 }
 
 // remaining counts the units of r that are not live.
@@ -45,12 +45,15 @@ func (w *window) takeLog(now moment, it *Item, res *Result) {
 		res.RetryAfter = Never
 	} else if wait := l[n-asked] + period - now; wait > 0 {
 		res.RetryAfter = time.Duration(wait)
+		if it.Cost > 0 {
+			w.refuse(now + wait)
+		}
 	} else if it.Cost > 0 {
 		copy(l[it.Cost:], l[:])
 		for i := range it.Cost {
 			l[i] = now
 		}
-		w.setLog(&l, it.Rate, now)
+		w.setLog(&l, it, now)
 	}
 	res.Remaining = l.remaining(it.Rate, now)
 }
@@ -67,5 +70,5 @@ func (w *window) giveLog(now moment, it *Item) {
 	}
 	kept := copy(l[from:], l[to:])
 	clear(l[from+kept:])
-	w.setLog(&l, it.Rate, now)
+	w.setLog(&l, it, now)
 }
