@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/ecolaura/rampart"
@@ -84,20 +83,41 @@ func (o *ops) tighten(w http.ResponseWriter, r *http.Request, in tighten) {
 		return
 	}
 	configured, ok := o.layers.policy(in.Policy)
+	least := tightest(in.Policy, configured)
 	until, err := in.end(time.Now())
 	switch {
 	case !ok:
 		notFound(w)
 		return
 	case err != nil:
-	case perSecond(rate) < 1.0/60 && !strings.HasPrefix(in.Policy, "anon") && in.Policy != "register" && in.Policy != "partner":
-		err = fieldProblem("#/rate", "too_tight", "Operators pass this policy, too: at least one a minute.")
 	case perSecond(rate) >= perSecond(configured):
 		err = fieldProblem("#/rate", "not_tighter", "The policy has "+configured.String()+".")
+	case perSecond(rate) < perSecond(least):
+		err = fieldProblem("#/rate", "too_tight", "Operators pass this policy, too: at least "+least.String()+".")
 	default:
 		err = o.layers.overrides.Tighten(r.Context(), in.Policy, rate, until)
 	}
 	o.done(w, r, err, in.Note, "tighten", in.Policy, "rate", rate.String(), "until", until)
+}
+
+// tightest is the least that a policy may be tightened to: an operator must get
+// in, even after a mistyped password, and lift it again. On a server that is
+// configured with little it is half of that.
+func tightest(policy string, configured throttle.Rate) throttle.Rate {
+	var least throttle.Rate
+	switch policy {
+	case "edge", "user": // each call of an operator counts
+		least = throttle.Rate{Count: 1, Period: time.Minute}
+	case "login-address", "login-known", "login-strangers": // refused passwords count
+		least = throttle.Rate{Count: 2, Period: time.Hour}
+	default: // what operators do without may be as little as one likes
+		return throttle.Rate{Count: 0, Period: time.Hour}
+	}
+	half := throttle.Rate{Count: configured.Count, Period: 2 * configured.Period}
+	if perSecond(half) < perSecond(least) {
+		return half
+	}
+	return least
 }
 
 type loosen struct {

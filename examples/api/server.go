@@ -79,13 +79,13 @@ func (srv *server) build(ctx context.Context, s *settings, sec *secrets, log *sl
 	}
 	srv.app = &app{db: srv.db, users: u, columns: newColumns(sec.fields), ready: health.Ready(), log: log, events: rampart.NewReporter(log)}
 	srv.ops = &ops{
-		app: srv.app, layers: srv.layers, shared: srv.shared, managed: m, monitor: srv.monitor, reporter: rampart.NewReporter(log),
+		app: srv.app, layers: srv.layers, shared: srv.shared, managed: m, monitor: srv.monitor,
 		reencryption: &reencryption{db: srv.db, columns: srv.app.columns, log: log},
 	}
 	if sec.oldFields || m.fields.changed() || srv.db.reindex { // what a kill has cut off goes on
 		srv.ops.reencryption.start() //nolint:contextcheck // it lives until close
 	}
-	srv.handler, err = routes(srv.app, srv.layers, srv.layers.stack(), srv.ops, log)
+	srv.handler, err = routes(srv.app, srv.layers, srv.layers.stack(srv.app), srv.ops, log)
 	return err
 }
 
