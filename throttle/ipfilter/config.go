@@ -43,8 +43,9 @@ type Config struct {
 	// "blocks_unavailable". Retry-After is set by then.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
-	// Logger receives a security event for each refused request; nil:
-	// [slog.Default].
+	// Logger receives a security event for each refused request, with the client
+	// address that a rampart.ClientIP around the Filter resolved, or else the TCP
+	// peer's; nil: [slog.Default].
 	Logger *slog.Logger
 }
 

@@ -151,7 +151,7 @@ func (f *Filter) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := f.current.Load()
 		if c == nil {
-			(*rampart.Reporter)(nil).Refused(r, rampart.AuthzFail, "", slog.String("reason", "not_configured"))
+			(*rampart.Reporter)(nil).Refused(r, rampart.AuthzFail, "", slog.String("reason", string(NotConfigured)))
 			(&rampart.Problem{Status: http.StatusForbidden, Code: "address_denied"}).Write(w)
 			return
 		}
@@ -164,9 +164,9 @@ func (f *Filter) Handler(next http.Handler) http.Handler {
 }
 
 func (c *compiled) refuse(w http.ResponseWriter, r *http.Request, err *DeniedError) {
-	key := err.Error()
+	key := err.Error() // by reason and address
 	if !c.reporter.Counted(r.Context(), rampart.AuthzFail, key) {
-		c.reporter.Refused(r, rampart.AuthzFail, key, slog.String("reason", key))
+		c.reporter.Refused(r, rampart.AuthzFail, key, slog.String("reason", string(err.Reason)))
 	}
 	if err.Reason == BlocksUnknown {
 		w.Header().Set("Retry-After", "1")

@@ -4,21 +4,26 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/feed"
 	"github.com/ecolaura/rampart/throttle/ipfilter"
 )
 
@@ -155,7 +160,37 @@ func TestARefusalIsReportedAndLeftToTheErrorHandler(t *testing.T) {
 	require.NoError(t, json.Unmarshal(logged.Bytes(), &line))
 	assert.Equal(t, "authz_fail", line["event"])
 	assert.Equal(t, "WARN", line["level"])
-	assert.Equal(t, "ipfilter: client address 192.0.2.1 not admitted", line["reason"])
+	assert.Equal(t, "not_admitted", line["reason"])
+	assert.Equal(t, "198.51.100.1", line["client_ip"], "no rampart.ClientIP around it resolved another")
+}
+
+// TestReasonsInTheLogAreAFixedSet: they are labels of a Monitor's metrics, which
+// have no person in them and room for a few values only.
+func TestReasonsInTheLogAreAFixedSet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		monitor, err := rampart.NewMonitor(rampart.MonitorConfig{Handler: slog.DiscardHandler})
+		require.NoError(t, err)
+		t.Cleanup(func() { assert.NoError(t, monitor.Close()) })
+		news := &fakeFeed{Feed: newFeed(t, feed.Memory())}
+		f, err := ipfilter.New(ipfilter.Config{Deny: prefixes("198.51.100.0/24"), Feed: news, Outage: ipfilter.FailClosed, Logger: slog.New(monitor)})
+		require.NoError(t, err)
+		require.NoError(t, f.Block(t.Context(), netip.MustParsePrefix("203.0.113.0/24"), time.Now().Add(time.Hour)))
+		news.age = time.Minute
+		for i := range 200 {
+			for _, addr := range []string{"198.51.100.%d:1", "203.0.113.%d:1", "192.0.2.%d:1", "@%d"} {
+				_, reached := serve(f, from(fmt.Sprintf(addr, i)))
+				require.False(t, reached)
+			}
+		}
+		time.Sleep(3 * time.Second) // until what was folded is written
+		w := httptest.NewRecorder()
+		monitor.Metrics().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		var reasons []string
+		for _, match := range regexp.MustCompile(`event="authz_fail",reason="([^"]*)"`).FindAllStringSubmatch(w.Body.String(), -1) {
+			reasons = append(reasons, match[1])
+		}
+		assert.ElementsMatch(t, []string{"not_admitted", "blocked", "blocks_unknown", "addr_unknown"}, reasons)
+	})
 }
 
 func TestNewReportsEveryMistake(t *testing.T) {
