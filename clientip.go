@@ -28,7 +28,8 @@ type ClientIPConfig struct {
 
 	// TrustedProxies lists the proxies. A request from any other peer is the
 	// peer's own, whatever its headers say. The header is walked from right to
-	// left, and the first hop that is not listed is the client.
+	// left, and the first hop that is not listed is the client. IPv4 is written
+	// as IPv4.
 	TrustedProxies []netip.Prefix
 
 	// Hops is, in place of TrustedProxies, the exact number of proxies that
@@ -69,7 +70,7 @@ func NewClientIP(cfg ClientIPConfig) (*ClientIP, error) {
 	}
 	for _, p := range cfg.TrustedProxies {
 		switch {
-		case !p.IsValid() || p != p.Masked():
+		case !p.IsValid() || p != p.Masked() || p.Addr().Is4In6(): // peers are unmapped: that would match none
 			mistake("TrustedProxies", ReasonInvalid, p.String())
 		case p.Bits() == 0: // then the leftmost, client-written entry would win
 			mistake("TrustedProxies", ReasonTooWide, p.String())

@@ -145,7 +145,7 @@ func TestTheZeroClientIPTakesThePeer(t *testing.T) {
 
 func TestNewClientIPReportsEveryMistake(t *testing.T) {
 	_, err := rampart.NewClientIP(rampart.ClientIPConfig{
-		TrustedProxies: []netip.Prefix{{}, netip.MustParsePrefix("10.0.0.1/8"), netip.MustParsePrefix("0.0.0.0/0")},
+		TrustedProxies: []netip.Prefix{{}, netip.MustParsePrefix("10.0.0.1/8"), netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::ffff:10.0.0.0/104")},
 		Hops:           -1,
 		Header:         "X Forwarded",
 	})
@@ -154,7 +154,7 @@ func TestNewClientIPReportsEveryMistake(t *testing.T) {
 	for m := range rampart.Mistakes(err) {
 		got = append(got, fmt.Sprint(m.Field, " ", m.Reason))
 	}
-	assert.Equal(t, []string{"TrustedProxies invalid", "TrustedProxies invalid", "TrustedProxies too_wide", "Hops invalid", "Hops conflict", "Header invalid"}, got)
+	assert.Equal(t, []string{"TrustedProxies invalid", "TrustedProxies invalid", "TrustedProxies too_wide", "TrustedProxies invalid", "Hops invalid", "Hops conflict", "Header invalid"}, got)
 
 	_, err = rampart.NewClientIP(rampart.ClientIPConfig{Header: "X-Real-IP"})
 	assert.EqualError(t, err, `rampart: Header: pointless: "X-Real-IP"`)

@@ -41,8 +41,8 @@ func TestNewReportsEveryMistake(t *testing.T) {
 			c.ProbePaths = []string{"/ok", "/", "/ok/", "healthz", "", "/a/../b", "/a?b", "/a%20b", "//a", "/*"}
 		}, []string{`ProbePaths: invalid: "healthz"`, `ProbePaths: invalid`, `ProbePaths: invalid: "/a/../b"`, `ProbePaths: invalid: "/a?b"`, `ProbePaths: invalid: "/a%20b"`, `ProbePaths: invalid: "//a"`, `ProbePaths: invalid: "/*"`}},
 		{"proxies", func(c *headers.Config) {
-			c.TrustedProxies = append(prefixes("10.0.0.0/8", "0.0.0.0/0", "::/0", "10.0.0.1/8"), netip.Prefix{})
-		}, []string{`TrustedProxies: too_wide: "0.0.0.0/0"`, `TrustedProxies: too_wide: "::/0"`, `TrustedProxies: invalid: "10.0.0.1/8"`, `TrustedProxies: invalid: "invalid Prefix"`}},
+			c.TrustedProxies = append(prefixes("10.0.0.0/8", "0.0.0.0/0", "::/0", "10.0.0.1/8", "::ffff:10.0.0.0/104"), netip.Prefix{})
+		}, []string{`TrustedProxies: too_wide: "0.0.0.0/0"`, `TrustedProxies: too_wide: "::/0"`, `TrustedProxies: invalid: "10.0.0.1/8"`, `TrustedProxies: invalid: "::ffff:10.0.0.0/104"`, `TrustedProxies: invalid: "invalid Prefix"`}},
 		{"a scheme header without proxies", func(c *headers.Config) { c.SchemeHeader = "X-Scheme" }, []string{`SchemeHeader: pointless: "X-Scheme"`}},
 		{"a scheme header that is none", func(c *headers.Config) { c.SchemeHeader = "X Scheme" }, []string{`SchemeHeader: invalid: "X Scheme"`}},
 		{"credential headers", func(c *headers.Config) { c.CredentialHeaders = []string{"X-Ok", "X:No", ""} }, []string{`CredentialHeaders: invalid: "X:No"`, `CredentialHeaders: invalid`}},

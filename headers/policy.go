@@ -85,7 +85,7 @@ func (p *policy) compileTransport(cfg *Config) (errs []error) {
 	p.scheme = schemeRule{trusted: slices.Clone(cfg.TrustedProxies), header: "X-Forwarded-Proto"}
 	for _, prefix := range cfg.TrustedProxies {
 		switch {
-		case !prefix.IsValid() || prefix != prefix.Masked():
+		case !prefix.IsValid() || prefix != prefix.Masked() || prefix.Addr().Is4In6(): // peers are unmapped: that would match none
 			errs = append(errs, mistake("TrustedProxies", ReasonInvalid, prefix.String()))
 		case prefix.Bits() == 0: // then any client's word about its own scheme counts
 			errs = append(errs, mistake("TrustedProxies", ReasonTooWide, prefix.String()))
