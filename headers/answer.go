@@ -1,9 +1,7 @@
 package headers
 
 import (
-	"bufio"
 	"context"
-	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -11,8 +9,8 @@ import (
 	"github.com/ecolaura/rampart/internal/respwriter"
 )
 
-// An answer is all that one request costs: the writer, the values that the
-// header map's slices point into (none is shared with another request, so a
+// An answer is all that one request costs: the writer, the slots that the
+// header map's slices point into, one for each entry of the set (none is shared with another request, so a
 // handler that writes into one changes its own answer only), and the request
 // with our context.
 type answer struct {
@@ -22,7 +20,7 @@ type answer struct {
 	nonce  atomic.Pointer[string] // set.noNonce once the header is out without one
 	https  bool
 	seen   bool // the header map may differ from what begin left
-	hinted bool // an informational answer went out
+	hinted bool // an informational answer went out, and h held values of ours
 	req    http.Request
 	values [inline]string
 }
@@ -46,22 +44,50 @@ func (a *answer) begin(h http.Header) {
 			}
 			break
 		}
-		a.values[i] = entries[i].value
-		h[entries[i].name] = a.values[i : i+1 : i+1]
+		a.put(h, i, &entries[i])
 	}
-	a.seen = a.set.finds(h, a.https) // an outer layer set headers too
+	strangers, cookies := a.set.beside(h, a.https)
+	a.seen = strangers || cookies // an outer layer set headers too
+}
+
+// put makes entry i of the set the header's value, in its slot if it has one.
+func (a *answer) put(h http.Header, i int, e *entry) {
+	if i >= inline {
+		h[e.name] = []string{e.value}
+		return
+	}
+	a.values[i] = e.value
+	h[e.name] = a.values[i : i+1 : i+1]
+}
+
+// owns says whether any value in h is one that [answer.put] put there. Equal
+// values prove nothing: a backend sends nosniff too.
+func (a *answer) owns(h http.Header) bool {
+	entries := a.set.over(a.https)
+	for i := range min(len(entries), inline) {
+		if got := h[entries[i].name]; len(got) > 0 && &got[0] == &a.values[i] {
+			return true
+		}
+	}
+	return false
 }
 
 // Header implements [http.ResponseWriter].
 func (a *answer) Header() http.Header {
 	a.seen = true
-	return a.ResponseWriter.Header()
+	return a.Writer.Header()
 }
 
-// WriteHeader implements [http.ResponseWriter].
+// WriteHeader implements [http.ResponseWriter]. The whole map goes out with an
+// informational answer too, and RFC 6265 section 3 lets user agents take a
+// cookie from one.
 func (a *answer) WriteHeader(status int) {
 	if status < 200 && status != http.StatusSwitchingProtocols {
-		a.hinted = true
+		h := a.ResponseWriter.Header()
+		if a.seen {
+			a.harden(h)
+		}
+		a.hinted = a.owns(h)
 	}
 	a.Writer.WriteHeader(status)
 }
@@ -72,32 +98,53 @@ func (a *answer) Unwrap() http.ResponseWriter {
 	return a.ResponseWriter
 }
 
-// Hijack implements [http.Hijacker]. The header is made whole, for a handler
-// that writes it to the connection itself.
-func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := a.Writer.Hijack()
-	if err == nil {
-		a.Finish()
-	}
-	return conn, rw, err
-}
-
 // FinalHeader makes the set whole. It implements [respwriter.Finalizer]. A
 // handler that never asked for the header map cannot have changed it.
 func (a *answer) FinalHeader(h http.Header, status int) {
 	if a.seen {
-		a.set.complete(h, a.https, a.hinted)
-		if a.set.finds(h, a.https) {
-			for _, name := range a.set.remove {
-				delete(h, name)
-			}
-			if len(h["Set-Cookie"]) > 0 {
-				a.set.cookies.outgoing(h, a.in, a.https)
-			}
-		}
+		a.harden(h)
 	}
 	if a.set.nonced {
 		a.set.finishNonce(h, status, a.seal())
+	}
+}
+
+// harden completes the set, removes what no answer may have and tightens
+// cookies. Once more, it changes nothing.
+func (a *answer) harden(h http.Header) {
+	a.complete(h)
+	strangers, cookies := a.set.beside(h, a.https)
+	if strangers {
+		if a.set.fold(h) {
+			a.complete(h)
+			cookies = len(h["Set-Cookie"]) > 0
+		}
+		for _, name := range a.set.remove {
+			delete(h, name)
+		}
+	}
+	if cookies {
+		a.set.cookies.outgoing(h, a.in, a.https)
+	}
+}
+
+// complete puts back what is missing, and makes two values of a single-value
+// header ours. If our values were there when an informational answer went out
+// and none is now, the map was emptied: httputil.ReverseProxy does that after a
+// backend's 1xx. What it holds then are the backend's headers, which elsewhere
+// are added to ours, and not what a handler set on purpose.
+func (a *answer) complete(h http.Header) {
+	entries := a.set.over(a.https)
+	emptied := a.hinted && !a.owns(h)
+	for i := range entries {
+		e := &entries[i]
+		got := h[e.name]
+		switch {
+		case emptied && e.list:
+			h[e.name] = append([]string{e.value}, got...)
+		case emptied, len(got) == 0, len(got) == 1 && got[0] == "", len(got) > 1 && !e.list:
+			a.put(h, i, e)
+		}
 	}
 }
 

@@ -103,17 +103,18 @@ func isPerRoute(field string) bool {
 func (a *answer) use(s *set) {
 	h := a.Header()
 	for _, e := range a.set.over(a.https) {
-		if got := h[e.name]; len(got) == 1 && got[0] == e.value {
+		switch got := h[e.name]; {
+		case len(got) == 1 && got[0] == e.value:
 			delete(h, e.name)
-		}
-	}
-	entries := s.over(a.https)
-	values := make([]string, len(entries))
-	for i, e := range entries {
-		if _, ok := h[e.name]; !ok {
-			values[i] = e.value
-			h[e.name] = values[i : i+1 : i+1]
+		case len(got) > 0:
+			h[e.name] = slices.Clone(got) // the slots are for s now
 		}
 	}
 	a.set = s
+	entries := s.over(a.https)
+	for i := range entries {
+		if _, ok := h[entries[i].name]; !ok {
+			a.put(h, i, &entries[i])
+		}
+	}
 }

@@ -32,6 +32,9 @@ type set struct {
 	onHTTP  int      // how many go out over http
 	remove  []string // canonical
 
+	usual   []string   // those that are neither entries nor removed
+	guarded [][]string // entries, removed headers and Set-Cookie, by length
+
 	csp, cspReportOnly cspText
 	nonced             bool    // either of them has a nonce
 	noNonce            *string // points to ""
@@ -80,6 +83,7 @@ func newSet(cfg *Config) (*set, error) {
 	for _, name := range cfg.Remove {
 		s.remove = append(s.remove, canonical(name))
 	}
+	s.index()
 	return s, nil
 }
 
@@ -91,40 +95,86 @@ func (s *set) over(https bool) []entry {
 	return s.entries[:s.onHTTP]
 }
 
-// complete puts back what is missing, and makes two values of a single-value
-// header ours.
-func (s *set) complete(h http.Header, https, hinted bool) {
-	entries := s.over(https)
-	wiped := hinted && !slices.ContainsFunc(entries, func(e entry) bool { return slices.Contains(h[e.name], e.value) })
-	for _, e := range entries {
-		got := h[e.name]
-		switch {
-		case wiped && e.list:
-			// httputil.ReverseProxy cleared the map after a backend's 1xx and
-			// added the backend's headers, which elsewhere stand beside ours.
-			h[e.name] = append([]string{e.value}, got...)
-		case wiped, len(got) == 0, len(got) == 1 && got[0] == "", len(got) > 1 && !e.list:
-			h[e.name] = []string{e.value}
-		}
-	}
+// usual are the headers that most answers carry beside the set, Content-Type
+// apart: those of this module's layers and of net/http's helpers. Counting them
+// off spares the search for strangers.
+var usual = [...]string{
+	"X-Request-Id", "Vary", "Ratelimit", "Ratelimit-Policy", "Content-Length", "Set-Cookie", cacheHeader,
+	"Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Location", "Etag", "Last-Modified",
 }
 
-// finds says whether h, which holds every entry, also holds a header that must
-// be removed or tightened. Most answers add a Content-Type and no more.
-func (s *set) finds(h http.Header, https bool) bool {
+// beside says whether h, which holds every entry, also holds cookies, and
+// strangers: headers that are not known to be in order. Most answers add a
+// Content-Type and no more.
+func (s *set) beside(h http.Header, https bool) (strangers, cookies bool) {
 	others := len(h) - len(s.over(https))
 	if _, ok := h["Content-Type"]; ok {
 		others--
 	}
 	if others == 0 {
-		return false
+		return false, false
 	}
-	for _, name := range s.remove {
+	for _, name := range s.usual {
 		if _, ok := h[name]; ok {
-			return true
+			others--
+		}
+		if others == 0 {
+			break
 		}
 	}
-	return len(h["Set-Cookie"]) > 0
+	return others != 0, len(h["Set-Cookie"]) > 0
+}
+
+// fold gives guarded headers whose names are in other letters, as net/http
+// would send them, the name that they are looked up by. It says whether there
+// was one.
+func (s *set) fold(h http.Header) (found bool) {
+	for name, lines := range h {
+		if proper, other := s.respell(name); other {
+			delete(h, name)
+			h[proper] = append(slices.Clip(h[proper]), lines...)
+			found = true
+		}
+	}
+	return found
+}
+
+// respell returns the guarded name that name is in other letters. Length and
+// equality, which is quick for one and the same string, settle most of them.
+func (s *set) respell(name string) (proper string, other bool) {
+	if len(name) >= len(s.guarded) {
+		return "", false
+	}
+	for _, proper := range s.guarded[len(name)] {
+		if name == proper {
+			return "", false
+		}
+	}
+	for _, proper := range s.guarded[len(name)] {
+		if equalFold(name, proper) {
+			return proper, true
+		}
+	}
+	return "", false
+}
+
+// index fills in what the looks at an answer's header go by.
+func (s *set) index() {
+	guarded := append([]string{"Set-Cookie"}, s.remove...)
+	for _, e := range s.entries {
+		guarded = append(guarded, e.name)
+	}
+	for _, name := range guarded {
+		for len(s.guarded) <= len(name) {
+			s.guarded = append(s.guarded, nil)
+		}
+		s.guarded[len(name)] = append(s.guarded[len(name)], name)
+	}
+	for _, name := range usual {
+		if name == "Set-Cookie" || !slices.Contains(guarded, name) {
+			s.usual = append(s.usual, name)
+		}
+	}
 }
 
 func renderEndpoints(endpoints map[string]string) string {

@@ -12,7 +12,9 @@ import (
 // Writer calls Final once, just before the final header is written: by
 // WriteHeader with a status of 200 or more (or 101), by the first Write,
 // ReadFrom or Flush, or, if the handler wrote nothing, by [Writer.Finish].
-// Informational answers (1xx) pass untouched. It is meant to be embedded by
+// Informational answers (1xx) pass untouched. After [Writer.Hijack] Final runs
+// at each look at the header map, since nothing tells which is the last: what
+// it does a second time must change nothing. It is meant to be embedded by
 // value in a layer's own per-request struct, so that a request costs one
 // allocation; Final is then a method of that struct. A nil Final is not called:
 // a layer that need not look again unless the handler has asked for the header
@@ -20,13 +22,24 @@ import (
 type Writer struct {
 	http.ResponseWriter
 	Final Finalizer
-	wrote bool
+
+	wrote    bool
+	hijacked bool
 }
 
 // A Finalizer sees the header of an answer at the last moment. Status is that
-// of the answer.
+// of the answer, of a hijacked one 101.
 type Finalizer interface {
 	FinalHeader(h http.Header, status int)
+}
+
+// Header implements [http.ResponseWriter].
+func (w *Writer) Header() http.Header {
+	h := w.ResponseWriter.Header()
+	if w.hijacked && w.Final != nil {
+		w.Final.FinalHeader(h, http.StatusSwitchingProtocols)
+	}
+	return h
 }
 
 // WriteHeader implements [http.ResponseWriter].
@@ -64,9 +77,17 @@ func (w *Writer) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// Hijack implements [http.Hijacker]. Who hijacks writes its own header.
+// Hijack implements [http.Hijacker]. Who hijacks writes the header to the
+// connection itself, from the map that it holds already or asks for afterwards:
+// httputil.ReverseProxy, at a protocol switch, asks once to add the backend's
+// header and once more to write it all.
 func (w *Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return http.NewResponseController(w.ResponseWriter).Hijack()
+	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil {
+		w.hijacked = true
+		_ = w.Header()
+	}
+	return conn, rw, err
 }
 
 // Unwrap is for [http.ResponseController].
@@ -80,7 +101,7 @@ func (w *Writer) final(status int) {
 	if !w.wrote {
 		w.wrote = true
 		if w.Final != nil {
-			w.Final.FinalHeader(w.Header(), status)
+			w.Final.FinalHeader(w.ResponseWriter.Header(), status)
 		}
 	}
 }

@@ -63,6 +63,34 @@ func TestFinalRunsOnceBeforeTheFinalHeader(t *testing.T) {
 	}
 }
 
+// httputil.ReverseProxy hijacks before it adds the header of a backend that
+// switches protocols.
+func TestAHijackedAnswerIsFinalAtEachLookAtTheHeader(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		o := &once{}
+		o.ResponseWriter, o.Final = w, o
+		before := o.Header()
+		before.Set("Final", "no")
+		conn, rw, err := o.Hijack()
+		if !assert.NoError(t, err) {
+			return
+		}
+		defer conn.Close()
+		assert.Equal(t, "yes", before.Get("Final"), "for one who holds the map already")
+		o.Header().Set("Final", "no")
+		fmt.Fprint(rw, "HTTP/1.1 418 I'm a teapot\r\nContent-Length: 0\r\n")
+		assert.NoError(t, o.Header().Write(rw))
+		fmt.Fprint(rw, "\r\n")
+		assert.NoError(t, rw.Flush())
+		assert.Equal(t, 101, o.status)
+	}))
+	defer srv.Close()
+	resp, err := http.Get(srv.URL)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, "yes", resp.Header.Get("Final"))
+}
+
 func TestHijackReachesTheConnection(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		o := &once{}
