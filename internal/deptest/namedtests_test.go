@@ -12,10 +12,11 @@ import (
 var (
 	testFunc = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Z]\w*)\(`) // read-only
 	named    = regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w*)`")          // read-only
+	barTest  = regexp.MustCompile(`\b(Test[A-Z]\w*)`)                    // read-only
 )
 
 // TestTheTestsThatDocumentsNameExist keeps a document from claiming what no
-// test shows any more.
+// test shows any more, and `make bars` from running what is no longer there.
 func TestTheTestsThatDocumentsNameExist(t *testing.T) {
 	exist := map[string]bool{}
 	err := filepath.WalkDir(root(t), func(path string, _ fs.DirEntry, err error) error {
@@ -31,25 +32,32 @@ func TestTheTestsThatDocumentsNameExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	check := func(file string, names *regexp.Regexp) (found int) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range names.FindAllStringSubmatch(string(text), -1) {
+			found++
+			if !exist[m[1]] && m[1] != "TestOnBorrow" { // a field of redigo's
+				t.Errorf("%s names %s, which is no test", filepath.Base(file), m[1])
+			}
+		}
+		return found
+	}
 	files, err := filepath.Glob(filepath.Join(root(t), "docs", "*.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	found := 0
 	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range named.FindAllStringSubmatch(string(text), -1) {
-			found++
-			if !exist[m[1]] && m[1] != "TestOnBorrow" { // a field of redigo's
-				t.Errorf("%s names %s, which is no test", filepath.Base(file), m[1])
-			}
-		}
+		found += check(file, named)
 	}
 	if found == 0 {
 		t.Error("no document names a test")
+	}
+	if check(filepath.Join(root(t), "Makefile"), barTest) == 0 {
+		t.Error("the Makefile names no test")
 	}
 }
 
