@@ -45,7 +45,7 @@ type RequestID struct {
 func NewRequestID(cfg RequestIDConfig) (*RequestID, error) {
 	var errs []error
 	for _, p := range cfg.TrustedProxies {
-		if !p.IsValid() || p != p.Masked() {
+		if !p.IsValid() || p != p.Masked() || p.Addr().Is4In6() { // peers are unmapped: that would match none
 			errs = append(errs, &ConfigError{Package: "rampart", Field: "TrustedProxies", Reason: ReasonInvalid, Value: p.String()})
 		}
 	}

@@ -68,8 +68,8 @@ func TestRequestIDsDiffer(t *testing.T) {
 }
 
 func TestNewRequestIDReportsEveryMistake(t *testing.T) {
-	_, err := rampart.NewRequestID(rampart.RequestIDConfig{TrustedProxies: []netip.Prefix{{}}, Header: "a b"})
-	assert.EqualError(t, err, "rampart: TrustedProxies: invalid: \"invalid Prefix\"\nrampart: Header: invalid: \"a b\"")
+	_, err := rampart.NewRequestID(rampart.RequestIDConfig{TrustedProxies: []netip.Prefix{{}, netip.MustParsePrefix("::ffff:10.0.0.0/104")}, Header: "a b"})
+	assert.EqualError(t, err, "rampart: TrustedProxies: invalid: \"invalid Prefix\"\nrampart: TrustedProxies: invalid: \"::ffff:10.0.0.0/104\"\nrampart: Header: invalid: \"a b\"")
 	q, err := rampart.NewRequestID(rampart.RequestIDConfig{Header: "traceid"})
 	require.NoError(t, err)
 	w := httptest.NewRecorder()

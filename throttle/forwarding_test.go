@@ -50,18 +50,33 @@ func tricks(n int) []http.Header {
 		all = append(all, http.Header{"Forwarded": {f}, "X-Forwarded-For": {v4}})
 	}
 	add("Forwarded", "for="+v4, "for=10.0.0.1")
+	for _, value := range []string{
+		"", " " + v4 + " ", v4 + ":80", v6, "[" + v6 + "]:443", "::ffff:" + v4, v6 + "%eth0", v4 + ", 10.0.0.1", "10.0.0.1, " + v4, "10.0.0.1", "unknown", "\"" + v4 + "\"", v4 + "\x00",
+	} {
+		add("X-Real-Ip", value)
+	}
+	add("X-Real-Ip", v4, "10.0.0.1")
+	add("X-Real-Ip", "10.0.0.1", v4)
+	add("x-real-ip", v4)
 	return all
 }
 
-// through lets r pass proxies that append who asked them, as nginx does.
+// through lets r pass proxies that append who asked them, as nginx does, or, in
+// a header of one value, set who asked the first of them.
 func through(r *http.Request, header string, proxies ...string) {
-	for _, proxy := range proxies {
+	for i, proxy := range proxies {
 		host, _, _ := strings.Cut(r.RemoteAddr, ":")
-		if header == "Forwarded" {
+		r.RemoteAddr = proxy + ":4711"
+		switch header {
+		case "X-Real-Ip":
+			if i == 0 {
+				r.Header[header] = []string{host}
+			}
+			continue
+		case "Forwarded":
 			host = "for=" + host
 		}
 		r.Header[header] = []string{strings.TrimPrefix(strings.Join(append(r.Header[header], host), ", "), ", ")}
-		r.RemoteAddr = proxy + ":4711"
 	}
 }
 
@@ -75,6 +90,10 @@ func TestForwardingTricksChangeNothing(t *testing.T) {
 		"no proxy":                     {},
 		"no proxy, though some are":    {cfg: rampart.ClientIPConfig{TrustedProxies: trusted}},
 		"no proxy, Forwarded":          {cfg: rampart.ClientIPConfig{TrustedProxies: trusted, Header: "Forwarded"}},
+		"no proxy, one value":          {cfg: rampart.ClientIPConfig{TrustedProxies: trusted, Header: "X-Real-IP"}},
+		"one proxy, one value":         {rampart.ClientIPConfig{TrustedProxies: trusted, Header: "X-Real-IP"}, []string{"10.0.0.1"}},
+		"two proxies, one value":       {rampart.ClientIPConfig{TrustedProxies: trusted, Header: "X-Real-IP"}, []string{"10.0.0.2", "10.0.0.1"}},
+		"one by number, one value":     {rampart.ClientIPConfig{Hops: 1, Header: "X-Real-IP"}, []string{"10.0.0.1"}},
 		"one proxy by prefix":          {rampart.ClientIPConfig{TrustedProxies: trusted}, []string{"10.0.0.1"}},
 		"one proxy by number":          {rampart.ClientIPConfig{Hops: 1}, []string{"10.0.0.1"}},
 		"one proxy, Forwarded":         {rampart.ClientIPConfig{TrustedProxies: trusted, Header: "Forwarded"}, []string{"10.0.0.1"}},
@@ -89,7 +108,7 @@ func TestForwardingTricksChangeNothing(t *testing.T) {
 			require.NoError(t, err)
 			header := "X-Forwarded-For"
 			if tt.cfg.Header != "" {
-				header = tt.cfg.Header
+				header = http.CanonicalHeaderKey(tt.cfg.Header)
 			}
 			p := throttle.Policy{Name: "anon", Rate: perHour(100), Key: throttle.ByIP(ip.Addr)}
 			l := newLimiter(t, throttle.Config{Policies: []throttle.Policy{p}})
