@@ -179,6 +179,12 @@ func (s *scan) apiKeys(ctx context.Context, c *Client) {
 			return
 		}
 	}
+	for i, ended := range s.target.EndedKeys {
+		r := with(ended)
+		if got, ok := s.send(ctx, c, r); ok && served(got) {
+			s.found(keyEnded, "", c.wire(r), "number %d: status %d", i+1, got.Status)
+		}
+	}
 	if len(key) < 16 {
 		return
 	}

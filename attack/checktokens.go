@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"strings"
 )
 
 // tokens attacks Secure: without a token, with forged ones, an expired one, one
@@ -129,73 +128,4 @@ func (s *scan) logOut(ctx context.Context, c *Client) {
 	if got, ok := s.send(ctx, c, r); ok && served(got) {
 		s.found(afterLogout, "", c.wire(r), "status %d", got.Status)
 	}
-}
-
-// accounts guesses passwords, and looks for what wrong ones tell.
-func (s *scan) accounts(ctx context.Context, c *Client) {
-	if s.target.Bob.Name == "" {
-		return
-	}
-	wrong := func(name, password string) (Response, bool) {
-		c.last = Response{}
-		_, err := s.target.Login(ctx, c, Account{name, password})
-		if err == nil {
-			s.found(guessing, "auth", "", "%s can log in with a password that is not theirs", name)
-		}
-		return c.last, err != nil && c.last.Status != 0
-	}
-	known, ok1 := wrong(s.target.Bob.Name, "attack-1")
-	unknown, ok2 := wrong("attack-nobody", "attack-1")
-	if !ok1 || !ok2 {
-		return
-	}
-	if known.Status != http.StatusTooManyRequests && (known.Status != unknown.Status || string(known.Body) != string(unknown.Body)) {
-		s.found(userOracle, "", "", "a wrong password: status %d, %.200s; an unknown account: status %d, %.200s", known.Status, known.Body, unknown.Status, unknown.Body)
-	}
-	if s.target.Guesses == 0 {
-		return
-	}
-	limited := func(from int) bool {
-		for i := from; i <= s.target.Guesses; i++ {
-			if got, ok := wrong(s.target.Bob.Name, "attack-"+itoa(i)); !ok || got.Status == http.StatusTooManyRequests {
-				return true
-			}
-		}
-		return false
-	}
-	if !limited(2) {
-		s.found(guessing, "", "", "%d wrong passwords for one account from one address, and no 429", s.target.Guesses)
-		return
-	}
-	for _, spoof := range s.spoofs() {
-		c.extra = spoof
-		if got, ok := wrong(s.target.Bob.Name, "attack-x"); ok && got.Status != http.StatusTooManyRequests {
-			s.found(limitEvaded, "", "", "log-ins are limited, but not with %s", names(spoof))
-		}
-	}
-	c.extra = nil
-}
-
-// spoofs are headers that claim another client.
-func (s *scan) spoofs() []http.Header {
-	var all []http.Header
-	for i, name := range []string{
-		"X-Forwarded-For", "X-Real-IP", "Forwarded", "True-Client-IP", "CF-Connecting-IP", "X-Client-IP", "X-Cluster-Client-IP",
-		"X-Originating-IP", "X-Remote-IP", "X-Remote-Addr", "Fastly-Client-IP", "X-Forwarded", "Via", "User-Agent", "X-API-Key",
-	} {
-		value := "192.0.2." + itoa(i+1)
-		if name == "Forwarded" {
-			value = "for=" + value
-		}
-		all = append(all, http.Header{http.CanonicalHeaderKey(name): {value}})
-	}
-	return append(all, http.Header{"X-Forwarded-For": {"192.0.2.99", "192.0.2.100"}})
-}
-
-func names(h http.Header) string {
-	var all []string
-	for name, values := range h {
-		all = append(all, name+": "+strings.Join(values, ", "))
-	}
-	return strings.Join(all, "; ")
 }

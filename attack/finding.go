@@ -67,6 +67,8 @@ const (
 	afterLogout    weakness = "A refresh token is accepted after log-out"
 	userOracle     weakness = "Answers tell which accounts exist"
 	guessing       weakness = "Passwords can be guessed without limit"
+	guessingByMany weakness = "The password of one account can be guessed from many addresses"
+	lockedOut      weakness = "Strangers who guess lock an account's owner out"
 	tokenInQuery   weakness = "A token in the query is accepted"
 	scopeMissing   weakness = "A caller without the scope is served"
 	othersObject   weakness = "A caller gets what is another's"
@@ -108,6 +110,7 @@ const (
 	slowBody       weakness = "A slow body holds a connection"
 	keyMissing     weakness = "A path for API keys answers without one"
 	keyLoose       weakness = "A wrong API key is accepted"
+	keyEnded       weakness = "An API key that has ended is accepted"
 	keyOracle      weakness = "Answers tell which API keys exist"
 	requestIDGone  weakness = "An answer has no request id"
 	requestIDTaken weakness = "A client chooses the request id"
@@ -133,6 +136,10 @@ func (w weakness) about() (s Severity, cwe, top10, layer string) {
 		return Medium, "CWE-204", api2, "auth"
 	case guessing:
 		return High, "CWE-307", api2, "throttle"
+	case guessingByMany:
+		return High, "CWE-307", api2, "auth"
+	case lockedOut:
+		return Medium, "CWE-645", api2, "auth"
 	case tokenInQuery:
 		return Medium, "CWE-598", api2, "auth"
 	case scopeMissing:
@@ -201,6 +208,8 @@ func (w weakness) about() (s Severity, cwe, top10, layer string) {
 		return Critical, "CWE-306", api2, "apikey"
 	case keyLoose:
 		return Critical, "CWE-287", api2, "apikey"
+	case keyEnded:
+		return High, "CWE-613", api2, "apikey"
 	case keyOracle:
 		return Medium, "CWE-204", api2, "apikey"
 	case requestIDGone:
@@ -216,12 +225,12 @@ func (w weakness) about() (s Severity, cwe, top10, layer string) {
 func Weaknesses() []string {
 	return []string{
 		string(noToken), string(forgedToken), string(expiredToken), string(tokenKind), string(refreshReuse), string(afterLogout),
-		string(userOracle), string(guessing), string(tokenInQuery), string(scopeMissing), string(othersObject), string(massAssignment),
+		string(userOracle), string(guessing), string(guessingByMany), string(lockedOut), string(tokenInQuery), string(scopeMissing), string(othersObject), string(massAssignment),
 		string(pathConfusion), string(methodOverride), string(traceEcho), string(limitMissing), string(limitEarly), string(limitEvaded),
 		string(noRetryAfter), string(clientsAsOne), string(blockedServed), string(corsReflected), string(corsRefused), string(headerMissing), string(cookieFlags),
 		string(plainHTTP), string(foreignHost), string(hostReflected), string(privateCached), string(deepJSON), string(largeBody),
 		string(twiceJSON), string(otherType), string(multipartBomb), string(malformedQuery), string(invalidInput), string(htmlStored), string(htmlReflected),
 		string(logForged), string(clientUnknown), string(secretLogged), string(errorLeak), string(softwareNamed), string(crash), string(smuggling), string(slowHeader), string(slowBody),
-		string(keyMissing), string(keyLoose), string(keyOracle), string(requestIDGone), string(requestIDTaken), string(misdescribed),
+		string(keyMissing), string(keyLoose), string(keyEnded), string(keyOracle), string(requestIDGone), string(requestIDTaken), string(misdescribed),
 	}
 }

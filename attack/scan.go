@@ -44,6 +44,9 @@ func Scan(ctx context.Context, target Target) ([]Finding, error) {
 	}
 	s.name(target.Key, "<API key>")
 	s.name(target.Expired, "<expired token>")
+	for i, key := range target.EndedKeys {
+		s.name(key, "<ended API key "+itoa(i+1)+">")
+	}
 
 	s.logIn(ctx)
 	var slow sync.WaitGroup
@@ -57,6 +60,7 @@ func Scan(ctx context.Context, target Target) ([]Finding, error) {
 		s.origins, s.hosts, s.statuses, s.plain, s.private, s.requestIDs,
 		s.json, s.invalid, s.queries, s.html, s.multipart, s.shapes,
 		s.blocked, s.refresh, s.logOut, s.limits, s.accounts, s.logLines,
+		s.strangers, // afterwards Bob may be locked out
 	} {
 		if ctx.Err() != nil {
 			break
@@ -74,9 +78,10 @@ type scan struct {
 	target     Target
 	base       *url.URL
 	alice, bob Session
-	quiet      bool // answers are not looked at
-	open       bool // Secure is served without a token: no token proves anything
-	next       int  // number of the next client's address
+	known      *Client // from which they logged in
+	quiet      bool    // answers are not looked at
+	open       bool    // Secure is served without a token: no token proves anything
+	next       int     // number of the next client's address
 	closers    []func()
 
 	mu       sync.Mutex
@@ -205,6 +210,7 @@ func served(r Response) bool { return r.Status >= 200 && r.Status < 300 }
 // logIn begins the sessions of Alice and Bob.
 func (s *scan) logIn(ctx context.Context) {
 	c := s.newClient()
+	s.known = c
 	for _, who := range []struct {
 		account Account
 		session *Session

@@ -65,11 +65,19 @@ type Target struct {
 	Limits  []Limit // rates that must hold exactly
 	Guesses int     // a wrong password for Bob must be refused with 429 after at most so many tries
 
+	// AccountGuesses is Guesses for tries that come from as many addresses, where
+	// the suite has some. Then Bob must still get in from where he was before.
+	AccountGuesses int
+
 	Origins []string // origins that may read answers
 
 	KeyPath   string // path that an API key opens for GET
 	Key       string // a good key
 	KeyHeader string // that it is sent in; "" means X-API-Key
+
+	// EndedKeys were good once, and are not any more: revoked, expired, or of an
+	// owner who is not active.
+	EndedKeys []string
 
 	PlainHTTP http.Header // what a trusted proxy adds to a request that came over plain http; then credentials must be refused
 
@@ -166,7 +174,7 @@ func (t *Target) validate() error {
 	if t.Alice.Name == "" && (len(t.Scoped) > 0 || t.Own != nil || t.Write.Path != "" || t.Upload.Path != "") {
 		mistake("Alice", rampart.ReasonMissing, "")
 	}
-	if t.Bob.Name == "" && (len(t.Scoped) > 0 || t.Own != nil || t.Guesses > 0 || t.Refresh != "" || t.Secure != "" || t.Logout != "") {
+	if t.Bob.Name == "" && (len(t.Scoped) > 0 || t.Own != nil || t.Guesses > 0 || t.AccountGuesses > 0 || t.Refresh != "" || t.Secure != "" || t.Logout != "") {
 		mistake("Bob", rampart.ReasonMissing, "")
 	}
 	if t.Timeouts != 0 && t.Handler != nil {
@@ -176,6 +184,9 @@ func (t *Target) validate() error {
 		if path != "" && path[0] != '/' {
 			mistake(name, rampart.ReasonInvalid, path)
 		}
+	}
+	if len(t.EndedKeys) > 0 && t.KeyPath == "" {
+		mistake("KeyPath", rampart.ReasonMissing, "")
 	}
 	if len(t.Blocked) > 0 && t.Public == "" {
 		mistake("Public", rampart.ReasonMissing, "")

@@ -37,6 +37,7 @@ const (
 	host     = "api.example.com"
 	secret   = "a signing secret of the weak server, 32 bytes or more"
 	limit    = 10
+	strange  = 30 // wrong passwords for an account from addresses that it does not know
 	maxParts = 100
 )
 
@@ -52,8 +53,11 @@ type weakServer struct {
 	clientIP *rampart.ClientIP
 	expired  string
 	key      string
+	ended    string // a key that was revoked
 
 	mu       sync.Mutex
+	known    map[string]bool // account and address of log-ins
+	failed   map[string]int  // account, or that and a known address
 	products []product
 	notes    map[string]string // id → subject
 }
@@ -102,6 +106,32 @@ func (people) Claims(_ context.Context, subject string) (map[string]any, error) 
 
 func (s *weakServer) on(title string) bool { return s.weak == title }
 
+type tooManyError struct{}
+
+func (tooManyError) Error() string             { return "too many" }
+func (tooManyError) RetryAfter() time.Duration { return time.Hour }
+
+// guard limits wrong passwords by account, those from known addresses apart.
+func (s *weakServer) guard(_ context.Context, r *http.Request, name string) (func(bool), error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	from := name + " " + s.clientIP.Addr(r).String()
+	key := name
+	if s.known[from] && !s.on("Strangers who guess lock an account's owner out") {
+		key = from
+	}
+	if s.failed[key] >= strange {
+		return nil, tooManyError{}
+	}
+	return func(ok bool) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.known[from] = s.known[from] || ok; !ok {
+			s.failed[key]++
+		}
+	}, nil
+}
+
 // switched returns the first handler if the service has the weakness.
 func (s *weakServer) switched(title string, weak, strong http.Handler) http.Handler {
 	if s.on(title) {
@@ -121,7 +151,7 @@ func answer(status int, body string) http.HandlerFunc {
 // newWeakServer builds the service; its target is complete but for where it is.
 func newWeakServer(t *testing.T, weak string) (http.Handler, attack.Target) {
 	t.Helper()
-	s := &weakServer{t: t, weak: weak, log: &lockedBuffer{}, notes: map[string]string{}}
+	s := &weakServer{t: t, weak: weak, log: &lockedBuffer{}, notes: map[string]string{}, known: map[string]bool{}, failed: map[string]int{}}
 	log := slog.New(slog.NewJSONHandler(s.log, nil))
 	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	keep := func(err error) { require.NoError(t, err) }
@@ -145,6 +175,9 @@ func newWeakServer(t *testing.T, weak string) (http.Handler, attack.Target) {
 	scfg.Verifier, scfg.Users, scfg.Sessions = s.verifier, people{}, auth.NewMemoryStore(0)
 	scfg.NoRotation = s.on("A used refresh token is accepted again")
 	scfg.AccessTTL = time.Minute
+	if !s.on("The password of one account can be guessed from many addresses") {
+		scfg.Guard = s.guard
+	}
 	s.service, err = auth.NewService(scfg)
 	keep(err)
 	s.expired = expiredToken(t, s.service)
@@ -153,6 +186,10 @@ func newWeakServer(t *testing.T, weak string) (http.Handler, attack.Target) {
 	_, key, err := keys.Create(t.Context(), apikey.Key{Owner: "alice", Name: "k"})
 	keep(err)
 	s.key = key.Reveal()
+	old, key, err := keys.Create(t.Context(), apikey.Key{Owner: "alice", Name: "old"})
+	keep(err)
+	keep(keys.Revoke(t.Context(), old.ID))
+	s.ended = key.Reveal()
 
 	root := s.routes(log, keys)
 	layer := func(title string, strong, weak func(http.Handler) http.Handler) {
@@ -542,6 +579,12 @@ func (s *weakServer) partner(keys *apikey.Keys, next http.Handler) http.Handler 
 		return changed(func(r *http.Request) {
 			r.Header.Set("X-API-Key", strings.TrimSuffix(r.Header.Get("X-API-Key"), "A"))
 		})(strong)
+	case "An API key that has ended is accepted":
+		return changed(func(r *http.Request) {
+			if r.Header.Get("X-API-Key") == s.ended {
+				r.Header.Set("X-API-Key", s.key)
+			}
+		})(strong)
 	case "Answers tell which API keys exist":
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if key := r.Header.Get("X-API-Key"); key != "" && !strings.HasPrefix(key, s.key[:20]) {
@@ -617,9 +660,9 @@ func (s *weakServer) target() attack.Target {
 			{Name: "by address", Request: attack.Request{Path: "/api/limited/"}, Count: limit},
 			{Name: "by user", Request: attack.Request{Path: "/api/mine/"}, Count: limit, As: &carol},
 		},
-		Guesses: 2 * limit,
+		Guesses: 2 * limit, AccountGuesses: strange + 1,
 		Origins: []string{"https://www.example.com"},
-		KeyPath: "/api/partner/", Key: s.key,
+		KeyPath: "/api/partner/", Key: s.key, EndedKeys: []string{s.ended},
 		PlainHTTP: http.Header{"X-Forwarded-Proto": {"http"}}, ProxyHeader: "X-Forwarded-For",
 		Blocked:   []attack.Blocked{{Addr: netip.MustParseAddr("203.0.113.9")}},
 		RequestID: "X-Request-ID", Log: s.log.String,

@@ -25,6 +25,7 @@ import (
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/apikey"
 	"github.com/ecolaura/rampart/attack"
+	"github.com/ecolaura/rampart/throttle"
 )
 
 const attackedSecret = "the signing secret of the server that is attacked"
@@ -48,7 +49,7 @@ func startAttacked(t *testing.T, change func(*stack)) attack.Target {
 	srv, err := open(t.Context(), s, env, log)
 	require.NoError(t, err)
 	t.Cleanup(srv.close)
-	st := srv.layers.stack()
+	st := srv.layers.stack(srv.app)
 	change(st)
 	handler, err := routes(srv.app, srv.layers, st, srv.ops, slog.New(srv.monitor))
 	require.NoError(t, err)
@@ -79,7 +80,7 @@ func (s *service) target() attack.Target {
 	logIn := func(a attack.Account) attack.Request {
 		return attack.Request{Method: http.MethodPost, Path: "/api/token/", Body: asText(map[string]string{"username": a.Name, "password": a.Password})}
 	}
-	key, second := s.newKey(), s.newKey()
+	key, second := s.newKey("alice"), s.newKey("alice")
 	return attack.Target{
 		URL:    s.url,
 		Header: http.Header{"X-Forwarded-Proto": {"https"}}, PlainHTTP: http.Header{"X-Forwarded-Proto": {"http"}}, ProxyHeader: "X-Forwarded-For",
@@ -109,9 +110,9 @@ func (s *service) target() attack.Target {
 			{Name: "login", Layer: "login", Request: attack.Request{Method: http.MethodPost, Path: "/api/token/", Body: `{"username":"nobody{n}","password":"x"}`}, Count: 20},
 			{Name: "password", Layer: "password", Request: attack.Request{Method: http.MethodPost, Path: "/api/password/", Body: `{"old":"wrong","new":"another long password"}`}, Count: 20, As: &bob},
 		},
-		Guesses: 25,
+		Guesses: 25, AccountGuesses: 101,
 		Origins: []string{"https://www.ecolaura.com"},
-		KeyPath: "/api/partner/", Key: key,
+		KeyPath: "/api/partner/", Key: key, EndedKeys: []string{s.keyOfAFormerUser(), s.revokedKey()},
 		Blocked:   []attack.Blocked{{Addr: netip.MustParseAddr("203.0.113.9"), Layer: "lockdown"}, {Addr: netip.MustParseAddr("198.51.100.9")}},
 		RequestID: "X-Request-ID", Log: s.logs.String,
 	}
@@ -125,13 +126,28 @@ func asText(v any) string {
 	return string(text)
 }
 
-// newKey makes an API key of alice's, past the HTTP layers.
-func (s *service) newKey() string {
+// newKey makes an API key, past the HTTP layers.
+func (s *service) newKey(owner string) string {
 	s.t.Helper()
-	var owner int64
-	require.NoError(s.t, s.srv.db.QueryRowContext(s.t.Context(), `SELECT id FROM users WHERE username = 'alice'`).Scan(&owner))
-	_, secret, err := s.srv.layers.keys.Create(s.t.Context(), apikey.Key{Owner: strconv.FormatInt(owner, 10), Name: "attacked"})
+	var id int64
+	require.NoError(s.t, s.srv.db.QueryRowContext(s.t.Context(), `SELECT id FROM users WHERE username = ?`, owner).Scan(&id))
+	_, secret, err := s.srv.layers.keys.Create(s.t.Context(), apikey.Key{Owner: strconv.FormatInt(id, 10), Name: "attacked"})
 	require.NoError(s.t, err)
+	return secret.Reveal()
+}
+
+func (s *service) keyOfAFormerUser() string {
+	s.t.Helper()
+	_, err := s.srv.db.ExecContext(s.t.Context(), `INSERT INTO users (username, password, scopes, active, demo) VALUES ('former', '!', '', FALSE, FALSE)`)
+	require.NoError(s.t, err)
+	return s.newKey("former")
+}
+
+func (s *service) revokedKey() string {
+	s.t.Helper()
+	key, secret, err := s.srv.layers.keys.Create(s.t.Context(), apikey.Key{Owner: "1", Name: "revoked"})
+	require.NoError(s.t, err)
+	require.NoError(s.t, s.srv.layers.keys.Revoke(s.t.Context(), key.ID))
 	return secret.Reveal()
 }
 
@@ -163,6 +179,13 @@ func TestNoAttackGetsThrough(t *testing.T) {
 
 func TestEachLayerThatIsTakenOutIsNamed(t *testing.T) {
 	none := func(next http.Handler) http.Handler { return next }
+	unlimited := func(l *throttle.Limiter, names ...string) {
+		var cfg throttle.Config
+		for _, name := range names {
+			cfg.Policies = append(cfg.Policies, throttle.Policy{Name: name, Rate: throttle.Rate{Count: 1_000_000, Period: time.Hour}, Key: throttle.By("none", func(*http.Request) string { return "" })})
+		}
+		require.NoError(t, l.Reconfigure(cfg))
+	}
 	tests := []struct {
 		layer string
 		out   func(*stack)
@@ -180,8 +203,10 @@ func TestEachLayerThatIsTakenOutIsNamed(t *testing.T) {
 		{"token, required", func(st *stack) { st.required = none }, "auth", false},
 		{"scope", func(st *stack) { st.scope = func(string) layer { return none } }, "auth", false},
 		{"API key", func(st *stack) { st.apiKey = none }, "apikey", false},
+		{"active owner of an API key", func(st *stack) { st.owner = none }, "apikey", false},
 		{"public limits", func(st *stack) { st.public = none }, "public", true},
 		{"log-in limit", func(st *stack) { st.login = none }, "login", true},
+		{"log-in limit by account", func(st *stack) { unlimited(st.account, "login-known", "login-strangers") }, "auth", true},
 		{"registration limit", func(st *stack) { st.register = none }, "register", true},
 		{"password limit", func(st *stack) { st.password = none }, "password", true},
 		{"partner limit", func(st *stack) { st.partner = none }, "partner", true},
@@ -193,9 +218,13 @@ func TestEachLayerThatIsTakenOutIsNamed(t *testing.T) {
 			target := startAttacked(t, tt.out)
 			if tt.limit { // the others take time, and have had their turn above
 				limits := slices.DeleteFunc(target.Limits, func(l attack.Limit) bool { return l.Layer != tt.named })
-				target = attack.Target{URL: target.URL, Header: target.Header, ProxyHeader: target.ProxyHeader, Limits: limits}
+				guesses := 0
+				if tt.named == "auth" { // which limits those by account
+					guesses = target.AccountGuesses
+				}
+				target = attack.Target{URL: target.URL, Header: target.Header, ProxyHeader: target.ProxyHeader, Bob: target.Bob, Limits: limits, AccountGuesses: guesses}
 			} else {
-				target.Limits, target.Guesses = nil, 0
+				target.Limits, target.Guesses, target.AccountGuesses = nil, 0, 0
 			}
 			findings, err := attack.Scan(t.Context(), target)
 			require.NoError(t, err)

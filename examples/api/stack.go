@@ -1,6 +1,10 @@
 package main
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/ecolaura/rampart/throttle"
+)
 
 type layer = func(http.Handler) http.Handler
 
@@ -9,14 +13,15 @@ type layer = func(http.Handler) http.Handler
 type stack struct {
 	requestID, clientIP, headers, cors layer // around everything, in this order
 	blocks, lockdown, edge             layer
-	optional, required, apiKey         layer // who is calling
+	optional, required, apiKey, owner  layer // who is calling
 	scope                              func(string) layer
 	public, login, register, password  layer // how often
 	partner                            layer
-	guard, forms                       layer // with what body
+	account                            *throttle.Limiter // how often a password is guessed; asked within the log-in
+	guard, forms                       layer             // with what body
 }
 
-func (l *layers) stack() *stack {
+func (l *layers) stack(a *app) *stack {
 	return &stack{
 		requestID: l.requestID.Handler,
 		clientIP:  l.clientIP.Handler,
@@ -28,12 +33,14 @@ func (l *layers) stack() *stack {
 		optional:  l.verifier.Optional,
 		required:  l.verifier.Handler,
 		apiKey:    l.keys.Handler,
+		owner:     a.activeOwner,
 		scope:     func(name string) layer { return l.verifier.RequireScope(name) },
 		public:    l.public.Handler,
 		login:     l.login.Handler,
 		register:  l.register.Handler,
 		password:  l.password.Handler,
 		partner:   l.partner.Handler,
+		account:   l.account,
 		guard:     l.guard.Handler,
 		forms:     l.forms.Handler,
 	}
