@@ -2,6 +2,9 @@ package throttle_test
 
 import (
 	"encoding/binary"
+	"runtime"
+	"runtime/metrics"
+	"strconv"
 	"testing"
 	"time"
 
@@ -45,4 +48,44 @@ func TestMemoryHasABoundThatNoFloodMoves(t *testing.T) {
 			_, _ = m.Take(t.Context(), items, out)
 		})
 	}
+}
+
+// TestTheGarbageCollectorHasNothingToFollow: however many keys a Memory holds,
+// what a collection has to look through does not grow. BenchmarkCollection shows
+// what that means in time.
+func TestTheGarbageCollectorHasNothingToFollow(t *testing.T) {
+	algorithms(t, func(t *testing.T, a throttle.Algorithm) {
+		const keys = 20_000
+		before := scanned()
+		m := fullMemory(t, a, keys)
+		assert.Less(t, scanned()-before, int64(128<<10), "bytes more, of what the rest of the process does, too")
+		runtime.KeepAlive(m)
+	})
+}
+
+// fullMemory returns a Memory that holds that many keys.
+func fullMemory(tb testing.TB, a throttle.Algorithm, keys int) *throttle.Memory {
+	tb.Helper()
+	m := throttle.NewMemory(keys)
+	items := []throttle.Item{{Policy: "p", Rate: throttle.Rate{Count: 100, Period: time.Hour}, Algorithm: a, Cost: 1}}
+	out := make([]throttle.Result, 1)
+	for i := range keys {
+		items[0].Key = strconv.Itoa(i)
+		if _, err := m.Take(tb.Context(), items, out); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return m
+}
+
+// scanned returns how many bytes of heap the collector looks through.
+func scanned() int64 {
+	runtime.GC()
+	return int64(sample("/gc/scan/heap:bytes").Uint64())
+}
+
+func sample(metric string) metrics.Value {
+	s := []metrics.Sample{{Name: metric}}
+	metrics.Read(s)
+	return s[0].Value
 }

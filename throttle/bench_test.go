@@ -163,6 +163,38 @@ func BenchmarkMemoryPerKey(b *testing.B) {
 	}
 }
 
+// BenchmarkCollection reports what one garbage collection takes with a million
+// keys, beside one without: the pause in which nothing else runs, and all of its
+// work.
+func BenchmarkCollection(b *testing.B) {
+	for _, bench := range []struct {
+		name string
+		keys int
+		a    throttle.Algorithm
+	}{
+		{"without", 0, throttle.TokenBucket},
+		{"TokenBucket", 1_000_000, throttle.TokenBucket},
+		{"SlidingWindow", 1_000_000, throttle.SlidingWindow},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			m := fullMemory(b, bench.a, bench.keys)
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			work := sample("/cpu/classes/gc/total:cpu-seconds").Float64()
+			for b.Loop() {
+				runtime.GC()
+			}
+			work = sample("/cpu/classes/gc/total:cpu-seconds").Float64() - work
+			runtime.ReadMemStats(&after)
+			collections := float64(after.NumGC - before.NumGC)
+			b.ReportMetric(float64(after.PauseTotalNs-before.PauseTotalNs)/collections, "pause-ns/gc")
+			b.ReportMetric(work*1e9/collections, "cpu-ns/gc")
+			runtime.KeepAlive(m)
+		})
+	}
+}
+
 // BenchmarkFlood has a fresh key in each call, in a table that is full.
 func BenchmarkFlood(b *testing.B) {
 	const keys = 100_000
