@@ -101,7 +101,7 @@ func TestTheFieldKeyIsRotatedBesideRequests(t *testing.T) {
 	<-done
 	require.Eventually(t, func() bool {
 		return strings.Contains(one.do("GET", "/api/ops/state/", "", operator).body, `"running":false`)
-	}, 20*time.Second, 100*time.Millisecond)
+	}, time.Minute, 100*time.Millisecond)
 	assert.NotEmpty(t, key)
 	require.Equal(t, 0, two.stop(t))
 	require.Equal(t, 0, one.stop(t))
@@ -143,7 +143,7 @@ func TestADatabaseFromBeforeTheBlindIndexGetsOne(t *testing.T) {
 	access, _ := s.login("alice")
 	require.Eventually(t, func() bool {
 		return s.do("GET", "/api/customers/?phone=%2B49301234567", "", bearer(access)).body != "[]"
-	}, 10*time.Second, 100*time.Millisecond)
+	}, 30*time.Second, 100*time.Millisecond)
 }
 
 // Keys from the environment are rolled by hand: (old,new), (new,old), and, once
@@ -172,7 +172,7 @@ func TestFieldKeysFromTheEnvironmentAreRolled(t *testing.T) {
 	require.Eventually(t, func() bool {
 		state := s.do("GET", "/api/ops/state/", "", operator).body
 		return strings.Contains(state, `"running":false`) && strings.Contains(state, `"changed":1`)
-	}, 10*time.Second, 50*time.Millisecond)
+	}, 30*time.Second, 50*time.Millisecond)
 	s = start(fresh)
 	access, _ := s.login("alice")
 	assert.Contains(t, s.do("GET", "/api/customers/?phone=%2B49301234567", "", bearer(access)).body, `"note":"n"`)

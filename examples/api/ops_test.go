@@ -28,87 +28,6 @@ func (s *service) ops(operator, path, body string) answer {
 	return a
 }
 
-// Each counter-measure is made on one of three processes that share a database;
-// what it stops passes on all of them before, and on none a second later, nor
-// after a restart.
-func TestCounterMeasuresHoldOnEveryInstanceAndOverARestart(t *testing.T) {
-	tests := []struct {
-		desc string
-		// prepare returns a request that passes, and the call that stops it.
-		prepare func(t *testing.T, s *process) (method, path string, headers []string, call, body string)
-		status  int // of the request once it is stopped
-	}{
-		{"a session is ended", func(t *testing.T, s *process) (string, string, []string, string, string) {
-			access, _ := s.login("alice")
-			session, _, _ := strings.Cut(claim(t, access, "jti"), ".")
-			return "GET", "/api/secure/", []string{bearer(access)}, "sessions/end/", `{"session":"` + session + `","note":"lost laptop"}`
-		}, 401},
-		{"a subject's sessions are ended", func(t *testing.T, s *process) (string, string, []string, string, string) {
-			access, _ := s.login("alice")
-			return "GET", "/api/secure/", []string{bearer(access)}, "sessions/end/", `{"subject":"` + claim(t, access, "user_id") + `"}`
-		}, 401},
-		{"an API key is revoked", func(t *testing.T, s *process) (string, string, []string, string, string) {
-			access, _ := s.login("alice")
-			key := s.post("/api/keys/", `{"name":"crm"}`, bearer(access))
-			return "GET", "/api/partner/", []string{"X-API-Key: " + key.field(t, "key")}, "keys/revoke/", `{"key":"` + key.field(t, "id") + `"}`
-		}, 401},
-		{"an owner's API keys are revoked", func(t *testing.T, s *process) (string, string, []string, string, string) {
-			access, _ := s.login("alice")
-			key := s.post("/api/keys/", `{"name":"crm"}`, bearer(access))
-			return "GET", "/api/partner/", []string{"X-API-Key: " + key.field(t, "key")}, "keys/revoke/", `{"owner":"` + claim(t, access, "user_id") + `"}`
-		}, 401},
-		{"everybody but a list is locked out", func(*testing.T, *process) (string, string, []string, string, string) {
-			return "GET", "/api/public/", nil, "lockdown/", `{"mode":"deny","allow":["203.0.113.0/24"],"for":"1h"}`
-		}, 503},
-		{"an address is blocked", func(*testing.T, *process) (string, string, []string, string, string) {
-			return "GET", "/api/public/", []string{"X-Forwarded-For: 203.0.113.7"}, "blocks/", `{"prefix":"203.0.113.7","for":"1h","note":"scraper"}`
-		}, 403},
-		{"a prefix is blocked", func(*testing.T, *process) (string, string, []string, string, string) {
-			return "GET", "/api/public/", []string{"X-Forwarded-For: 2001:db8::7"}, "blocks/", `{"prefix":"2001:db8::/32","for":"1h"}`
-		}, 403},
-		{"a rate is tightened", func(*testing.T, *process) (string, string, []string, string, string) {
-			return "GET", "/api/public/", nil, "rates/", `{"policy":"anon","rate":"1/day","for":"1h"}`
-		}, 429},
-		{"writing is locked", func(t *testing.T, s *process) (string, string, []string, string, string) {
-			access, _ := s.login("alice")
-			return "POST", "/api/token/verify/", []string{bearer(access)}, "lockdown/", `{"mode":"read_only","for":"1h"}`
-		}, 503},
-	}
-	for _, tt := range tests {
-		t.Run(tt.desc, func(t *testing.T) {
-			t.Parallel()
-			db := filepath.Join(t.TempDir(), "ecolaura.db")
-			args := append([]string{"-trusted-proxies", "127.0.0.0/8"}, wide...)
-			instances := []*process{startProcess(t, db, args...), startProcess(t, db, args...), startProcess(t, db, args...)}
-			for _, s := range instances {
-				s.behindProxy = true
-			}
-			method, path, headers, call, body := tt.prepare(t, instances[0])
-			operator := instances[1].operator()
-			for _, s := range instances {
-				assert.NotEqual(t, tt.status, s.do(method, path, "", headers...).status, "before")
-			}
-			instances[1].ops(operator, call, body)
-			if tt.status == 429 { // the one that the tightened rate still lets pass
-				for _, s := range instances {
-					s.do(method, path, "", headers...)
-				}
-			}
-			assert.Equal(t, tt.status, instances[1].do(method, path, "", headers...).status, "at once where it was said")
-			for _, s := range instances {
-				s.soon(tt.status, method, path, headers...)
-			}
-			require.Equal(t, 0, instances[2].stop(t))
-			again := startProcess(t, db, args...)
-			again.behindProxy = true
-			if tt.status == 429 {
-				again.do(method, path, "", headers...)
-			}
-			assert.Equal(t, tt.status, again.do(method, path, "", headers...).status, "after a restart")
-		})
-	}
-}
-
 func TestEndingAllSessionsSparesThoseThatBeginLater(t *testing.T) {
 	s := startService(t, wide...)
 	operator := s.operator()
@@ -231,6 +150,26 @@ func TestEveryCallIsAnEventWithItsActor(t *testing.T) {
 	assert.Contains(t, line, `"action":"end_subject"`)
 	assert.Contains(t, line, `"target":"4711"`)
 	assert.Contains(t, s.do("GET", "/api/ops/metrics/", "", operator).body, `rampart_events_total{event="authz_admin"`)
+}
+
+// Of three orders for one policy within a second the last is in force.
+func TestNoOrderIsFoldedIntoAnother(t *testing.T) {
+	s := startService(t, wide...)
+	operator := s.operator()
+	for _, rate := range []string{"30/h", "20/h", "10/h"} {
+		s.ops(operator, "rates/", `{"policy":"anon","rate":"`+rate+`","for":"1h","note":"now `+rate+`"}`)
+	}
+	var orders []string
+	for line := range strings.Lines(s.logs.String()) {
+		if strings.Contains(line, `"authz_admin"`) {
+			var record struct{ Action, Rate, Note, Actor string }
+			require.NoError(t, json.Unmarshal([]byte(line), &record))
+			assert.NotEmpty(t, record.Actor)
+			orders = append(orders, record.Action+" "+record.Rate+" "+record.Note)
+		}
+	}
+	assert.Equal(t, []string{"tighten 30/h now 30/h", "tighten 20/h now 20/h", "tighten 10/h now 10/h"}, orders)
+	assert.Contains(t, s.do("GET", "/api/ops/metrics/", "", operator).body, `rampart_events_total{event="authz_admin"} 3`)
 }
 
 func TestASigningKeyIsRotatedWhereTheServerManagesIt(t *testing.T) {
