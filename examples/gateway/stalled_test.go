@@ -19,10 +19,15 @@ import (
 // listen runs the gateway on listeners of its own, with a short time for bodies.
 func listen(t *testing.T, timeout time.Duration, config string) (proxy, admin string) {
 	t.Helper()
-	text := []byte(strings.ReplaceAll(config, "UPSTREAM", echo(t).URL))
-	ctx, cancel := context.WithCancel(context.Background())
 	s := &settings{resolve: map[string]string{}, addr: "127.0.0.1:0", admin: "127.0.0.1:0", bodyTimeout: timeout}
-	g, err := open(ctx, s, text, io.Discard, io.Discard)
+	return serve(t, s, strings.ReplaceAll(config, "UPSTREAM", echo(t).URL), io.Discard, io.Discard)
+}
+
+// serve runs the gateway as s says, which has two listeners.
+func serve(t *testing.T, s *settings, config string, access, log io.Writer) (proxy, admin string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	g, err := open(ctx, s, []byte(config), access, log)
 	require.NoError(t, err)
 	r, w := io.Pipe()
 	done := make(chan error, 1)
@@ -94,11 +99,12 @@ func TestABodyMayLastAsLongAsItMoves(t *testing.T) {
 	conn, err := net.Dial("tcp", proxy)
 	require.NoError(t, err)
 	defer func() { _ = conn.Close() }()
-	_, err = io.WriteString(conn, "POST /api HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n")
+	part := strings.Repeat("x", 8<<10) // as much as may take 16 s
+	_, err = fmt.Fprintf(conn, "POST /api HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", 8*len(part))
 	require.NoError(t, err)
-	for i := range 8 {
+	for range 8 {
 		time.Sleep(800 * time.Millisecond) // all together more than the time for a part
-		_, err = fmt.Fprint(conn, i)
+		_, err = io.WriteString(conn, part)
 		require.NoError(t, err)
 	}
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
@@ -106,7 +112,37 @@ func TestABodyMayLastAsLongAsItMoves(t *testing.T) {
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
 	assert.Equal(t, 200, resp.StatusCode)
-	assert.Contains(t, string(body), `"body":"01234567"`)
+	assert.Contains(t, string(body), strings.Repeat(part, 8))
+}
+
+func TestABodyOfAByteNowAndThenEnds(t *testing.T) {
+	proxy, _ := listen(t, time.Second, one("  - {name: prometheus}\n"))
+	for _, c := range []struct{ header, part string }{
+		{"Content-Length: 100000", "x"},
+		{"Transfer-Encoding: chunked", "1\r\nx\r\n"},
+	} {
+		conn, err := net.Dial("tcp", proxy)
+		require.NoError(t, err)
+		_, err = io.WriteString(conn, "POST /api HTTP/1.1\r\nHost: a\r\n"+c.header+"\r\n\r\n")
+		require.NoError(t, err)
+		answered := make(chan struct{})
+		go func() {
+			for {
+				select {
+				case <-answered:
+					return
+				case <-time.After(100 * time.Millisecond):
+					_, _ = io.WriteString(conn, c.part)
+				}
+			}
+		}()
+		_ = conn.SetReadDeadline(time.Now().Add(60 * time.Second))
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		close(answered)
+		require.NoError(t, err, c.header)
+		assert.Equal(t, 408, resp.StatusCode, c.header)
+		_ = conn.Close()
+	}
 }
 
 func TestAnAnswerMayWaitAfterTheBodyHasEnded(t *testing.T) {

@@ -22,6 +22,12 @@ const (
 	writeTimeout = WriteTimeout
 )
 
+// minRate is how many bytes a second a client has to send of its body, once it
+// has used up its BodyTimeout. Else a byte now and then would hold a connection to
+// the upstream too, of which WSGI servers have few. Clients that read are held to
+// as much by the size of one Write.
+const minRate = 500
+
 // WriteTimeout is that of a listener without TLS, whose connections serve one
 // request at a time. (In HTTP/2 it would end a stream that has to wait for its
 // upstream, so a listener with TLS needs a long one.)
@@ -108,7 +114,7 @@ func (e *Engine) dispatch(w *recorder, r *http.Request, c *call.Call, s *state) 
 		return
 	}
 	if r.Body != nil && r.Body != http.NoBody {
-		r.Body = &patientBody{ReadCloser: r.Body, control: w.control, timeout: e.opts.BodyTimeout, call: c}
+		r.Body = &patientBody{ReadCloser: r.Body, control: w.control, timeout: e.opts.BodyTimeout, credit: e.opts.BodyTimeout, call: c}
 	}
 	found.handler.ServeHTTP(w, r)
 }
@@ -178,13 +184,15 @@ func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // Unwrap is for http.ResponseController.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// patientBody gives a client its time anew with each part that it sends.
+// patientBody gives a client its time anew with each part that it sends, as long
+// as it sends at minRate.
 type patientBody struct {
 	io.ReadCloser
 	control *http.ResponseController
 	timeout time.Duration
 	call    *call.Call
 	until   time.Time
+	credit  time.Duration // for which it may yet be waited, all in all
 	err     error
 }
 
@@ -195,11 +203,17 @@ func (b *patientBody) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	if now := time.Now(); now.After(b.until) {
+	now := time.Now()
+	if b.credit < b.timeout {
+		b.until = time.Time{}
+		_ = b.control.SetReadDeadline(now.Add(b.credit))
+	} else if now.After(b.until) {
 		b.until = now.Add(b.timeout / 8)
 		_ = b.control.SetReadDeadline(now.Add(b.timeout))
 	}
 	n, err := b.ReadCloser.Read(p)
+	// Only time in here counts: an upstream's slowness is not the client's.
+	b.credit = min(b.credit+time.Duration(n)*(time.Second/minRate)-time.Since(now), 10*b.timeout)
 	switch {
 	case err == nil:
 	case errors.Is(err, io.EOF), errors.Is(err, http.ErrBodyReadAfterClose): // net/http may have read the end
