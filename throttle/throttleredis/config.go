@@ -11,9 +11,9 @@ import (
 )
 
 // A DoFunc sends one command to Redis (5 or later, or Valkey) and returns its
-// reply. All args are strings, args[0] is the command; the keys of a script are
-// args[3:3+n], where n is args[2]. A string in the reply may be a []byte. With
-// go-redis it is
+// reply. All args are strings, args[0] is the command: EVALSHA, EVAL or DEL. The
+// keys of a script are args[3:3+n], where n is args[2]. A string in the reply may
+// be a []byte. With go-redis it is
 //
 //	func(ctx context.Context, args ...any) (any, error) { return client.Do(ctx, args...).Result() }
 //
@@ -26,6 +26,16 @@ import (
 //		}
 //		defer conn.Close()
 //		return redis.DoContext(conn, ctx, args[0].(string), args[1:]...)
+//	}
+//
+// and with rueidis
+//
+//	func(ctx context.Context, args ...any) (any, error) {
+//		words := make([]string, len(args))
+//		for i, arg := range args {
+//			words[i] = arg.(string)
+//		}
+//		return client.Do(ctx, client.B().Arbitrary(words...).Build()).ToAny()
 //	}
 //
 // It should return when ctx ends. The Store waits no longer than that, but what
