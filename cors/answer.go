@@ -9,6 +9,8 @@ import (
 )
 
 const (
+	family = "Access-Control-" // of all CORS headers
+
 	allowOrigin         = "Access-Control-Allow-Origin"
 	allowCredentials    = "Access-Control-Allow-Credentials"
 	exposeHeaders       = "Access-Control-Expose-Headers"
@@ -23,6 +25,8 @@ const (
 	varyAskedPrivateNetwork = "Access-Control-Request-Private-Network"
 )
 
+var names = [...]string{allowOrigin, allowCredentials, exposeHeaders, allowMethods, allowHeaders, allowPrivateNetwork, maxAge}
+
 // The response writers below set their headers before the handler runs, so that
 // whoever answers after a panic has them too, and again just before the final
 // header goes out: [httputil.ReverseProxy] clears the map after a backend's 1xx,
@@ -32,38 +36,57 @@ const (
 // The values live in the writer itself: one allocation holds all that a request
 // needs, and no slice in the header map is shared with another request. A
 // handler that never asks for the map cannot have changed it, so Final is set
-// only then, which spares the second look.
+// only then, or if an outer layer grants too, which spares the second look.
 
 // A plain is the response writer of an answer that grants nothing.
 type plain struct {
 	respwriter.Writer
 
-	policy *policy
-	vary   [1]string
+	everyone bool // nothing varies by origin
+	asked    bool // the request has an Origin
+	vary     [1]string
 }
 
-func (p *policy) newPlain(w http.ResponseWriter) *plain {
-	a := &plain{Writer: respwriter.Writer{ResponseWriter: w}, policy: p}
-	p.varyActual(w.Header(), &a.vary)
+func (p *policy) newPlain(w http.ResponseWriter, asked bool) *plain {
+	a := &plain{Writer: respwriter.Writer{ResponseWriter: w}, everyone: p.everyone, asked: asked}
+	h := w.Header()
+	if asked && granting(h) {
+		a.Final = a
+	}
+	varyActual(h, a.everyone, &a.vary)
 	return a
 }
 
 // Header implements [http.ResponseWriter].
 func (a *plain) Header() http.Header {
 	a.Final = a
-	return a.ResponseWriter.Header()
+	return a.Writer.Header()
+}
+
+// Unwrap is for [http.ResponseController]. It leads to the header map too.
+func (a *plain) Unwrap() http.ResponseWriter {
+	a.Final = a
+	return a.ResponseWriter
 }
 
 // FinalHeader implements [respwriter.Finalizer].
 func (a *plain) FinalHeader(h http.Header, _ int) {
-	ours := a.policy.varyActual(h, &a.vary)
-	if holdsOnly(h, ours) {
-		return
+	switch ours := varyActual(h, a.everyone, &a.vary); {
+	case holdsOnly(h, ours):
+	case a.asked:
+		deleteFamily(h, nil)
+	default:
+		// No browser goes by the CORS headers of an answer to a request without
+		// Origin, and Vary keeps caches from giving it to one with: no search.
+		for _, name := range names {
+			delete(h, name)
+		}
 	}
-	delete(h, allowOrigin)
-	delete(h, allowCredentials)
-	delete(h, exposeHeaders)
-	deletePreflightHeaders(h)
+}
+
+// granting says whether h, before ours are in it, makes an answer readable.
+func granting(h http.Header) bool {
+	return len(h[allowOrigin]) > 0 || len(h[allowCredentials]) > 0
 }
 
 // holdsOnly says whether h holds so many headers, which are ours, and perhaps a
@@ -72,11 +95,28 @@ func holdsOnly(h http.Header, ours int) bool {
 	return len(h) == ours || len(h) == ours+1 && len(h["Content-Type"]) > 0
 }
 
-func deletePreflightHeaders(h http.Header) {
-	delete(h, allowMethods)
-	delete(h, allowHeaders)
-	delete(h, allowPrivateNetwork)
-	delete(h, maxAge)
+// deleteFamily deletes every CORS header but those that an answer granted by p
+// has. A name may be in any letters: net/http writes it as it stands in the map.
+func deleteFamily(h http.Header, p *policy) {
+	for name := range h {
+		if len(name) > len(family) && name[0]|0x20 == 'a' && strings.EqualFold(name[:len(family)], family) && !p.sets(name) {
+			delete(h, name)
+		}
+	}
+}
+
+// sets says whether an actual answer granted by p has the header.
+func (p *policy) sets(name string) bool {
+	switch {
+	case p == nil:
+		return false
+	case name == allowCredentials:
+		return p.credentials
+	case name == exposeHeaders:
+		return p.expose != ""
+	default:
+		return name == allowOrigin
+	}
 }
 
 // A granted is the response writer of an answer that its origin may read.
@@ -92,30 +132,31 @@ type granted struct {
 func (p *policy) newGranted(w http.ResponseWriter, origin string) *granted {
 	a := &granted{Writer: respwriter.Writer{ResponseWriter: w}, policy: p, origin: origin}
 	h := w.Header()
+	if granting(h) {
+		a.Final = a
+	}
 	a.grant(h)
-	p.varyActual(h, &a.vary)
+	varyActual(h, p.everyone, &a.vary)
 	return a
 }
 
 // Header implements [http.ResponseWriter].
 func (a *granted) Header() http.Header {
 	a.Final = a
-	return a.ResponseWriter.Header()
+	return a.Writer.Header()
+}
+
+// Unwrap is for [http.ResponseController]. It leads to the header map too.
+func (a *granted) Unwrap() http.ResponseWriter {
+	a.Final = a
+	return a.ResponseWriter
 }
 
 // FinalHeader implements [respwriter.Finalizer].
 func (a *granted) FinalHeader(h http.Header, _ int) {
-	ours := a.grant(h) + a.policy.varyActual(h, &a.vary)
-	if holdsOnly(h, ours) {
-		return
+	if ours := a.grant(h) + varyActual(h, a.policy.everyone, &a.vary); !holdsOnly(h, ours) {
+		deleteFamily(h, a.policy)
 	}
-	if !a.policy.credentials {
-		delete(h, allowCredentials)
-	}
-	if a.policy.expose == "" {
-		delete(h, exposeHeaders)
-	}
-	deletePreflightHeaders(h)
 }
 
 // grant returns how many headers it set.
@@ -140,8 +181,8 @@ func (a *granted) grant(h http.Header) int {
 // one origin's answer to another. Where everybody gets the same, there is
 // nothing to name. The value lives in slot. It returns of how many headers it
 // made sure.
-func (p *policy) varyActual(h http.Header, slot *[1]string) int {
-	if p.everyone {
+func varyActual(h http.Header, everyone bool, slot *[1]string) int {
+	if everyone {
 		return 0
 	}
 	lines := h[vary]
@@ -188,6 +229,7 @@ func (h *preflightHeader) set(name, value string) {
 // asked for and no more, so that nobody can list the policy by asking.
 func (p *policy) grantPreflight(w http.ResponseWriter, r *http.Request) {
 	h := &preflightHeader{Header: w.Header()}
+	deleteFamily(h.Header, nil) // an outer layer's
 	p.varyPreflight(h.Header)
 	if p.everyone {
 		h.set(allowOrigin, wildcard)

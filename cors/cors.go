@@ -70,7 +70,7 @@ func (c *CORS) Handler(next http.Handler) http.Handler {
 		p := c.policy()
 		origins := r.Header["Origin"]
 		if len(origins) == 0 && !p.everyone { // most requests
-			p.servePlain(w, r, next)
+			p.servePlain(w, r, next, false)
 			return
 		}
 		d := p.decide(r, origins)
@@ -107,11 +107,12 @@ func (p *policy) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 	if d.reason != "" {
 		p.report(r, d)
 	}
-	p.servePlain(w, r, next)
+	p.servePlain(w, r, next, true)
 }
 
-func (p *policy) servePlain(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	a := p.newPlain(w)
+// servePlain is told whether the request has an Origin.
+func (p *policy) servePlain(w http.ResponseWriter, r *http.Request, next http.Handler, asked bool) {
+	a := p.newPlain(w, asked)
 	returned := false
 	defer func() {
 		if !returned { // as in serveGranted
@@ -127,19 +128,19 @@ func (p *policy) servePlain(w http.ResponseWriter, r *http.Request, next http.Ha
 func (p *policy) refuse(w http.ResponseWriter, r *http.Request, d *decision) {
 	p.report(r, d)
 	if d.Kind == Preflight {
+		deleteFamily(w.Header(), nil) // an outer layer's
 		p.varyPreflight(w.Header())
 		if p.cfg.ErrorHandler == nil {
 			p.refusal.ServeHTTP(w, r)
 			return
 		}
 	}
-	a := p.newPlain(w) // lets no CORS header through
-	if p.cfg.ErrorHandler == nil {
-		p.refusal.ServeHTTP(a, r)
-	} else {
-		p.cfg.ErrorHandler(a, r, d.err())
+	answer := p.refusal
+	if p.cfg.ErrorHandler != nil {
+		err := d.err()
+		answer = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.cfg.ErrorHandler(w, r, err) })
 	}
-	a.Finish()
+	p.servePlain(w, r, answer, true) // lets no CORS header through
 }
 
 // refusal answers 403 and says no more than that: what would help a script to
