@@ -30,8 +30,8 @@ const (
 // of the wall clock moves no limit. Its methods never return an error.
 //
 // When both rows that a new key may live in are full, the key that has used the
-// least share of its limit is forgotten: it starts afresh when it comes again.
-// A key that is being limited never is, from when something that it asks for is
+// least share of its limit (of a [TokenBucket]: of what it can use until it is
+// limited) is forgotten: it starts afresh when it comes again. A key that is being limited never is, from when something that it asks for is
 // or would be refused until that passes. When all the keys there are, the
 // newcomer pays a bucket that its policy has for all of these
 // ([Result].Overflow), until one of them may go again.

@@ -2,6 +2,7 @@ package throttle_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -187,6 +188,48 @@ func TestWhoIsRefusedADearRequestIsLimited(t *testing.T) {
 				})
 			}
 		}
+	})
+}
+
+// TestNoRefusalIsForgotten sends random callers of several policies and costs
+// through a table that is much too small: who was told to wait waits so long.
+func TestNoRefusalIsForgotten(t *testing.T) {
+	algorithms(t, func(t *testing.T, a throttle.Algorithm) {
+		synctest.Test(t, func(t *testing.T) {
+			rnd, m := rand.New(rand.NewPCG(9, 10)), throttle.NewMemory(1)
+			policies := []throttle.Item{
+				{Policy: "second", Rate: throttle.Rate{Count: 3, Period: time.Second}},
+				{Policy: "minute", Rate: throttle.Rate{Count: 16, Period: time.Minute}},
+				{Policy: "another", Rate: throttle.Rate{Count: 100, Period: time.Minute}},
+			}
+			type refusal struct {
+				cost  int
+				until time.Time
+			}
+			refused := map[string]refusal{}
+			kept, fresh := 0, 0
+			for range 50_000 {
+				time.Sleep(time.Duration(rnd.ExpFloat64() * float64(2*time.Millisecond)))
+				it := policies[rnd.IntN(len(policies))]
+				it.Algorithm, it.Key, it.Cost = a, strconv.Itoa(int(rnd.ExpFloat64()*30)), 1+rnd.IntN(it.Rate.Count/3)
+				ok, res := take(t, m, it)
+				name := it.Policy + it.Key
+				earlier, known := refused[name]
+				switch left := time.Until(earlier.until); {
+				case known && left > time.Millisecond && it.Cost >= earlier.cost: // a float32 rounds
+					require.False(t, ok && !res.Overflow, "%v passes %v early", it, left)
+					require.False(t, res.Overflow, "%v is forgotten %v early", it, left)
+					kept++
+				case !known && !res.Overflow:
+					fresh++
+				}
+				if !ok && !res.Overflow {
+					refused[name] = refusal{it.Cost, time.Now().Add(res.RetryAfter)}
+				}
+			}
+			assert.Greater(t, kept, 1000)
+			assert.Greater(t, fresh, 100)
+		})
 	})
 }
 
