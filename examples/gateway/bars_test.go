@@ -71,7 +71,7 @@ func startNginx(t *testing.T, upstream string) *rival {
 	if err != nil {
 		return nil
 	}
-	addr := refusing(t)
+	addr := freeAddr(t)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "nginx.conf")
 	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, `

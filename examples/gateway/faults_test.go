@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -59,8 +60,11 @@ func raw(t testing.TB, behave func(c net.Conn)) string {
 	return ln.Addr().String()
 }
 
-// refusing is an address where nothing listens.
-func refusing(t testing.TB) string {
+// refusing is an address where nothing ever listens.
+const refusing = "127.0.0.1:1"
+
+// freeAddr is an address where nothing listens now.
+func freeAddr(t testing.TB) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -68,11 +72,13 @@ func refusing(t testing.TB) string {
 	return ln.Addr().String()
 }
 
-// faulty is a gateway before an upstream at addr, with short timeouts, and a
+// patient are the milliseconds of a timeout that no slow machine reaches.
+const patient = 20_000
+
+// faulty is a gateway before an upstream at addr, with timeouts of ms, and a
 // healthy service beside it.
-func faulty(t *testing.T, addr string, timeout ...int) *edge {
+func faulty(t *testing.T, addr string, ms int) *edge {
 	t.Helper()
-	ms := append(timeout, 300)[0]
 	return start(t, fmt.Sprintf(`_format_version: "3.0"
 services:
   - name: faulty
@@ -94,17 +100,18 @@ func TestUpstreamFaultsHaveTheirStatusAndLeakNothing(t *testing.T) {
 		behave func(net.Conn)
 		status int // 0: the connection breaks
 		code   string
+		ms     int // of timeouts; 0: patient
 	}{
-		"refused": {nil, 502, "upstream_error"},
+		"refused": {nil, 502, "upstream_error", 0},
 		"reset": {func(c net.Conn) {
 			_ = c.(*net.TCPConn).SetLinger(0) //nolint:forcetypeassert // it listens on TCP
-		}, 502, "upstream_error"},
-		"closed without an answer": {func(net.Conn) {}, 502, "upstream_error"},
-		"silent":                   {wait, 504, "upstream_timeout"},
+		}, 502, "upstream_error", 0},
+		"closed without an answer": {func(net.Conn) {}, 502, "upstream_error", 0},
+		"silent":                   {wait, 504, "upstream_timeout", 300},
 		"half-closed": {func(c net.Conn) {
 			_ = c.(*net.TCPConn).CloseWrite() //nolint:forcetypeassert // it listens on TCP
 			wait(c)
-		}, 502, "upstream_error"},
+		}, 502, "upstream_error", 0},
 		"a slow header": {func(c net.Conn) {
 			for _, b := range "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: " + strings.Repeat("y", 500) {
 				if _, err := c.Write([]byte(string(b))); err != nil {
@@ -112,10 +119,10 @@ func TestUpstreamFaultsHaveTheirStatusAndLeakNothing(t *testing.T) {
 				}
 				time.Sleep(20 * time.Millisecond)
 			}
-		}, 504, "upstream_timeout"},
+		}, 504, "upstream_timeout", 300},
 		"giant headers": {func(c net.Conn) {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nX-A: "+strings.Repeat("a", 1<<20)+"\r\n\r\n")
-		}, 502, "upstream_error"},
+		}, 502, "upstream_error", 0},
 		"endless headers": {func(c net.Conn) {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n")
 			for {
@@ -123,28 +130,28 @@ func TestUpstreamFaultsHaveTheirStatusAndLeakNothing(t *testing.T) {
 					return
 				}
 			}
-		}, 502, "upstream_error"},
-		"no HTTP": {func(c net.Conn) { _, _ = io.WriteString(c, "SSH-2.0-x\r\n\r\n") }, 502, "upstream_error"},
+		}, 502, "upstream_error", 0},
+		"no HTTP": {func(c net.Conn) { _, _ = io.WriteString(c, "SSH-2.0-x\r\n\r\n") }, 502, "upstream_error", 0},
 		"two lengths": {func(c net.Conn) {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab")
-		}, 502, "upstream_error"},
+		}, 502, "upstream_error", 0},
 		"bad chunks": {func(c net.Conn) {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n")
-		}, 0, ""},
+		}, 0, "", 0},
 		"a body cut short": {func(c net.Conn) {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello")
-		}, 0, ""},
+		}, 0, "", 0},
 		"a body that stops": {func(c net.Conn) {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello")
 			wait(c)
-		}, 0, ""},
+		}, 0, "", 3000},
 	} {
 		t.Run(name, func(t *testing.T) {
-			addr := refusing(t)
+			addr := refusing
 			if c.behave != nil {
 				addr = raw(t, c.behave)
 			}
-			e := faulty(t, addr)
+			e := faulty(t, addr, cmp.Or(c.ms, patient))
 			before := runtime.NumGoroutine()
 			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 			var body []byte
@@ -187,7 +194,7 @@ func TestAnEndlessBodyEndsWithItsClient(t *testing.T) {
 				return
 			}
 		}
-	}), 20_000)
+	}), patient)
 	before := runtime.NumGoroutine()
 	ctx, cancel := context.WithCancel(context.Background())
 	r, _ := http.NewRequestWithContext(ctx, "GET", e.url+"/bad", nil)
@@ -208,15 +215,16 @@ func TestAnEndlessBodyEndsWithItsClient(t *testing.T) {
 func TestAnUploadIsNotRetriedOnceSomeOfItIsSent(t *testing.T) {
 	var mu sync.Mutex
 	asked := 0
-	e := faulty(t, raw(t, func(net.Conn) { mu.Lock(); asked++; mu.Unlock() }))
+	e := faulty(t, raw(t, func(net.Conn) { mu.Lock(); asked++; mu.Unlock() }), patient)
 	assert.Equal(t, 502, do(t, "POST", e.url+"/bad", "body").status)
 	mu.Lock()
 	defer mu.Unlock()
 	assert.Equal(t, 1, asked)
 }
 
-// balanced is a gateway before an upstream with several targets.
-func balanced(t *testing.T, checks string, targets ...string) *edge {
+// balanced is a gateway before an upstream with several targets, with timeouts
+// of ms.
+func balanced(t *testing.T, ms int, checks string, targets ...string) *edge {
 	t.Helper()
 	var list strings.Builder
 	for _, a := range targets {
@@ -225,16 +233,16 @@ func balanced(t *testing.T, checks string, targets ...string) *edge {
 	return start(t, fmt.Sprintf(`_format_version: "3.0"
 upstreams:
   - name: pool.internal
-    healthchecks: {passive: {unhealthy: {%s}, healthy: {successes: 1}}}
+    healthchecks: {passive: {unhealthy: {%[1]s}, healthy: {successes: 1}}}
     targets:
-%sservices:
+%[2]sservices:
   - name: svc
     host: pool.internal
     retries: 0
-    connect_timeout: 300
-    read_timeout: 300
+    connect_timeout: %[3]d
+    read_timeout: %[3]d
     routes: [{name: r, paths: [/]}]
-`, checks, list.String()))
+`, checks, list.String(), ms))
 }
 
 func TestATargetThatFailsIsLeftOut(t *testing.T) {
@@ -244,13 +252,13 @@ func TestATargetThatFailsIsLeftOut(t *testing.T) {
 	})
 	for name, c := range map[string]struct {
 		checks, bad string
-		want        int
+		want, ms    int
 	}{
-		"refused":      {"tcp_failures: 2", refusing(t), 502},
-		"bad statuses": {"http_failures: 2", failing, 503},
-		"timeouts":     {"timeouts: 2", raw(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }), 504},
+		"refused":      {"tcp_failures: 2", refusing, 502, patient},
+		"bad statuses": {"http_failures: 2", failing, 503, patient},
+		"timeouts":     {"timeouts: 2", raw(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }), 504, 3000}, // the good one needs less
 	} {
-		e := balanced(t, c.checks, c.bad, good)
+		e := balanced(t, c.ms, c.checks, c.bad, good)
 		seen := map[int]int{}
 		for range 20 {
 			seen[e.get("/").status]++
@@ -265,7 +273,7 @@ func TestATargetThatFailsIsLeftOut(t *testing.T) {
 }
 
 func TestWithoutAHealthyTargetTheAnswerIs503(t *testing.T) {
-	e := balanced(t, "tcp_failures: 1", refusing(t))
+	e := balanced(t, patient, "tcp_failures: 1", refusing)
 	assert.Equal(t, 502, e.get("/").status)
 	r := e.get("/")
 	assert.Equal(t, 503, r.status)
@@ -276,7 +284,7 @@ func TestWithoutAHealthyTargetTheAnswerIs503(t *testing.T) {
 
 func TestAnotherTargetIsTriedWhereNothingWasSent(t *testing.T) {
 	good := echo(t).Listener.Addr().String()
-	e := balanced(t, "tcp_failures: 0", refusing(t), good)
+	e := balanced(t, patient, "tcp_failures: 0", refusing, good)
 	require.Equal(t, 200, e.form("PATCH", "/services/svc", "retries", "1").status)
 	for range 10 {
 		r := do(t, "POST", e.url+"/", "the whole body")

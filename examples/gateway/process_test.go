@@ -107,7 +107,7 @@ func TestItStartsWithNothingAndIsConfiguredByCurl(t *testing.T) {
 		require.Equal(t, 201, do(t, "POST", p.admin+path, body, form).status)
 	}
 	require.Equal(t, 201, do(t, "POST", p.admin+"/services/my-django-service/routes", "paths=/api/", form).status)
-	require.Equal(t, 201, do(t, "POST", p.admin+"/services/my-django-service/plugins", "name=rate-limiting&config.second=5", form).status)
+	require.Equal(t, 201, do(t, "POST", p.admin+"/services/my-django-service/plugins", "name=rate-limiting&config.hour=5", form).status)
 	var statuses []int
 	for range 6 {
 		statuses = append(statuses, do(t, "GET", p.proxy+"/api/", "").status)

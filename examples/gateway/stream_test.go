@@ -110,7 +110,7 @@ func TestWebSocketsPass(t *testing.T) {
 	conn, err := net.Dial("tcp", strings.TrimPrefix(e.url, "http://"))
 	require.NoError(t, err)
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
 	_, _ = io.WriteString(conn, "GET /api HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: x\r\n\r\n")
 	in := bufio.NewReader(conn)
 	resp, err := http.ReadResponse(in, nil)
@@ -123,7 +123,7 @@ func TestWebSocketsPass(t *testing.T) {
 		assert.Equal(t, fmt.Sprintf("frame %d\n", i), line)
 	}
 	_ = conn.Close()
-	require.Eventually(t, func() bool { return strings.Contains(e.access.String(), `"status":101`) }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(e.access.String(), `"status":101`) }, 20*time.Second, 10*time.Millisecond)
 }
 
 func TestHopByHopHeadersStayOnTheirHop(t *testing.T) {
@@ -143,7 +143,7 @@ func speak(t *testing.T, url, text string) []int {
 	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 	require.NoError(t, err)
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(300 * time.Millisecond)) // then no more answer will come
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
 	_, err = io.WriteString(conn, text)
 	require.NoError(t, err)
 	var statuses []int
@@ -155,6 +155,7 @@ func speak(t *testing.T, url, text string) []int {
 		}
 		_, _ = io.Copy(io.Discard, resp.Body)
 		statuses = append(statuses, resp.StatusCode)
+		_ = conn.SetDeadline(time.Now().Add(300 * time.Millisecond)) // then no more answer will come
 	}
 }
 
