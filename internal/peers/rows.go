@@ -100,5 +100,5 @@ func Rows() []Row {
 	add(group9, "floor", 204, both, withToken(get()), floorHeaderLayer, floorCORS, floorLimiter(), floorToken)
 	add(group9, "unrolled/secure, rs/cors, go-chi/httprate, golang-jwt/jwt", 204, both, withToken(get()), unrolled(), rsCORS(), chiHTTPRate(), golangJWT)
 	add(group9, "unrolled/secure, go-chi/cors, ulule/limiter, go-chi/jwtauth", 204, both, withToken(get()), unrolled(), chiCORS(), ulule(), chiJWTAuth())
-	return append(rows, inputRows()...)
+	return append(append(rows, inputRows()...), fernetRows()...)
 }
