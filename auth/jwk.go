@@ -117,11 +117,29 @@ func usable(key jwk.Key, alg Algorithm) bool {
 	if use := key.KeyUsage(); use != "" && use != string(jwk.ForSignature) {
 		return false
 	}
-	if ops := key.KeyOps(); len(ops) > 0 && !slices.Contains(ops, jwk.KeyOpVerify) && !slices.Contains(ops, jwk.KeyOpSign) {
+	named := key.Algorithm().String()
+	return operable(key) && (named == "" || named == string(alg))
+}
+
+// operable holds key_ops against what the key is used for here: a public key
+// verifies, a private one signs, and a secret does both. An operation that comes
+// twice must not be there, and those of another purpose should not, nor may they
+// contradict use (RFC 7517 section 4.3).
+func operable(key jwk.Key) bool {
+	ops := key.KeyOps()
+	pair, asymmetric := key.(jwk.AsymmetricKey)
+	switch {
+	case ops == nil:
+		return true
+	case len(ops) == 2: // these two, each once
+		return slices.Contains(ops, jwk.KeyOpSign) && slices.Contains(ops, jwk.KeyOpVerify)
+	case len(ops) == 1 && asymmetric && pair.IsPrivate():
+		return ops[0] == jwk.KeyOpSign
+	case len(ops) == 1 && asymmetric:
+		return ops[0] == jwk.KeyOpVerify
+	default:
 		return false
 	}
-	named := key.Algorithm().String()
-	return named == "" || named == string(alg)
 }
 
 // thumbprint returns the RFC 7638 SHA-256 thumbprint of a public key.

@@ -9,7 +9,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -20,8 +19,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -194,6 +191,10 @@ func TestKeyIDs(t *testing.T) {
 		"another alg":       `,"alg":"RS512"`,
 		"for encryption":    `,"use":"enc"`,
 		"other key_ops":     `,"key_ops":["encrypt"]`,
+		"to sign with":      `,"key_ops":["sign"]`,
+		"no key_ops":        `,"key_ops":[]`,
+		"key_ops beside":    `,"use":"sig","key_ops":["encrypt","verify"]`,
+		"key_ops twice":     `,"key_ops":["verify","verify"]`,
 		"a name twice":      `,"e":"AQAB"`,
 		"text behind":       `} {`,
 		"a small exponent":  `,"x":1,"e":"AQ"`,
@@ -206,6 +207,8 @@ func TestKeyIDs(t *testing.T) {
 }
 
 func TestParseKey(t *testing.T) {
+	// RFC 8037 appendix A.1.
+	const edJWK = `{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",`
 	keys := privateKeys(t)
 	rsaKey, _ := keys[auth.RS256].(*rsa.PrivateKey)
 	ecKey, _ := keys[auth.ES256].(*ecdsa.PrivateKey)
@@ -232,6 +235,12 @@ func TestParseKey(t *testing.T) {
 		{"white space around", auth.ES256, append([]byte("\n "), append(recorded(t, "ec_public"), "\n\n"...)...), true},
 		{"an oct JWK", auth.HS256, []byte(`{"kty":"oct","k":"` + b64(secret) + `"}`), true},
 		{"an OKP JWK (RFC 8037 appendix A.2)", auth.EdDSA, []byte(`{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`), true},
+		{"a private JWK to sign with", auth.EdDSA, []byte(edJWK + `"key_ops":["sign"]}`), true},
+		{"a private JWK to sign and verify with", auth.EdDSA, []byte(edJWK + `"key_ops":["verify","sign"]}`), true},
+		{"a private JWK to verify with", auth.EdDSA, []byte(edJWK + `"key_ops":["verify"]}`), false},
+		{"a private JWK to sign with twice", auth.EdDSA, []byte(edJWK + `"key_ops":["sign","sign"]}`), false},
+		{"a secret to sign and verify with", auth.HS256, []byte(`{"kty":"oct","key_ops":["sign","verify"],"k":"` + b64(secret) + `"}`), true},
+		{"a secret to verify with", auth.HS256, []byte(`{"kty":"oct","key_ops":["verify"],"k":"` + b64(secret) + `"}`), false},
 		{"an X25519 JWK", auth.EdDSA, []byte(`{"kty":"OKP","crv":"X25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`), false},
 		{"an RSA key for EC", auth.ES256, recorded(t, "rsa_private"), false},
 		{"two blocks", auth.RS256, bytes.Repeat(pkcs1, 2), false},
@@ -317,6 +326,7 @@ func TestWhichKeyIsFound(t *testing.T) {
 		{"no kid, one key of that algorithm", newKeys(t, rs, es), "", auth.ES256, es},
 		{"no kid, a key without one", newKeys(t, a, bare), "", auth.HS256, bare},
 		{"no kid, a key without one, the other way", newKeys(t, bare, a), "", auth.HS256, bare},
+		{"no kid, a key without one behind two others", newKeys(t, a, b, bare), "", auth.HS256, bare},
 		{"the only key, no kid", newKeys(t, a), "", auth.HS256, a},
 		{"the only key, another kid", newKeys(t, a), "b", auth.HS256, nil},
 		{"a lone key without a kid takes any", newKeys(t, bare), "x", auth.HS256, bare},
@@ -333,77 +343,6 @@ func TestWhichKeyIsFound(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestRotateKeys(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		named := func(kid string) *auth.Key {
-			key, err := auth.NewKey(auth.HS256, kid, []byte(kid+secret))
-			require.NoError(t, err)
-			return key
-		}
-		a, b, c := named("a"), named("b"), named("c")
-		set := newKeys(t, a)
-		has := func(kid string) bool {
-			_, err := set.Key(t.Context(), kid, auth.HS256)
-			return err == nil
-		}
-		require.NoError(t, set.Rotate(b, time.Hour))
-		assert.True(t, has("a"))
-		assert.Error(t, set.Rotate(named("a"), time.Hour), "a kid comes once")
-		assert.Error(t, set.Rotate(nil, 0))
-		time.Sleep(30 * time.Minute)
-		require.NoError(t, set.Rotate(c, 2*time.Hour))
-		time.Sleep(30 * time.Minute)
-		assert.False(t, has("a"), "a later rotation does not prolong it")
-		assert.True(t, has("b"))
-		require.NoError(t, set.Rotate(named("d"), 0))
-		assert.False(t, has("b") || has("c"))
-		assert.Error(t, (&auth.Keys{}).Rotate(a, 0))
-	})
-}
-
-func TestAnAnnouncedKeyVerifiesBeforeItSigns(t *testing.T) {
-	private := privateKeys(t)
-	key := func(kid string) *auth.Key {
-		k, err := auth.NewKey(auth.ES256, kid, private[auth.ES256])
-		require.NoError(t, err)
-		return k
-	}
-	a, b := key("a"), key("b")
-	set := newKeys(t, a)
-	published := func() string {
-		w := httptest.NewRecorder()
-		set.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/", nil))
-		return w.Body.String()
-	}
-	v := newVerifier(t, func(c *auth.VerifierConfig) { c.Keys = set })
-	service, err := auth.NewService(auth.ServiceConfig{Verifier: v, Users: &people{}, Sessions: auth.NewMemoryStore(0)})
-	require.NoError(t, err)
-	signer := func() string {
-		pair, err := service.Issue(t.Context(), "alice", nil)
-		require.NoError(t, err)
-		head, err := base64.RawURLEncoding.DecodeString(strings.Split(pair.Access, ".")[0])
-		require.NoError(t, err)
-		return string(head)
-	}
-	require.NoError(t, set.Announce(b))
-	found, err := set.Key(t.Context(), "b", auth.ES256)
-	require.NoError(t, err)
-	assert.Same(t, b, found)
-	assert.Contains(t, published(), `"kid":"b"`)
-	assert.Contains(t, signer(), `"kid":"a"`)
-	assert.Error(t, set.Announce(b), "a kid comes once")
-	assert.Error(t, set.Announce(nil))
-	assert.Error(t, set.Rotate(key("b"), time.Hour), "another key with the id of the announced one")
-
-	require.NoError(t, set.Rotate(b, time.Hour))
-	assert.Contains(t, signer(), `"kid":"b"`)
-	assert.Equal(t, 2, strings.Count(published(), `"kid"`))
-	require.NoError(t, set.Announce(key("c")))
-	require.NoError(t, set.Rotate(key("d"), 0))
-	assert.Equal(t, 1, strings.Count(published(), `"kid"`), "a leak ends those announced too")
-	assert.Error(t, (&auth.Keys{}).Announce(a))
 }
 
 func TestKeysPublishPublicKeysOnly(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,6 +43,8 @@ type keyUntil struct {
 	*Key
 	until time.Time
 }
+
+func (k keyUntil) ended() bool { return !k.until.IsZero() && !time.Now().Before(k.until) }
 
 // NewKeys returns a set in which signing signs and all verify. Refused are two
 // keys with one id (or two without), and HMAC keys beside public ones: who
@@ -101,25 +104,21 @@ func (ks *Keys) Key(_ context.Context, kid string, alg Algorithm) (*Key, error) 
 	if only := set.keys[0]; len(set.keys) == 1 && only.alg == alg && (only.kid == "" || kid == "") {
 		return only.Key, nil // it signs, so it has no end
 	}
-	var found *Key
+	var other *Key
+	others := 0
 	for _, k := range set.keys {
-		if k.alg != alg || !k.until.IsZero() && !time.Now().Before(k.until) {
+		if k.alg != alg || k.ended() {
 			continue
 		}
 		if k.kid == kid {
 			return k.Key, nil
 		}
-		if kid == "" {
-			if found != nil {
-				return nil, ErrUnknownKey // two could have signed it: no guessing
-			}
-			found = k.Key
-		}
+		other, others = k.Key, others+1
 	}
-	if found == nil {
+	if kid != "" || others != 1 { // two could have signed it: no guessing
 		return nil, ErrUnknownKey
 	}
-	return found, nil
+	return other, nil
 }
 
 // Announce makes next a key that verifies, and publishes it in the JWK set, but
@@ -162,10 +161,7 @@ func (ks *Keys) change(f func([]keyUntil) []keyUntil) error {
 	if set == nil {
 		return keyMistake("signing", ReasonMissing, "")
 	}
-	now := time.Now()
-	changed, err := newKeySet(f(slices.DeleteFunc(slices.Clone(set.keys), func(k keyUntil) bool {
-		return !k.until.IsZero() && !now.Before(k.until)
-	})))
+	changed, err := newKeySet(f(slices.DeleteFunc(slices.Clone(set.keys), keyUntil.ended)))
 	if err != nil {
 		return err
 	}
@@ -181,21 +177,47 @@ func (ks *Keys) signing() *Key {
 	return nil
 }
 
+// current returns the set without keys that have ended; nil if there is none.
+func (ks *Keys) current() *keySet {
+	if set := ks.set.Load(); set != nil && slices.ContainsFunc(set.keys, keyUntil.ended) {
+		_ = ks.change(func(keys []keyUntil) []keyUntil { return keys }) // a part of a set is one
+	}
+	return ks.set.Load()
+}
+
+// maxJWKSAge is how long others may hold the published set; [Keys.Announce]
+// names it.
+const maxJWKSAge = 5 * time.Minute
+
+// age returns how long the set may be held elsewhere: no longer than its keys
+// verify here.
+func (set *keySet) age() time.Duration {
+	age := maxJWKSAge
+	for _, k := range set.keys {
+		if !k.until.IsZero() {
+			age = max(0, min(age, time.Until(k.until)))
+		}
+	}
+	return age
+}
+
 // ServeHTTP publishes the public keys as a JWK set (RFC 7517 section 5), for
-// GET and HEAD. Secrets are never in it; a set of HMAC keys is an empty one.
+// GET and HEAD. Secrets are never in it; a set of HMAC keys is an empty one. A
+// key that no longer verifies is not published any more, and no cache is allowed
+// to hold it longer.
 func (ks *Keys) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		(&rampart.Problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed"}).Write(w)
 		return
 	}
-	body := []byte(`{"keys":[]}`)
-	if set := ks.set.Load(); set != nil {
-		body = set.public
+	body, age := []byte(`{"keys":[]}`), maxJWKSAge
+	if set := ks.current(); set != nil {
+		body, age = set.public, set.age()
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/jwk-set+json")
-	h.Set("Cache-Control", "public, max-age=300")
+	h.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(age/time.Second)))
 	h.Set("X-Content-Type-Options", "nosniff")
 	_, _ = w.Write(body) // the client is gone if this fails
 }

@@ -68,7 +68,7 @@ func TestRecordedTokens(t *testing.T) {
 	}
 }
 
-func (f *simplejwtTokens) verifier(tb testing.TB, name string) *auth.Verifier {
+func (f *simplejwtTokens) verifier(tb testing.TB, name string, change ...func(*auth.VerifierConfig)) *auth.Verifier {
 	tb.Helper()
 	c, ok := f.Configs[name]
 	require.True(tb, ok, name)
@@ -86,5 +86,8 @@ func (f *simplejwtTokens) verifier(tb testing.TB, name string) *auth.Verifier {
 			cfg.Audiences, cfg.Issuer = []string{c.Audience}, c.Issuer
 		}
 		cfg.Leeway = time.Duration(c.Leeway) * time.Second
+		for _, f := range change {
+			f(cfg)
+		}
 	})
 }
