@@ -144,7 +144,7 @@ func TestUpstreamFaultsHaveTheirStatusAndLeakNothing(t *testing.T) {
 		"a body that stops": {func(c net.Conn) {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello")
 			wait(c)
-		}, 0, "", 3000},
+		}, 0, "", 6000},
 	} {
 		t.Run(name, func(t *testing.T) {
 			addr := refusing
@@ -154,20 +154,30 @@ func TestUpstreamFaultsHaveTheirStatusAndLeakNothing(t *testing.T) {
 			e := faulty(t, addr, cmp.Or(c.ms, patient))
 			before := runtime.NumGoroutine()
 			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-			var body []byte
-			resp, err := client.Get(e.url + "/bad")
-			if err == nil {
-				body, err = io.ReadAll(resp.Body)
-				_ = resp.Body.Close()
+			var wg sync.WaitGroup
+			for range 50 { // far more than settles overlooks
+				wg.Go(func() {
+					var body []byte
+					resp, err := client.Get(e.url + "/bad")
+					if err == nil {
+						body, err = io.ReadAll(resp.Body)
+						_ = resp.Body.Close()
+					}
+					if c.status == 0 {
+						assert.Error(t, err, "a truncated answer must not look whole")
+						return
+					}
+					if !assert.NoError(t, err) {
+						return
+					}
+					assert.Equal(t, c.status, resp.StatusCode)
+					assert.Contains(t, string(body), c.code)
+					assert.NotContains(t, string(body), addr, "the upstream's address is nobody's business")
+					assert.NotContains(t, fmt.Sprint(resp.Header), addr)
+				})
 			}
-			if c.status == 0 {
-				require.Error(t, err, "a truncated answer must not look whole")
-			} else {
-				require.NoError(t, err)
-				assert.Equal(t, c.status, resp.StatusCode)
-				assert.Contains(t, string(body), c.code)
-				assert.NotContains(t, string(body), addr, "the upstream's address is nobody's business")
-				assert.NotContains(t, fmt.Sprint(resp.Header), addr)
+			wg.Wait()
+			if c.status != 0 {
 				assert.Contains(t, e.log.String(), "upstream failed")
 			}
 			assert.Equal(t, 200, e.get("/good").status)
@@ -180,7 +190,7 @@ func TestUpstreamFaultsHaveTheirStatusAndLeakNothing(t *testing.T) {
 // httptest's servers keep for a moment.
 func settles(t *testing.T, before int) {
 	t.Helper()
-	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+6 }, 15*time.Second, 20*time.Millisecond,
+	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+6 }, 60*time.Second, 20*time.Millisecond,
 		"%d goroutines before, %d now", before, runtime.NumGoroutine())
 }
 
