@@ -4,43 +4,108 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/ecolaura/rampart/headers"
 )
 
+// fuzzedCSP is a policy of which a fuzzer chose the parts; "" leaves one out.
+type fuzzedCSP struct {
+	style, img, sandbox, types, uri, endpoint string
+	reportOnly                                bool
+}
+
 func FuzzCSP(f *testing.F) {
 	for _, s := range []string{"'self'", "https://a.example/x", "a;b", "a b", "*.example.com:*", "'nonce-x'", "'sha256-AAAA'", "data:", "%[1]s", "a\x00b", "[::1]:80", "'nonce'", "'none'"} {
-		f.Add(s, s)
+		f.Add(s, s, s, s, s, s, false)
 	}
-	f.Fuzz(func(t *testing.T, a, b string) {
-		cfg := headers.Web("api.example.com")
-		cfg.CSP = &headers.CSP{Default: sources{headers.Self}, Style: sources{headers.Source(a), headers.WithNonce}, Img: sources{headers.Source(b)}}
-		cfg.Logger = silent()
-		h, err := headers.New(cfg)
-		if err != nil {
-			return
-		}
-		resp := answer(h.Handler(page(1)), over("https", "GET", "/"))
-		policy, nonce := resp.Header.Get("Content-Security-Policy"), body(resp)
-		want := "default-src 'self'; style-src " + a + " 'nonce-" + nonce + "'; img-src " + b
-		if policy != want {
-			t.Fatalf("got %q; want %q", policy, want)
-		}
-		// Read as a browser reads it: one policy, three directives, one word for each source.
-		if strings.Contains(policy, ",") || strings.Count(policy, ";") != 2 || len(strings.Fields(policy)) != 7 {
-			t.Fatalf("a source broke out: %q", policy)
-		}
-		for i := range len(policy) {
-			if policy[i] < ' ' || policy[i] > '~' {
-				t.Fatalf("byte %#x in %q", policy[i], policy)
-			}
-		}
-		if a == "%[1]s" || strings.Contains(policy, "$NONCE") {
-			t.Fatalf("a template got through: %q", policy)
-		}
+	f.Add("'self'", "data:", "allow-forms", "default", "/r?a=b", "main", false)
+	f.Add("'self'", "data:", "allow-scripts; script-src *", "a b", "https://r.example/,x", `main", x="`, true)
+	f.Add("'self'", "data:", "", "'allow-duplicates'", "https://r.example/?a;b", "m*._-", true)
+	f.Fuzz(func(t *testing.T, style, img, sandbox, types, uri, endpoint string, reportOnly bool) {
+		all := fuzzedCSP{style, img, sandbox, types, uri, endpoint, reportOnly}
+		all.check(t)
+		// One bad part refuses the whole, so that each is tried alone too.
+		fuzzedCSP{style: style, img: img, reportOnly: reportOnly}.check(t)
+		fuzzedCSP{img: img, sandbox: sandbox}.check(t)
+		fuzzedCSP{img: img, types: types, reportOnly: reportOnly}.check(t)
+		fuzzedCSP{img: img, uri: uri, reportOnly: reportOnly}.check(t)
+		fuzzedCSP{img: img, uri: "/r", endpoint: endpoint, reportOnly: reportOnly}.check(t)
 	})
+}
+
+// build returns the policy, and what a browser must read from it.
+func (p fuzzedCSP) build(nonce string) (csp *headers.CSP, want [][]string) {
+	csp = &headers.CSP{Default: sources{headers.Self}, Style: sources{headers.WithNonce}}
+	want = [][]string{{"default-src", "'self'"}, {"style-src", "'nonce-" + nonce + "'"}}
+	if p.style != "" {
+		csp.Style = append(csp.Style, headers.Source(p.style))
+		want[1] = append(want[1], p.style)
+	}
+	if p.img != "" {
+		csp.Img = sources{headers.Source(p.img)}
+		want = append(want, []string{"img-src", p.img})
+	}
+	if p.sandbox != "" {
+		csp.Sandbox = []string{p.sandbox}
+		want = append(want, []string{"sandbox", p.sandbox})
+	}
+	if p.types != "" {
+		csp.TrustedTypes = []string{p.types}
+		want = append(want, []string{"trusted-types", p.types})
+	}
+	if p.uri != "" {
+		csp.ReportURI = []string{p.uri}
+		want = append(want, []string{"report-uri", p.uri})
+	}
+	if p.endpoint != "" {
+		csp.ReportTo = p.endpoint
+		want = append(want, []string{"report-to", p.endpoint})
+	}
+	return csp, want
+}
+
+// check reads the answer's policy as a browser does, unless New refuses it: one
+// policy, its directives, and one word for each part.
+func (p fuzzedCSP) check(t *testing.T) {
+	t.Helper()
+	cfg, name := headers.Web("api.example.com"), "Content-Security-Policy"
+	csp, _ := p.build("")
+	if p.reportOnly {
+		cfg.CSPReportOnly, name = csp, "Content-Security-Policy-Report-Only"
+	} else {
+		cfg.CSP = csp
+	}
+	if p.endpoint != "" {
+		cfg.ReportingEndpoints = map[string]string{p.endpoint: p.uri}
+	}
+	cfg.Logger = silent()
+	h, err := headers.New(cfg)
+	if err != nil {
+		return
+	}
+	resp := answer(h.Handler(page(1)), over("https", "GET", "/"))
+	policy := resp.Header.Get(name)
+	for i := range len(policy) {
+		if c := policy[i]; c < ' ' || c > '~' || c == ',' {
+			t.Fatalf("byte %#x in %q", c, policy)
+		}
+	}
+	var got [][]string
+	for directive := range strings.SplitSeq(policy, ";") {
+		got = append(got, strings.Fields(directive))
+	}
+	_, want := p.build(body(resp))
+	if len(resp.Header[name]) != 1 || !reflect.DeepEqual(got, want) {
+		t.Fatalf("got %q; want %q", resp.Header[name], want)
+	}
+	// A structured field: a dictionary of one string (RFC 9651 section 3.2).
+	if endpoints := resp.Header.Get("Reporting-Endpoints"); p.endpoint != "" &&
+		(endpoints != p.endpoint+`="`+p.uri+`"` || strings.Count(endpoints, `"`) != 2 || strings.ContainsAny(p.endpoint, ",;= ") || strings.Contains(endpoints, `\`)) {
+		t.Fatalf("endpoints %q", endpoints)
+	}
 }
 
 // slowCookie reads a Set-Cookie line as RFC 6265bis section 5.6 words it, step
