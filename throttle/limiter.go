@@ -132,12 +132,20 @@ func (l *Limiter) Check(r *http.Request) (Decision, error) {
 // then reported, or says what is wrong with the call: [ErrUnknownPolicy],
 // [ErrNeedsRequest], [ErrInvalidCall]. Ending ctx does not undo the charge.
 func (l *Limiter) Take(ctx context.Context, policy, key string, cost int) (Decision, error) {
+	d, _, err := l.Reserve(ctx, policy, key, cost)
+	return d, err
+}
+
+// Reserve is [Limiter.Take] for what may turn out not to have happened: refund
+// gives the charge back, to where it was made. A second call does nothing, and
+// if the store fails the charge stands. With an error refund is nil.
+func (l *Limiter) Reserve(ctx context.Context, policy, key string, cost int) (d Decision, refund func(context.Context), err error) {
 	if cost < 1 {
-		return Decision{}, ErrInvalidCall
+		return Decision{}, nil, ErrInvalidCall
 	}
 	c, p, err := l.policy(policy, key)
 	if err != nil {
-		return Decision{}, err
+		return Decision{}, nil, err
 	}
 	q := l.newCall()
 	defer l.free(q)
@@ -149,7 +157,23 @@ func (l *Limiter) Take(ctx context.Context, policy, key string, cost int) (Decis
 	if q.denied() {
 		c.reporter.Report(ctx, rampart.ExcessRateLimit, q.foldKey(), q.attrs()...)
 	}
-	return q.outcome()
+	if d, err = q.outcome(); err != nil {
+		return d, nil, err
+	}
+	return d, c.refundOnce(q), nil
+}
+
+// refundOnce returns what gives the charge of q's one item back; q is used for
+// other calls by then.
+func (c *compiled) refundOnce(q *call) func(context.Context) {
+	item, charged := q.items[0], q.modes[0]
+	item.At = q.results[0].At
+	var done atomic.Bool
+	return func(ctx context.Context) {
+		if charged != uncharged && !done.Swap(true) {
+			c.backend.give(ctx, []Item{item}, charged)
+		}
+	}
 }
 
 // Peek returns the state of a bucket and charges nothing. Its errors are those
