@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 
 	var certs *tlsconf.Reloader
 	if s.tlsCert != "" { // a renewed certificate is followed on disk
-		if certs, err = tlsconf.New(tlsconf.Config{CertFile: s.tlsCert, KeyFile: s.tlsKey, Logger: log}); err != nil { //nolint:contextcheck // it follows the files until Close
+		if certs, err = tlsconf.New(tlsconf.Config{CertFile: s.tlsCert, KeyFile: s.tlsKey, Logger: srv.log}); err != nil { //nolint:contextcheck // it follows the files until Close
 			return complain(stderr, err, exitStatus(err))
 		}
 		defer func() { _ = certs.Close() }() //nolint:contextcheck // ctx is done by then
@@ -64,7 +64,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		listeners = append(listeners, plain)
 	}
 	srv.greet(stdout, s, ln.Addr().String()) //nolint:contextcheck // its checks belong to no request
-	if err := serve(ctx, srv, certs, listeners, log); err != nil {
+	if err := serve(ctx, srv, certs, listeners); err != nil {
 		return complain(stderr, err, 1)
 	}
 	fmt.Fprintln(stdout, "Stopped: every request was answered.")
@@ -87,12 +87,12 @@ func exitStatus(err error) int {
 
 // serve runs a server on each listener, the first with TLS if there are
 // certificates, until ctx is done, or one of them fails.
-func serve(ctx context.Context, srv *server, certs *tlsconf.Reloader, listeners []net.Listener, log *slog.Logger) error {
+func serve(ctx context.Context, srv *server, certs *tlsconf.Reloader, listeners []net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, len(listeners))
 	for i, ln := range listeners {
-		cfg := rampart.ServerConfig{Handler: srv.handler, Logger: log}
+		cfg := rampart.ServerConfig{Handler: srv.handler, Logger: srv.log}
 		if certs != nil && i == 0 {
 			cfg.TLSConfig = certs.TLSConfig()
 		}

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -306,6 +307,34 @@ func TestATerminatedServerAnswersTheRequestsUnderWay(t *testing.T) {
 	assert.Equal(t, 201, resp.StatusCode)
 	_ = p.cmd.Wait()
 	assert.Equal(t, 0, p.cmd.ProcessState.ExitCode())
+}
+
+// What the layers hold back, to write repeats as one record, is written at the end.
+func TestATerminatedServerLosesNoEvent(t *testing.T) {
+	p := startProcess(t, filepath.Join(t.TempDir(), "ecolaura.db"), wide...)
+	access, _ := p.login("alice")
+	const each = 8
+	for range each { // refused by auth, by apikey and by the service itself
+		require.Equal(t, 401, p.do("GET", "/api/secure/", "", bearer("a.b.c")).status)
+		require.Equal(t, 401, p.do("GET", "/api/partner/", "", "X-API-Key: x").status)
+		require.Equal(t, 422, p.post("/api/password/", `{"old":"wrong","new":"another long password"}`, bearer(access)).status)
+	}
+	require.Equal(t, 0, p.stop(t))
+	counted := map[string]int{}
+	for line := range strings.Lines(p.stderr.String()) {
+		for _, mark := range []string{"event=authz_fail ", "kind=api_key ", "reason=old_password "} {
+			if strings.Contains(line, mark) {
+				n := 1
+				if m := regexp.MustCompile(` count=(\d+) `).FindStringSubmatch(line); m != nil {
+					var err error
+					n, err = strconv.Atoi(m[1])
+					require.NoError(t, err)
+				}
+				counted[mark] += n
+			}
+		}
+	}
+	assert.Equal(t, map[string]int{"event=authz_fail ": each, "kind=api_key ": each, "reason=old_password ": each}, counted)
 }
 
 // runBinary runs the server until it ends by itself.

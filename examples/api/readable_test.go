@@ -13,7 +13,7 @@ import (
 func TestAnAllowedOriginsScriptCanReadEveryRefusal(t *testing.T) {
 	const origin = "https://admin.ecolaura.com"
 	exposed := []string{"Ratelimit", "Ratelimit-Policy", "Retry-After", "Www-Authenticate", "X-Request-Id"} // the case of names is nothing
-	s := startService(t, "-anon-rate", "5/hour", "-user-rate", "1000/hour") // one registration
+	s := startService(t, "-anon-rate", "5/hour", "-user-rate", "1000/hour")                                 // one registration
 	bob, _ := s.login("bob")
 	operator := s.operator()
 	tests := []struct {

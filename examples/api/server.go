@@ -26,6 +26,7 @@ type server struct {
 	shared  *shared
 	ops     *ops
 	monitor *rampart.Monitor
+	log     *slog.Logger // through the monitor
 	db      *database
 	notes   []string
 	demo    bool
@@ -45,7 +46,8 @@ func open(ctx context.Context, s *settings, getenv func(string) string, log *slo
 	if srv.monitor, err = newMonitor(log); err != nil { //nolint:contextcheck // it alerts until Close
 		return nil, errors.Join(err, db.Close())
 	}
-	if err := srv.build(ctx, s, sec, slog.New(srv.monitor)); err != nil {
+	srv.log = slog.New(srv.monitor)
+	if err := srv.build(ctx, s, sec, srv.log); err != nil {
 		srv.close() //nolint:contextcheck // ctx may be why
 		return nil, err
 	}
@@ -115,7 +117,8 @@ func (srv *server) prepare(ctx context.Context, s *settings, u *users) error {
 	return nil
 }
 
-// close writes what is pending and closes the database.
+// close writes what is pending, the uses of API keys and, last, the events that
+// the layers hold back for their second, and closes the database.
 func (srv *server) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
