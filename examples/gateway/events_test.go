@@ -25,6 +25,7 @@ services:
       - {name: planned, paths: [/planned], plugins: [{name: usage-plan, config: {quota_day: 1}}]}
       - {name: denied, paths: [/denied], plugins: [{name: ip-restriction, config: {deny: [203.0.113.0/24]}}]}
       - {name: small, paths: [/small], plugins: [{name: request-size-limiting, config: {allowed_payload_size: 1, size_unit: bytes}}]}
+      - {name: grouped, paths: [/grouped], plugins: [{name: acl, config: {allow: [staff]}}]}
       - name: cookies
         paths: [/cookies]
         plugins: [{name: security-headers, config: {harden_cookies: true}}]
@@ -62,6 +63,8 @@ func TestEveryEventHasTheClientBehindTheTrustedProxy(t *testing.T) {
 		"one too many for the plan":  {event: "excess_rate_limit_exceeded", path: "/planned", first: true},
 		"an address that is blocked": {event: "authz_fail", path: "/denied"},
 		"a body that is too long":    {event: "input_validation_fail", method: "POST", path: "/small", body: "ab"},
+		"nobody, of no group":        {event: "authz_fail", path: "/grouped"},
+		"a path of two meanings":     {event: "input_validation_fail", path: "/cors/..;/key"},
 		"a cookie that is dropped":   {event: "sys_cookie_dropped", path: "/cookies?set-Set-Cookie=__Host-a%3Db%3B+Domain%3Dx.example"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -79,6 +82,28 @@ func TestEveryEventHasTheClientBehindTheTrustedProxy(t *testing.T) {
 			assert.Equal(t, "203.0.113.9", record["client_ip"])
 			assert.NotEmpty(t, record["request_id"])
 		})
+	}
+}
+
+func TestABodyThatTurnsOutTooLongIsAnEvent(t *testing.T) {
+	e := start(t, eventful)
+	r, err := http.NewRequest(http.MethodPost, e.url+"/small", chunks("ab"))
+	require.NoError(t, err)
+	resp, err := direct.RoundTrip(r)
+	require.NoError(t, err)
+	_ = resp.Body.Close()
+	assert.Equal(t, 413, resp.StatusCode)
+	assert.Equal(t, "too_large", eventOf(t, e.log.String(), "input_validation_fail")["reason"])
+}
+
+func TestEventsOfTheAdminAPIAreToldFromOthers(t *testing.T) {
+	e := start(t, eventful, func(s *settings) { s.adminToken = "a-long-admin-token" })
+	do(t, "GET", e.admin+"/", "")
+	do(t, "GET", e.admin+"/", "", "Origin: https://evil.example")
+	for _, event := range []string{"authn_login_fail", "malicious_csrf"} {
+		record := eventOf(t, e.log.String(), event)
+		assert.Equal(t, "admin", record["listener"])
+		assert.Equal(t, "127.0.0.1", record["client_ip"])
 	}
 }
 

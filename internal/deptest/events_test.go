@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -136,6 +137,17 @@ func eventParam(f *ast.FuncDecl) bool {
 	return false
 }
 
+// calls says whether a function of that name is called in n.
+func calls(n ast.Node, name string) bool {
+	found := false
+	ast.Inspect(n, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		found = found || ok && callee(call) == name
+		return true
+	})
+	return found
+}
+
 // read gathers what the package reports. An event or a list of attributes in a
 // variable stands for all that its function puts into it.
 func (er *eventReader) read() {
@@ -143,6 +155,9 @@ func (er *eventReader) read() {
 	for _, f := range er.funcs {
 		if eventParam(f) {
 			reports[f.Name.Name] = er.attrs(f.Body)
+			if calls(f.Body, "Refused") {
+				reports[f.Name.Name] = append(reports[f.Name.Name], "method", "path")
+			}
 		}
 	}
 	reports["Report"], reports["Refused"], reports["Counted"] = nil, []string{"method", "path"}, nil
@@ -231,16 +246,16 @@ func reportedEvents(t *testing.T) []reportedEvent {
 	t.Helper()
 	names, _ := eventNames(t)
 	packages := map[string]*eventReader{}
-	reader := func(layer string) *eventReader {
-		if packages[layer] == nil {
-			packages[layer] = &eventReader{names: names, found: map[string]map[string]bool{}}
+	reader := func(name string) *eventReader {
+		if packages[name] == nil {
+			packages[name] = &eventReader{names: names, found: map[string]map[string]bool{}}
 		}
-		return packages[layer]
+		return packages[name]
 	}
-	take := func(layer string, syntax *ast.File) {
+	take := func(name string, syntax *ast.File) {
 		for _, d := range syntax.Decls {
 			if f, ok := d.(*ast.FuncDecl); ok {
-				reader(layer).funcs = append(reader(layer).funcs, f)
+				reader(name).funcs = append(reader(name).funcs, f)
 			}
 		}
 	}
@@ -250,30 +265,43 @@ func reportedEvents(t *testing.T) []reportedEvent {
 		}
 		take(name, syntax)
 	})
-	files, err := filepath.Glob(filepath.Join(root(t), "examples", "api", "*.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") {
-			continue
-		}
-		syntax, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+	for _, example := range []string{"api", "gateway"} {
+		inside := filepath.Join(root(t), "examples", example)
+		err := filepath.WalkDir(inside, func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			syntax, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+			if err != nil {
+				return err
+			}
+			name, err := filepath.Rel(root(t), filepath.Dir(path))
+			take(filepath.ToSlash(name), syntax)
+			return err
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		take("examples/api", syntax)
 	}
 	// The Monitor writes its own event, past the Reporter.
 	reader("rampart").add(string(rampart.SysAlert), []string{"rule", "key", "total", "window", "last"})
 	var all []reportedEvent
 	used := map[string]bool{}
-	for layer, er := range packages {
+	rows := map[[2]string]map[string]bool{} // event and layer → attributes
+	for name, er := range packages {
+		layer, _, _ := strings.Cut(name, "/internal/") // an example is one layer
 		er.read()
 		for event, attrs := range er.found {
 			used[event] = true
-			all = append(all, reportedEvent{event, layer, slices.Sorted(maps.Keys(attrs))})
+			row := [2]string{event, layer}
+			if rows[row] == nil {
+				rows[row] = map[string]bool{}
+			}
+			maps.Copy(rows[row], attrs)
 		}
+	}
+	for row, attrs := range rows {
+		all = append(all, reportedEvent{row[0], row[1], slices.Sorted(maps.Keys(attrs))})
 	}
 	for _, event := range names {
 		if !used[event] {

@@ -19,24 +19,24 @@ import (
 // it (Authorization: Bearer, or Kong-Admin-Token), and any Host will do.
 func Protect(next http.Handler, token string, events *rampart.Reporter) http.Handler {
 	want := sha256.Sum256([]byte(token))
+	g := &guard{events}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		refuse := func(status int, e rampart.Event, code string) {
-			events.Refused(r, e, code, slog.String("reason", code), slog.String("listener", "admin"))
-			problem(w, status, code, "")
-		}
 		site := r.Header.Get("Sec-Fetch-Site")
 		switch {
 		case len(r.Header["Origin"]) > 0 || site != "" && site != "none" && site != "same-origin":
-			refuse(http.StatusForbidden, rampart.MaliciousCSRF, "cross_origin")
+			g.report(r, rampart.MaliciousCSRF, "cross_origin")
+			problem(w, http.StatusForbidden, "cross_origin", "")
 			return
 		case token == "" && !loopback(r.Host):
-			refuse(http.StatusForbidden, rampart.MaliciousHost, "bad_host")
+			g.report(r, rampart.MaliciousHost, "bad_host")
+			problem(w, http.StatusForbidden, "bad_host", "")
 			return
 		case token != "":
 			got := sha256.Sum256([]byte(given(r)))
 			if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
 				w.Header().Set("WWW-Authenticate", "Bearer")
-				refuse(http.StatusUnauthorized, rampart.AuthnLoginFail, "admin_token")
+				g.report(r, rampart.AuthnLoginFail, "admin_token")
+				problem(w, http.StatusUnauthorized, "admin_token", "")
 				return
 			}
 		}
@@ -44,6 +44,13 @@ func Protect(next http.Handler, token string, events *rampart.Reporter) http.Han
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		next.ServeHTTP(w, r)
 	})
+}
+
+// guard tells events of the Admin API from the proxy's.
+type guard struct{ events *rampart.Reporter }
+
+func (g *guard) report(r *http.Request, e rampart.Event, reason string) {
+	g.events.Refused(r, e, "", slog.String("reason", reason), slog.String("listener", "admin"))
 }
 
 func given(r *http.Request) string {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -90,12 +91,15 @@ func (e *Engine) dispatch(w *recorder, r *http.Request, c *call.Call, s *state) 
 	case r.Method == http.MethodTrace: // an upstream's answer shows what proxies have added
 		s.refusals[http.StatusMethodNotAllowed].ServeHTTP(w, r)
 		return
-	case r.Method == http.MethodConnect, !strings.HasPrefix(r.URL.Path, "/"), !c.Client.IsValid() && c.Peer.IsValid():
-		s.refusals[http.StatusBadRequest].ServeHTTP(w, r)
+	case r.Method == http.MethodConnect, !strings.HasPrefix(r.URL.Path, "/"):
+		e.bad(w, r, s, "target")
+		return
+	case !c.Client.IsValid() && c.Peer.IsValid():
+		e.bad(w, r, s, "client_unknown")
 		return
 	}
 	if c.Path = router.Normalize(r.URL.EscapedPath()); router.Ambiguous(c.Path) {
-		s.refusals[http.StatusBadRequest].ServeHTTP(w, r)
+		e.bad(w, r, s, "ambiguous_path")
 		return
 	}
 	ask := router.Request{Method: r.Method, Host: r.Host, Port: c.Port, Path: c.Path, Header: r.Header, TLS: c.Scheme == "https"}
@@ -117,6 +121,12 @@ func (e *Engine) dispatch(w *recorder, r *http.Request, c *call.Call, s *state) 
 		r.Body = &patientBody{ReadCloser: r.Body, control: w.control, timeout: e.opts.BodyTimeout, credit: e.opts.BodyTimeout, call: c}
 	}
 	found.handler.ServeHTTP(w, r)
+}
+
+// bad refuses what no honest client sends.
+func (e *Engine) bad(w http.ResponseWriter, r *http.Request, s *state, reason string) {
+	e.events.Refused(r, rampart.InputValidationFail, "", slog.String("reason", reason))
+	s.refusals[http.StatusBadRequest].ServeHTTP(w, r)
 }
 
 // redirect answers a plain http request of a route that is for https only, as

@@ -1,6 +1,8 @@
 package plugin
 
 import (
+	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -21,12 +23,13 @@ func acl(cfg *conf.ACLConfig, e *Env) func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			c := call.From(r.Context())
 			if c.Consumer == nil {
+				e.Events.Refused(r, rampart.AuthzFail, "", slog.String("reason", "no_consumer"))
 				(&rampart.Problem{Status: http.StatusUnauthorized, Code: "not_authenticated"}).Write(w)
 				return
 			}
 			in := func(group string) bool { return slices.Contains(c.Groups, group) }
 			if slices.ContainsFunc(cfg.Deny, in) || len(cfg.Allow) > 0 && !slices.ContainsFunc(cfg.Allow, in) {
-				e.Events.Refused(r, rampart.AuthzFail, c.Consumer.ID, slog.String("reason", "group"), slog.String("subject", c.Consumer.ID))
+				e.Events.Refused(r, rampart.AuthzFail, "", slog.String("reason", "group"), slog.String("subject", c.Consumer.ID))
 				(&rampart.Problem{Status: http.StatusForbidden, Code: "permission_denied"}).Write(w)
 				return
 			}
@@ -95,8 +98,11 @@ func requestSize(cfg *conf.RequestSizeLimiting, e *Env) func(http.Handler) http.
 	case "kilobytes":
 		most *= 1 << 10
 	}
+	report := func(r *http.Request, reason string) {
+		e.Events.Refused(r, rampart.InputValidationFail, "", slog.String("reason", reason))
+	}
 	refuse := func(w http.ResponseWriter, r *http.Request, status int, code string) {
-		e.Events.Refused(r, rampart.InputValidationFail, clientAddr(r).String(), slog.String("reason", code))
+		report(r, code)
 		w.Header().Set("Connection", "close")
 		(&rampart.Problem{Status: status, Code: code}).Write(w)
 	}
@@ -112,12 +118,27 @@ func requestSize(cfg *conf.RequestSizeLimiting, e *Env) func(http.Handler) http.
 			case r.ContentLength < 0:
 				bounded := new(http.Request)
 				*bounded = *r
-				bounded.Body = http.MaxBytesReader(w, r.Body, most)
+				bounded.Body = &boundedBody{http.MaxBytesReader(w, r.Body, most), func() { report(bounded, "too_large") }}
 				r = bounded
 			}
 			next.ServeHTTP(w, r)
 		})
 	}
+}
+
+// boundedBody tells that a body is too long, which shows only when it is read.
+type boundedBody struct {
+	io.ReadCloser
+	tooLong func()
+}
+
+// Read implements io.Reader.
+func (b *boundedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		b.tooLong()
+	}
+	return n, err
 }
 
 // termination answers in place of the upstream.

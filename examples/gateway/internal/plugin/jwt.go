@@ -180,6 +180,6 @@ func (j *jwtLayer) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		reason = string(te.Reason)
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
 	}
-	j.env.Events.Refused(r, rampart.AuthnLoginFail, clientAddr(r).String(), slog.String("reason", reason))
+	j.env.Events.Refused(r, rampart.AuthnLoginFail, "", slog.String("reason", reason))
 	(&rampart.Problem{Status: http.StatusUnauthorized, Code: "token_not_valid"}).Write(w)
 }
