@@ -69,7 +69,7 @@ func (g *guard) check(ctx context.Context, r *http.Request, name string) (func(b
 	}
 	return func(ok bool) {
 		if ok { // where one of these fails the count stays, or a stranger: the safe side
-			_ = g.remember(ctx, digest, g.digest(name))
+			_ = g.remember(ctx, digest, name)
 			if policy == "login-known" {
 				_ = g.limit.Reset(ctx, policy, key)
 			}
@@ -77,8 +77,8 @@ func (g *guard) check(ctx context.Context, r *http.Request, name string) (func(b
 	}, nil
 }
 
-// digest stands for an account, or for one and an address, of IPv6 its /64: the
-// table of known ones tells nobody who logs in from where.
+// digest stands for an account and an address, of IPv6 its /64: the table of
+// known ones tells nobody from where an account is used.
 func (g *guard) digest(text string) string {
 	mac := hmac.New(sha256.New, g.key)
 	mac.Write([]byte(text))
@@ -95,9 +95,14 @@ func (g *guard) knows(ctx context.Context, digest string) (bool, error) {
 }
 
 // remember also drops what is no longer known, and the oldest of an account that
-// has more than maxKnown.
-func (g *guard) remember(ctx context.Context, digest, account string) error {
+// has more than maxKnown. The account is there by its id: whoever erases one finds
+// its rows (docs/privacy.md).
+func (g *guard) remember(ctx context.Context, digest, name string) error {
 	now := time.Now()
+	var account string
+	if err := g.db.QueryRowContext(ctx, g.db.q(`SELECT id FROM users WHERE username = ?`), name).Scan(&account); err != nil {
+		return err
+	}
 	_, err1 := g.db.ExecContext(ctx, g.db.q(`INSERT INTO known_addresses (digest, account, until) VALUES (?, ?, ?)
 		ON CONFLICT (digest) DO UPDATE SET until = excluded.until`), digest, account, now.Add(knownFor).Unix())
 	_, err2 := g.db.ExecContext(ctx, g.db.q(`DELETE FROM known_addresses WHERE until < ?`), now.Unix())

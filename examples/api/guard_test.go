@@ -57,9 +57,9 @@ func TestTheKnownAddressesOfAnAccountAreBounded(t *testing.T) {
 	s := startService(t, wide...)
 	g := &guard{db: s.srv.db, key: []byte("0123456789abcdef0123456789abcdef")}
 	for i := range 3 * maxKnown {
-		require.NoError(t, g.remember(t.Context(), g.digest(fmt.Sprint("address ", i)), g.digest("mallory")))
+		require.NoError(t, g.remember(t.Context(), g.digest(fmt.Sprint("address ", i)), "bob"))
 	}
-	require.NoError(t, g.remember(t.Context(), g.digest("address alice"), g.digest("alice")))
+	require.NoError(t, g.remember(t.Context(), g.digest("address of alice"), "alice"))
 	var n int
 	require.NoError(t, s.srv.db.QueryRow(`SELECT count(*) FROM known_addresses`).Scan(&n))
 	assert.Equal(t, maxKnown+1, n)
