@@ -38,11 +38,13 @@ type Binder[T any] struct{ e *engine }
 // min, max, len, gt, gte, lt, lte (characters of a text, elements of a list,
 // size of a number); decimal=DIGITS:PLACES (a text or number, stored as text
 // with exactly PLACES digits after the point; min and max then compare
-// numbers); types (of a [File]); dive (what follows is for each element); the validators of this
-// package, which also store the canonical form: email, phone, slug, url, ip,
-// username, filename; Config.Rules; and those of
-// github.com/go-playground/validator that look at one text only, such as
-// oneof, uuid, alphanum, hostname_rfc1123, iso4217, bcp47_language_tag.
+// numbers; DIGITS is 18 at most, which an int64 holds); types (of a [File]); dive
+// (what follows is for each element); the validators of this package, which also
+// store the canonical form: email, phone, slug, url, ip, username, filename;
+// Config.Rules; and those of github.com/go-playground/validator that look at one
+// text only, such as oneof, uuid, alphanum, hostname_rfc1123, iso4217,
+// bcp47_language_tag. Those that stand for something short, as the last three do,
+// refuse a text of more than 256 bytes.
 func NewBinder[T any](cfg Config) (*Binder[T], error) {
 	e, err := newEngine(cfg, reflect.TypeFor[T]())
 	if err != nil {

@@ -1,7 +1,6 @@
 package sanitize
 
 import (
-	"net/netip"
 	"strings"
 	"unicode/utf8"
 
@@ -15,12 +14,15 @@ import (
 // transitionally, where Django uses Nameprep. The error is an [*Invalid].
 func DjangoEmail(s string) error {
 	at := strings.LastIndexByte(s, '@')
-	if at < 0 || utf8.RuneCountInString(s) > 320 || !isDjangoUser(s[:at]) {
+	if at < 0 || utf8.RuneCountInString(s) > maxDjangoEmail || !isDjangoUser(s[:at]) {
 		return notAnEmail()
 	}
 	domain := s[at+1:]
 	if domain == "localhost" || isDjangoDomain(domain) {
 		return nil
+	}
+	if !isShortHost(domain, maxDjangoEmail) {
+		return notAnEmail()
 	}
 	profile := idna.New(idna.MapForLookup(), idna.Transitional(true), idna.StrictDomainName(false),
 		idna.ValidateLabels(false), idna.CheckHyphens(false), idna.VerifyDNSLength(false))
@@ -29,6 +31,9 @@ func DjangoEmail(s string) error {
 	}
 	return nil
 }
+
+// maxDjangoEmail is the limit of CVE-2023-36053, in characters.
+const maxDjangoEmail = 320
 
 // isDjangoUser is EmailValidator.user_regex.
 func isDjangoUser(s string) bool {
@@ -71,8 +76,8 @@ func isDjangoQuoted(s string) bool {
 func isDjangoDomain(s string) bool {
 	if literal, ok := strings.CutPrefix(s, "["); ok {
 		literal, ok = strings.CutSuffix(literal, "]")
-		addr, err := netip.ParseAddr(literal)
-		return ok && err == nil && addr.Zone() == ""
+		_, isAddress := address(literal)
+		return ok && isAddress
 	}
 	labels := strings.Split(s, ".")
 	for i, label := range labels {

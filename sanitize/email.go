@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
+	"golang.org/x/text/unicode/norm"
 )
 
 // Email returns the canonical form of an address that can be mailed over the
@@ -16,7 +17,7 @@ import (
 // an [*Invalid].
 func Email(s string) (string, error) {
 	at := strings.LastIndexByte(s, '@')
-	if at < 1 || at > 64 || len(s) > 4*254 || !isDotAtom(s[:at]) {
+	if at < 1 || at > 64 || !isDotAtom(s[:at]) {
 		return "", notAnEmail()
 	}
 	domain, ok := domainName(s[at+1:])
@@ -50,7 +51,7 @@ const atext = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ!#$
 // domainName returns the lower-case A-label form of a domain name of two labels
 // or more, without a final dot, whose last label is not a number.
 func domainName(s string) (string, bool) {
-	if !utf8.ValidString(s) {
+	if len(s) > 4*maxHost || !utf8.ValidString(s) {
 		return "", false
 	}
 	ascii := true
@@ -59,16 +60,53 @@ func domainName(s string) (string, bool) {
 	}
 	s = lowerASCII(s)
 	if !ascii || strings.Contains(s, "xn--") {
-		// UTS 46, non-transitional, so that "ß" is not another domain than the
-		// one its owner registered; A-labels are checked by decoding them.
-		profile := idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(true),
-			idna.BidiRule(), idna.CheckJoiners(true), idna.ValidateLabels(true), idna.VerifyDNSLength(true))
-		var err error
-		if s, err = profile.ToASCII(s); err != nil {
+		var ok bool
+		if s, ok = aLabels(s); !ok {
 			return "", false
 		}
 	}
 	return s, isHostName(s)
+}
+
+// aLabels returns the A-label form of s. It is UTS 46, non-transitional, so that
+// "ß" is not another domain than the one its owner registered; A-labels are
+// checked by decoding them, those that come out too: the library does not see
+// that "ℵ" becomes a Hebrew letter, which may not stand among Latin ones (RFC
+// 5893 section 2).
+func aLabels(s string) (string, bool) {
+	if !isShortHost(s, maxHost) {
+		return "", false
+	}
+	profile := idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(true),
+		idna.BidiRule(), idna.CheckJoiners(true), idna.ValidateLabels(true), idna.VerifyDNSLength(true))
+	mapped, err := profile.ToASCII(s)
+	if err != nil {
+		return "", false
+	}
+	again, err := profile.ToASCII(mapped)
+	return mapped, err == nil && again == mapped
+}
+
+// maxHost is the length of a domain name (RFC 1035 section 2.3.4), without the
+// dot at its end.
+const maxHost = 253
+
+// isShortHost says whether the labels of s can have 63 bytes in Punycode, and s
+// has most characters. To be asked before IDNA: that takes quadratic time, and
+// measures at the end. It counts in NFKC, in which one character can be eighteen.
+func isShortHost(s string, most int) bool {
+	all, label := 0, 0
+	for _, r := range norm.NFKC.String(s) {
+		all++
+		label++
+		if r == '.' || r == '。' { // the full stops that are others before NFKC
+			label = 0
+		}
+		if label > 63 || all > most {
+			return false
+		}
+	}
+	return true
 }
 
 // isHostName says whether s is two or more labels of letters, digits and inner
@@ -87,7 +125,7 @@ func isHostName(s string) bool {
 		}
 		labels++
 	}
-	return labels > 1 && len(s) <= 253 && (strings.HasPrefix(label, "xn--") || len(label) > 1 && strings.Trim(label, "abcdefghijklmnopqrstuvwxyz") == "")
+	return labels > 1 && len(s) <= maxHost && (strings.HasPrefix(label, "xn--") || len(label) > 1 && strings.Trim(label, "abcdefghijklmnopqrstuvwxyz") == "")
 }
 
 // lowerASCII returns s with its ASCII letters in lower case.

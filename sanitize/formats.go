@@ -1,6 +1,7 @@
 package sanitize
 
 import (
+	"math"
 	"reflect"
 	"strings"
 
@@ -29,7 +30,11 @@ func (f formats) add(n *node, t reflect.Type, w tag) (reason string) {
 	word := w.String()
 	switch {
 	case n.kind == kindText:
-		n.text = append(n.text, func(s string) (string, *Invalid) { return s, refuseIf(f.lib.Var(s, word) != nil, inv) })
+		most := math.MaxInt
+		if isShortFormat(w.name) {
+			most = maxFormat
+		}
+		n.text = append(n.text, func(s string) (string, *Invalid) { return s, refuseIf(len(s) > most || f.lib.Var(s, word) != nil, inv) })
 	case w.name == "oneof" && (n.kind == kindInt || n.kind == kindUint):
 		for choice := range strings.FieldsSeq(w.param) {
 			if !n.number(reflect.New(t).Elem(), choice) {
@@ -70,6 +75,25 @@ func format(name string) (known, takesParam bool) {
 		return true, false
 	}
 	return false, false
+}
+
+// maxFormat is the length in bytes of the longest of the formats that have an
+// end: a host name, or a version (npm's limit).
+const maxFormat = 256
+
+// isShortFormat says whether what the library's tag name stands for has at most
+// maxFormat bytes, so that a longer text is refused before the library reads it:
+// 250 KB of hyphens take seconds as a language tag. The others are content of any
+// length, which the library reads once.
+func isShortFormat(name string) bool {
+	switch name {
+	case "oneof", "contains", "containsany", "excludes", "excludesall", "startswith", "endswith", "startsnotwith",
+		"endsnotwith", "alpha", "alphanum", "alphaunicode", "alphanumunicode", "ascii", "printascii", "lowercase",
+		"uppercase", "numeric", "number", "hexadecimal", "base32", "base64", "base64url", "base64rawurl", "json",
+		"luhn_checksum":
+		return false
+	}
+	return true
 }
 
 func formatDetail(name string) string {

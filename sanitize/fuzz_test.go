@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
@@ -35,6 +37,7 @@ func FuzzClean(f *testing.F) {
 
 func FuzzText(f *testing.F) {
 	f.Add("a\r\n\u202e\xff")
+	f.Add("a\u2028b\u2029c\x1b[31m\u009b1m\u2066\u200f\u061c\u200b\ufeff" + strings.Repeat("\u202e", 1024))
 	f.Add("e\x01\u0301 \u0344\u2126\U0001d15e")
 	f.Fuzz(func(t *testing.T, s string) {
 		for _, multiline := range []bool{false, true} {
@@ -42,12 +45,19 @@ func FuzzText(f *testing.F) {
 			require.Equal(t, out, sanitize.Text(out, multiline))
 			require.True(t, utf8.ValidString(out))
 		}
-		require.NotContains(t, sanitize.LogLine(s), "\n")
+		line := sanitize.LogLine(s)
+		require.Equal(t, -1, strings.IndexFunc(line, forges), "%q", line)
+		require.LessOrEqual(t, len(line), 1024+len("…"))
 	})
 }
 
+// forges says whether r, raw in a log, could end, hide, color or reorder a line.
+func forges(r rune) bool {
+	return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control, unicode.Cf)
+}
+
 func FuzzValidators(f *testing.F) {
-	for _, s := range []string{"a@example.com", "+12025550123", "http://bücher.example:80/é?a#b", "/a/../b", "café.txt", "::1", "аlice", "田中", "\xff", "a@xn--a.com"} {
+	for _, s := range []string{"a@example.com", "+12025550123", "http://bücher.example:80/é?a#b", "/a/../b", "café.txt", "::1", "аlice", "田中", "\xff", "a@xn--a.com", "a@bℵc.com", "http://bℶc.com/", "a@ℷℸ.com", "a@\u1100\u1161.kr"} {
 		f.Add(s)
 	}
 	validators := map[string]func(string) (string, error){

@@ -140,6 +140,27 @@ func TestNewHTML(t *testing.T) {
 	assert.Equal(t, `<a title="t" href="web+x:y">x</a><img title="t">`, h.Clean(`<a title=t href="web+x:y">x</a><img title=t src=http://x>`))
 }
 
+// However the options are divided among NewHTML and With, the policy is the same.
+func TestWithKeepsWhatThePolicyHas(t *testing.T) {
+	const in = `<a title=t href="http://x.com">1</a> <b title=t>2 y.com a@y.com</b><pre>z.com</pre><i>3</i><script>4</script><a href="ftp://x.com">5</a><a href=/x>6</a>`
+	all := []sanitize.HTMLOption{
+		sanitize.AllowTags("a", "b", "pre"), sanitize.AllowAttrs("*", "title"), sanitize.AllowAttrs("a", "href"),
+		sanitize.EscapeDisallowed(), sanitize.DropCode(), sanitize.Linkify("pre"), sanitize.LinkifyEmails(),
+	}
+	for desc, schemes := range map[string][]string{"no scheme": nil, "no scheme, in a list": {}, "one scheme": {"ftp"}, "two": {"http", "mailto"}} {
+		opts := append([]sanitize.HTMLOption{sanitize.AllowSchemes(schemes...)}, all...)
+		whole, err := sanitize.NewHTML(opts...)
+		require.NoError(t, err)
+		want := whole.Clean(in)
+		assert.Equal(t, len(schemes) > 0, strings.Contains(want, `"http:`) || strings.Contains(want, `"ftp:`), want)
+		for i := range len(opts) + 1 {
+			first, err := sanitize.NewHTML(opts[:i]...)
+			require.NoError(t, err)
+			assert.Equal(t, want, policy(t, first, opts[i:]...).Clean(in), "%s, divided at %d", desc, i)
+		}
+	}
+}
+
 func TestNestingIsBounded(t *testing.T) {
 	h := sanitize.UGC()
 	got := h.Clean(strings.Repeat("<div>", 1000) + "x" + strings.Repeat("</div>", 1000) + "y")

@@ -17,8 +17,8 @@ import (
 type HTML struct {
 	tags    map[string]*tagPolicy
 	global  map[string]attrKind // attributes of every tag
-	schemes []string
-	rel     string // of every link; empty: none is added
+	schemes []string            // nil in the zero HTML, which has no links: the default
+	rel     string              // of every link; empty: none is added
 
 	escape   bool // disallowed tags are shown as text
 	dropCode bool // a disallowed script or style goes with its content
@@ -125,9 +125,9 @@ func AllowAttrs(tag string, names ...string) HTMLOption {
 }
 
 // AllowSchemes replaces the schemes that a URL may have: http, https and
-// mailto. A URL without a scheme is always allowed.
+// mailto. With no schemes, none is allowed. A URL without a scheme always is.
 func AllowSchemes(schemes ...string) HTMLOption {
-	schemes = slices.Clone(schemes)
+	schemes = append([]string{}, schemes...) // never nil, which stands for the default
 	return func(h *HTML) error {
 		var errs []error
 		for _, s := range schemes {

@@ -1,7 +1,6 @@
 package sanitize
 
 import (
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -55,11 +54,11 @@ func isNotInURL(r rune) bool {
 
 // hostName returns the canonical form of a URL's host.
 func hostName(s string) (string, bool) {
-	if addr, err := netip.ParseAddr(s); err == nil {
+	if addr, ok := address(s); ok {
 		if addr.Is4() {
 			return addr.String(), true
 		}
-		return "[" + addr.String() + "]", addr.Zone() == ""
+		return "[" + addr.String() + "]", true
 	}
 	if lowerASCII(s) == "localhost" {
 		return "localhost", true

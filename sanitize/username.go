@@ -72,9 +72,16 @@ func eastAsian(script string) bool {
 	return false
 }
 
+// scriptOf returns the script of r and its table. Those that alternate in a name,
+// so that each character asks, come first: there are 160 others.
 func scriptOf(r rune) (string, *unicode.RangeTable) {
 	if r < 0x80 { // letters: digits are Common
 		return "Latin", unicode.Latin
+	}
+	for _, name := range [...]string{"Han", "Hiragana", "Katakana", "Hangul", "Bopomofo"} {
+		if table := unicode.Scripts[name]; unicode.Is(table, r) {
+			return name, table
+		}
 	}
 	for name, table := range unicode.Scripts {
 		if unicode.Is(table, r) {

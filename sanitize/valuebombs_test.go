@@ -1,0 +1,104 @@
+package sanitize_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/ecolaura/rampart/sanitize"
+)
+
+// TestBombsOfValues: a list of what takes a careless validator the longest is
+// refused as cheaply as the bombs of TestBombs.
+func TestBombsOfValues(t *testing.T) {
+	b := newBinder[values](t, sanitize.Config{})
+	for field, hostile := range hostileValues() {
+		for desc, value := range hostile {
+			t.Run(field+" of "+desc, func(t *testing.T) {
+				list := strings.Repeat(`"`+value+`",`, maxBomb/(len(value)+3)-1)
+				err := refuses(t, b, bomb{body: `{"` + field + `":[` + list + `"!"]}`}, field)
+				assert.Equal(t, "#/"+field+"/0", problem(t, err).Errors[0].Pointer)
+			})
+		}
+	}
+}
+
+// values has a list for each validator.
+type values struct {
+	Email    []string `json:"email" validate:"dive,email"`
+	URL      []string `json:"url" validate:"dive,url"`
+	Username []string `json:"username" validate:"dive,username"`
+	Filename []string `json:"filename" validate:"dive,filename"`
+	Phone    []string `json:"phone" validate:"dive,phone"`
+	IP       []string `json:"ip" validate:"dive,ip"`
+	Slug     []string `json:"slug" validate:"dive,slug"`
+	Decimal  []string `json:"decimal" validate:"dive,decimal=10:2"`
+	Language []string `json:"language" validate:"dive,bcp47_language_tag"`
+	Hostname []string `json:"hostname" validate:"dive,hostname_rfc1123"`
+	FQDN     []string `json:"fqdn" validate:"dive,fqdn"`
+	Semver   []string `json:"semver" validate:"dive,semver"`
+	Cron     []string `json:"cron" validate:"dive,cron"`
+	Cidr     []string `json:"cidr" validate:"dive,cidr"`
+	Date     []string `json:"date" validate:"dive,datetime=2006-01-02"`
+	UUID     []string `json:"uuid" validate:"dive,uuid"`
+}
+
+// hostileValues lists by field what takes a careless validator the longest.
+func hostileValues() map[string]map[string]string {
+	han := func(n int) string { // no two alike: Punycode looks at all for each
+		var b strings.Builder
+		for i := range n {
+			b.WriteRune(rune(0x4e00 + i*7919%20000))
+		}
+		return b.String()
+	}
+	const long = 250 << 10
+	hosts := map[string]string{
+		"one label of Chinese":            han(330) + ".co",
+		"labels of 63 Chinese characters": strings.Repeat(han(63)+".", 3) + han(58) + ".co",
+		"characters that become eighteen": strings.Repeat("\ufdfa", 63) + "." + strings.Repeat("\ufdfa", 63) + ".co",
+		"characters that become five":     strings.Repeat("㌀㌅㌊㌏㌔㌙㌞㌣㌨㌭㌲㌷㌼㍁㍆㍋㍐㍕", 3) + ".co",
+		"one A-label":                     "xn--" + strings.Repeat("a", 990) + ".co",
+		"many labels":                     strings.Repeat("ü.", 330) + "co",
+		"a name that does not come out":   "bℵc.com",
+		"marks that are put in order":     "a" + strings.Repeat("\u0323\u0301", 240) + ".co",
+		"Korean letters that make one":    strings.Repeat("\u1100\u1161\u11a8", 100) + ".co",
+		"labels that are empty":           strings.Repeat("。", 330),
+		"a long ASCII label":              strings.Repeat("a", 1000) + ".co",
+		"an A-label of much disorder":     "xn--" + strings.Repeat("0z", 29) + ".co",
+	}
+	emails, urls := map[string]string{"dots": strings.Repeat("a.", 500) + "@x.co"}, map[string]string{
+		"a host of 7900 bytes of Chinese": "http://" + han(2600) + ".com/",
+		"escapes":                         "http://a/" + strings.Repeat("%41", 2600),
+		"dot segments":                    "http://a/" + strings.Repeat("./", 3900),
+		"many colons":                     "http://" + strings.Repeat(":", 7900),
+		"an IPv6 zone":                    "http://[::1%25" + strings.Repeat("a", 7900) + "]/",
+	}
+	for desc, host := range hosts {
+		emails[desc], urls[desc] = "a@"+host, "http://"+host
+	}
+	return map[string]map[string]string{
+		"email": emails,
+		"url":   urls,
+		"username": {
+			"two scripts in turns, then a third":   strings.Repeat("さ田", 74) + "a",
+			"marks":                                "a" + strings.Repeat("\u0323\u0301", 145),
+			"Korean letters":                       strings.Repeat("\u1100\u1161\u11a8", 66) + "!",
+			"four bytes each, then another script": strings.Repeat("\U0001e900", 149) + "a",
+		},
+		"filename": {"marks": "a" + strings.Repeat("\u0323\u0301", 60) + "?", "growing letters": strings.Repeat("\u0958", 84)},
+		"phone":    {"spaces": "+" + strings.Repeat(" ", long), "digits": "+" + strings.Repeat("1", long)},
+		"ip":       {"zeros": "::" + strings.Repeat("0", long), "a zone": "::1%" + strings.Repeat("a", long), "colons": strings.Repeat(":", long)},
+		"slug":     {"letters": strings.Repeat("a", long) + "!"},
+		"decimal":  {"zeros": strings.Repeat("0", long) + "x", "digits": strings.Repeat("9", long), "places": "0." + strings.Repeat("0", long)},
+		"language": {"hyphens": strings.Repeat("-", long), "extensions": "en-a" + strings.Repeat("-bb", long/3), "singletons": "en" + strings.Repeat("-a-bb", long/5)},
+		"hostname": {"labels": strings.Repeat("1.0-a.", long/6), "hyphens": strings.Repeat("a-", long/2)},
+		"fqdn":     {"labels": strings.Repeat("a.", long/2) + "!"},
+		"semver":   {"pre-releases": "1.0.0" + strings.Repeat("-0.a", long/4) + "!"},
+		"cron":     {"lists": strings.Repeat("1,", long/2) + "!", "stars": strings.Repeat("* ", long/2)},
+		"cidr":     {"slashes": strings.Repeat("1/", long/2), "colons": strings.Repeat(":", long)},
+		"date":     {"digits": strings.Repeat("2", long)},
+		"uuid":     {"zeros": strings.Repeat("0", long), "hyphens": strings.Repeat("-", long)},
+	}
+}
