@@ -37,7 +37,8 @@ type backendAt struct {
 	Grace         time.Duration
 	Feed          bool // revocations come by the feed, not from the store
 	Outage        auth.Outage
-	Patient       bool // a slow machine must not fail a race
+	MaxStale      time.Duration // of the feed
+	Patient       bool          // a slow machine must not fail a race
 }
 
 // command is what the parent asks; answer is what comes back.
@@ -100,7 +101,7 @@ func (b backendAt) service(t testing.TB) (*auth.Service, *auth.Verifier) {
 	t.Helper()
 	store, source := b.open(t)
 	if b.Feed {
-		return authInstance(t, store, source, b.Outage)
+		return authInstance(t, store, source, b.Outage, b.MaxStale)
 	}
 	return authService(t, store, b.Grace)
 }

@@ -29,6 +29,7 @@ func browser(t *testing.T) context.Context {
 		chromedp.ExecPath(path),
 		chromedp.NoSandbox, // CI runs as root in a container; the pages are our own
 		chromedp.UserDataDir(t.TempDir()),
+		chromedp.WSURLReadTimeout(time.Minute), // a busy machine takes its time to start it
 		chromedp.Flag("host-resolver-rules", "MAP * 127.0.0.1"),
 		chromedp.Flag("ignore-certificate-errors", true),
 		chromedp.Flag("disable-quic", true),
@@ -43,7 +44,7 @@ func browser(t *testing.T) context.Context {
 	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
 		t.Fatalf("Chromium at %s: %v", path, err)
 	}
-	ctx, cancel = context.WithTimeout(ctx, 90*time.Second) // of the steps that follow, not of the browser
+	ctx, cancel = context.WithTimeout(ctx, 3*time.Minute) // of the steps that follow, not of the browser
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -273,7 +273,7 @@ func TestReencryptWaitsForNoRowThatAnotherHolds(t *testing.T) {
 		var left int
 		require.NoError(t, n.QueryRow(n.bind(`SELECT count(*) FROM TABLE_ WHERE INDEX_ IS NULL`)).Scan(&left))
 		return left == 1
-	}, 10e9, 10e6)
+	}, 60e9, 10e6)
 	write("0")
 	require.NoError(t, tx.Commit())
 	require.NoError(t, <-done)

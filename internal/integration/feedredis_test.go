@@ -22,7 +22,7 @@ func openRedis(t testing.TB) (client *redis.Client, key string) {
 	t.Helper()
 	client = redis.NewClient(&redis.Options{Addr: cmp.Or(os.Getenv("RAMPART_REDIS"), "127.0.0.1:6379")})
 	t.Cleanup(func() { _ = client.Close() })
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	if err := client.Ping(ctx).Err(); err != nil {
 		missing(t, "redis", "run `make services`, or set RAMPART_REDIS to host:port ("+err.Error()+")")

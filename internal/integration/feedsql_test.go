@@ -137,7 +137,7 @@ func TestFeedSQLSurvivesKill9(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "feed.db")
 	source := feedSource(t, openSQLiteFile(t, file), rampart.SQLite)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	for round := range 3 {
 		child := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestFeedSQLSurvivesKill9$")

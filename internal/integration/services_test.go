@@ -61,7 +61,7 @@ func openSQLiteFile(t testing.TB, file string) *sql.DB {
 func openPostgres(t testing.TB) *sql.DB {
 	t.Helper()
 	dsn := cmp.Or(os.Getenv("RAMPART_POSTGRES"), "postgres://rampart:rampart@127.0.0.1:5432/rampart_test?sslmode=disable")
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	admin, err := sql.Open("pgx", dsn)
 	if err != nil {
