@@ -25,11 +25,11 @@ func serve(t *testing.T, h http.Handler, weak string) string {
 	require.NoError(t, err)
 	switch weak {
 	case "A slow header holds a connection":
-		srv.ReadTimeout = time.Second
+		srv.ReadTimeout = 3 * time.Second // an honest request must not take longer on a busy machine
 	case "A slow body holds a connection":
-		srv.ReadHeaderTimeout = time.Second
+		srv.ReadHeaderTimeout = 3 * time.Second
 	case "":
-		srv.ReadHeaderTimeout, srv.ReadTimeout = time.Second, time.Second
+		srv.ReadHeaderTimeout, srv.ReadTimeout = 3*time.Second, 3*time.Second
 	case "A request that can be read in two ways is served":
 		ln = lenient{ln}
 	}
@@ -47,7 +47,7 @@ func scan(t *testing.T, weak string) []attack.Finding {
 	h, target := newWeakServer(t, weak)
 	target.URL = serve(t, h, weak)
 	if strings.HasPrefix(weak, "A slow ") {
-		slow := attack.Target{URL: target.URL, Timeouts: 5 * time.Second, Header: target.Header, Alice: target.Alice, Write: target.Write}
+		slow := attack.Target{URL: target.URL, Timeouts: 10 * time.Second, Header: target.Header, Alice: target.Alice, Write: target.Write}
 		target = slow
 	}
 	findings, err := attack.Scan(t.Context(), target)
