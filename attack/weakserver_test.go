@@ -174,7 +174,7 @@ func newWeakServer(t *testing.T, weak string) (http.Handler, attack.Target) {
 	keep(err)
 	scfg.Verifier, scfg.Users, scfg.Sessions = s.verifier, people{}, auth.NewMemoryStore(0)
 	scfg.NoRotation = s.on("A used refresh token is accepted again")
-	scfg.AccessTTL = time.Minute
+	scfg.AccessTTL = 10 * time.Minute
 	if !s.on("The password of one account can be guessed from many addresses") {
 		scfg.Guard = s.guard
 	}
