@@ -25,8 +25,6 @@ const (
 	varyAskedPrivateNetwork = "Access-Control-Request-Private-Network"
 )
 
-var names = [...]string{allowOrigin, allowCredentials, exposeHeaders, allowMethods, allowHeaders, allowPrivateNetwork, maxAge}
-
 // The response writers below set their headers before the handler runs, so that
 // whoever answers after a panic has them too, and again just before the final
 // header goes out: [httputil.ReverseProxy] clears the map after a backend's 1xx,
@@ -78,7 +76,9 @@ func (a *plain) FinalHeader(h http.Header, _ int) {
 	default:
 		// No browser goes by the CORS headers of an answer to a request without
 		// Origin, and Vary keeps caches from giving it to one with: no search.
-		for _, name := range names {
+		for _, name := range [...]string{
+			allowOrigin, allowCredentials, exposeHeaders, allowMethods, allowHeaders, allowPrivateNetwork, maxAge,
+		} {
 			delete(h, name)
 		}
 	}

@@ -6,7 +6,9 @@
 // This package names the origins that a [Config] lists, and nobody else. It
 // stops a policy from being wider than it reads: origins are compared byte for
 // byte after a strict parse, dangerous combinations are refused by [New], and
-// no header that a backend or an inner handler sets can widen the answer.
+// no header that a backend or an inner handler sets can widen the answer, nor
+// one that an outer layer has set. A handler's counts in whatever letters its
+// name is, if the request has an Origin: else no browser goes by it.
 //
 // Place it inside headers (hosts, HTTPS) and outside every layer that refuses
 // (throttle, auth, sanitize), so that an allowed origin's script can read why

@@ -3,6 +3,7 @@ package headers
 import (
 	"context"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -142,10 +143,20 @@ func (a *answer) complete(h http.Header) {
 		switch {
 		case emptied && e.list:
 			h[e.name] = append([]string{e.value}, got...)
-		case emptied, len(got) == 0, len(got) == 1 && got[0] == "", len(got) > 1 && !e.list:
+		case emptied, blank(got), len(got) > 1 && !e.list:
 			a.put(h, i, e)
 		}
 	}
+}
+
+// blank says whether nothing is left of lines once net/http has trimmed them.
+func blank(lines []string) bool {
+	for _, line := range lines {
+		if line != "" && (line[0] > ' ' || strings.TrimSpace(line) != "") {
+			return false
+		}
+	}
+	return true
 }
 
 // answerContext is an answer as the context of its request.

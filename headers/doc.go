@@ -22,16 +22,26 @@
 //
 // New compiles the set once. Each request gets it before the next handler
 // runs, so that the 500 of a recover further out has it, and it is made whole
-// when the final header is written: what a handler changed with Set stays;
-// what it deleted comes back, because error paths of net/http delete
-// Cache-Control and httputil.ReverseProxy clears the whole map after a
-// backend's 1xx; two values of a single-value header become ours. To drop a
-// header below a path, use [Headers.Route].
+// when a header is written: what a handler changed with Set stays; what it
+// deleted or emptied comes back, because error paths of net/http delete
+// Cache-Control; two values of a single-value header become ours, and so does
+// the name of a header in other letters. To drop a header below a path, use
+// [Headers.Route].
+//
+// The header of a backend behind httputil.ReverseProxy is added to ours, and
+// loses to it: also after a backend's 1xx, at which the proxy clears the whole
+// map, and at a protocol switch, for which it hijacks the connection first.
+// Informational answers go out hardened too.
 //
 // # What it does not do
 //
 // It does not read X-Forwarded-Host: let the proxy pass Host on. It cannot
 // reach what net/http answers itself before any handler runs (a malformed
-// request, 431). A trusted proxy on a Unix socket has no address and so cannot
-// be named in TrustedProxies. Cross-origin access is the package cors.
+// request, 431), nor what a handler writes to the connection or to the writer
+// below without asking for the header map again: after Hijack, take what
+// w.Header() returns then. A layer in between with a header map of its own, such
+// as http.TimeoutHandler, sets what its handler set: a backend's header then
+// replaces ours, so give a proxy's Transport the timeouts. A trusted proxy on a
+// Unix socket has no address and so cannot be named in TrustedProxies.
+// Cross-origin access is the package cors.
 package headers

@@ -93,10 +93,7 @@ func kinds(t *testing.T) []kind {
 		}), status: 500, outside: true},
 		{desc: "ReverseProxy, a backend with headers of its own", next: proxy(t, false), status: 200, proxied: true},
 		{desc: "ReverseProxy after a backend's 103", next: proxy(t, true), status: 200, proxied: true},
-		{desc: "ReverseProxy, a protocol switch", next: switching(t), status: 101, proxied: true, edit: func(r *http.Request) {
-			r.Header.Set("Connection", "Upgrade")
-			r.Header.Set("Upgrade", "websocket")
-		}},
+		{desc: "ReverseProxy, a protocol switch", next: switching(t, worsen), status: 101, proxied: true, edit: upgrading},
 		{desc: "ReverseProxy, backend down", next: deadProxy(t), status: 502},
 		{desc: "HTTP/2", next: serve(ok), status: 200, http2: true},
 		{desc: "HTTP/2 after early hints", next: serve(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(103); w.WriteHeader(201) }), status: 201, http2: true},
@@ -124,8 +121,10 @@ func kinds(t *testing.T) []kind {
 			r.Method, r.Body, r.ContentLength = "POST", io.NopCloser(strings.NewReader("abc")), 3
 		}},
 		{desc: "a handler that deletes and doubles", next: serve(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Del("Content-Security-Policy")
+			w.Header().Del("Cross-Origin-Resource-Policy")
 			w.Header().Set("Referrer-Policy", "")
+			w.Header().Set("Origin-Agent-Cluster", " \t")
+			w.Header()["Content-Security-Policy"] = []string{"", "\r\n"}
 			w.Header().Add("X-Frame-Options", "ALLOWALL")
 			w.Header().Add("X-Content-Type-Options", "sniff")
 			w.Header().Add("Strict-Transport-Security", "max-age=0")
@@ -162,10 +161,10 @@ func worsen(h http.Header) {
 }
 
 // switching passes on to a backend that switches protocols, and then hangs up.
-func switching(t *testing.T) http.Handler {
+func switching(t *testing.T, set func(http.Header)) http.Handler {
 	t.Helper()
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		worsen(w.Header())
+		set(w.Header())
 		conn, rw, err := http.NewResponseController(w).Hijack()
 		if !assert.NoError(t, err) {
 			return
@@ -178,6 +177,12 @@ func switching(t *testing.T) http.Handler {
 	}))
 	t.Cleanup(backend.Close)
 	return proxyTo(t, backend)
+}
+
+// upgrading makes r ask for the switch.
+func upgrading(r *http.Request) {
+	r.Header.Set("Connection", "Upgrade")
+	r.Header.Set("Upgrade", "websocket")
 }
 
 func proxyTo(t *testing.T, backend *httptest.Server) http.Handler {

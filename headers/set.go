@@ -32,7 +32,7 @@ type set struct {
 	onHTTP  int      // how many go out over http
 	remove  []string // canonical
 
-	usual   []string   // those that are neither entries nor removed
+	usual   []string   // neither entries nor removed, and on most answers
 	guarded [][]string // entries, removed headers and Set-Cookie, by length
 
 	csp, cspReportOnly cspText
@@ -93,14 +93,6 @@ func (s *set) over(https bool) []entry {
 		return s.entries
 	}
 	return s.entries[:s.onHTTP]
-}
-
-// usual are the headers that most answers carry beside the set, Content-Type
-// apart: those of this module's layers and of net/http's helpers. Counting them
-// off spares the search for strangers.
-var usual = [...]string{
-	"X-Request-Id", "Vary", "Ratelimit", "Ratelimit-Policy", "Content-Length", "Set-Cookie", cacheHeader,
-	"Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Location", "Etag", "Last-Modified",
 }
 
 // beside says whether h, which holds every entry, also holds cookies, and
@@ -170,7 +162,13 @@ func (s *set) index() {
 		}
 		s.guarded[len(name)] = append(s.guarded[len(name)], name)
 	}
-	for _, name := range usual {
+	// What most answers carry beside the set, Content-Type apart: headers of this
+	// module's layers and of net/http's helpers. Counting them off spares the
+	// search for strangers.
+	for _, name := range [...]string{
+		"X-Request-Id", "Vary", "Ratelimit", "Ratelimit-Policy", "Content-Length", "Set-Cookie", cacheHeader,
+		"Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Location", "Etag", "Last-Modified",
+	} {
 		if name == "Set-Cookie" || !slices.Contains(guarded, name) {
 			s.usual = append(s.usual, name)
 		}

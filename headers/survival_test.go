@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/cors"
 	"github.com/ecolaura/rampart/headers"
 )
 
@@ -110,6 +112,38 @@ func TestABackends103DoesNotWipeTheHeadersOfARoute(t *testing.T) {
 	want["X-Frame-Options"], want["X-One"], want["X-Two"] = "SAMEORIGIN", "1", "2"
 	delete(want, "Content-Security-Policy") // two lines, see the kinds
 	assertSet(t, want, kind{next: route(proxy(t, true))}.ask(t, h).Header)
+}
+
+// Each layer of a chain sees the connection hijacked before httputil.ReverseProxy
+// adds the backend's header.
+func TestAProtocolSwitchKeepsTheHeadersOfEveryLayer(t *testing.T) {
+	id, err := rampart.NewRequestID(rampart.RequestIDConfig{})
+	require.NoError(t, err)
+	access, err := cors.New(cors.Config{Origins: []string{"https://app.example.com"}, Logger: silent()})
+	require.NoError(t, err)
+	backend := switching(t, func(h http.Header) {
+		worsen(h)
+		h.Set("X-Request-ID", "backend")
+		h.Set("Access-Control-Allow-Origin", "*")
+	})
+	h := newHeaders(t, headers.API("127.0.0.1:*"))
+	srv := httptest.NewTLSServer(id.Handler(h.Handler(access.Handler(backend))))
+	defer srv.Close()
+	r, err := http.NewRequestWithContext(t.Context(), "GET", srv.URL, nil)
+	require.NoError(t, err)
+	upgrading(r)
+	r.Header.Set("Origin", "https://evil.example")
+	resp, err := srv.Client().Do(r)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, http.StatusSwitchingProtocols, resp.StatusCode)
+	want := apiSet()
+	delete(want, "Content-Security-Policy") // two lines, see the kinds
+	assertSet(t, want, resp.Header)
+	require.Len(t, resp.Header["X-Request-Id"], 1)
+	assert.NotEqual(t, "backend", resp.Header.Get("X-Request-Id"))
+	assert.Empty(t, resp.Header["Access-Control-Allow-Origin"])
+	assert.Equal(t, []string{"Origin"}, resp.Header["Vary"])
 }
 
 func TestARouteKeepsWhatALayerBeforeItWroteInPlace(t *testing.T) {
