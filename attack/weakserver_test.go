@@ -112,7 +112,7 @@ func (tooManyError) Error() string             { return "too many" }
 func (tooManyError) RetryAfter() time.Duration { return time.Hour }
 
 // guard limits wrong passwords by account, those from known addresses apart.
-func (s *weakServer) guard(_ context.Context, r *http.Request, name string) (func(bool), error) {
+func (s *weakServer) guard(_ context.Context, r *http.Request, name string) (func(error), error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	from := name + " " + s.clientIP.Addr(r).String()
@@ -123,10 +123,13 @@ func (s *weakServer) guard(_ context.Context, r *http.Request, name string) (fun
 	if s.failed[key] >= strange {
 		return nil, tooManyError{}
 	}
-	return func(ok bool) {
+	return func(err error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.known[from] = s.known[from] || ok; !ok {
+		switch {
+		case err == nil:
+			s.known[from] = true
+		case errors.Is(err, auth.ErrBadCredentials):
 			s.failed[key]++
 		}
 	}, nil

@@ -24,7 +24,7 @@ func ExampleDeviceCookie() {
 	}
 	cfg := auth.ServiceConfig{
 		DeviceCookie: devices, // set at each log-in
-		Guard: func(_ context.Context, r *http.Request, name string) (func(ok bool), error) {
+		Guard: func(_ context.Context, r *http.Request, name string) (func(error), error) {
 			if _, known := devices.Device(r, name); known {
 				fmt.Println("count by account and device") // both in the key of the limit
 			} else {

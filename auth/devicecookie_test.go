@@ -192,7 +192,7 @@ func TestALogInSetsTheDeviceCookie(t *testing.T) {
 	known := make([]bool, 0, 4)
 	f := newFixture(t, func(c *auth.ServiceConfig) {
 		c.DeviceCookie = d
-		c.Guard = func(_ context.Context, r *http.Request, name string) (func(bool), error) {
+		c.Guard = func(_ context.Context, r *http.Request, name string) (func(error), error) {
 			_, ok := d.Device(r, name)
 			known = append(known, ok)
 			return nil, nil //nolint:nilnil // lets all pass

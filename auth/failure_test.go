@@ -3,6 +3,7 @@ package auth_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -24,16 +25,18 @@ func (tooManyError) RetryAfter() time.Duration { return 1500 * time.Millisecond 
 
 func TestGuard(t *testing.T) {
 	var refuse error
-	var outcomes []bool
+	var outcomes []error
 	f := newFixture(t, func(c *auth.ServiceConfig) {
-		c.Guard = func(_ context.Context, _ *http.Request, name string) (func(bool), error) {
+		c.Guard = func(_ context.Context, _ *http.Request, name string) (func(error), error) {
 			assert.Equal(t, "alice", name)
-			return func(ok bool) { outcomes = append(outcomes, ok) }, refuse
+			return func(err error) { outcomes = append(outcomes, err) }, refuse
 		}
 	})
 	login(t, f)
 	postJSON(t, f.Obtain(), `{"username":"alice","password":"x"}`)
-	assert.Equal(t, []bool{true, false}, outcomes)
+	f.users.err = errors.New("the hasher is busy")
+	assert.Equal(t, http.StatusServiceUnavailable, postJSON(t, f.Obtain(), goodLogin).Code)
+	assert.Equal(t, []error{nil, auth.ErrBadCredentials, f.users.err}, outcomes, "what nobody looked at is no wrong guess")
 
 	f.users.onLogin = func() { t.Error("the password was looked at") }
 	refuse = tooManyError{}
@@ -43,8 +46,27 @@ func TestGuard(t *testing.T) {
 	assert.Equal(t, "throttled", member(t, w, "code"))
 	refuse = &rampart.Problem{Status: http.StatusTooManyRequests, Code: "mine"}
 	assert.Equal(t, "mine", member(t, postJSON(t, f.Obtain(), goodLogin), "code"))
-	assert.Len(t, outcomes, 2)
 	assert.Contains(t, f.log.String(), "excess_rate_limit_exceeded")
+	refuse = &rampart.Problem{Status: http.StatusForbidden, Code: "locked"}
+	assert.Equal(t, http.StatusForbidden, postJSON(t, f.Obtain(), goodLogin).Code)
+	assert.Contains(t, f.log.String(), "event=authz_fail reason=locked")
+	assert.Len(t, outcomes, 3)
+}
+
+func TestAGuardThatCannotTellIsABackendThatFails(t *testing.T) {
+	f := newFixture(t, func(c *auth.ServiceConfig) {
+		c.Guard = func(context.Context, *http.Request, string) (func(error), error) {
+			return nil, fmt.Errorf("known devices: %w: %w", errors.New("connection refused"), &rampart.Problem{Status: http.StatusServiceUnavailable, Code: "unavailable"})
+		}
+	})
+	f.users.onLogin = func() { t.Error("the password was looked at") }
+	w := postJSON(t, f.Obtain(), goodLogin)
+	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+	assert.Equal(t, "1", w.Header().Get("Retry-After"))
+	assert.NotContains(t, w.Body.String(), "refused")
+	assert.NotContains(t, f.log.String(), "excess_rate_limit_exceeded", "nobody tried too often")
+	assert.Contains(t, f.log.String(), "sys_backend_unavailable")
+	assert.Contains(t, f.log.String(), "connection refused")
 }
 
 func TestBackendFailuresAre503(t *testing.T) {

@@ -107,8 +107,10 @@ func (v *Verifier) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	v.errorHandler(w, r, err)
 }
 
-// setChallenge sets WWW-Authenticate as RFC 6750 section 3 has it: no error
-// code for a request without a token.
+// setChallenge sets WWW-Authenticate as RFC 6750 section 3 has it: no error code
+// for a request without a token, and invalid_request for one whose credentials
+// are malformed or repeated. Section 3.1 would have 400 for the latter; it stays
+// 401, as simplejwt answers it: clients log in anew on a 401.
 func setChallenge(w http.ResponseWriter, err error) {
 	challenge := `Bearer realm="api"`
 	te, _ := errors.AsType[*TokenError](err)
@@ -121,6 +123,8 @@ func setChallenge(w http.ResponseWriter, err error) {
 		if se, ok := errors.AsType[*scopeError](err); ok && !slices.ContainsFunc(se.need, func(s string) bool { return !isScope(s) }) {
 			challenge += `, scope="` + strings.Join(se.need, " ") + `"`
 		}
+	case te.Reason == TokenSource:
+		challenge += `, error="invalid_request"`
 	default:
 		challenge += `, error="invalid_token"`
 	}

@@ -71,19 +71,19 @@ func TestHandlerAnswersAsSimplejwt(t *testing.T) {
 		{
 			"no token",
 			[]string{"Bearer"},
-			401, `Bearer realm="api", error="invalid_token"`,
+			401, `Bearer realm="api", error="invalid_request"`,
 			"Authorization header must contain two space-delimited values", "bad_authorization_header", "",
 		},
 		{
 			"three parts",
 			[]string{"Bearer " + good + " x"},
-			401, `Bearer realm="api", error="invalid_token"`,
+			401, `Bearer realm="api", error="invalid_request"`,
 			"Authorization header must contain two space-delimited values", "bad_authorization_header", "",
 		},
 		{
 			"two headers",
 			[]string{"Bearer " + good, "Bearer " + good},
-			401, `Bearer realm="api", error="invalid_token"`,
+			401, `Bearer realm="api", error="invalid_request"`,
 			"Authorization header must contain two space-delimited values", "bad_authorization_header", "",
 		},
 		{

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ecolaura/rampart"
@@ -135,7 +136,7 @@ func (s *Service) pair(sess Session, claims, access map[string]any) (*Pair, erro
 	p.Refresh, err = s.mint(grant{
 		kind:    Refresh,
 		subject: sess.Subject,
-		id:      refreshID(sess.ID, sess.Generation),
+		id:      refreshID(sess),
 		issued:  sess.RotatedAt,
 		expires: sess.Expires,
 		claims:  claims,
@@ -153,7 +154,7 @@ func (s *Service) access(sess Session, claims map[string]any) (*Pair, error) {
 	text, err := s.mint(grant{
 		kind:    Access,
 		subject: sess.Subject,
-		id:      accessID(sess.ID),
+		id:      accessID(sess),
 		issued:  now,
 		expires: expires,
 		claims:  claims,
@@ -281,7 +282,8 @@ func generationOf(t *Token) int64 {
 		return 1 // adopted
 	}
 	_, rest := splitID(t.id)
-	gen, err := strconv.ParseInt(rest, 10, 64)
+	number, _, _ := strings.Cut(rest, ".")
+	gen, err := strconv.ParseInt(number, 10, 64)
 	if err != nil {
 		return 0
 	}

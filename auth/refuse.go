@@ -14,7 +14,7 @@ import (
 // guardError is a refusal by [ServiceConfig].Guard.
 type guardError struct{ err error }
 
-func (e *guardError) Error() string { return "auth: too many attempts: " + e.err.Error() }
+func (e *guardError) Error() string { return "auth: guard: " + e.err.Error() }
 func (e *guardError) Unwrap() error { return e.err }
 
 // refuse logs and answers a request that an endpoint does not serve.
@@ -22,6 +22,7 @@ func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	te, _ := errors.AsType[*TokenError](err)
 	ge, _ := errors.AsType[*guardError](err)
 	p, _ := errors.AsType[*rampart.Problem](err)
+	status := serviceProblem(err).Status
 	switch {
 	case errors.Is(err, ErrBadCredentials), te != nil && te.Reason != TokenUnverified:
 		if te != nil {
@@ -30,9 +31,11 @@ func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="api"`) // RFC 9110 section 15.5.2
 	case errors.Is(err, ErrCrossOrigin):
 		s.reporter.Refused(r, rampart.MaliciousCSRF, "", rampart.Text("origin", r.Header.Get("Origin")))
-	case ge != nil:
+	case ge != nil && status == http.StatusTooManyRequests:
 		s.reporter.Refused(r, rampart.ExcessRateLimit, "")
-	case p != nil:
+	case ge != nil && status < http.StatusInternalServerError: // it keeps somebody out for another reason
+		s.reporter.Refused(r, rampart.AuthzFail, "", slog.String("reason", p.Code))
+	case ge == nil && p != nil:
 		s.reporter.Refused(r, rampart.InputValidationFail, "", slog.String("code", p.Code))
 	case errors.Is(err, context.Canceled) && r.Context().Err() != nil: // the client is gone
 	default:

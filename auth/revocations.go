@@ -67,7 +67,8 @@ var (
 // revoked on all instances with the next poll of their feeds.
 //
 // A token of a session is revoked by the session, or if its log-in began by the
-// time at which the sessions of its subject, or all, were ended. A token that no
+// time at which the sessions of its subject, or all, were ended: the iat of the
+// foreign token, where a session began with one. A token that no
 // Service issued is revoked by its jti ([Revocations.RevokeToken], or a log-out
 // if it is one that can be renewed), or if its iat is not after that time; its
 // iat has whole seconds, so a foreign log-in in the same second is revoked, too.
@@ -141,9 +142,9 @@ func (r *Revocations) Revoked(_ context.Context, t *Token) (bool, error) {
 func (r *Revocations) knows(t *Token) bool {
 	began, id := t.issuedAt.UnixMicro(), t.session
 	switch {
-	case id != "" && !adopted(id):
-		began = beganAt(id)
-	case id == "" && t.id != "" && !r.sessions.empty():
+	case id != "":
+		began = beganAt(t)
+	case t.id != "" && !r.sessions.empty():
 		id = foreignSessionID(t.issuer, t.id)
 	}
 	if began <= r.all.Load() {

@@ -168,6 +168,55 @@ func TestRevocationsOfForeignTokens(t *testing.T) {
 	})
 }
 
+func TestTheClockOfAnInstanceDoesNotDecideWhatIsRevoked(t *testing.T) {
+	for _, skew := range []time.Duration{-5 * time.Second, 5 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			store, r := auth.NewMemoryStore(0), newRevocations(t, nil)
+			v := newVerifier(t, func(c *auth.VerifierConfig) {
+				c.Revoked, c.Leeway = r.Revoked, 10*time.Second
+				c.Now = func() time.Time { return time.Now().Add(skew) }
+			})
+			s, err := auth.NewService(auth.ServiceConfig{Verifier: v, Users: &people{}, Sessions: store, Revocations: r, Logger: slog.New(slog.DiscardHandler)})
+			require.NoError(t, err)
+			began := fmt.Sprint(time.Now().Unix())
+			tokens := func(jti string) (own, adopted, slid string) {
+				pair, err := s.Issue(t.Context(), "1", nil)
+				require.NoError(t, err)
+				other, err := s.Renew(t.Context(), token("token_type", `"refresh"`, "jti", `"r`+jti+`"`, "iat", began))
+				require.NoError(t, err)
+				again, err := s.Renew(t.Context(), other.Refresh)
+				require.NoError(t, err)
+				return pair.Access, other.Access, again.Access
+			}
+			time.Sleep(time.Second)
+			own, adopted, renewed := tokens("1")
+			for _, raw := range []string{own, adopted, renewed} {
+				require.False(t, isRevoked(t, v, raw))
+			}
+			require.NoError(t, s.EndSubject(t.Context(), "1"))
+			for _, raw := range []string{own, adopted, renewed} {
+				assert.True(t, isRevoked(t, v, raw))
+			}
+			time.Sleep(time.Second)
+			began = fmt.Sprint(time.Now().Unix())
+			own, adopted, renewed = tokens("2")
+			for _, raw := range []string{own, adopted, renewed} {
+				assert.False(t, isRevoked(t, v, raw), "a log-in after the end")
+			}
+		})
+	}
+}
+
+func TestTokensOfAnAdoptedSessionWithoutATimeAreJudgedByTheirIat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, v := newInstance(t, auth.NewMemoryStore(0), newRevocations(t, nil))
+		odd := token("jti", `"7`+strings.Repeat("A", 25)+`.x"`)
+		require.False(t, isRevoked(t, v, odd))
+		require.NoError(t, s.EndSubject(t.Context(), "1"))
+		assert.True(t, isRevoked(t, v, odd))
+	})
+}
+
 func TestTheOutagePolicyDecidesWhileTheFeedBringsNothing(t *testing.T) {
 	feed := &line{}
 	store := auth.NewMemoryStore(0)

@@ -57,9 +57,11 @@ type ServiceConfig struct {
 
 	// Grace is how long after its use a refresh token still gets its
 	// successor once more, the same one, as long as that is unused: a client
-	// that lost the answer, or asked twice at once, stays logged in. Every
-	// other reuse ends the session. A minute at most; 0: 10 seconds;
-	// negative: none.
+	// that lost the answer, or asked twice at once, stays logged in. The two
+	// texts differ where signatures are salted (PS256 and its like) or the key
+	// has been rotated in between; their claims are the same, and using one
+	// uses up both. Every other reuse ends the session. A minute at most;
+	// 0: 10 seconds; negative: none.
 	Grace time.Duration
 
 	// LegacyNames also answers the names access_token and refresh_token.
@@ -81,7 +83,9 @@ type ServiceConfig struct {
 	DeviceCookie *DeviceCookie
 
 	// ErrorHandler answers a refused request; err is a [*TokenError],
-	// ErrBadCredentials, ErrCrossOrigin, or a [*rampart.Problem] about its form. The header
+	// ErrBadCredentials, ErrCrossOrigin, a [*rampart.Problem] about its form,
+	// an error that wraps what Guard returned (a 429 unless that says
+	// otherwise), or any other error: a backend has failed, a 503. The header
 	// WWW-Authenticate is set where it belongs. nil: application/problem+json
 	// with simplejwt's detail and code.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
@@ -145,7 +149,7 @@ func NewService(cfg ServiceConfig) (*Service, error) {
 		s.errorHandler = answerService
 	}
 	if s.guard == nil {
-		s.guard = func(context.Context, *http.Request, string) (func(bool), error) { return nil, nil } //nolint:nilnil // a guard that lets all pass
+		s.guard = func(context.Context, *http.Request, string) (func(error), error) { return nil, nil } //nolint:nilnil // a guard that lets all pass
 	}
 	return s, nil
 }

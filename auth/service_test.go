@@ -169,7 +169,15 @@ func TestVerifyToken(t *testing.T) {
 	require.NoError(t, f.EndSession(t.Context(), pair.Session))
 	assert.Equal(t, http.StatusUnauthorized, verify(pair.Refresh))
 	assert.Equal(t, http.StatusUnauthorized, verify(access))
-	assert.Equal(t, http.StatusOK, verify(token("token_type", `"refresh"`)), "another issuer's, unused")
+	foreign := token("token_type", `"refresh"`)
+	assert.Equal(t, http.StatusOK, verify(foreign), "another issuer's, unused")
+	assert.Equal(t, http.StatusOK, verify(foreign), "asking does not use it")
+	pair, err = f.Renew(t.Context(), foreign)
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusUnauthorized, verify(foreign), "used")
+	require.NoError(t, f.EndSubject(t.Context(), "1"))
+	unused := token("token_type", `"refresh"`, "jti", `"unused"`)
+	assert.Equal(t, http.StatusUnauthorized, verify(unused), "made before the sessions of its subject were ended")
 }
 
 func TestEndSubject(t *testing.T) {

@@ -95,7 +95,7 @@ func RevokedIn(store SessionStore) func(context.Context, *Token) (bool, error) {
 
 // Token ids name the session, so that simplejwt's claim set needs no further
 // one: "<session>.<generation>" for refresh tokens, "<session>.<random>" for
-// others.
+// others, and behind it ".<stamp>" where the session was adopted.
 
 // sessionIDLen is the length of a session id, in base32.
 const sessionIDLen = 26
@@ -105,6 +105,9 @@ const sessionIDLen = 26
 // exactly as the store does with the row: iat has only whole seconds, and is of
 // another clock. The 75 random bits after it need only be unique; nothing takes
 // an id for a proof.
+//
+// The id of an adopted session comes from the jti and issuer alone, since Django
+// renews a sliding token under one jti. Its tokens have the time in their own ids.
 const (
 	stampLen     = 11  // 55 bits, until the year 3111
 	adoptedStamp = '7' // begins no stamp before the year 3075
@@ -112,26 +115,38 @@ const (
 )
 
 func newSessionID(began time.Time) string {
-	var stamp [stampLen]byte
-	micros := began.UnixMicro()
+	return stamp(began) + rand.Text()[:sessionIDLen-stampLen]
+}
+
+// stamp writes a time, to the microsecond; what lies before 1970 becomes that.
+func stamp(at time.Time) string {
+	var text [stampLen]byte
+	micros := max(0, at.UnixMicro())
 	for i := stampLen - 1; i >= 0; i-- {
-		stamp[i] = base32Digits[micros&31]
+		text[i] = base32Digits[micros&31]
 		micros >>= 5
 	}
-	return string(stamp[:]) + rand.Text()[:sessionIDLen-stampLen]
+	return string(text[:])
 }
 
 // adopted says whether id is of a session that began with a token that no
 // [Service] issued: its id does not tell when.
 func adopted(id string) bool { return id[0] == adoptedStamp }
 
-// beganAt returns the microsecond in the id of a session that was not adopted.
-func beganAt(id string) int64 {
+// beganAt returns the microsecond at which the log-in of a token's session began.
+func beganAt(t *Token) int64 {
+	text := t.session
+	if adopted(t.session) {
+		text = t.id[strings.LastIndexByte(t.id, '.')+1:]
+		if len(text) != stampLen || !isBase32(text) { // none of ours
+			return t.issuedAt.UnixMicro()
+		}
+	}
 	var micros int64
 	for i := range stampLen {
-		digit := id[i] - 'A'
-		if id[i] < 'A' {
-			digit = id[i] - '2' + 26
+		digit := text[i] - 'A'
+		if text[i] < 'A' {
+			digit = text[i] - '2' + 26
 		}
 		micros = micros<<5 | int64(digit)
 	}
@@ -146,9 +161,17 @@ func foreignSessionID(issuer, jti string) string {
 	return string(adoptedStamp) + base32.StdEncoding.EncodeToString(sum[:])[:sessionIDLen-1]
 }
 
-func refreshID(session string, gen int64) string { return session + "." + strconv.FormatInt(gen, 10) }
+func refreshID(s Session) string { return tokenID(s, strconv.FormatInt(s.Generation, 10)) }
 
-func accessID(session string) string { return session + "." + rand.Text()[:16] }
+func accessID(s Session) string { return tokenID(s, rand.Text()[:16]) }
+
+func tokenID(s Session, rest string) string {
+	id := s.ID + "." + rest
+	if adopted(s.ID) {
+		id += "." + stamp(s.AuthenticatedAt)
+	}
+	return id
+}
 
 // splitID takes a token id apart; session is empty for one that is not ours.
 func splitID(id string) (session, rest string) {

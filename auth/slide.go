@@ -95,7 +95,7 @@ func (s *Service) sliding(sess Session, until time.Time, claims map[string]any) 
 	return s.mint(grant{
 		kind:             Sliding,
 		subject:          sess.Subject,
-		id:               accessID(sess.ID),
+		id:               accessID(sess),
 		issued:           now,
 		expires:          expires,
 		refreshableUntil: until,

@@ -33,10 +33,14 @@ type Claimer interface {
 var ErrBadCredentials = errors.New("auth: no active account with these credentials")
 
 // A Guard limits guesses. It is called before a password is looked at; an
-// error refuses the attempt with 429, or with the *rampart.Problem that it is,
-// and a Retry-After if it has a method RetryAfter() time.Duration. Otherwise
-// done is called once, with whether the credentials were right; done may be nil.
-type Guard = func(ctx context.Context, r *http.Request, name string) (done func(ok bool), err error)
+// error refuses the attempt with 429, or with the *rampart.Problem that it is or
+// wraps, and a Retry-After if it has a method RetryAfter() time.Duration.
+// Otherwise done, unless it is nil, is called once with what came of the attempt:
+// nil if the credentials were right, ErrBadCredentials if they were wrong. Any
+// other error means that nobody looked at them, because a backend failed or was
+// busy: that was no guess, and whoever counts it one lets a flood lock the owner
+// out.
+type Guard = func(ctx context.Context, r *http.Request, name string) (done func(err error), err error)
 
 // retryAfter is what an error may tell about when to try again.
 type retryAfter interface{ RetryAfter() time.Duration }
