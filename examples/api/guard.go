@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"time"
@@ -50,31 +51,40 @@ func newGuard(limit *throttle.Limiter, secret []byte, db *database, clientIP fun
 }
 
 // check is an auth.Guard.
-func (g *guard) check(ctx context.Context, r *http.Request, name string) (func(bool), error) {
+func (g *guard) check(ctx context.Context, r *http.Request, name string) (func(error), error) {
 	digest := g.digest(throttle.AddrKey(g.clientIP(r), 32, 64) + " " + name) // no address holds a blank
 	policy, key := "login-strangers", name
 	if device, known := g.devices.Device(r, name); known {
 		policy, key = "login-known", device+" "+name
 	} else if known, err := g.knows(ctx, digest); err != nil {
-		return nil, err
+		return nil, cannotTell(err)
 	} else if known {
 		policy, key = "login-known", digest
 	}
-	if _, err := g.limit.Take(ctx, policy, key, 1); err != nil {
+	_, refund, err := g.limit.Reserve(ctx, policy, key, 1)
+	if err != nil {
 		denied, ok := errors.AsType[*throttle.DeniedError](err)
 		if !ok || denied.Reason != throttle.QuotaExceeded {
-			return nil, &rampart.Problem{Status: http.StatusServiceUnavailable, Code: "unavailable"}
+			return nil, cannotTell(err)
 		}
 		return nil, tooManyError{denied.Decision.Results[0].RetryAfter}
 	}
-	return func(ok bool) {
-		if ok { // where one of these fails the count stays, or a stranger: the safe side
+	return func(err error) {
+		switch {
+		case err == nil: // where one of these fails the count stays, or a stranger: the safe side
 			_ = g.remember(ctx, digest, name)
 			if policy == "login-known" {
 				_ = g.limit.Reset(ctx, policy, key)
 			}
+		case !errors.Is(err, auth.ErrBadCredentials): // nobody looked at the password
+			refund(ctx)
 		}
 	}, nil
+}
+
+// cannotTell refuses a log-in with 503; auth reports err as a backend's failure.
+func cannotTell(err error) error {
+	return fmt.Errorf("limit by account: %w: %w", err, &rampart.Problem{Status: http.StatusServiceUnavailable, Code: "unavailable"})
 }
 
 // digest stands for an account and an address, of IPv6 its /64: the table of
