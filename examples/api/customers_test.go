@@ -70,11 +70,12 @@ func TestANoteOpensInItsRowOnly(t *testing.T) {
 	assert.Contains(t, s.logs.String(), `"rule":"altered_ciphertext"`, "somebody is called")
 }
 
-// The field key is rotated on one of two instances, under load, and the table is
-// brought under the new key; no value is lost, and a restart goes on from there.
+// The field key is rotated on one of three instances, under load on all of them,
+// and the table is brought under the new key; no value is lost, and a restart goes
+// on from there.
 func TestTheFieldKeyIsRotatedBesideRequests(t *testing.T) {
-	db := filepath.Join(t.TempDir(), "ecolaura.db")
-	one, two := startProcess(t, db, wide...), startProcess(t, db, wide...)
+	f := startFleet(t, append([]string{"-trusted-proxies", "127.0.0.0/8"}, wide...)...)
+	db, one := f.db, f.instances[0]
 	access, _ := one.login("alice")
 	operator := one.operator()
 	register := func(p *process) {
@@ -86,11 +87,11 @@ func TestTheFieldKeyIsRotatedBesideRequests(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for range 30 {
-			for _, p := range []*process{one, two} {
+		for range 20 {
+			for _, p := range f.instances {
 				a := p.post("/api/register/", `{"email":"a@example.com","name":"A","phone":"+49301234567","note":"n"}`)
 				assert.Equal(t, 201, a.status)
-				for _, reader := range []*process{one, two} { // at once, by either
+				for _, reader := range f.instances { // at once, by each
 					assert.Equal(t, 200, reader.do("GET", "/api/customers/?phone=%2B49301234567", "", bearer(access)).status)
 				}
 			}
@@ -103,8 +104,9 @@ func TestTheFieldKeyIsRotatedBesideRequests(t *testing.T) {
 		return strings.Contains(one.do("GET", "/api/ops/state/", "", operator).body, `"running":false`)
 	}, time.Minute, 100*time.Millisecond)
 	assert.NotEmpty(t, key)
-	require.Equal(t, 0, two.stop(t))
-	require.Equal(t, 0, one.stop(t))
+	for _, p := range f.instances {
+		require.Equal(t, 0, p.stop(t))
+	}
 
 	// The file's key alone opens nothing any more: every value is under the new one.
 	s := startOn(t, db)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -54,7 +55,7 @@ func (s *service) send(r request) (answer, error) {
 }
 
 // traffic is two clients of each instance; each sends the same request every
-// 20 ms until it is stopped.
+// 20 ms until it is stopped, or its test ends.
 type traffic struct {
 	stop    chan struct{}
 	clients sync.WaitGroup
@@ -85,14 +86,16 @@ func (f *fleet) traffic(r request) *traffic {
 	tr := &traffic{stop: make(chan struct{}), sent: make([][]sample, len(f.instances))}
 	for i, p := range f.instances {
 		for range 2 {
-			tr.clients.Go(func() { tr.run(i, p, r) })
+			tr.clients.Go(func() { tr.run(p.t.Context(), i, p, r) })
 		}
 	}
 	return tr
 }
 
-func (tr *traffic) run(instance int, p *process, r request) {
-	for tick := time.NewTicker(20 * time.Millisecond); ; {
+func (tr *traffic) run(ctx context.Context, instance int, p *process, r request) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
 		began := time.Now()
 		a, err := p.send(r)
 		tr.mu.Lock()
@@ -102,7 +105,8 @@ func (tr *traffic) run(instance int, p *process, r request) {
 		tr.mu.Unlock()
 		select {
 		case <-tr.stop:
-			tick.Stop()
+			return
+		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
