@@ -45,24 +45,29 @@ func (a *answer) begin(h http.Header) {
 			}
 			break
 		}
-		a.put(h, i, &entries[i])
+		h[entries[i].name] = a.slot(i, entries[i].value)
 	}
 	strangers, cookies := a.set.beside(h, a.https)
 	a.seen = strangers || cookies // an outer layer set headers too
 }
 
-// put makes entry i of the set the header's value, in its slot if it has one.
-func (a *answer) put(h http.Header, i int, e *entry) {
-	if i >= inline {
-		h[e.name] = []string{e.value}
-		return
-	}
-	a.values[i] = e.value
-	h[e.name] = a.values[i : i+1 : i+1]
+// slot puts value into slot i.
+func (a *answer) slot(i int, value string) []string {
+	a.values[i] = value
+	return a.values[i : i+1 : i+1]
 }
 
-// owns says whether any value in h is one that [answer.put] put there. Equal
-// values prove nothing: a backend sends nosniff too.
+// put makes entry i of the set the header's value, in its slot if it has one.
+func (a *answer) put(h http.Header, i int, e *entry) {
+	if i < inline {
+		h[e.name] = a.slot(i, e.value)
+	} else {
+		h[e.name] = []string{e.value}
+	}
+}
+
+// owns says whether any value in h is one of our slots. Equal values prove
+// nothing: a backend sends nosniff too.
 func (a *answer) owns(h http.Header) bool {
 	entries := a.set.over(a.https)
 	for i := range min(len(entries), inline) {
@@ -141,6 +146,7 @@ func (a *answer) complete(h http.Header) {
 		e := &entries[i]
 		got := h[e.name]
 		switch {
+		case !emptied && len(got) == 1 && got[0] != "" && got[0][0] > ' ': // most of them
 		case emptied && e.list:
 			h[e.name] = append([]string{e.value}, got...)
 		case emptied, blank(got), len(got) > 1 && !e.list:

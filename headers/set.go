@@ -109,12 +109,13 @@ func (s *set) beside(h http.Header, https bool) (strangers, cookies bool) {
 	for _, name := range s.usual {
 		if _, ok := h[name]; ok {
 			others--
+			cookies = cookies || name == "Set-Cookie"
 		}
 		if others == 0 {
 			break
 		}
 	}
-	return others != 0, len(h["Set-Cookie"]) > 0
+	return others != 0, cookies
 }
 
 // fold gives guarded headers whose names are in other letters, as net/http
@@ -166,7 +167,7 @@ func (s *set) index() {
 	// module's layers and of net/http's helpers. Counting them off spares the
 	// search for strangers.
 	for _, name := range [...]string{
-		"X-Request-Id", "Vary", "Ratelimit", "Ratelimit-Policy", "Content-Length", "Set-Cookie", cacheHeader,
+		"X-Request-Id", "Vary", cacheHeader, "Ratelimit", "Ratelimit-Policy", "Content-Length", "Set-Cookie",
 		"Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Location", "Etag", "Last-Modified",
 	} {
 		if name == "Set-Cookie" || !slices.Contains(guarded, name) {
