@@ -101,6 +101,19 @@ func kinds(t *testing.T) []kind {
 			w.WriteHeader(103)
 			clear(w.Header())
 		}), status: 200},
+		{desc: "a panic after early hints", next: serve(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(103)
+			clear(w.Header())
+			w.Header().Set("X-Frame-Options", "worse")
+			panic("boom")
+		}), status: 500, outside: true},
+		{desc: "a status that net/http refuses", next: serve(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(42) }), status: 500, outside: true},
+		{desc: "trailers named like the set", next: serve(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Trailer", "X-Frame-Options, Content-Security-Policy")
+			w.Header().Del("X-Frame-Options")
+			fmt.Fprint(w, "x")
+			w.Header().Set("X-Frame-Options", "worse")
+		}), status: 200},
 		{desc: "a Flusher", next: serve(func(w http.ResponseWriter, _ *http.Request) {
 			clear(w.Header())
 			w.(http.Flusher).Flush()
@@ -112,6 +125,7 @@ func kinds(t *testing.T) []kind {
 		}), status: 200},
 		{desc: "a hijacked answer", next: serve(hijack(t)), status: 418},
 		{desc: "http.TimeoutHandler", next: http.TimeoutHandler(serve(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), time.Millisecond, "late"), status: 503},
+		{desc: "http.TimeoutHandler, in time", next: http.TimeoutHandler(serve(ok), time.Hour, "late"), status: 200},
 		{desc: "a body over MaxBytesHandler's limit", next: http.MaxBytesHandler(serve(func(w http.ResponseWriter, r *http.Request) {
 			_, err := io.ReadAll(r.Body)
 			if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
