@@ -64,3 +64,62 @@ func TestTheKnownAddressesOfAnAccountAreBounded(t *testing.T) {
 	require.NoError(t, s.srv.db.QueryRow(`SELECT count(*) FROM known_addresses`).Scan(&n))
 	assert.Equal(t, maxKnown+1, n)
 }
+
+// Whoever guesses API keys is stopped before a key is looked up; a partner at
+// another address, with a good key, is not concerned, however often it asks.
+func TestGuessedAPIKeysAreLimitedByAddress(t *testing.T) {
+	s := startService(t, "-trusted-proxies", "127.0.0.0/8", "-anon-rate", "20/hour", "-user-rate", "1000/hour")
+	s.behindProxy = true
+	key := s.newKey("alice")
+	ask := func(address, key string) int {
+		return s.do("GET", "/api/partner/", "", "X-Forwarded-For: "+address, "X-API-Key: "+key).status
+	}
+	for range 20 {
+		require.Equal(t, 401, ask("198.51.100.1", "eco_live_guess"))
+	}
+	assert.Equal(t, 429, ask("198.51.100.1", "eco_live_guess"))
+	assert.Equal(t, 429, ask("198.51.100.1", key), "not even a good one")
+	for range 40 {
+		require.Equal(t, 200, ask("192.0.2.1", key), "what succeeds is no guess")
+	}
+}
+
+// A flood of log-ins that nobody had the time to look at, or a database that
+// fails, are no wrong guesses: the owner still gets in.
+func TestLogInsThatNobodyLookedAtDoNotCount(t *testing.T) {
+	s := startService(t, "-trusted-proxies", "127.0.0.0/8", "-anon-rate", "100/hour", "-user-rate", "1000000/hour")
+	s.behindProxy = true
+	a := s.logInAs("alice")
+	require.Equal(t, 200, a.status, a.body)
+	cookie, err := http.ParseSetCookie(a.header.Get("Set-Cookie"))
+	require.NoError(t, err)
+	known := "Cookie: __Host-device=" + cookie.Value
+	s.rename("users", "users_gone")
+	for range 30 { // a known browser has 20 guesses
+		require.Equal(t, 503, s.logInAs("alice", known).status)
+	}
+	s.rename("users_gone", "users")
+	assert.Equal(t, 200, s.logInAs("alice", known).status)
+}
+
+func TestAGuardThatCannotTellIsNoLimit(t *testing.T) {
+	s := startService(t, "-user-rate", "1000000/hour")
+	s.rename("known_addresses", "known_addresses_gone")
+	a := s.logInAs("alice")
+	assert.Equal(t, 503, a.status, a.body)
+	assert.Equal(t, "unavailable", a.field(t, "code"))
+	assert.Contains(t, s.logs.String(), `"event":"sys_backend_unavailable","error":"auth: guard: limit by account: `)
+	assert.NotContains(t, s.logs.String(), `"event":"excess_rate_limit_exceeded"`)
+}
+
+func (s *service) logInAs(user string, headers ...string) answer {
+	s.t.Helper()
+	return s.post("/api/token/", `{"username":"`+user+`","password":"`+demoPassword+`"}`, headers...)
+}
+
+// rename makes a table fail those who ask it.
+func (s *service) rename(from, to string) {
+	s.t.Helper()
+	_, err := s.srv.db.ExecContext(s.t.Context(), `ALTER TABLE `+from+` RENAME TO `+to)
+	require.NoError(s.t, err)
+}

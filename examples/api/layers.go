@@ -19,28 +19,29 @@ import (
 
 // layers holds one of each layer that the routes are wrapped in.
 type layers struct {
-	requestID *rampart.RequestID
-	clientIP  *rampart.ClientIP
-	headers   *headers.Headers
-	cors      *cors.CORS
-	lockdown  *lockdown
-	blocks    *ipfilter.Filter
-	policies  []throttle.Policy // of all limiters
-	overrides *throttle.Overrides
-	edge      *throttle.Limiter // by address, before any cryptography
-	verifier  *auth.Verifier
-	service   *auth.Service
-	sessions  *authsql.Store
-	keySet    *auth.Keys
-	keys      *apikey.Keys
-	public    *throttle.Limiter // anon by address, user by subject
-	login     *throttle.Limiter // failed log-ins by address
-	account   *throttle.Limiter // failed log-ins by account
-	register  *throttle.Limiter
-	password  *throttle.Limiter
-	partner   *throttle.Limiter
-	guard     *sanitize.Guard // JSON bodies
-	forms     *sanitize.Guard // JSON or form bodies
+	requestID  *rampart.RequestID
+	clientIP   *rampart.ClientIP
+	headers    *headers.Headers
+	cors       *cors.CORS
+	lockdown   *lockdown
+	blocks     *ipfilter.Filter
+	policies   []throttle.Policy // of all limiters
+	overrides  *throttle.Overrides
+	edge       *throttle.Limiter // by address, before any cryptography
+	verifier   *auth.Verifier
+	service    *auth.Service
+	sessions   *authsql.Store
+	keySet     *auth.Keys
+	keys       *apikey.Keys
+	public     *throttle.Limiter // anon by address, user by subject
+	login      *throttle.Limiter // failed log-ins by address
+	account    *throttle.Limiter // failed log-ins by account
+	register   *throttle.Limiter
+	password   *throttle.Limiter
+	keyGuesses *throttle.Limiter // refused API keys by address
+	partner    *throttle.Limiter
+	guard      *sanitize.Guard // JSON bodies
+	forms      *sanitize.Guard // JSON or form bodies
 }
 
 // newLayers builds every layer, and reports what is wrong with any of them.

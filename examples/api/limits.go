@@ -65,6 +65,9 @@ func (l *layers) newLimits(s *settings, sh *shared, log *slog.Logger) error {
 	)
 	l.register = limiter(throttle.Policy{Name: "register", Rate: fifth(s.anon), Key: byIP})
 	l.password = limiter(throttle.Policy{Name: "password", Rate: fifth(s.anon), Key: bySubject, Refund: notGuessed})
+	// A good key holds its charge while it is served, so this bounds what one
+	// address asks at once, too.
+	l.keyGuesses = limiter(throttle.Policy{Name: "key-guesses", Rate: s.anon, Key: byIP, Refund: notGuessed})
 	l.partner = limiter(throttle.Policy{Name: "partner", Rate: s.user, Key: byKey})
 	return errors.Join(errs...)
 }

@@ -26,6 +26,7 @@ func TestEveryPolicyCanBeTightenedAndNoneLocksOperatorsOut(t *testing.T) {
 			"login-strangers": {"2/hour", "47/day"},
 			"register":        {"1/day"},
 			"password":        {"1/day"},
+			"key-guesses":     {"1/day"},
 			"partner":         {"1/day"},
 		}},
 		{"configured with little", []string{"-anon-rate", "10/hour", "-user-rate", "40/hour"}, map[string][2]string{
@@ -37,6 +38,7 @@ func TestEveryPolicyCanBeTightenedAndNoneLocksOperatorsOut(t *testing.T) {
 			"login-strangers": {"2/hour", "1/hour"},
 			"register":        {"1/day"},
 			"password":        {"1/day"},
+			"key-guesses":     {"1/day"},
 			"partner":         {"1/day"},
 		}},
 	} {

@@ -44,7 +44,7 @@ func routes(a *app, l *layers, st *stack, o *ops, log *slog.Logger) (http.Handle
 	mux.Handle("GET /api/customers/{$}", scoped("customers:read")(a.findCustomers(searches)))
 	mux.Handle("GET /api/customers/{id}/{$}", scoped("customers:read")(http.HandlerFunc(a.getCustomer)))
 
-	mux.Handle("GET /api/partner/{$}", chain(st.apiKey, st.owner, st.partner, st.guard)(message("Hello, partner.")))
+	mux.Handle("GET /api/partner/{$}", chain(st.keyGuesses, st.apiKey, st.owner, st.partner, st.guard)(message("Hello, partner.")))
 	mux.Handle("/api/keys/", scoped("keys:manage")(http.StripPrefix("/api/keys", l.keys.Admin(keyOwner))))
 	mux.Handle("GET /healthz", a.ready)
 	if err := o.routes(mux, scoped("ops")); err != nil {
