@@ -16,7 +16,13 @@ type bucket struct {
 
 // used is 1 while the dearest cost asked for since the bucket was last full
 // just passes, and more while that would be refused.
-func (b *bucket) used(now moment) float32 { return float32(b.full-now) * b.perNano }
+func (b *bucket) used(now moment) float32 {
+	left := float32(b.full - now)
+	if left <= 0 {
+		return left
+	}
+	return left * b.perNano
+}
 
 // take charges cost if that leaves the bucket at or above empty.
 func (b *bucket) take(now moment, it *Item, res *Result) bool {

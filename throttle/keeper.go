@@ -9,7 +9,7 @@ import (
 // A slot is the state of one bucket: a *bucket or a *window. All zero is full.
 type slot[S any] interface {
 	*S
-	used(now moment) float32                     // share of the limit: 0 or less: it may be forgotten; above limited: it must not
+	used(now moment) float32                     // share of the limit: 0 or less: it is free, the less the longer; above limited: it must stay
 	take(now moment, it *Item, res *Result) bool // a refusal changes nothing but what used returns
 	give(now moment, it *Item)
 }

@@ -20,7 +20,7 @@ type window struct {
 func (w *window) used(now moment) float32 {
 	switch {
 	case w.until <= now:
-		return 0
+		return float32(w.until - now)
 	case float32(w.until-now) > w.slack:
 		return 2
 	default:
