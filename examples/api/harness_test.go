@@ -127,25 +127,24 @@ func (s *service) try(method, path, body string, headers ...string) (answer, err
 	return answer{resp.StatusCode, resp.Header, string(text)}, err
 }
 
-// soon asks until the answer has the status, which what another instance did
-// brings about within a second (TestCounterMeasuresHoldOnEveryInstanceAndOverARestart
+// soonRefused asks until the answer is 401, which what another instance did brings
+// about within a second (TestCounterMeasuresHoldOnEveryInstanceAndOverARestart
 // holds it to that; a busy machine may need longer now and then), and then sees
-// that it stays so. It returns how long that took.
-func (s *service) soon(status int, method, path string, headers ...string) (took time.Duration) {
+// that it stays so.
+func (s *service) soonRefused(method, path string, headers ...string) {
 	s.t.Helper()
+	var took time.Duration
 	began := time.Now()
-	for got := 0; got != status; {
+	for got := 0; got != http.StatusUnauthorized; took = time.Since(began) {
 		require.Less(s.t, took, 20*time.Second, "%s %s: still %d", method, path, got)
 		got = s.do(method, path, "", headers...).status
-		took = time.Since(began)
 	}
 	if took > time.Second {
-		s.t.Logf("%s %s: %d after %v", method, path, status, took)
+		s.t.Logf("%s %s: refused after %v", method, path, took)
 	}
 	for range 3 {
-		require.Equal(s.t, status, s.do(method, path, "", headers...).status)
+		require.Equal(s.t, http.StatusUnauthorized, s.do(method, path, "", headers...).status)
 	}
-	return took
 }
 
 const asJSON = "Content-Type: application/json"
