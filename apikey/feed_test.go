@@ -113,7 +113,7 @@ func TestAnOwnersRevocationLeavesOtherKeysCached(t *testing.T) {
 
 // With the feed down the store has the revocation, here it counts, and the
 // revoker learns that it may not have reached everybody.
-func TestWithoutTheFeedTheCacheTimeBounds(t *testing.T) {
+func TestWithoutTheFeedOneLearnsThatOthersMayNotKnow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, here, elsewhere, k, text := instances(t)
 		b.down = true
@@ -125,6 +125,23 @@ func TestWithoutTheFeedTheCacheTimeBounds(t *testing.T) {
 		assert.Equal(t, apikey.Reason(""), refused(t, elsewhere, text))
 		b.down = false
 		require.NoError(t, here.Revoke(t.Context(), k.ID), "again")
+		assert.Equal(t, apikey.ReasonRevoked, refused(t, elsewhere, text))
+	})
+}
+
+// Nobody tells the others, so what they have cached lasts for its time and no
+// longer, however often it is used.
+func TestWithoutTheFeedTheCacheTimeBounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const ttl = time.Minute // of withCache
+		b, here, elsewhere, k, text := instances(t)
+		b.down = true
+		require.Error(t, here.Revoke(t.Context(), k.ID))
+		for range 4 {
+			time.Sleep(ttl/4 - time.Millisecond)
+			assert.Equal(t, apikey.Reason(""), refused(t, elsewhere, text), "cached")
+		}
+		time.Sleep(4 * time.Millisecond)
 		assert.Equal(t, apikey.ReasonRevoked, refused(t, elsewhere, text))
 	})
 }

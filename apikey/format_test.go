@@ -79,8 +79,10 @@ func TestNoChangedKeyIsWellFormed(t *testing.T) {
 		for _, c := range []byte(letters) {
 			refused(text[:i] + string(c) + text[i:])
 		}
-		if i > 0 && text[i] != text[i-1] {
-			refused(text[:i-1] + string(text[i]) + string(text[i-1]) + text[i+1:])
+		for j := range i {
+			if text[i] != text[j] {
+				refused(text[:j] + string(text[i]) + text[j+1:i] + string(text[j]) + text[i+1:])
+			}
 		}
 		if flipped := text[:i] + string(text[i]^0x20) + text[i+1:]; text[i] != '_' {
 			refused(flipped)
@@ -96,7 +98,7 @@ func TestNoChangedKeyIsWellFormed(t *testing.T) {
 	refused(" " + text)
 	refused(strings.Repeat("C", 10_000))
 	refused("")
-	assert.Greater(t, tried, 8000)
+	assert.GreaterOrEqual(t, tried, 10_000)
 	assert.Zero(t, f.store.lookups.Load(), "the store is not asked")
 }
 

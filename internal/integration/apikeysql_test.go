@@ -3,6 +3,7 @@ package integration_test
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -128,6 +129,13 @@ func TestAPIKeySQLRaces(t *testing.T) {
 			apikeyRace(t, keys, fmt.Sprint("owner", round), round%2 == 0)
 		}
 	})
+	t.Run("memory", func(t *testing.T) {
+		for round := range max(rounds, 200) {
+			keys := newKeys(t, apikey.NewMemoryStore(), io.Discard)
+			apikeyRace(t, keys, "owner", round%2 == 0)
+			require.NoError(t, keys.Close(t.Context()))
+		}
+	})
 }
 
 func apikeyRace(t *testing.T, keys *apikey.Keys, owner string, whole bool) {
@@ -183,10 +191,55 @@ func apikeyRace(t *testing.T, keys *apikey.Keys, owner string, whole bool) {
 }
 
 func TestAPIKeySQLLeaksNothing(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "keys.db")
-	db := openSQLiteFile(t, file)
+	t.Run("SQLite", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "keys.db")
+		apikeyLeaksNothing(t, openSQLiteFile(t, file), rampart.SQLite, func(t *testing.T) string {
+			t.Helper()
+			var dump strings.Builder
+			for _, suffix := range []string{"", "-wal"} {
+				text, err := os.ReadFile(file + suffix)
+				require.NoError(t, err)
+				dump.Write(text)
+			}
+			return dump.String()
+		})
+	})
+	t.Run("PostgreSQL", func(t *testing.T) {
+		db := openPostgres(t)
+		apikeyLeaksNothing(t, db, rampart.PostgreSQL, func(t *testing.T) string {
+			t.Helper()
+			return postgresRows(t, db)
+		})
+	})
+}
+
+// postgresRows returns every row of every table in the schema of db, as text.
+func postgresRows(t *testing.T, db *sql.DB) string {
+	t.Helper()
+	column := func(query string) (values []string) {
+		rows, err := db.QueryContext(t.Context(), query)
+		require.NoError(t, err)
+		defer rows.Close()
+		for rows.Next() {
+			var value string
+			require.NoError(t, rows.Scan(&value))
+			values = append(values, value)
+		}
+		require.NoError(t, rows.Err())
+		return values
+	}
+	var all []string
+	for _, table := range column(`SELECT quote_ident(table_name) FROM information_schema.tables WHERE table_schema = current_schema()`) {
+		all = append(all, column(`SELECT r::text FROM `+table+` r`)...)
+	}
+	return strings.Join(all, "\n")
+}
+
+// apikeyLeaksNothing looks for secrets in the log and in what is stored.
+func apikeyLeaksNothing(t *testing.T, db *sql.DB, d rampart.Dialect, stored func(*testing.T) string) {
+	t.Helper()
 	var log lockedBuffer
-	keys := newKeys(t, apikeyStore(t, db, rampart.SQLite), &log)
+	keys := newKeys(t, apikeyStore(t, db, d), &log)
 	n := 50
 	if os.Getenv("RAMPART_BARS") != "" {
 		n = 1000
@@ -202,18 +255,15 @@ func TestAPIKeySQLLeaksNothing(t *testing.T) {
 		secrets = append(secrets, secret.Reveal(), next.Reveal())
 	}
 	require.NoError(t, keys.Close(t.Context()))
-	var dump strings.Builder
-	dump.WriteString(log.String())
-	for _, suffix := range []string{"", "-wal"} {
-		text, err := os.ReadFile(file + suffix)
-		require.NoError(t, err)
-		dump.WriteString(string(text))
-	}
+	rows := stored(t)
+	require.Contains(t, rows, "alice", "the keys are in it")
+	dump := log.String() + rows
 	for _, s := range secrets {
-		require.False(t, strings.Contains(dump.String(), s[len(s)-36:]) || strings.Contains(dump.String(), s[len(s)-36:len(s)-6]), "a secret leaks")
+		secret := s[len(s)-36 : len(s)-6]
+		require.False(t, strings.Contains(dump, secret) || strings.Contains(dump, hex.EncodeToString([]byte(secret))), "a secret leaks")
 	}
-	for i := range len(dump.String()) - 62 {
-		require.False(t, apikey.WellFormed("eco_test", dump.String()[i:i+62]))
+	for i := range len(dump) - 62 {
+		require.False(t, apikey.WellFormed("eco_test", dump[i:i+62]))
 	}
 }
 
