@@ -97,9 +97,36 @@ services:
 	}
 }
 
+func TestAMethodThatSomeServerTakesForAnotherIsRefused(t *testing.T) {
+	e := start(t, `_format_version: "3.0"
+services:
+  - name: s
+    url: UPSTREAM
+    routes:
+      - {name: all, paths: [/]}
+      - {name: del, paths: [/], methods: [DELETE], plugins: [{name: key-auth}]}
+`)
+	for method, want := range map[string]int{"GET": 200, "M-SEARCH": 200, "DELETE": 401, "delete": 400, "Delete": 400, "DELETE.": 400} {
+		status, _ := exchange(t, e.url, method+" / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+		assert.Equal(t, want, status, method)
+	}
+}
+
+func TestTrailersOfAClientGetNoFurther(t *testing.T) {
+	got := make(chan http.Header, 1)
+	e := before(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		got <- r.Trailer
+	}, everyWriter)
+	status, _ := exchange(t, e.url, "POST /api HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Consumer-Username\r\n\r\n2\r\nab\r\n0\r\nX-Consumer-Username: root\r\n\r\n")
+	assert.Equal(t, 200, status)
+	assert.Empty(t, <-got)
+}
+
 func TestHeadersThatAskForSomethingElseAreDropped(t *testing.T) {
-	r := start(t, one("  - {name: prometheus}\n")).get("/api", "Proxy: http://evil.example", "X-Original-URL: /admin", "X-Rewrite-URL: /admin", "X-Original: stays")
-	for _, name := range []string{"Proxy", "X-Original-Url", "X-Rewrite-Url"} {
+	r := start(t, one("  - {name: prometheus}\n")).get("/api", "Proxy: http://evil.example", "X-Original-URL: /admin", "X-Rewrite-URL: /admin",
+		"X-HTTP-Method-Override: DELETE", "X-HTTP-Method: DELETE", "X-Method-Override: DELETE", "X-Original: stays")
+	for _, name := range []string{"Proxy", "X-Original-Url", "X-Rewrite-Url", "X-Http-Method-Override", "X-Http-Method", "X-Method-Override"} {
 		assert.Empty(t, r.sent(t, name), name)
 	}
 	assert.Equal(t, "stays", r.sent(t, "X-Original"))

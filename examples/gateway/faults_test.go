@@ -135,6 +135,14 @@ func TestUpstreamFaultsHaveTheirStatusAndLeakNothing(t *testing.T) {
 		"two lengths": {func(c net.Conn) {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab")
 		}, 502, "upstream_error", 0},
+		"a status that is none": {func(c net.Conn) {
+			_, _ = io.WriteString(c, "HTTP/1.1 007 Bond\r\nContent-Length: 1\r\n\r\n")
+			wait(c)
+		}, 502, "upstream_error", 0},
+		"an upgrade that nobody asked for": {func(c net.Conn) {
+			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+			wait(c)
+		}, 502, "upstream_error", 0},
 		"bad chunks": {func(c net.Conn) {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n")
 		}, 0, "", 0},

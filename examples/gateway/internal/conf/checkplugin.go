@@ -214,7 +214,7 @@ func (s *SecurityHeaders) Settings() headers.Config {
 }
 
 func (r *RequestTermination) check(c *checks, _ *File) {
-	c.within("config.status_code", r.StatusCode, 100, 599)
+	c.within("config.status_code", r.StatusCode, 200, 599) // 1xx is no answer
 	c.want(r.Body == "" || r.Message == "", "config.message", "message and body exclude each other")
 	c.want(r.Body != "" || r.ContentType == "", "config.content_type", "goes with body")
 	c.want(!r.Echo, "config.echo", "not known here: it shows a request to whoever sent it")

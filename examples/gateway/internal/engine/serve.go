@@ -94,6 +94,9 @@ func (e *Engine) dispatch(w *recorder, r *http.Request, c *call.Call, s *state) 
 	case r.Method == http.MethodConnect, !strings.HasPrefix(r.URL.Path, "/"):
 		e.bad(w, r, s, "target")
 		return
+	case !plainMethod(r.Method):
+		e.bad(w, r, s, "method")
+		return
 	case !c.Client.IsValid() && c.Peer.IsValid():
 		e.bad(w, r, s, "client_unknown")
 		return
@@ -121,6 +124,17 @@ func (e *Engine) dispatch(w *recorder, r *http.Request, c *call.Call, s *state) 
 		r.Body = &patientBody{ReadCloser: r.Body, control: w.control, timeout: e.opts.BodyTimeout, credit: e.opts.BodyTimeout, call: c}
 	}
 	found.handler.ServeHTTP(w, r)
+}
+
+// plainMethod says whether a method is one that nginx would take too: Django, for
+// one, takes delete for DELETE, and a route that is for DELETE does not.
+func plainMethod(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < 'A' || c > 'Z') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return true
 }
 
 // bad refuses what no honest client sends.

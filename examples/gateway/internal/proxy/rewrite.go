@@ -29,6 +29,7 @@ func (s *Service) rewrite(pr *httputil.ProxyRequest) {
 		}
 	}
 	out.Host = pr.In.Host
+	out.Trailer = nil // a header that comes when nobody looks any more
 	s.forwardHeaders(c, pr.In, out.Header)
 }
 
@@ -95,8 +96,8 @@ func put(h http.Header, name, value string) {
 
 // reserved says whether a header of a client is not passed on: what says who
 // it is or asks for something else than the route was found by, and names with an
-// underscore, which an upstream that speaks CGI or
-// WSGI cannot tell from those with a hyphen.
+// underscore, which an upstream that speaks CGI or WSGI cannot tell from those
+// with a hyphen.
 func reserved(name string) bool {
 	if strings.IndexByte(name, '_') >= 0 {
 		return true
@@ -104,7 +105,8 @@ func reserved(name string) bool {
 	switch name {
 	case "Http2-Settings", // of h2c
 		"Proxy",                           // HTTP_PROXY to a CGI program
-		"X-Original-Url", "X-Rewrite-Url": // a path by which no route was found
+		"X-Original-Url", "X-Rewrite-Url", // a path by which no route was found
+		"X-Http-Method-Override", "X-Http-Method", "X-Method-Override": // nor by that method
 		return true
 	}
 	if len(name) < 2 || name[0] != 'X' {

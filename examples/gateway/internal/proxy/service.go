@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -94,7 +95,7 @@ func (s *Service) RoundTrip(out *http.Request) (*http.Response, error) {
 		}
 		c.Target, c.Tries = t.addr, c.Tries+1
 		begin := time.Now()
-		resp, err := s.transport.RoundTrip(out)
+		resp, err := s.ask(out)
 		c.Upstream = time.Since(begin)
 		if err == nil {
 			s.pool.report(t, answered, resp.StatusCode)
@@ -117,6 +118,26 @@ func (s *Service) RoundTrip(out *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
+}
+
+var errStatus = errors.New("proxy: an answer with a status that is none here")
+
+// ask asks one target. ReverseProxy would panic on a status below 100, and leave
+// the connection of a 101 open that is not what was asked for.
+func (s *Service) ask(out *http.Request) (*http.Response, error) {
+	resp, err := s.transport.RoundTrip(out)
+	if err == nil && (resp.StatusCode < 100 || resp.StatusCode == http.StatusSwitchingProtocols && !agreed(out.Header, resp.Header)) {
+		_ = resp.Body.Close()
+		return nil, errStatus
+	}
+	return resp, err
+}
+
+// agreed says whether an upgrade is the one that was asked for.
+func agreed(asked, answered http.Header) bool {
+	to := asked.Get("Upgrade")
+	connection := strings.ToLower(strings.Join(answered["Connection"], ","))
+	return to != "" && strings.EqualFold(to, answered.Get("Upgrade")) && strings.Contains(connection, "upgrade")
 }
 
 // pause waits before the only server is asked again; false when there is no use
