@@ -163,6 +163,7 @@ func TestChangesAreWrittenBackWhenAsked(t *testing.T) {
 func TestAChangeThatCannotBeSavedIsInUseAllTheSame(t *testing.T) {
 	e := start(t, one(""))
 	e.g.reloads.look(t.Context())
+	e.g.reloads.look(t.Context())
 	dir := filepath.Dir(e.g.settings.config)
 	require.NoError(t, os.Rename(dir, dir+"-away"))
 	r := e.form("POST", "/services?save=true", "name", "new", "host", "a")
@@ -174,6 +175,7 @@ func TestAChangeThatCannotBeSavedIsInUseAllTheSame(t *testing.T) {
 	require.NoError(t, os.Rename(dir+"-away", dir))
 	later := time.Now().Add(time.Hour)
 	require.NoError(t, os.Chtimes(e.g.settings.config, later, later))
+	e.g.reloads.look(t.Context())
 	e.g.reloads.look(t.Context())
 	assert.Equal(t, 200, do(t, "GET", e.admin+"/services/new", "").status, "the file is touched, but says nothing new")
 	assert.Equal(t, 204, do(t, "DELETE", e.admin+"/services/new?save=true", "").status)

@@ -27,7 +27,8 @@ type reloader struct {
 
 	mu   sync.Mutex
 	seen [sha256.Size]byte // of the text last looked at
-	info os.FileInfo
+	info os.FileInfo       // of the file, when last looked at
+	read bool              // since info has been so
 }
 
 // newReloader returns a reloader for file, whose text is in use.
@@ -115,21 +116,36 @@ func (r *reloader) watch(ctx context.Context) {
 	}
 }
 
-// look reloads if the text is another one.
+// look reloads if the text is another one. A file that has just changed may not
+// have been written to its end, and half of one may be without its plugins: so it
+// is read only if it is still the same at the next look.
 func (r *reloader) look(ctx context.Context) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	info, err := os.Stat(r.file)
-	if err != nil || r.info != nil && os.SameFile(info, r.info) && info.ModTime().Equal(r.info.ModTime()) && info.Size() == r.info.Size() {
+	if r.changed() || r.read {
 		return
 	}
 	text, err := os.ReadFile(r.file)
-	if err != nil {
-		return // perhaps it is just being replaced
+	if err != nil || r.changed() {
+		return // it is just being replaced
 	}
-	r.info = info
+	r.read = true
 	if sum := sha256.Sum256(text); sum != r.seen {
 		r.seen = sum
 		_ = r.use(ctx, text) // it has been logged
 	}
+}
+
+// changed says whether the file is not as it was, or cannot be seen.
+func (r *reloader) changed() bool {
+	info, err := os.Stat(r.file)
+	if err != nil {
+		return true
+	}
+	old := r.info
+	if old != nil && os.SameFile(info, old) && info.ModTime().Equal(old.ModTime()) && info.Size() == old.Size() {
+		return false
+	}
+	r.info, r.read = info, false
+	return true
 }

@@ -73,6 +73,25 @@ func TestFiftyReloadsUnderLoadLoseNoRequest(t *testing.T) {
 	t.Logf("%d requests during 50 reloads, %d failed", asked.Load(), failed.Load())
 }
 
+func TestAFileThatIsStillBeingWrittenIsNotRead(t *testing.T) {
+	e := start(t, one("  - {name: key-auth}\n"))
+	text, err := os.ReadFile(e.g.settings.config)
+	require.NoError(t, err)
+	look := func() { e.g.reloads.look(t.Context()) }
+	look()
+	next := strings.ReplaceAll(string(text), "/api", "/second")
+	half, _, _ := strings.Cut(next, "plugins:")
+	require.NoError(t, os.WriteFile(e.g.settings.config, []byte(half), 0o600))
+	look()
+	assert.Equal(t, 401, e.get("/api").status, "half of it has no plugins")
+	require.NoError(t, os.WriteFile(e.g.settings.config, []byte(next), 0o600))
+	look()
+	assert.Equal(t, []string{"/api"}, e.g.engine.File().Routes[0].Paths)
+	look()
+	assert.Equal(t, []string{"/second"}, e.g.engine.File().Routes[0].Paths)
+	assert.Equal(t, 401, e.get("/second").status)
+}
+
 func TestAChangedFileAndSIGHUPAreFollowed(t *testing.T) {
 	e := start(t, one(""))
 	e.watch()
