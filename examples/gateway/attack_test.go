@@ -76,6 +76,8 @@ consumers:
     jwt_secrets: [{key: bob, secret: bobs-secret-of-more-than-32-bytes}]
   - username: carol
     jwt_secrets: [{key: carol, secret: carols-secret-of-more-than-32-bytes}]
+  - username: dave # who leaves before the attack
+    keyauth_credentials: [{key: daves-key-0123456789}]
 `
 
 // strict is an API that looks at the bodies that the gateway lets through, for
@@ -115,10 +117,11 @@ func strict(t *testing.T, most *atomic.Int64) *httptest.Server {
 func TestNoKnownAttackGetsThrough(t *testing.T) {
 	var longest atomic.Int64
 	var access, log logBuffer
-	url, _ := serve(t, &settings{
+	url, admin := serve(t, &settings{
 		addr: "127.0.0.1:0", admin: "127.0.0.1:0", accessLog: "-", bodyTimeout: 3 * time.Second,
 		trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	}, strings.ReplaceAll(attacked, "UPSTREAM", strict(t, &longest).URL), &access, &log)
+	require.Equal(t, 204, do(t, "DELETE", "http://"+admin+"/consumers/dave", "").status)
 	bearer := func(who attack.Account, until time.Duration) string {
 		return token(who.Password, fmt.Sprintf(`{"iss":%q,"sub":%[1]q,"exp":%d}`, who.Name, time.Now().Add(until).Unix()))
 	}
@@ -140,7 +143,7 @@ func TestNoKnownAttackGetsThrough(t *testing.T) {
 		Scoped:  []attack.Request{{Path: "/staff"}, {Method: http.MethodPost, Path: "/write", Body: `{"note":"x"}`}},
 		Write:   attack.Request{Path: "/write", Body: `{"note":"x"}`},
 		Origins: []string{"https://shop.example"},
-		KeyPath: "/partner", Key: "alice-key-0123456789", KeyHeader: "apikey",
+		KeyPath: "/partner", Key: "alice-key-0123456789", KeyHeader: "apikey", EndedKeys: []string{"daves-key-0123456789"},
 		Limits: []attack.Limit{
 			{Name: "by address", Request: attack.Request{Path: "/limited"}, Count: 10},
 			{Name: "by key", Request: attack.Request{Path: "/metered", Header: map[string][]string{"Apikey": {"bob-key-0123456789abc"}}}, Count: 10, Keyed: true},

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -143,6 +144,21 @@ func TestABodyOfAByteNowAndThenEnds(t *testing.T) {
 		assert.Equal(t, 408, resp.StatusCode, c.header)
 		_ = conn.Close()
 	}
+}
+
+func TestABodyThatStallsOverHTTP2IsAnswered(t *testing.T) {
+	e := start(t, one(""), func(s *settings) { s.bodyTimeout = time.Second })
+	e.addCertificate("localhost")
+	r, stall := io.Pipe()
+	defer func() { _ = stall.Close() }()
+	go func() { _, _ = io.WriteString(stall, "the beginning") }()
+	h2 := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	defer h2.CloseIdleConnections()
+	resp, err := h2.RoundTrip(mustRequest(t, "POST", "https://"+e.serveTLS()+"/api", r))
+	require.NoError(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	assert.Equal(t, 2, resp.ProtoMajor)
+	assert.Equal(t, 408, resp.StatusCode)
 }
 
 func TestAnAnswerMayWaitAfterTheBodyHasEnded(t *testing.T) {
