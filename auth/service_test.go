@@ -172,7 +172,7 @@ func TestVerifyToken(t *testing.T) {
 	foreign := token("token_type", `"refresh"`)
 	assert.Equal(t, http.StatusOK, verify(foreign), "another issuer's, unused")
 	assert.Equal(t, http.StatusOK, verify(foreign), "asking does not use it")
-	pair, err = f.Renew(t.Context(), foreign)
+	_, err = f.Renew(t.Context(), foreign)
 	require.NoError(t, err)
 	assert.Equal(t, http.StatusUnauthorized, verify(foreign), "used")
 	require.NoError(t, f.EndSubject(t.Context(), "1"))

@@ -89,32 +89,32 @@ func TestGuessedAPIKeysAreLimitedByAddress(t *testing.T) {
 func TestLogInsThatNobodyLookedAtDoNotCount(t *testing.T) {
 	s := startService(t, "-trusted-proxies", "127.0.0.0/8", "-anon-rate", "100/hour", "-user-rate", "1000000/hour")
 	s.behindProxy = true
-	a := s.logInAs("alice")
+	a := s.logInAsAlice()
 	require.Equal(t, 200, a.status, a.body)
 	cookie, err := http.ParseSetCookie(a.header.Get("Set-Cookie"))
 	require.NoError(t, err)
 	known := "Cookie: __Host-device=" + cookie.Value
 	s.rename("users", "users_gone")
 	for range 30 { // a known browser has 20 guesses
-		require.Equal(t, 503, s.logInAs("alice", known).status)
+		require.Equal(t, 503, s.logInAsAlice(known).status)
 	}
 	s.rename("users_gone", "users")
-	assert.Equal(t, 200, s.logInAs("alice", known).status)
+	assert.Equal(t, 200, s.logInAsAlice(known).status)
 }
 
 func TestAGuardThatCannotTellIsNoLimit(t *testing.T) {
 	s := startService(t, "-user-rate", "1000000/hour")
 	s.rename("known_addresses", "known_addresses_gone")
-	a := s.logInAs("alice")
+	a := s.logInAsAlice()
 	assert.Equal(t, 503, a.status, a.body)
 	assert.Equal(t, "unavailable", a.field(t, "code"))
 	assert.Contains(t, s.logs.String(), `"event":"sys_backend_unavailable","error":"auth: guard: limit by account: `)
 	assert.NotContains(t, s.logs.String(), `"event":"excess_rate_limit_exceeded"`)
 }
 
-func (s *service) logInAs(user string, headers ...string) answer {
+func (s *service) logInAsAlice(headers ...string) answer {
 	s.t.Helper()
-	return s.post("/api/token/", `{"username":"`+user+`","password":"`+demoPassword+`"}`, headers...)
+	return s.post("/api/token/", `{"username":"alice","password":"`+demoPassword+`"}`, headers...)
 }
 
 // rename makes a table fail those who ask it.
