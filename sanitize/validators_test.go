@@ -1,24 +1,14 @@
 package sanitize_test
 
 import (
-	"encoding/json"
 	"errors"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart/sanitize"
 )
-
-func oracle(tb testing.TB, name string, into any) {
-	tb.Helper()
-	raw, err := os.ReadFile("testdata/" + name)
-	require.NoError(tb, err)
-	require.NoError(tb, json.Unmarshal(raw, into))
-}
 
 // verdict checks that a validator accepts in as want, or refuses it if want is
 // empty; that what it accepts is a fixed point; and that its error does not
@@ -97,27 +87,6 @@ func TestEmail(t *testing.T) {
 	} {
 		verdict(t, sanitize.Email, in, want)
 	}
-}
-
-func TestEmailIsAtLeastAsStrictAsDjango(t *testing.T) {
-	var file struct {
-		Cases []struct {
-			Input  string
-			Django bool
-		}
-	}
-	oracle(t, "validate_email.json", &file)
-	accepted := 0
-	for _, c := range file.Cases {
-		assert.Equal(t, c.Django, sanitize.DjangoEmail(c.Input) == nil, "DjangoEmail(%q)", c.Input)
-		if _, err := sanitize.Email(c.Input); err == nil {
-			accepted++
-			assert.True(t, c.Django, "Email accepts %q, Django does not", c.Input)
-		} else if c.Django {
-			t.Logf("stricter than Django: %q", c.Input)
-		}
-	}
-	assert.Greater(t, accepted, 20)
 }
 
 func TestDjangoEmail(t *testing.T) {
@@ -260,31 +229,6 @@ func TestRedirect(t *testing.T) {
 	assert.Error(t, err, "no host is listed")
 }
 
-func TestRedirectNeverAcceptsWhatDjangoRefuses(t *testing.T) {
-	var file struct {
-		Cases []struct {
-			Input          string
-			Allowed        bool
-			AllowedNoHosts bool `json:"allowed_no_hosts"`
-		}
-	}
-	oracle(t, "redirect_safe.json", &file)
-	accepted := 0
-	for _, c := range file.Cases {
-		_, err := sanitize.Redirect(c.Input, "good.com")
-		_, errNoHosts := sanitize.Redirect(c.Input)
-		if err == nil {
-			accepted++
-		}
-		assert.False(t, err == nil && !c.Allowed, "%q", c.Input)
-		assert.False(t, errNoHosts == nil && !c.AllowedNoHosts, "%q without hosts", c.Input)
-		if err != nil && c.Allowed {
-			t.Logf("stricter than Django: %q", c.Input)
-		}
-	}
-	assert.GreaterOrEqual(t, accepted, 4)
-}
-
 func TestFilename(t *testing.T) {
 	for in, want := range map[string]string{
 		"a.txt":                      "a.txt",
@@ -325,64 +269,6 @@ func TestFilename(t *testing.T) {
 		"clock$":                     "",
 	} {
 		verdict(t, sanitize.Filename, in, want)
-	}
-}
-
-func TestFilenameAgainstDjango(t *testing.T) {
-	var file struct {
-		Cases []struct {
-			Input   string
-			Name    any `json:"get_valid_filename"`
-			Slugify string
-		}
-	}
-	oracle(t, "filenames.json", &file)
-	for _, c := range file.Cases {
-		got, err := sanitize.Filename(c.Input)
-		if err == nil { // what we accept, Django would not have changed
-			assert.Equal(t, c.Name, got)
-		}
-		if c.Slugify != "" {
-			assert.NoError(t, sanitize.Slug(c.Slugify))
-		}
-	}
-}
-
-func TestSlugIPAndURLAgainstDjango(t *testing.T) {
-	var file struct {
-		Validators map[string][]struct {
-			Input json.RawMessage
-			Valid bool
-		}
-	}
-	oracle(t, "validators.json", &file)
-	ours := map[string]func(string) error{
-		"slug": sanitize.Slug,
-		"ipv46": func(s string) error {
-			_, err := sanitize.IP(s)
-			return err
-		},
-		"url": func(s string) error {
-			_, err := sanitize.URL(s, "http", "https", "ftp", "ftps")
-			return err
-		},
-	}
-	for name, validate := range ours {
-		require.NotEmpty(t, file.Validators[name])
-		for _, c := range file.Validators[name] {
-			var in string
-			if json.Unmarshal(c.Input, &in) != nil {
-				continue // a value that is no text: nothing to ask
-			}
-			accepted := validate(in) == nil
-			if name == "slug" {
-				assert.Equal(t, c.Valid, accepted, "%q", in)
-			}
-			assert.False(t, accepted && !c.Valid, "%s accepts %q, Django does not", name, in)
-			if !accepted && c.Valid {
-				t.Logf("%s is stricter than Django: %.80q", name, in)
-			}
-		}
 	}
 }
 
