@@ -43,7 +43,7 @@ func open(ctx context.Context, s *settings, text []byte, stdout, stderr io.Write
 	if g.monitor, err = rampart.NewMonitor(rampart.MonitorConfig{Handler: slog.NewJSONHandler(stderr, nil)}); err != nil { //nolint:contextcheck // it ends with Close
 		return nil, err
 	}
-	g.closers = append(g.closers, func() { _ = g.monitor.Close() })
+	g.closers = append(g.closers, func() { _ = g.monitor.Close() }) //nolint:contextcheck // as above
 	g.log = slog.New(g.monitor)
 	if err := g.openAccessLog(stdout); err != nil {
 		return nil, err
