@@ -160,6 +160,14 @@ func TestChangesAreWrittenBackWhenAsked(t *testing.T) {
 	assert.Empty(t, e.g.engine.File().Services)
 }
 
+func TestAPluginDoesNotBecomeAnother(t *testing.T) {
+	e := start(t, one("  - {id: 00000000-0000-4000-8000-000000000001, name: key-auth}"))
+	r := e.form("PATCH", "/plugins/00000000-0000-4000-8000-000000000001", "name", "cors")
+	assert.Equal(t, 400, r.status, r.body)
+	assert.Contains(t, r.body, "name")
+	assert.Equal(t, "key-auth", e.g.engine.File().Plugins[0].Name)
+}
+
 func TestAChangeThatCannotBeSavedIsInUseAllTheSame(t *testing.T) {
 	e := start(t, one(""))
 	e.g.reloads.look(t.Context())

@@ -2,6 +2,7 @@ package conf
 
 import (
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -41,6 +42,10 @@ func (p *Plugin) check(f *File) Mistakes {
 	c := checks{m: p.at()}
 	if p.Config == nil {
 		c.want(false, "name", "there is no plugin %q; known are %s", p.Name, strings.Join(PluginNames(), ", "))
+		return c.ms
+	}
+	if reflect.TypeOf(p.Config) != reflect.TypeOf(NewConfig(p.Name)) { // it would run as the old one, in the new one's place
+		c.want(false, "name", "a plugin does not become another: remove it and make a new one")
 		return c.ms
 	}
 	c.want(p.InstanceName == "" || name(p.InstanceName), "instance_name", "letters, digits and -._~ are wanted")

@@ -109,8 +109,11 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path, at string, line
 // child returns the text of a field, "" if it is not there.
 func child(n *yaml.Node, name string) string {
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == name {
-			return n.Content[i+1].Value
+		if value := n.Content[i+1]; n.Content[i].Value == name {
+			if value.Kind == yaml.AliasNode { // its own Value is the anchor's name
+				value = value.Alias
+			}
+			return value.Value
 		}
 	}
 	return ""

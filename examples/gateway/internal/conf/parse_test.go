@@ -215,6 +215,17 @@ plugins:
   config: {secret_is_base64: false, realm: null, cookie_names: []}
 `
 
+func TestAPluginsNameMayBeAnAlias(t *testing.T) {
+	f, err := conf.Parse([]byte(`_format_version: "3.0"
+_comment: &cors key-auth
+plugins:
+  - name: *cors
+`))
+	require.NoError(t, err)
+	assert.Equal(t, "key-auth", f.Plugins[0].Name)
+	assert.IsType(t, &conf.KeyAuthConfig{}, f.Plugins[0].Config)
+}
+
 func TestWhatKongExportsIsRead(t *testing.T) {
 	f, err := conf.Parse([]byte(exported))
 	require.NoError(t, err)
