@@ -2,11 +2,14 @@ package sanitize_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -135,6 +138,45 @@ func FuzzBind(f *testing.F) {
 			require.NotContains(t, v.Code+v.Color+v.Untagged, "\x00")
 			if media == "application/json" {
 				require.True(t, json.Valid([]byte(body)))
+			}
+		}
+	})
+}
+
+// FuzzTags: tags are compiled or are mistakes; what compiles reads anything
+// without a panic.
+func FuzzTags(f *testing.F) {
+	types := []reflect.Type{
+		reflect.TypeFor[string](), reflect.TypeFor[int8](), reflect.TypeFor[uint](), reflect.TypeFor[float64](), reflect.TypeFor[bool](),
+		reflect.TypeFor[[]string](), reflect.TypeFor[map[string]int](), reflect.TypeFor[*string](), reflect.TypeFor[time.Time](),
+		reflect.TypeFor[sanitize.Optional[[]int]](), reflect.TypeFor[sanitize.File](), reflect.TypeFor[[]address](),
+	}
+	for i, validate := range []string{
+		"required,email,max=254", "oneof=1 2", "min=1,max=0x10", "gte=-1e3,lt=NaN", "required", "min=1,dive,required", "len=3,dive,gt=4",
+		"omitempty,oneof='a b' c", "datetime=2006", "dive,oneof=-1", "types=image/png,max=1", "dive", "decimal=10:2,min=0", "contains=0x2C",
+		"postcode_iso3166_alpha2=US", "excludesall=0x7C", "containsany=|", "len", "=,", "dive,dive", "bcp47_language_tag,cron",
+	} {
+		f.Add(uint8(i), validate, "text,trim", "value")
+		f.Add(uint8(0), validate, "html=ugc,lower", "-5")
+	}
+	cfg := sanitize.Config{Limits: sanitize.Limits{ContentTypes: []string{"application/json", formType, multipartType}}}
+	f.Fuzz(func(t *testing.T, kind uint8, validate, clean, in string) {
+		bind, err := sanitize.BindAs(cfg, reflect.StructOf([]reflect.StructField{{
+			Name: "X", Type: types[int(kind)%len(types)], Tag: reflect.StructTag(fmt.Sprintf("validate:%q sanitize:%q", validate, clean)),
+		}}))
+		if err != nil {
+			require.NotEmpty(t, mistakes(err))
+			return
+		}
+		text, err := json.Marshal(in)
+		require.NoError(t, err)
+		for body, media := range map[string]string{
+			`{"X":` + string(text) + `}`: "application/json", `{"X":[` + string(text) + `]}`: "application/json",
+			`{"X":{"a":1}}`: "application/json", `{"X":1}`: "application/json", "X=" + url.QueryEscape(in): formType,
+			"--b\r\nContent-Disposition: form-data; name=X; filename=a.png\r\nContent-Type: image/png\r\n\r\n" + in + "\r\n--b--": multipartType + "; boundary=b",
+		} {
+			if err := bind(httptest.NewRecorder(), post(media, body)); err != nil {
+				require.Contains(t, []int{400, 413, 422}, problem(t, err).Status)
 			}
 		}
 	})

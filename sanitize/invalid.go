@@ -35,17 +35,19 @@ const (
 	CodeFileType         = "file_type"                   // a file of another type than it may have
 )
 
-// Codes of the one [rampart.FieldError] in a problem whose code is
-// "parse_error": what makes a body or query unreadable.
+// Codes of what cannot be read: of the one [rampart.FieldError] in a problem of
+// status 400, whose own code is "parse_error" for a body and "invalid_query" for
+// a query. Two are field errors elsewhere: [CodeStringTooLong] in a form or query,
+// where the other fields can be read, and [CodeTooDeep] of [Binder.Value].
 const (
-	CodeSyntax        = "syntax"
-	CodeDuplicateName = "duplicate_name"
-	CodeInvalidUTF8   = "invalid_utf8"
-	CodeTrailingData  = "trailing_data"
-	CodeTooDeep       = "too_deep"
-	CodeTooManyTokens = "too_many_tokens"
-	CodeNumberTooLong = "number_too_long"
-	CodeStringTooLong = "string_too_long"
-	CodeTooManyParams = "too_many_parameters"
-	CodeTooManyFiles  = "too_many_files"
+	CodeSyntax        = "syntax"              // not JSON, a form or a query
+	CodeDuplicateName = "duplicate_name"      // a name that is there twice
+	CodeInvalidUTF8   = "invalid_utf8"        // bytes that are no text
+	CodeTrailingData  = "trailing_data"       // data after the JSON value
+	CodeTooDeep       = "too_deep"            // more nesting than Limits.MaxDepth
+	CodeTooManyTokens = "too_many_tokens"     // more than Limits.MaxTokens
+	CodeNumberTooLong = "number_too_long"     // longer than Limits.MaxNumberLen
+	CodeStringTooLong = "string_too_long"     // longer than Limits.MaxString
+	CodeTooManyParams = "too_many_parameters" // more than Limits.MaxParams
+	CodeTooManyFiles  = "too_many_files"      // more than Limits.MaxFiles
 )
