@@ -11,7 +11,8 @@ import (
 // limit of CVE-2023-36053), for data that Django has accepted: quoted local
 // parts, which may hold markup, address literals, and the host "localhost". New
 // input is for [Email]. Internationalised domains are mapped as in UTS 46,
-// transitionally, where Django uses Nameprep. The error is an [*Invalid].
+// transitionally, where Django uses Nameprep; refused before that are domains too
+// long for the DNS. The error is an [*Invalid].
 func DjangoEmail(s string) error {
 	at := strings.LastIndexByte(s, '@')
 	if at < 0 || utf8.RuneCountInString(s) > maxDjangoEmail || !isDjangoUser(s[:at]) {

@@ -91,19 +91,27 @@ func aLabels(s string) (string, bool) {
 // dot at its end.
 const maxHost = 253
 
-// isShortHost says whether the labels of s can have 63 bytes in Punycode, and s
-// has most characters. To be asked before IDNA: that takes quadratic time, and
-// measures at the end. It counts in NFKC, in which one character can be eighteen.
+// isShortHost says whether s has most characters in labels of 63, and no more
+// work for Punycode than one such label is. To be asked before IDNA: that takes
+// quadratic time for each label, and measures at the end. It counts in NFKC, in
+// which one character can be eighteen, and no further than it must.
 func isShortHost(s string, most int) bool {
-	all, label := 0, 0
-	for _, r := range norm.NFKC.String(s) {
-		all++
-		label++
-		if r == '.' || r == '。' { // the full stops that are others before NFKC
-			label = 0
-		}
-		if label > 63 || all > most {
-			return false
+	var nfkc norm.Iter
+	nfkc.InitString(norm.NFKC, s)
+	all, label, wide, work := 0, 0, 0, 0
+	for !nfkc.Done() {
+		for _, r := range string(nfkc.Next()) {
+			all++
+			label++
+			if r == '.' || r == '。' { // the full stops that are others before NFKC
+				label, wide = 0, 0
+			} else if r >= utf8.RuneSelf {
+				wide++
+				work += wide
+			}
+			if label > 63 || all > most || work > 63*64/2 {
+				return false
+			}
 		}
 	}
 	return true

@@ -74,11 +74,13 @@ func TestEmail(t *testing.T) {
 		"":                                       "",
 		"a@" + strings.Repeat("x", 2000) + ".co": "",
 		"a@\xff.co":                              "",
-		"a@" + strings.Repeat("ü", 60) + ".example.com":   "",
-		"a@" + strings.Repeat("\u1100\u1161", 40) + ".kr": "a@xn--o39" + strings.Repeat("a", 40) + ".kr",
-		"a@" + strings.Repeat("\u1100\u1161", 64) + ".kr": "",
-		"a@" + strings.Repeat("\ufdfa", 4) + ".com":       "",
-		"a@" + strings.Repeat("ü.", 126) + "com":          "",
+		"a@" + strings.Repeat("ü", 60) + ".example.com":               "",
+		"a@" + strings.Repeat("\u1100\u1161", 40) + ".kr":             "a@xn--o39" + strings.Repeat("a", 40) + ".kr",
+		"a@" + strings.Repeat("\u1100\u1161", 64) + ".kr":             "",
+		"a@" + strings.Repeat("\ufdfa", 4) + ".com":                   "",
+		"a@" + strings.Repeat(strings.Repeat("ü", 30)+".", 4) + "com": "a@" + strings.Repeat("xn--"+"tda"+strings.Repeat("a", 29)+".", 4) + "com",
+		"a@" + strings.Repeat(strings.Repeat("ü", 34)+".", 4) + "com": "", // takes Punycode long
+		"a@" + strings.Repeat("ü.", 126) + "com":                      "",
 		"a@ℵℶ.com":  "a@xn--4dbc.com", // Hebrew letters, once they are mapped
 		"a@bℵc.com": "",               // and so not among Latin ones
 		"a@bℶc.com": "",

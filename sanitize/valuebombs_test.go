@@ -12,7 +12,7 @@ import (
 // TestBombsOfValues: a list of what takes a careless validator the longest is
 // refused as cheaply as the bombs of TestBombs.
 func TestBombsOfValues(t *testing.T) {
-	b := newBinder[values](t, sanitize.Config{})
+	b := newBinder[values](t, sanitize.Config{Rules: map[string]func(string) error{"django": sanitize.DjangoEmail}})
 	for field, hostile := range hostileValues() {
 		for desc, value := range hostile {
 			t.Run(field+" of "+desc, func(t *testing.T) {
@@ -27,6 +27,7 @@ func TestBombsOfValues(t *testing.T) {
 // values has a list for each validator.
 type values struct {
 	Email    []string `json:"email" validate:"dive,email"`
+	Django   []string `json:"django" validate:"dive,django"`
 	URL      []string `json:"url" validate:"dive,url"`
 	Username []string `json:"username" validate:"dive,username"`
 	Filename []string `json:"filename" validate:"dive,filename"`
@@ -60,6 +61,7 @@ func hostileValues() map[string]map[string]string {
 		"characters that become eighteen": strings.Repeat("\ufdfa", 63) + "." + strings.Repeat("\ufdfa", 63) + ".co",
 		"characters that become five":     strings.Repeat("㌀㌅㌊㌏㌔㌙㌞㌣㌨㌭㌲㌷㌼㍁㍆㍋㍐㍕", 3) + ".co",
 		"one A-label":                     "xn--" + strings.Repeat("a", 990) + ".co",
+		"labels of 44 Chinese characters": strings.Repeat(han(44)+".", 2) + "co",
 		"many labels":                     strings.Repeat("ü.", 330) + "co",
 		"a name that does not come out":   "bℵc.com",
 		"marks that are put in order":     "a" + strings.Repeat("\u0323\u0301", 240) + ".co",
@@ -81,6 +83,12 @@ func hostileValues() map[string]map[string]string {
 	return map[string]map[string]string{
 		"email": emails,
 		"url":   urls,
+		"django": {
+			"one label of Chinese":            "a@" + han(310) + ".com",
+			"labels of 63 Chinese characters": "a@" + strings.Repeat(han(63)+".", 4) + "c",
+			"characters that become eighteen": "a@" + strings.Repeat("\ufdfa", 310) + ".com",
+			"characters that become five":     "a@" + strings.Repeat("㌀㌅㌊㌏㌔㌙㌞㌣㌨㌭㌲㌷㌼㍁㍆㍋㍐㍕", 17) + ".com",
+		},
 		"username": {
 			"two scripts in turns, then a third":   strings.Repeat("さ田", 74) + "a",
 			"marks":                                "a" + strings.Repeat("\u0323\u0301", 145),
