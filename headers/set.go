@@ -138,10 +138,8 @@ func (s *set) respell(name string) (proper string, other bool) {
 	if len(name) >= len(s.guarded) {
 		return "", false
 	}
-	for _, proper := range s.guarded[len(name)] {
-		if name == proper {
-			return "", false
-		}
+	if slices.Contains(s.guarded[len(name)], name) {
+		return "", false
 	}
 	for _, proper := range s.guarded[len(name)] {
 		if equalFold(name, proper) {

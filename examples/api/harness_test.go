@@ -131,19 +131,19 @@ func (s *service) try(method, path, body string, headers ...string) (answer, err
 // about within a second (TestCounterMeasuresHoldOnEveryInstanceAndOverARestart
 // holds it to that; a busy machine may need longer now and then), and then sees
 // that it stays so.
-func (s *service) soonRefused(method, path string, headers ...string) {
+func (s *service) soonRefused(path string, headers ...string) {
 	s.t.Helper()
 	var took time.Duration
 	began := time.Now()
 	for got := 0; got != http.StatusUnauthorized; took = time.Since(began) {
-		require.Less(s.t, took, 20*time.Second, "%s %s: still %d", method, path, got)
-		got = s.do(method, path, "", headers...).status
+		require.Less(s.t, took, 20*time.Second, "%s: still %d", path, got)
+		got = s.do("GET", path, "", headers...).status
 	}
 	if took > time.Second {
-		s.t.Logf("%s %s: refused after %v", method, path, took)
+		s.t.Logf("%s: refused after %v", path, took)
 	}
 	for range 3 {
-		require.Equal(s.t, http.StatusUnauthorized, s.do(method, path, "", headers...).status)
+		require.Equal(s.t, http.StatusUnauthorized, s.do("GET", path, "", headers...).status)
 	}
 }
 

@@ -186,8 +186,8 @@ func TestASigningKeyIsRotatedWhereTheServerManagesIt(t *testing.T) {
 
 	one.ops(operator, "signing-key/rotate/", `{"overlap":"0s","note":"leaked"}`)
 	for _, s := range []*process{one, two} {
-		s.soonRefused("GET", "/api/secure/", bearer(access))
-		s.soonRefused("GET", "/api/secure/", bearer(fresh))
+		s.soonRefused("/api/secure/", bearer(access))
+		s.soonRefused("/api/secure/", bearer(fresh))
 	}
 	require.Equal(t, 0, two.stop(t))
 	again := startProcess(t, db, wide...)

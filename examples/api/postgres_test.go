@@ -77,7 +77,7 @@ func TestTheWholeServerRunsOnPostgreSQL(t *testing.T) {
 	require.Equal(t, 201, key.status, key.body)
 	assert.Equal(t, 200, two.do("GET", "/api/partner/", "", "X-API-Key: "+key.field(t, "key")).status)
 	assert.Equal(t, 204, two.do("DELETE", "/api/keys/"+key.field(t, "id")+"/", "", bearer(access)).status)
-	one.soonRefused("GET", "/api/partner/", "X-API-Key: "+key.field(t, "key"))
+	one.soonRefused("/api/partner/", "X-API-Key: "+key.field(t, "key"))
 	operator := two.operator()
 	for _, call := range []struct{ path, body string }{{"signing-key/rotate/", `{"overlap":"1h"}`}, {"field-key/rotate/", `{}`}} {
 		a := one.post("/api/ops/"+call.path, call.body, operator)
@@ -85,6 +85,6 @@ func TestTheWholeServerRunsOnPostgreSQL(t *testing.T) {
 		assert.Equal(t, "managed_elsewhere", a.field(t, "code"))
 	}
 	require.Equal(t, http.StatusNoContent, two.post("/api/password/", `{"old":"`+demoPassword+`","new":"another long password"}`, bearer(access)).status)
-	one.soonRefused("GET", "/api/secure/", bearer(access))
+	one.soonRefused("/api/secure/", bearer(access))
 	assert.Equal(t, 401, one.post("/api/token/refresh/", `{"refresh":"`+refresh+`"}`).status)
 }

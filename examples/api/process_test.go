@@ -125,7 +125,7 @@ func TestTwoProcessesOnOneDatabaseShareEverything(t *testing.T) {
 	assert.Equal(t, "+49301234567", one.do("GET", "/api/customers/1/", "", bearer(access)).field(t, "phone"))
 
 	assert.Equal(t, 204, two.do("DELETE", "/api/keys/"+key.field(t, "id")+"/", "", bearer(access)).status)
-	one.soonRefused("GET", "/api/partner/", "X-API-Key: "+key.field(t, "key")) // a revoked key stops everywhere
+	one.soonRefused("/api/partner/", "X-API-Key: "+key.field(t, "key")) // a revoked key stops everywhere
 
 	// Both refresh at once: one lineage comes of it.
 	var wg sync.WaitGroup
@@ -143,7 +143,7 @@ func TestTwoProcessesOnOneDatabaseShareEverything(t *testing.T) {
 		assert.Equal(t, successors[0], s)
 	}
 	require.Equal(t, 200, one.post("/api/token/blacklist/", `{"refresh":"`+successors[0]+`"}`).status)
-	two.soonRefused("GET", "/api/secure/", bearer(access)) // a log-out counts everywhere
+	two.soonRefused("/api/secure/", bearer(access)) // a log-out counts everywhere
 }
 
 func TestAKillUnderLoadLosesNoAcknowledgedWrite(t *testing.T) {

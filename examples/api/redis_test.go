@@ -80,14 +80,14 @@ func TestInstancesShareLimitsRevocationsAndBlocksThroughRedis(t *testing.T) {
 	operator := two.operator()
 	assert.Equal(t, 200, two.do("GET", "/api/secure/", "", bearer(access)).status)
 	one.ops(operator, "sessions/end/", `{"subject":"`+claim(t, access, "user_id")+`"}`)
-	two.soonRefused("GET", "/api/secure/", bearer(access))
+	two.soonRefused("/api/secure/", bearer(access))
 	carol, _ := one.login("alice")
 	key := one.post("/api/keys/", `{"name":"crm"}`, bearer(carol))
 	for _, p := range []*process{one, two} { // into either cache
 		assert.Equal(t, 200, p.do("GET", "/api/partner/", "", "X-API-Key: "+key.field(t, "key")).status)
 	}
 	one.ops(operator, "keys/revoke/", `{"key":"`+key.field(t, "id")+`"}`)
-	two.soonRefused("GET", "/api/partner/", "X-API-Key: "+key.field(t, "key"))
+	two.soonRefused("/api/partner/", "X-API-Key: "+key.field(t, "key"))
 	again := startProcess(t, db, args...)
 	again.behindProxy = true
 	assert.Equal(t, 401, again.do("GET", "/api/secure/", "", bearer(access)).status)
