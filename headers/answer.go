@@ -11,9 +11,9 @@ import (
 )
 
 // An answer is all that one request costs: the writer, the slots that the
-// header map's slices point into, one for each entry of the set (none is shared with another request, so a
-// handler that writes into one changes its own answer only), and the request
-// with our context.
+// header map's slices point into, one for each entry of the set (none is shared
+// with another request, so a handler that writes into one changes its own answer
+// only), and the request with our context.
 type answer struct {
 	respwriter.Writer
 	in     *http.Request

@@ -132,7 +132,7 @@ func (l *Limiter) Check(r *http.Request) (Decision, error) {
 // then reported, or says what is wrong with the call: [ErrUnknownPolicy],
 // [ErrNeedsRequest], [ErrInvalidCall]. Ending ctx does not undo the charge.
 func (l *Limiter) Take(ctx context.Context, policy, key string, cost int) (Decision, error) {
-	d, _, err := l.Reserve(ctx, policy, key, cost)
+	d, _, err := l.take(ctx, policy, key, cost, false)
 	return d, err
 }
 
@@ -140,6 +140,11 @@ func (l *Limiter) Take(ctx context.Context, policy, key string, cost int) (Decis
 // gives the charge back, to where it was made. A second call does nothing, and
 // if the store fails the charge stands. With an error refund is nil.
 func (l *Limiter) Reserve(ctx context.Context, policy, key string, cost int) (d Decision, refund func(context.Context), err error) {
+	return l.take(ctx, policy, key, cost, true)
+}
+
+// take makes a refund only for who may want it: it is on the heap.
+func (l *Limiter) take(ctx context.Context, policy, key string, cost int, refundable bool) (d Decision, refund func(context.Context), err error) {
 	if cost < 1 {
 		return Decision{}, nil, ErrInvalidCall
 	}
@@ -157,10 +162,10 @@ func (l *Limiter) Reserve(ctx context.Context, policy, key string, cost int) (d 
 	if q.denied() {
 		c.reporter.Report(ctx, rampart.ExcessRateLimit, q.foldKey(), q.attrs()...)
 	}
-	if d, err = q.outcome(); err != nil {
-		return d, nil, err
+	if d, err = q.outcome(); err == nil && refundable {
+		refund = c.refundOnce(q)
 	}
-	return d, c.refundOnce(q), nil
+	return d, refund, err
 }
 
 // refundOnce returns what gives the charge of q's one item back; q is used for
