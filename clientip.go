@@ -1,7 +1,7 @@
 package rampart
 
 import (
-	"context"
+	"cmp"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -9,16 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ecolaura/rampart/internal/request"
 	"github.com/ecolaura/rampart/internal/token"
-)
-
-// Reasons of a [*ConfigError] of this package.
-const (
-	ReasonMissing   = "missing"   // a required field is empty
-	ReasonInvalid   = "invalid"   // a value that the field cannot take
-	ReasonConflict  = "conflict"  // two fields exclude each other
-	ReasonPointless = "pointless" // a field has no effect without another
-	ReasonTooWide   = "too_wide"  // a prefix that trusts the whole address space
 )
 
 // ClientIPConfig says whose word about a client's address is believed. The
@@ -90,7 +82,7 @@ func NewClientIP(cfg ClientIPConfig) (*ClientIP, error) {
 	}
 	c := &ClientIP{trusted: slices.Clone(cfg.TrustedProxies), hops: cfg.Hops}
 	if c.hops > 0 || len(c.trusted) > 0 {
-		c.header = textproto.CanonicalMIMEHeaderKey(cmpOr(cfg.Header, "X-Forwarded-For"))
+		c.header = textproto.CanonicalMIMEHeaderKey(cmp.Or(cfg.Header, "X-Forwarded-For"))
 		switch c.header {
 		case "X-Forwarded-For":
 			c.kind = forwardedFor
@@ -109,21 +101,14 @@ func NewClientIP(cfg ClientIPConfig) (*ClientIP, error) {
 	return c, nil
 }
 
-func cmpOr(s, fallback string) string {
-	if s == "" {
-		return fallback
-	}
-	return s
-}
-
 // Addr returns the address of r's client: IPv4 unmapped, without a zone. A
 // trusted peer that sends no header is itself the client. The zero Addr means
 // that the client cannot be told (a peer without an address, a header that
 // cannot be read as far as it is trusted); callers refuse such a request.
 // Behind [ClientIP.Handler] of this c the answer comes from the context.
 func (c *ClientIP) Addr(r *http.Request) netip.Addr {
-	if seen, ok := r.Context().Value(clientIPKey{}).(clientIPValue); ok && seen.by == c {
-		return seen.addr
+	if seen, ok := request.ClientFrom(r.Context()); ok && seen.By == c {
+		return seen.Addr
 	}
 	return c.resolve(r)
 }
@@ -193,32 +178,7 @@ func (c *ClientIP) trusts(a netip.Addr) bool {
 // layers further in need to see what a proxy sent.
 func (c *ClientIP) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx := context.WithValue(r.Context(), clientIPKey{}, clientIPValue{c, c.resolve(r)})
+		ctx := request.WithClient(r.Context(), request.Client{By: c, Addr: c.resolve(r)})
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
-}
-
-type (
-	clientIPKey   struct{}
-	clientIPValue struct {
-		by   *ClientIP
-		addr netip.Addr
-	}
-)
-
-// ClientAddrFrom returns the address that [ClientIP.Handler] resolved; false if
-// there is no such layer around.
-func ClientAddrFrom(ctx context.Context) (netip.Addr, bool) {
-	v, ok := ctx.Value(clientIPKey{}).(clientIPValue)
-	return v.addr, ok
-}
-
-// PeerAddr returns the address of r's TCP peer, IPv4 unmapped and without a
-// zone; the zero Addr if it has none (a Unix socket).
-func PeerAddr(r *http.Request) netip.Addr {
-	ap, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return ap.Addr().Unmap().WithZone("")
 }

@@ -6,6 +6,15 @@ import (
 	"iter"
 )
 
+// Reasons of a [*ConfigError] of this package.
+const (
+	ReasonMissing   = "missing"   // a required field is empty
+	ReasonInvalid   = "invalid"   // a value that the field cannot take
+	ReasonConflict  = "conflict"  // two fields exclude each other
+	ReasonPointless = "pointless" // a field has no effect without another
+	ReasonTooWide   = "too_wide"  // a prefix that trusts the whole address space
+)
+
 // A ConfigError is one mistake in a Config. Every constructor of this module
 // reports all mistakes of its Config at once, joined with [errors.Join];
 // [Mistakes] takes them apart again, for a settings page or a start-up log.

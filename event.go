@@ -31,8 +31,8 @@ const (
 	SysCookieDropped       Event = "sys_cookie_dropped"       // extension: a cookie of ours that browsers will not store
 	SysCertificateExpiring Event = "sys_certificate_expiring" // extension
 	SysCertificateRefused  Event = "sys_certificate_refused"  // extension: new files cannot be used; the old certificate is served on
-	SysAlert               Event = "sys_alert"                // extension: a rule of a Monitor has fired
-	SysPanic               Event = "sys_crash"
+	SysAlert               Event = "sys_alert"                // extension: a rule of package monitor has fired
+	SysCrash               Event = "sys_crash"
 )
 
 // Level is the level at which e is logged: what went as planned is INFO, a
@@ -42,7 +42,7 @@ func (e Event) Level() slog.Level {
 	switch e {
 	case AuthnLoginSuccess, AuthnPasswordChange, AuthnTokenCreated, AuthnTokenRevoked, AuthnTokenRotated, SysBackendRecovered, CORSPreflightRefused:
 		return slog.LevelInfo
-	case CryptEncryptFail, SysBackendUnavailable, SysPanic:
+	case CryptEncryptFail, SysBackendUnavailable, SysCrash:
 		return slog.LevelError
 	default:
 		return slog.LevelWarn

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -70,12 +71,12 @@ func (c lineCounter) Handle(ctx context.Context, rec slog.Record) error {
 // loggingService is a chain of layers that log, behind a trusted proxy.
 func loggingService(t *testing.T, log *slog.Logger) http.Handler {
 	t.Helper()
-	ids, err := rampart.NewRequestID(rampart.RequestIDConfig{TrustedProxies: prefixes("10.0.0.0/8")})
+	ids, err := rampart.NewRequestID(rampart.RequestIDConfig{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 	require.NoError(t, err)
-	ips, err := rampart.NewClientIP(rampart.ClientIPConfig{TrustedProxies: prefixes("10.0.0.0/8")})
+	ips, err := rampart.NewClientIP(rampart.ClientIPConfig{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 	require.NoError(t, err)
 	hcfg := headers.API("api.example.com")
-	hcfg.Logger, hcfg.TrustedProxies = log, prefixes("10.0.0.0/8")
+	hcfg.Logger, hcfg.TrustedProxies = log, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	browser, err := headers.New(hcfg)
 	require.NoError(t, err)
 	share, err := cors.New(cors.Config{Origins: []string{"https://www.example.com"}, Logger: log})

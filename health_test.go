@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/logtest"
 )
 
 func newHealth(t *testing.T, cfg rampart.HealthConfig) *rampart.Health {
@@ -36,7 +37,7 @@ func ask(h http.Handler, method string) *httptest.ResponseRecorder {
 
 func TestReadinessFollowsItsChecksAndTellsStrangersNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var rs records
+		var rs logtest.Records
 		var broken atomic.Bool
 		h := newHealth(t, rampart.HealthConfig{
 			Checks: []rampart.HealthCheck{
@@ -49,7 +50,7 @@ func TestReadinessFollowsItsChecksAndTellsStrangersNothing(t *testing.T) {
 				{Name: "cache", Check: func(context.Context) error { return nil }},
 			},
 			Detail: func(r *http.Request) bool { return r.Header.Get("X-Operator") != "" },
-			Logger: rs.logger(),
+			Logger: rs.Logger(),
 		})
 		w := ask(h.Ready(), http.MethodGet)
 		assert.Equal(t, http.StatusOK, w.Code)
@@ -78,7 +79,7 @@ func TestReadinessFollowsItsChecksAndTellsStrangersNothing(t *testing.T) {
 		w = httptest.NewRecorder()
 		h.Ready().ServeHTTP(w, r)
 		assert.Equal(t, "{\"status\":\"ok\",\"checks\":{\"cache\":\"ok\",\"database\":\"ok\"}}\n", w.Body.String())
-		got := rs.all(t)
+		got := rs.All(t)
 		require.Len(t, got, 2, "one event as it fails, one as it recovers")
 		assert.Equal(t, "sys_backend_unavailable", got[0]["event"])
 		assert.Equal(t, "database", got[0]["backend"])

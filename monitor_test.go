@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/logtest"
 )
 
 func newMonitor(t testing.TB, cfg rampart.MonitorConfig) *rampart.Monitor {
@@ -69,7 +70,7 @@ func from(t testing.TB, addr string) context.Context {
 
 func TestAMonitorPassesRecordsOnAndCountsTheEventsAmongThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var rs records
+		var rs logtest.Records
 		m := newMonitor(t, rampart.MonitorConfig{Handler: slog.NewJSONHandler(&rs, nil)})
 		log := slog.New(m).With("instance", "a").WithGroup("g")
 		rep := rampart.NewReporter(log)
@@ -91,18 +92,18 @@ func TestAMonitorPassesRecordsOnAndCountsTheEventsAmongThem(t *testing.T) {
 		assert.Equal(t, 1, sum(t, text, "other"))
 		assert.Equal(t, 1, sum(t, text, "odd"))
 		assert.Zero(t, sum(t, text, "hidden"))
-		got := rs.all(t)
+		got := rs.All(t)
 		require.Len(t, got, 7)
 		assert.Equal(t, "a", got[0]["instance"])
 	})
 }
 
 func TestEventsAreCountedEvenIfTheHandlerDoesNotWantThem(t *testing.T) {
-	var rs records
+	var rs logtest.Records
 	m := newMonitor(t, rampart.MonitorConfig{Handler: slog.NewJSONHandler(&rs, &slog.HandlerOptions{Level: slog.LevelError})})
 	rampart.NewReporter(slog.New(m)).Report(t.Context(), rampart.AuthnLoginSuccess, "k")
 	assert.Equal(t, 1, sum(t, metrics(t, m), rampart.AuthnLoginSuccess))
-	assert.Empty(t, rs.all(t))
+	assert.Empty(t, rs.All(t))
 	assert.False(t, m.Enabled(t.Context(), slog.LevelDebug))
 }
 
@@ -128,7 +129,7 @@ func (as *alerts) list() []rampart.Alert {
 func TestAnAlertFiresWithinASecondOfItsThresholdAndOnceAWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var as alerts
-		var rs records
+		var rs logtest.Records
 		m := newMonitor(t, rampart.MonitorConfig{
 			Handler: slog.NewJSONHandler(&rs, nil),
 			Rules:   []rampart.AlertRule{{Name: "guessing", Events: []rampart.Event{rampart.AuthnLoginFail}, Key: rampart.ByAddress, Threshold: 20, Window: time.Minute}},
@@ -160,7 +161,7 @@ func TestAnAlertFiresWithinASecondOfItsThresholdAndOnceAWindow(t *testing.T) {
 		synctest.Wait()
 		require.Len(t, as.list(), 2)
 		assert.GreaterOrEqual(t, as.at[1].Sub(as.at[0]), time.Minute)
-		assert.Equal(t, 2, total(rs.all(t), rampart.SysAlert), "each alert is a line in the log")
+		assert.Equal(t, 2, logtest.Total(rs.All(t), rampart.SysAlert), "each alert is a line in the log")
 		assert.Contains(t, metrics(t, m), `rampart_alerts_total{rule="guessing"} 2`)
 	})
 }

@@ -37,6 +37,14 @@ func (rs *reporters) flush() {
 	}
 }
 
+// Hold makes m flush rp at its end: rp has a record pending. A [rampart.Reporter]
+// whose handler is m calls it by itself. It does not keep rp alive.
+func (m *Monitor) Hold(rp *Reporter) {
+	if m.monitor != nil {
+		m.holding.add(rp)
+	}
+}
+
 // Flush makes every [Reporter] that writes through m write what it holds back
 // for its second, so that a process that ends, or that is frozen between calls,
 // loses no count. [Monitor.Close] does it too.

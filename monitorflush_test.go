@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/logtest"
 )
 
 func TestWhatTheReportersOfAllLayersHoldBackIsWrittenAtTheEnd(t *testing.T) {
@@ -18,8 +19,8 @@ func TestWhatTheReportersOfAllLayersHoldBackIsWrittenAtTheEnd(t *testing.T) {
 		"Close": func(m *rampart.Monitor) { assert.NoError(t, m.Close()) },
 	} {
 		synctest.Test(t, func(t *testing.T) { // its clock stands still meanwhile
-			logs := &records{}
-			m, err := rampart.NewMonitor(rampart.MonitorConfig{Handler: logs.logger().Handler()})
+			logs := &logtest.Records{}
+			m, err := rampart.NewMonitor(rampart.MonitorConfig{Handler: logs.Logger().Handler()})
 			require.NoError(t, err)
 			loggers := []*slog.Logger{slog.New(m), slog.New(m).With("layer", "b"), slog.New(m).WithGroup("c")}
 			for _, log := range loggers {

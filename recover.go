@@ -27,7 +27,7 @@ func Recover(log *slog.Logger) func(http.Handler) http.Handler {
 				if v == http.ErrAbortHandler { //nolint:errorlint // net/http compares it like this
 					panic(v)
 				}
-				reporter.Refused(r, SysPanic, "", Text("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
+				reporter.Refused(r, SysCrash, "", Text("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
 				if watch.started {
 					panic(http.ErrAbortHandler)
 				}

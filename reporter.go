@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart/internal/logline"
+	"github.com/ecolaura/rampart/internal/request"
 )
 
 // foldWindow is how long repeats of an event under one key are folded.
@@ -37,8 +38,8 @@ const (
 //
 // A Reporter is safe for concurrent use. It owns no goroutine: a pending
 // record is held by a timer of at most one second, so a process that ends
-// calls [Reporter.Flush] first, or [Monitor.Flush] for the Reporters of all
-// layers; else it loses the counts of its last second.
+// calls [Reporter.Flush] first (package monitor does it for the Reporters of all
+// layers); else it loses the counts of its last second.
 type Reporter struct {
 	log    *slog.Logger
 	seed   maphash.Seed
@@ -66,6 +67,10 @@ type fold struct {
 	attrs []slog.Attr // of the first event that is counted
 	addr  netip.Addr  // of the client that caused them all; zero if several did
 }
+
+// A holder is a handler that wants to know which Reporters have a record pending
+// for it, so that it can flush them at the end; monitor.Monitor is one.
+type holder interface{ Hold(rp *Reporter) }
 
 // NewReporter returns a Reporter that writes to log; nil means [slog.Default],
 // asked for at each record, so that a later SetDefault takes effect.
@@ -107,7 +112,7 @@ func (rp *Reporter) report(ctx context.Context, e Event, key string, addr netip.
 
 // Refused is [Reporter.Report] for a request that a layer refuses: it adds the
 // request's method and path. Never the query, which may carry a secret. An empty
-// key means the address of the client, as far as [ClientIP.Handler] or the TCP
+// key means the address of the client, as far as [ClientAddrFrom] or the TCP
 // peer tells it, together with the attributes "reason" and "subject": what is
 // folded must be alike, or one harmless refusal would hide a hundred others.
 func (rp *Reporter) Refused(r *http.Request, e Event, key string, attrs ...slog.Attr) {
@@ -249,8 +254,8 @@ func (sh *foldShard) hasRoom(now time.Time) bool {
 // open makes f ready to count, and sees to it that it gets written. The caller
 // holds sh.mu.
 func (rp *Reporter) open(sh *foldShard, f *fold, now time.Time, addr netip.Addr, attrs []slog.Attr) {
-	if m, ok := rp.logger().Handler().(*Monitor); ok && m.monitor != nil {
-		m.holding.add(rp)
+	if h, ok := rp.logger().Handler().(holder); ok {
+		h.Hold(rp)
 	}
 	f.attrs, f.addr = attrs, addr
 	f.timer = time.AfterFunc(f.until.Sub(now), func() { rp.emit(sh, f) })
@@ -294,13 +299,13 @@ func (rp *Reporter) Flush() {
 
 // appendCorrelation adds what ties a record to others of the same request.
 func appendCorrelation(attrs []slog.Attr, ctx context.Context) []slog.Attr { //nolint:revive // as in append, what is added comes last
-	c, ok := ctx.Value(requestIDKey{}).(*correlation)
-	if !ok {
+	c := request.CorrelationFrom(ctx)
+	if c == nil {
 		return attrs
 	}
-	attrs = append(attrs, slog.String("request_id", c.id))
-	if c.trace.TraceID != "" {
-		attrs = append(attrs, slog.String("trace_id", c.trace.TraceID), slog.String("parent_id", c.trace.ParentID))
+	attrs = append(attrs, slog.String("request_id", c.ID))
+	if c.Trace.TraceID != "" {
+		attrs = append(attrs, slog.String("trace_id", c.Trace.TraceID), slog.String("parent_id", c.Trace.ParentID))
 	}
 	return attrs
 }

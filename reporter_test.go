@@ -1,9 +1,7 @@
 package rampart_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -19,68 +17,26 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/logtest"
 )
-
-// records collects log lines as JSON objects.
-type records struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (rs *records) Write(b []byte) (int, error) {
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	return rs.buf.Write(b)
-}
-
-func (rs *records) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(rs, nil)) }
-
-func (rs *records) all(t *testing.T) []map[string]any {
-	t.Helper()
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	var all []map[string]any
-	for line := range strings.Lines(rs.buf.String()) {
-		var m map[string]any
-		require.NoError(t, json.Unmarshal([]byte(line), &m))
-		all = append(all, m)
-	}
-	return all
-}
-
-// total adds up what the records of one event count.
-func total(rs []map[string]any, event rampart.Event) int {
-	sum := 0
-	for _, r := range rs {
-		if r["event"] != string(event) {
-			continue
-		}
-		if n, ok := r["count"].(float64); ok {
-			sum += int(n)
-		} else {
-			sum++
-		}
-	}
-	return sum
-}
 
 func TestRepeatsWithinASecondAreFoldedIntoOneRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log records
-		rep := rampart.NewReporter(log.logger())
+		var log logtest.Records
+		rep := rampart.NewReporter(log.Logger())
 		report := func(key string) {
 			rep.Report(t.Context(), rampart.AuthzFail, key, slog.String("reason", "r"))
 		}
 		report("a")
-		require.Len(t, log.all(t), 1, "the first is written at once")
+		require.Len(t, log.All(t), 1, "the first is written at once")
 		for range 5 {
 			report("a")
 		}
 		report("b")
-		require.Len(t, log.all(t), 2, "another key has its own window")
+		require.Len(t, log.All(t), 2, "another key has its own window")
 		time.Sleep(1001 * time.Millisecond)
 		synctest.Wait()
-		got := log.all(t)
+		got := log.All(t)
 		require.Len(t, got, 3)
 		assert.InDelta(t, 5, got[2]["count"], 0)
 		assert.Equal(t, "r", got[2]["reason"])
@@ -88,44 +44,44 @@ func TestRepeatsWithinASecondAreFoldedIntoOneRecord(t *testing.T) {
 		assert.Equal(t, "WARN", got[2]["level"])
 
 		report("a") // within the second after the folded record: folded again
-		require.Len(t, log.all(t), 3)
+		require.Len(t, log.All(t), 3)
 		time.Sleep(time.Second)
 		synctest.Wait()
-		require.Len(t, log.all(t), 4)
+		require.Len(t, log.All(t), 4)
 
 		time.Sleep(2 * time.Second)
 		report("a") // a quiet key starts anew
-		require.Len(t, log.all(t), 5)
-		assert.Equal(t, 9, total(log.all(t), rampart.AuthzFail))
+		require.Len(t, log.All(t), 5)
+		assert.Equal(t, 9, logtest.Total(log.All(t), rampart.AuthzFail))
 	})
 }
 
 func TestAFloodOfKeysStaysBoundedAndEveryEventIsCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log records
-		rep := rampart.NewReporter(log.logger())
+		var log logtest.Records
+		rep := rampart.NewReporter(log.Logger())
 		const events = 20000
 		for i := range events {
 			rep.Report(t.Context(), rampart.ExcessRateLimit, fmt.Sprint(i%5000))
 		}
 		time.Sleep(990 * time.Millisecond)
 		synctest.Wait()
-		assert.LessOrEqual(t, len(log.all(t)), 1000, "records in the first second")
+		assert.LessOrEqual(t, len(log.All(t)), 1000, "records in the first second")
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		assert.Equal(t, events, total(log.all(t), rampart.ExcessRateLimit))
-		assert.LessOrEqual(t, len(log.all(t)), 1000, "records in all")
+		assert.Equal(t, events, logtest.Total(log.All(t), rampart.ExcessRateLimit))
+		assert.LessOrEqual(t, len(log.All(t)), 1000, "records in all")
 
-		before := len(log.all(t))
+		before := len(log.All(t))
 		rep.Report(t.Context(), rampart.ExcessRateLimit, "a new key after the flood")
-		assert.Len(t, log.all(t), before+1, "expired keys make room")
+		assert.Len(t, log.All(t), before+1, "expired keys make room")
 	})
 }
 
 func TestCountedCountsInAPendingRecordOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var rs records
-		rp := rampart.NewReporter(rs.logger())
+		var rs logtest.Records
+		rp := rampart.NewReporter(rs.Logger())
 		ctx := t.Context()
 		for i := range 10 {
 			counted := rp.Counted(ctx, rampart.AuthzFail, "k")
@@ -137,8 +93,8 @@ func TestCountedCountsInAPendingRecordOnly(t *testing.T) {
 		assert.False(t, rp.Counted(ctx, rampart.AuthzFail, "another key"))
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		assert.Equal(t, 10, total(rs.all(t), rampart.AuthzFail))
-		assert.Len(t, rs.all(t), 2)
+		assert.Equal(t, 10, logtest.Total(rs.All(t), rampart.AuthzFail))
+		assert.Len(t, rs.All(t), 2)
 	})
 }
 
@@ -151,23 +107,23 @@ func TestNothingIsCountedWhereNobodyListens(t *testing.T) {
 
 func TestFlushWritesWhatIsPending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log records
-		rep := rampart.NewReporter(log.logger())
+		var log logtest.Records
+		rep := rampart.NewReporter(log.Logger())
 		for range 3 {
 			rep.Report(t.Context(), rampart.AuthzFail, "a")
 		}
 		rep.Flush()
-		assert.Equal(t, 3, total(log.all(t), rampart.AuthzFail))
+		assert.Equal(t, 3, logtest.Total(log.All(t), rampart.AuthzFail))
 		rep.Flush()
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
-		assert.Equal(t, 3, total(log.all(t), rampart.AuthzFail))
+		assert.Equal(t, 3, logtest.Total(log.All(t), rampart.AuthzFail))
 	})
 }
 
 func TestConcurrentReportsAddUp(t *testing.T) {
-	var log records
-	rep := rampart.NewReporter(log.logger())
+	var log logtest.Records
+	rep := rampart.NewReporter(log.Logger())
 	var wg sync.WaitGroup
 	for g := range 8 {
 		wg.Go(func() {
@@ -178,12 +134,12 @@ func TestConcurrentReportsAddUp(t *testing.T) {
 	}
 	wg.Wait()
 	rep.Flush()
-	assert.Equal(t, 8000, total(log.all(t), rampart.AuthzFail))
+	assert.Equal(t, 8000, logtest.Total(log.All(t), rampart.AuthzFail))
 }
 
 func TestARefusalNamesTheRequestButNeverItsQuery(t *testing.T) {
-	var log records
-	rep := rampart.NewReporter(log.logger())
+	var log logtest.Records
+	rep := rampart.NewReporter(log.Logger())
 	ids, err := rampart.NewRequestID(rampart.RequestIDConfig{})
 	require.NoError(t, err)
 	ips, err := rampart.NewClientIP(rampart.ClientIPConfig{})
@@ -195,19 +151,19 @@ func TestARefusalNamesTheRequestButNeverItsQuery(t *testing.T) {
 	r.RemoteAddr = "[::ffff:192.0.2.7]:1"
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	got := log.all(t)
+	got := log.All(t)
 	require.Len(t, got, 1)
 	assert.Equal(t, "/a%0ab", got[0]["path"])
 	assert.Equal(t, "GET", got[0]["method"])
 	assert.Equal(t, "192.0.2.7", got[0]["client_ip"])
 	assert.Equal(t, w.Header().Get("X-Request-ID"), got[0]["request_id"])
-	assert.NotContains(t, log.buf.String(), "secret")
+	assert.NotContains(t, fmt.Sprint(got), "secret")
 }
 
 func TestRefusalsOfOneAddressAreFoldedByTheirReason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log records
-		rep := rampart.NewReporter(log.logger())
+		var log logtest.Records
+		rep := rampart.NewReporter(log.Logger())
 		outer := httptest.NewRequest(http.MethodGet, "/api/keys/x?y", nil)
 		http.StripPrefix("/api/keys", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			for range 3 {
@@ -217,13 +173,13 @@ func TestRefusalsOfOneAddressAreFoldedByTheirReason(t *testing.T) {
 		})).ServeHTTP(httptest.NewRecorder(), outer)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		got := log.all(t)
+		got := log.All(t)
 		require.Len(t, got, 4)
 		for _, r := range got {
 			assert.Equal(t, "/api/keys/x", r["path"], "as it was asked for")
 			assert.Equal(t, r["reason"] == "scope", r["subject"] == "1")
 		}
-		assert.Equal(t, 6, total(got, rampart.AuthzFail))
+		assert.Equal(t, 6, logtest.Total(got, rampart.AuthzFail))
 	})
 }
 
@@ -252,7 +208,7 @@ func TestClientTextCannotForgeALine(t *testing.T) {
 func TestEventsHaveALevel(t *testing.T) {
 	assert.Equal(t, slog.LevelInfo, rampart.AuthnLoginSuccess.Level())
 	assert.Equal(t, slog.LevelWarn, rampart.AuthnLoginFail.Level())
-	assert.Equal(t, slog.LevelError, rampart.SysPanic.Level())
+	assert.Equal(t, slog.LevelError, rampart.SysCrash.Level())
 	assert.Equal(t, slog.LevelWarn, rampart.Event("own").Level())
 }
 

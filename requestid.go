@@ -1,7 +1,7 @@
 package rampart
 
 import (
-	"context"
+	"cmp"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -11,6 +11,7 @@ import (
 	"net/textproto"
 	"slices"
 
+	"github.com/ecolaura/rampart/internal/request"
 	"github.com/ecolaura/rampart/internal/respwriter"
 	"github.com/ecolaura/rampart/internal/token"
 )
@@ -60,33 +61,27 @@ func NewRequestID(cfg RequestIDConfig) (*RequestID, error) {
 
 // Handler is the layer. Put it outermost, so that every answer carries an id.
 func (q *RequestID) Handler(next http.Handler) http.Handler {
-	header := cmpOr(q.header, "X-Request-Id") // the canonical form of X-Request-ID
+	header := cmp.Or(q.header, "X-Request-Id") // the canonical form of X-Request-ID
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := &idAnswer{header: header}
 		a.ResponseWriter, a.Final = w, a
 		if q.trusts(r) {
 			if sent := r.Header[header]; len(sent) == 1 && wellFormedID(sent[0]) {
-				a.id = sent[0]
+				a.ID = sent[0]
 			}
 			// W3C Trace Context, section 3.2.2: more than one is none.
 			if sent := r.Header["Traceparent"]; len(sent) == 1 {
-				a.trace, _ = ParseTraceParent(sent[0])
+				a.Trace, _ = ParseTraceParent(sent[0])
 			}
 		}
-		if a.id == "" {
-			a.id = newRequestID()
+		if a.ID == "" {
+			a.ID = newRequestID()
 		}
-		a.value[0] = a.id
+		a.value[0] = a.ID
 		w.Header()[header] = a.value[:]
-		next.ServeHTTP(a, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, &a.correlation)))
+		next.ServeHTTP(a, r.WithContext(request.WithCorrelation(r.Context(), &a.Correlation)))
 		a.Finish()
 	})
-}
-
-// correlation is what ties the records of one request together.
-type correlation struct {
-	id    string
-	trace TraceParent // zero: none
 }
 
 // idAnswer sees to it that the answer carries its id, and only that:
@@ -94,15 +89,15 @@ type correlation struct {
 // and adds the backend's own id to ours.
 type idAnswer struct {
 	respwriter.Writer
-	correlation
+	request.Correlation
 	header string
 	value  [1]string
 }
 
 // FinalHeader implements [respwriter.Finalizer].
 func (a *idAnswer) FinalHeader(h http.Header, _ int) {
-	if sent := h[a.header]; len(sent) != 1 || sent[0] != a.id {
-		h[a.header] = []string{a.id}
+	if sent := h[a.header]; len(sent) != 1 || sent[0] != a.ID {
+		h[a.header] = []string{a.ID}
 	}
 }
 
@@ -137,15 +132,4 @@ func newRequestID() string {
 	var text [32]byte
 	hex.Encode(text[:], raw[:])
 	return string(text[:])
-}
-
-type requestIDKey struct{}
-
-// RequestIDFrom returns the id of the request that ctx belongs to; false if no
-// [RequestID] layer is around.
-func RequestIDFrom(ctx context.Context) (string, bool) {
-	if c, ok := ctx.Value(requestIDKey{}).(*correlation); ok {
-		return c.id, true
-	}
-	return "", false
 }

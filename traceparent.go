@@ -1,17 +1,6 @@
 package rampart
 
-import (
-	"context"
-	"strings"
-)
-
-// A TraceParent is what a traceparent header says (W3C Trace Context, section
-// 3.2): which trace a request belongs to, and which span of the caller's sent it.
-type TraceParent struct {
-	TraceID  string // 32 lower-case hex digits, not all zero
-	ParentID string // 16 lower-case hex digits, not all zero
-	Sampled  bool   // the caller may have recorded its part
-}
+import "strings"
 
 // ParseTraceParent reads the value of a traceparent header; false if it is not
 // one, and then it counts for nothing (section 3.2.2: a receiver must not use
@@ -40,15 +29,4 @@ func ParseTraceParent(s string) (TraceParent, bool) {
 		sampled = (low-'a')&1 == 1 // b, d and f are odd
 	}
 	return TraceParent{TraceID: trace, ParentID: parent, Sampled: sampled}, true
-}
-
-// TraceParentFrom returns the trace that the request of ctx belongs to; false if
-// no [RequestID] layer is around, or no trusted peer named one. None is made up:
-// a trace id that nothing else knows finds nothing.
-func TraceParentFrom(ctx context.Context) (TraceParent, bool) {
-	c, ok := ctx.Value(requestIDKey{}).(*correlation)
-	if !ok || c.trace.TraceID == "" {
-		return TraceParent{}, false
-	}
-	return c.trace, true
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/logtest"
 )
 
 const (
@@ -95,8 +96,8 @@ func TestOnlyATrustedPeersTraceIsInEachRecord(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.desc, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var rs records
-				rep := rampart.NewReporter(rs.logger())
+				var rs logtest.Records
+				rep := rampart.NewReporter(rs.Logger())
 				q, err := rampart.NewRequestID(rampart.RequestIDConfig{TrustedProxies: prefixes("10.0.0.0/8")})
 				require.NoError(t, err)
 				r := httptest.NewRequest(http.MethodGet, "/", nil)
@@ -111,7 +112,7 @@ func TestOnlyATrustedPeersTraceIsInEachRecord(t *testing.T) {
 				})).ServeHTTP(httptest.NewRecorder(), r)
 				time.Sleep(2 * time.Second)
 				synctest.Wait()
-				got := rs.all(t)
+				got := rs.All(t)
 				require.Len(t, got, 2)
 				for _, rec := range got {
 					assert.Regexp(t, `^[0-9a-f]{32}$`, rec["request_id"])
@@ -143,8 +144,8 @@ func TestAFoldedRecordHasAnAddressOnlyIfAllItsEventsCameFromThere(t *testing.T) 
 		for _, layer := range []bool{false, true} {
 			t.Run(tt.desc, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					var rs records
-					rep := rampart.NewReporter(rs.logger())
+					var rs logtest.Records
+					rep := rampart.NewReporter(rs.Logger())
 					h := http.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 						rep.Refused(r, rampart.MaliciousCORS, "https://evil.example")
 					}))
@@ -158,7 +159,7 @@ func TestAFoldedRecordHasAnAddressOnlyIfAllItsEventsCameFromThere(t *testing.T) 
 					}
 					time.Sleep(2 * time.Second)
 					synctest.Wait()
-					got := rs.all(t)
+					got := rs.All(t)
 					require.Len(t, got, 2)
 					assert.Equal(t, tt.peers[0], got[0]["client_ip"])
 					assert.Equal(t, tt.want, got[1]["client_ip"])
