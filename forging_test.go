@@ -24,6 +24,7 @@ import (
 	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/cors"
 	"github.com/ecolaura/rampart/headers"
+	"github.com/ecolaura/rampart/server"
 )
 
 // forgeries are 200 texts that would end a log line, begin another, or change
@@ -71,9 +72,9 @@ func (c lineCounter) Handle(ctx context.Context, rec slog.Record) error {
 // loggingService is a chain of layers that log, behind a trusted proxy.
 func loggingService(t *testing.T, log *slog.Logger) http.Handler {
 	t.Helper()
-	ids, err := rampart.NewRequestID(rampart.RequestIDConfig{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+	ids, err := server.NewRequestID(server.RequestIDConfig{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 	require.NoError(t, err)
-	ips, err := rampart.NewClientIP(rampart.ClientIPConfig{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+	ips, err := server.NewClientIP(server.ClientIPConfig{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 	require.NoError(t, err)
 	hcfg := headers.API("api.example.com")
 	hcfg.Logger, hcfg.TrustedProxies = log, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
@@ -100,7 +101,7 @@ func loggingService(t *testing.T, log *slog.Logger) http.Handler {
 			secure.ServeHTTP(w, r)
 		}
 	})
-	return rampart.Chain(ids.Handler, ips.Handler, rampart.Recover(log), browser.Handler, share.Handler)(all)
+	return rampart.Chain(ids.Handler, ips.Handler, server.Recover(log), browser.Handler, share.Handler)(all)
 }
 
 func TestTwoHundredForgeriesAreOneLineEach(t *testing.T) {

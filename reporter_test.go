@@ -18,6 +18,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/logtest"
+	"github.com/ecolaura/rampart/server"
 )
 
 func TestRepeatsWithinASecondAreFoldedIntoOneRecord(t *testing.T) {
@@ -140,9 +141,9 @@ func TestConcurrentReportsAddUp(t *testing.T) {
 func TestARefusalNamesTheRequestButNeverItsQuery(t *testing.T) {
 	var log logtest.Records
 	rep := rampart.NewReporter(log.Logger())
-	ids, err := rampart.NewRequestID(rampart.RequestIDConfig{})
+	ids, err := server.NewRequestID(server.RequestIDConfig{})
 	require.NoError(t, err)
-	ips, err := rampart.NewClientIP(rampart.ClientIPConfig{})
+	ips, err := server.NewClientIP(server.ClientIPConfig{})
 	require.NoError(t, err)
 	h := rampart.Chain(ids.Handler, ips.Handler)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		rep.Refused(r, rampart.AuthzFail, "k", slog.String("reason", "no"))

@@ -41,14 +41,27 @@ type Actor struct {
 // scope that the actor lacks, All or not. Every refusal is a problem.
 func (ks *Keys) Admin(actor func(*http.Request) (Actor, bool)) http.Handler {
 	a := admin{ks, actor}
-	mux := rampart.NewMux()
+	mux := http.NewServeMux()
+	mux.Handle("/", &rampart.Problem{Status: http.StatusNotFound, Code: "not_found", Detail: "Not found."})
+	for _, slash := range []string{"", "/{$}"} { // both, as a redirect would not know the mount point
+		mux.Handle("DELETE /{id}"+slash, a.handle(a.revoke))
+		mux.Handle("/{id}"+slash, wrongMethod("DELETE"))
+		mux.Handle("POST /{id}/rotate"+slash, a.handle(a.rotate))
+		mux.Handle("/{id}/rotate"+slash, wrongMethod("POST"))
+	}
 	mux.Handle("GET /{$}", a.handle(a.list))
 	mux.Handle("POST /{$}", a.handle(a.create))
-	for _, slash := range []string{"", "/{$}"} { // both, as a redirect would not know the mount point
-		mux.Handle("POST /{id}/rotate"+slash, a.handle(a.rotate))
-		mux.Handle("DELETE /{id}"+slash, a.handle(a.revoke))
-	}
+	mux.Handle("/{$}", wrongMethod("GET, HEAD, POST"))
 	return mux
+}
+
+// wrongMethod answers 405 and names the methods that the path takes (RFC 9110
+// section 15.5.6).
+func wrongMethod(allow string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Allow", allow)
+		(&rampart.Problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Detail: "Method not allowed."}).Write(w)
+	})
 }
 
 type admin struct {

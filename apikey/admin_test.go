@@ -16,6 +16,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/apikey"
+	"github.com/ecolaura/rampart/server"
 )
 
 func asAlice(*http.Request) (apikey.Actor, bool) {
@@ -28,7 +29,7 @@ func asRoot(*http.Request) (apikey.Actor, bool) {
 
 // mounted is the admin handler where a server mounts it.
 func mounted(f fixture, actor func(*http.Request) (apikey.Actor, bool)) http.Handler {
-	mux := rampart.NewMux()
+	mux := server.NewMux()
 	mux.Handle("/api/keys/", http.StripPrefix("/api/keys", f.Admin(actor)))
 	return mux
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/ecolaura/rampart/cors"
 	"github.com/ecolaura/rampart/headers"
 	"github.com/ecolaura/rampart/sanitize"
+	"github.com/ecolaura/rampart/server"
 	"github.com/ecolaura/rampart/throttle"
 	"github.com/ecolaura/rampart/throttle/ipfilter"
 )
@@ -50,7 +51,7 @@ type weakServer struct {
 
 	service  *auth.Service
 	verifier *auth.Verifier
-	clientIP *rampart.ClientIP
+	clientIP *server.ClientIP
 	expired  string
 	key      string
 	ended    string // a key that was revoked
@@ -159,9 +160,9 @@ func newWeakServer(t *testing.T, weak string) (http.Handler, attack.Target) {
 	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	keep := func(err error) { require.NoError(t, err) }
 
-	ids, err := rampart.NewRequestID(rampart.RequestIDConfig{TrustedProxies: loopback})
+	ids, err := server.NewRequestID(server.RequestIDConfig{TrustedProxies: loopback})
 	keep(err)
-	s.clientIP, err = rampart.NewClientIP(rampart.ClientIPConfig{TrustedProxies: loopback})
+	s.clientIP, err = server.NewClientIP(server.ClientIPConfig{TrustedProxies: loopback})
 	keep(err)
 	hcfg := headers.API(host)
 	hcfg.TrustedProxies, hcfg.Logger = loopback, log
@@ -396,7 +397,7 @@ func (s *weakServer) routes(log *slog.Logger, keys *apikey.Keys) http.Handler {
 		public = guard.Handler(public)
 	}
 
-	mux := rampart.NewMux()
+	mux := server.NewMux()
 	mux.Handle("POST /api/token/{$}", s.oracle(obtain))
 	mux.Handle("POST /api/token/refresh/{$}", s.service.Refresh())
 	mux.Handle("POST /api/token/blacklist/{$}", logout)

@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/server"
 )
 
 func request(tb testing.TB, authorization ...string) *http.Request {
@@ -264,7 +264,7 @@ func TestRefusalsAreEventsWithoutTheToken(t *testing.T) {
 	assert.NotContains(t, log.String(), strings.Split(raw, ".")[2])
 
 	log.Reset()
-	ip, err := rampart.NewClientIP(rampart.ClientIPConfig{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
+	ip, err := server.NewClientIP(server.ClientIPConfig{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
 	require.NoError(t, err)
 	r := request(t, "Bearer "+token())
 	r.Header.Set("X-Forwarded-For", "198.51.100.7")

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/headers"
+	"github.com/ecolaura/rampart/server"
 )
 
 // cookieForms is testdata/set_cookie.json, which a browser test can use too.
@@ -127,7 +127,7 @@ func TestACookieSetBeforeAPanicIsHardened(t *testing.T) {
 		http.SetCookie(w, &http.Cookie{Name: "sid", Value: "1"})
 		panic("boom")
 	}))
-	resp := answer(rampart.Recover(silent())(h), localRequest("https"))
+	resp := answer(server.Recover(silent())(h), localRequest("https"))
 	assert.Equal(t, 500, resp.StatusCode)
 	assert.Equal(t, []string{"sid=1; Secure; HttpOnly; SameSite=Lax"}, resp.Header["Set-Cookie"])
 }

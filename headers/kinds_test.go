@@ -22,6 +22,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/headers"
+	"github.com/ecolaura/rampart/server"
 )
 
 // kind is one way in which an answer comes about.
@@ -41,7 +42,7 @@ func kinds(t *testing.T) []kind {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "page.html"), []byte("<p>hello, files</p>"), 0o600))
 	files := http.FileServer(http.Dir(dir))
-	mux := rampart.NewMux()
+	mux := server.NewMux()
 	mux.HandleFunc("GET /tree/", ok)
 	std := http.NewServeMux()
 	std.HandleFunc("GET /tree/", ok)
@@ -67,8 +68,8 @@ func kinds(t *testing.T) []kind {
 		{desc: "ServeMux not found", next: std, status: 404},
 		{desc: "ServeMux method not allowed", next: std, status: 405, edit: func(r *http.Request) { r.Method, r.URL.Path = "PUT", "/tree/" }},
 		{desc: "ServeMux redirect", next: std, status: 307, edit: get("/tree")},
-		{desc: "rampart.Mux not found", next: mux, status: 404},
-		{desc: "rampart.Mux method not allowed", next: mux, status: 405, edit: func(r *http.Request) { r.Method, r.URL.Path = "PUT", "/tree/" }},
+		{desc: "server.Mux not found", next: mux, status: 404},
+		{desc: "server.Mux method not allowed", next: mux, status: 405, edit: func(r *http.Request) { r.Method, r.URL.Path = "PUT", "/tree/" }},
 		{desc: "FileServer", next: files, status: 200, edit: get("/page.html")},
 		{desc: "FileServer not found", next: files, status: 404, edit: get("/none.html")},
 		{desc: "FileServer range", next: files, status: 206, edit: func(r *http.Request) { get("/page.html")(r); r.Header.Set("Range", "bytes=1-2") }},
@@ -256,7 +257,7 @@ func TestEveryKindOfAnswerCarriesTheWholeSet(t *testing.T) {
 					delete(want, "Content-Security-Policy") // else the stored page's nonce would be void
 					assert.Empty(t, resp.Header["Content-Security-Policy"])
 				}
-				if strings.HasPrefix(k.desc, "a refusal") || strings.Contains(k.desc, "rampart.Mux") || k.outside || k.status == 400 || k.status == 403 {
+				if strings.HasPrefix(k.desc, "a refusal") || strings.Contains(k.desc, "server.Mux") || k.outside || k.status == 400 || k.status == 403 {
 					want["Cache-Control"] = "no-store" // a problem's own
 				}
 				for name, value := range want {
@@ -283,7 +284,7 @@ func (k kind) ask(t *testing.T, h *headers.Headers) *http.Response {
 	t.Helper()
 	layered := h.Handler(k.next)
 	if k.outside {
-		layered = rampart.Recover(silent())(layered)
+		layered = server.Recover(silent())(layered)
 	}
 	srv := httptest.NewUnstartedServer(layered)
 	srv.EnableHTTP2 = k.http2

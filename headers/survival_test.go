@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/cors"
 	"github.com/ecolaura/rampart/headers"
+	"github.com/ecolaura/rampart/server"
 )
 
 // exchange sends one request over TLS and returns everything that came back,
@@ -117,7 +117,7 @@ func TestABackends103DoesNotWipeTheHeadersOfARoute(t *testing.T) {
 // Each layer of a chain sees the connection hijacked before httputil.ReverseProxy
 // adds the backend's header.
 func TestAProtocolSwitchKeepsTheHeadersOfEveryLayer(t *testing.T) {
-	id, err := rampart.NewRequestID(rampart.RequestIDConfig{})
+	id, err := server.NewRequestID(server.RequestIDConfig{})
 	require.NoError(t, err)
 	access, err := cors.New(cors.Config{Origins: []string{"https://app.example.com"}, Logger: silent()})
 	require.NoError(t, err)

@@ -10,7 +10,7 @@
 //
 // Where it stands: a wide limit by address goes outside authentication, before
 // any cryptography is spent on a stranger; narrow ones by subject go inside.
-// Behind a proxy, pass the Addr method of a rampart.ClientIP to ByIP: without
+// Behind a proxy, pass the Addr method of a server.ClientIP to ByIP: without
 // it every client has the proxy's address.
 //
 // Counts live in a [Memory] of fixed size, which under a flood keeps those who

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/server"
 	"github.com/ecolaura/rampart/throttle"
 )
 
@@ -84,27 +85,27 @@ func TestForwardingTricksChangeNothing(t *testing.T) {
 	require.GreaterOrEqual(t, len(tricks(0)), 60)
 	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	for desc, tt := range map[string]struct {
-		cfg     rampart.ClientIPConfig
+		cfg     server.ClientIPConfig
 		proxies []string
 	}{
 		"no proxy":                     {},
-		"no proxy, though some are":    {cfg: rampart.ClientIPConfig{TrustedProxies: trusted}},
-		"no proxy, Forwarded":          {cfg: rampart.ClientIPConfig{TrustedProxies: trusted, Header: "Forwarded"}},
-		"no proxy, one value":          {cfg: rampart.ClientIPConfig{TrustedProxies: trusted, Header: "X-Real-IP"}},
-		"one proxy, one value":         {rampart.ClientIPConfig{TrustedProxies: trusted, Header: "X-Real-IP"}, []string{"10.0.0.1"}},
-		"two proxies, one value":       {rampart.ClientIPConfig{TrustedProxies: trusted, Header: "X-Real-IP"}, []string{"10.0.0.2", "10.0.0.1"}},
-		"one by number, one value":     {rampart.ClientIPConfig{Hops: 1, Header: "X-Real-IP"}, []string{"10.0.0.1"}},
-		"one proxy by prefix":          {rampart.ClientIPConfig{TrustedProxies: trusted}, []string{"10.0.0.1"}},
-		"one proxy by number":          {rampart.ClientIPConfig{Hops: 1}, []string{"10.0.0.1"}},
-		"one proxy, Forwarded":         {rampart.ClientIPConfig{TrustedProxies: trusted, Header: "Forwarded"}, []string{"10.0.0.1"}},
-		"two proxies by prefix":        {rampart.ClientIPConfig{TrustedProxies: trusted}, []string{"10.0.0.2", "10.0.0.1"}},
-		"two proxies by number":        {rampart.ClientIPConfig{Hops: 2}, []string{"10.0.0.2", "10.0.0.1"}},
-		"two proxies, Forwarded":       {rampart.ClientIPConfig{TrustedProxies: trusted, Header: "Forwarded"}, []string{"10.0.0.2", "10.0.0.1"}},
-		"two by number, Forwarded":     {rampart.ClientIPConfig{Hops: 2, Header: "Forwarded"}, []string{"10.0.0.2", "10.0.0.1"}},
-		"one by number, Forwarded too": {rampart.ClientIPConfig{Hops: 1, Header: "Forwarded"}, []string{"10.0.0.1"}},
+		"no proxy, though some are":    {cfg: server.ClientIPConfig{TrustedProxies: trusted}},
+		"no proxy, Forwarded":          {cfg: server.ClientIPConfig{TrustedProxies: trusted, Header: "Forwarded"}},
+		"no proxy, one value":          {cfg: server.ClientIPConfig{TrustedProxies: trusted, Header: "X-Real-IP"}},
+		"one proxy, one value":         {server.ClientIPConfig{TrustedProxies: trusted, Header: "X-Real-IP"}, []string{"10.0.0.1"}},
+		"two proxies, one value":       {server.ClientIPConfig{TrustedProxies: trusted, Header: "X-Real-IP"}, []string{"10.0.0.2", "10.0.0.1"}},
+		"one by number, one value":     {server.ClientIPConfig{Hops: 1, Header: "X-Real-IP"}, []string{"10.0.0.1"}},
+		"one proxy by prefix":          {server.ClientIPConfig{TrustedProxies: trusted}, []string{"10.0.0.1"}},
+		"one proxy by number":          {server.ClientIPConfig{Hops: 1}, []string{"10.0.0.1"}},
+		"one proxy, Forwarded":         {server.ClientIPConfig{TrustedProxies: trusted, Header: "Forwarded"}, []string{"10.0.0.1"}},
+		"two proxies by prefix":        {server.ClientIPConfig{TrustedProxies: trusted}, []string{"10.0.0.2", "10.0.0.1"}},
+		"two proxies by number":        {server.ClientIPConfig{Hops: 2}, []string{"10.0.0.2", "10.0.0.1"}},
+		"two proxies, Forwarded":       {server.ClientIPConfig{TrustedProxies: trusted, Header: "Forwarded"}, []string{"10.0.0.2", "10.0.0.1"}},
+		"two by number, Forwarded":     {server.ClientIPConfig{Hops: 2, Header: "Forwarded"}, []string{"10.0.0.2", "10.0.0.1"}},
+		"one by number, Forwarded too": {server.ClientIPConfig{Hops: 1, Header: "Forwarded"}, []string{"10.0.0.1"}},
 	} {
 		t.Run(desc, func(t *testing.T) {
-			ip, err := rampart.NewClientIP(tt.cfg)
+			ip, err := server.NewClientIP(tt.cfg)
 			require.NoError(t, err)
 			header := "X-Forwarded-For"
 			if tt.cfg.Header != "" {

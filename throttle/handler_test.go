@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/server"
 	"github.com/ecolaura/rampart/throttle"
 )
 
@@ -197,7 +198,7 @@ func TestRefundsCountOnlyWhatFailed(t *testing.T) {
 	failures.Refund = func(status int) bool { return status != http.StatusUnauthorized }
 	l := newLimiter(t, throttle.Config{Policies: []throttle.Policy{failures}, Logger: log.logger()})
 	var answer func(w http.ResponseWriter)
-	h := rampart.Recover(quiet())(l.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w) })))
+	h := server.Recover(quiet())(l.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w) })))
 	request := func() int {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, get("192.0.2.7:1"))
@@ -252,7 +253,7 @@ func TestNoKeyReachesTheLog(t *testing.T) {
 	l := newLimiter(t, throttle.Config{Policies: []throttle.Policy{p}, Logger: log.logger()})
 	r := get("192.0.2.7:1")
 	r.Header.Set("X-Api-Key", "s3cret")
-	ips, err := rampart.NewClientIP(rampart.ClientIPConfig{})
+	ips, err := server.NewClientIP(server.ClientIPConfig{})
 	require.NoError(t, err)
 	h := ips.Handler(l.Handler(http.NotFoundHandler()))
 	h.ServeHTTP(httptest.NewRecorder(), r)

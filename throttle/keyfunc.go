@@ -24,7 +24,7 @@ type KeyFunc func(r *http.Request) (key string, ok bool)
 // read "192.0.2.7" and "2001:db8:1:2::/64" (see [AddrKey]). An IPv4 address in
 // IPv6 counts as IPv4, a zone is ignored.
 //
-// The address comes from addr, such as the Addr method of a rampart.ClientIP;
+// The address comes from addr, such as the Addr method of a server.ClientIP;
 // nil takes the TCP peer, which behind a proxy is the proxy. A request whose
 // address cannot be told (the zero Addr) is refused.
 func ByIP(addr func(*http.Request) netip.Addr) KeyFunc { return ByNetwork(addr, 32, 64) }

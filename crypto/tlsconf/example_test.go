@@ -19,7 +19,7 @@ func Example() {
 		return
 	}
 	defer r.Close()
-	// srv, err := rampart.NewServer(rampart.ServerConfig{Handler: h, Addr: ":443", TLSConfig: r.TLSConfig()})
+	// srv, err := server.New(server.Config{Handler: h, Addr: ":443", TLSConfig: r.TLSConfig()})
 
 	// Output:
 	// CertFile unreadable

@@ -22,9 +22,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/apikey"
 	"github.com/ecolaura/rampart/attack"
+	"github.com/ecolaura/rampart/server"
 	"github.com/ecolaura/rampart/throttle"
 )
 
@@ -53,7 +53,7 @@ func startAttacked(t *testing.T, change func(*stack)) attack.Target {
 	change(st)
 	handler, err := routes(srv.app, srv.layers, st, srv.ops, slog.New(srv.monitor))
 	require.NoError(t, err)
-	web, err := rampart.NewServer(rampart.ServerConfig{Handler: handler, Logger: log})
+	web, err := server.New(server.Config{Handler: handler, Logger: log})
 	require.NoError(t, err)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -16,7 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/server"
 )
 
 // service is the example server on a loopback port, in this process.
@@ -24,7 +24,7 @@ type service struct {
 	t    *testing.T
 	url  string
 	logs *logBuffer
-	srv  *server
+	srv  *instance
 
 	behindProxy bool // every request says that a proxy took it over https
 }
@@ -64,7 +64,7 @@ func startOn(t *testing.T, db string, args ...string) *service {
 	srv, err := open(t.Context(), s, none, slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	require.NoError(t, err)
 	t.Cleanup(srv.close)
-	web, err := rampart.NewServer(rampart.ServerConfig{Handler: srv.handler, Logger: slog.New(slog.NewJSONHandler(logs, nil))})
+	web, err := server.New(server.Config{Handler: srv.handler, Logger: slog.New(slog.NewJSONHandler(logs, nil))})
 	require.NoError(t, err)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/apikey"
 	"github.com/ecolaura/rampart/apikey/apikeysql"
 	"github.com/ecolaura/rampart/auth"
@@ -13,14 +12,15 @@ import (
 	"github.com/ecolaura/rampart/cors"
 	"github.com/ecolaura/rampart/headers"
 	"github.com/ecolaura/rampart/sanitize"
+	"github.com/ecolaura/rampart/server"
 	"github.com/ecolaura/rampart/throttle"
 	"github.com/ecolaura/rampart/throttle/ipfilter"
 )
 
 // layers holds one of each layer that the routes are wrapped in.
 type layers struct {
-	requestID  *rampart.RequestID
-	clientIP   *rampart.ClientIP
+	requestID  *server.RequestID
+	clientIP   *server.ClientIP
 	headers    *headers.Headers
 	cors       *cors.CORS
 	lockdown   *lockdown
@@ -51,9 +51,9 @@ func newLayers(s *settings, sec *secrets, db *database, u *users, sh *shared, m 
 	keep := func(err error) { errs = append(errs, err) }
 	var err error
 
-	l.requestID, err = rampart.NewRequestID(rampart.RequestIDConfig{TrustedProxies: s.trusted})
+	l.requestID, err = server.NewRequestID(server.RequestIDConfig{TrustedProxies: s.trusted})
 	keep(err)
-	l.clientIP, err = rampart.NewClientIP(rampart.ClientIPConfig{TrustedProxies: s.trusted})
+	l.clientIP, err = server.NewClientIP(server.ClientIPConfig{TrustedProxies: s.trusted})
 	keep(err)
 
 	hcfg := headers.API(s.hosts...)

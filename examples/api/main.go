@@ -18,6 +18,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/crypto/tlsconf"
+	"github.com/ecolaura/rampart/server"
 )
 
 func main() {
@@ -87,16 +88,16 @@ func exitStatus(err error) int {
 
 // serve runs a server on each listener, the first with TLS if there are
 // certificates, until ctx is done, or one of them fails.
-func serve(ctx context.Context, srv *server, certs *tlsconf.Reloader, listeners []net.Listener) error {
+func serve(ctx context.Context, srv *instance, certs *tlsconf.Reloader, listeners []net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, len(listeners))
 	for i, ln := range listeners {
-		cfg := rampart.ServerConfig{Handler: srv.handler, Logger: srv.log}
+		cfg := server.Config{Handler: srv.handler, Logger: srv.log}
 		if certs != nil && i == 0 {
 			cfg.TLSConfig = certs.TLSConfig()
 		}
-		one, err := rampart.NewServer(cfg)
+		one, err := server.New(cfg)
 		if err != nil {
 			return err
 		}

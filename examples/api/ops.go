@@ -9,7 +9,9 @@ import (
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/apikey"
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/monitor"
 	"github.com/ecolaura/rampart/sanitize"
+	"github.com/ecolaura/rampart/server"
 )
 
 // ops are an operator's counter-measures, each one call below /api/ops/ and one
@@ -19,7 +21,7 @@ type ops struct {
 	layers  *layers
 	shared  *shared
 	managed *managed
-	monitor *rampart.Monitor
+	monitor *monitor.Monitor
 
 	reencryption *reencryption
 }
@@ -29,7 +31,7 @@ type ops struct {
 const maxAhead = 30 * 24 * time.Hour
 
 // handle registers an operator's call that takes a body of type T.
-func handle[T any](mux *rampart.Mux, path string, log *slog.Logger, wrap layer, do func(w http.ResponseWriter, r *http.Request, in T)) error {
+func handle[T any](mux *server.Mux, path string, log *slog.Logger, wrap layer, do func(w http.ResponseWriter, r *http.Request, in T)) error {
 	binder, err := sanitize.NewBinder[T](sanitize.Config{Logger: log})
 	if err != nil {
 		return err
@@ -39,7 +41,7 @@ func handle[T any](mux *rampart.Mux, path string, log *slog.Logger, wrap layer, 
 }
 
 // routes registers every call behind wrap, which lets operators pass.
-func (o *ops) routes(mux *rampart.Mux, wrap layer) error {
+func (o *ops) routes(mux *server.Mux, wrap layer) error {
 	get := func(path string, h http.HandlerFunc) { mux.Handle("GET "+path+"{$}", wrap(h)) }
 	get("/api/ops/blocks/", o.listBlocks)
 	get("/api/ops/rates/", o.listRates)

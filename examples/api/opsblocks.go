@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/server"
 	"github.com/ecolaura/rampart/throttle"
 	"github.com/ecolaura/rampart/throttle/ipfilter"
 )
@@ -164,7 +165,7 @@ func (l *layers) policy(name string) (throttle.Rate, bool) {
 // newBlocks builds the address filter, which starts empty. While its feed is
 // down the blocks that are known hold: refusing everybody would finish what an
 // attacker of the feed began.
-func newBlocks(clientIP *rampart.ClientIP, sh *shared, cfg ipfilter.Config) (*ipfilter.Filter, error) {
+func newBlocks(clientIP *server.ClientIP, sh *shared, cfg ipfilter.Config) (*ipfilter.Filter, error) {
 	cfg.ClientIP, cfg.Feed, cfg.Outage = clientIP.Addr, sh.feed, ipfilter.FailOpen
 	return ipfilter.New(cfg)
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // redisServer starts a Redis of this test's own, which it may kill.
-func redisServer(t *testing.T) (url string, server *exec.Cmd) {
+func redisServer(t *testing.T) (url string, instance *exec.Cmd) {
 	t.Helper()
 	name, err := exec.LookPath("redis-server")
 	if err != nil {
@@ -30,9 +30,9 @@ func redisServer(t *testing.T) (url string, server *exec.Cmd) {
 	addr := freePort(t)
 	_, port, err := net.SplitHostPort(addr)
 	require.NoError(t, err)
-	server = exec.Command(name, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--dir", t.TempDir())
-	require.NoError(t, server.Start())
-	t.Cleanup(func() { _ = server.Process.Kill(); _ = server.Wait() })
+	instance = exec.Command(name, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--dir", t.TempDir())
+	require.NoError(t, instance.Start())
+	t.Cleanup(func() { _ = instance.Process.Kill(); _ = instance.Wait() })
 	require.Eventually(t, func() bool {
 		conn, err := net.DialTimeout("tcp", addr, time.Second)
 		if err == nil {
@@ -40,11 +40,11 @@ func redisServer(t *testing.T) (url string, server *exec.Cmd) {
 		}
 		return err == nil
 	}, 30*time.Second, 20*time.Millisecond)
-	return "redis://" + addr + "/0", server
+	return "redis://" + addr + "/0", instance
 }
 
 func TestInstancesShareLimitsRevocationsAndBlocksThroughRedis(t *testing.T) {
-	url, server := redisServer(t)
+	url, instance := redisServer(t)
 	db := filepath.Join(t.TempDir(), "ecolaura.db")
 	args := []string{"-redis", url, "-anon-rate", "100/hour", "-user-rate", "10000/hour", "-trusted-proxies", "127.0.0.0/8"}
 	one, two := startProcess(t, db, args...), startProcess(t, db, args...)
@@ -99,8 +99,8 @@ func TestInstancesShareLimitsRevocationsAndBlocksThroughRedis(t *testing.T) {
 
 	// Without Redis each instance counts by itself, at once and without a hang;
 	// what has been revoked stays so.
-	require.NoError(t, server.Process.Kill())
-	_ = server.Wait()
+	require.NoError(t, instance.Process.Kill())
+	_ = instance.Wait()
 	times := make([]time.Duration, 3)
 	for i := range times {
 		began := time.Now()

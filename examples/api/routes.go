@@ -9,6 +9,7 @@ import (
 	"github.com/ecolaura/rampart/apikey"
 	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/sanitize"
+	"github.com/ecolaura/rampart/server"
 )
 
 // routes puts each handler behind its layers, and the layers that every answer
@@ -28,7 +29,7 @@ func routes(a *app, l *layers, st *stack, o *ops, log *slog.Logger) (http.Handle
 	secure := chain(st.required, st.public, st.guard)
 	scoped := func(scope string) layer { return chain(secure, st.scope(scope)) }
 
-	mux := rampart.NewMux()
+	mux := server.NewMux()
 	mux.Handle("POST /api/token/{$}", chain(st.login, st.forms)(l.service.Obtain()))
 	mux.Handle("POST /api/token/refresh/{$}", st.forms(l.service.Refresh()))
 	mux.Handle("POST /api/token/verify/{$}", st.forms(l.service.VerifyToken()))

@@ -13,19 +13,21 @@ import (
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth/password"
 	"github.com/ecolaura/rampart/headers"
+	"github.com/ecolaura/rampart/monitor"
+	"github.com/ecolaura/rampart/server"
 )
 
 // errSettings marks what the operator has to change.
 var errSettings = errors.New("settings")
 
 // server is the whole service: its handler and what must be closed after it.
-type server struct {
+type instance struct {
 	handler http.Handler
 	app     *app
 	layers  *layers
 	shared  *shared
 	ops     *ops
-	monitor *rampart.Monitor
+	monitor *monitor.Monitor
 	log     *slog.Logger // through the monitor
 	db      *database
 	notes   []string
@@ -33,7 +35,7 @@ type server struct {
 }
 
 // open makes the service that s asks for.
-func open(ctx context.Context, s *settings, getenv func(string) string, log *slog.Logger) (*server, error) {
+func open(ctx context.Context, s *settings, getenv func(string) string, log *slog.Logger) (*instance, error) {
 	sec, err := loadSecrets(s, getenv)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errSettings, err)
@@ -42,7 +44,7 @@ func open(ctx context.Context, s *settings, getenv func(string) string, log *slo
 	if err != nil {
 		return nil, err
 	}
-	srv := &server{db: db, notes: sec.notes}
+	srv := &instance{db: db, notes: sec.notes}
 	if srv.monitor, err = newMonitor(log); err != nil { //nolint:contextcheck // it alerts until Close
 		return nil, errors.Join(err, db.Close())
 	}
@@ -54,7 +56,7 @@ func open(ctx context.Context, s *settings, getenv func(string) string, log *slo
 	return srv, nil
 }
 
-func (srv *server) build(ctx context.Context, s *settings, sec *secrets, log *slog.Logger) error {
+func (srv *instance) build(ctx context.Context, s *settings, sec *secrets, log *slog.Logger) error {
 	hash, err := password.New(password.Config{})
 	if err != nil {
 		return err
@@ -73,8 +75,8 @@ func (srv *server) build(ctx context.Context, s *settings, sec *secrets, log *sl
 	if srv.layers, err = newLayers(s, sec, srv.db, u, srv.shared, m, log); err != nil {
 		return err
 	}
-	health, err := rampart.NewHealth(rampart.HealthConfig{
-		Checks: []rampart.HealthCheck{{Name: "database", Check: srv.db.PingContext}}, Logger: log,
+	health, err := server.NewHealth(server.HealthConfig{
+		Checks: []server.HealthCheck{{Name: "database", Check: srv.db.PingContext}}, Logger: log,
 	})
 	if err != nil {
 		return err
@@ -93,7 +95,7 @@ func (srv *server) build(ctx context.Context, s *settings, sec *secrets, log *sl
 
 // prepare makes the tables, and the demo accounts where nobody else can use
 // them; it refuses to serve those to the world.
-func (srv *server) prepare(ctx context.Context, s *settings, u *users) error {
+func (srv *instance) prepare(ctx context.Context, s *settings, u *users) error {
 	err := srv.db.migrate(ctx, func(tx *sql.Tx, fresh bool) error {
 		if !s.demo && (!fresh || !s.loopback || s.postgres()) {
 			return nil
@@ -119,7 +121,7 @@ func (srv *server) prepare(ctx context.Context, s *settings, u *users) error {
 
 // close writes what is pending, the uses of API keys and, last, the events that
 // the layers hold back for their second, and closes the database.
-func (srv *server) close() {
+func (srv *instance) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if srv.ops != nil {
@@ -136,7 +138,7 @@ func (srv *server) close() {
 }
 
 // greet says where the server listens and what to try.
-func (srv *server) greet(w io.Writer, s *settings, addr string) {
+func (srv *instance) greet(w io.Writer, s *settings, addr string) {
 	for _, note := range srv.notes {
 		fmt.Fprintln(w, note)
 	}

@@ -16,13 +16,15 @@ import (
 	"github.com/ecolaura/rampart/examples/gateway/internal/admin"
 	"github.com/ecolaura/rampart/examples/gateway/internal/engine"
 	"github.com/ecolaura/rampart/examples/gateway/internal/plugin"
+	"github.com/ecolaura/rampart/monitor"
+	"github.com/ecolaura/rampart/server"
 )
 
 // gateway is the whole service.
 type gateway struct {
 	settings *settings
 	log      *slog.Logger
-	monitor  *rampart.Monitor
+	monitor  *monitor.Monitor
 	engine   *engine.Engine
 	certs    *certificates
 	access   *engine.AccessLog
@@ -40,7 +42,7 @@ func open(ctx context.Context, s *settings, text []byte, stdout, stderr io.Write
 			g.close()
 		}
 	}()
-	if g.monitor, err = rampart.NewMonitor(rampart.MonitorConfig{Handler: slog.NewJSONHandler(stderr, nil)}); err != nil { //nolint:contextcheck // it ends with Close
+	if g.monitor, err = monitor.New(monitor.Config{Handler: slog.NewJSONHandler(stderr, nil)}); err != nil { //nolint:contextcheck // it ends with Close
 		return nil, err
 	}
 	g.closers = append(g.closers, func() { _ = g.monitor.Close() }) //nolint:contextcheck // as above
@@ -69,7 +71,7 @@ func open(ctx context.Context, s *settings, text []byte, stdout, stderr io.Write
 	if err := g.use(text); err != nil {
 		return nil, err
 	}
-	ids, err := rampart.NewRequestID(rampart.RequestIDConfig{TrustedProxies: s.trusted})
+	ids, err := server.NewRequestID(server.RequestIDConfig{TrustedProxies: s.trusted})
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +130,7 @@ func (g *gateway) use(text []byte) error {
 type listener struct {
 	name string
 	addr string
-	cfg  rampart.ServerConfig
+	cfg  server.Config
 	ln   net.Listener
 }
 
@@ -139,12 +141,12 @@ const long = 24 * time.Hour
 func (g *gateway) serve(ctx context.Context, stdout io.Writer) error {
 	defer g.close()
 	s := g.settings
-	all := []*listener{{name: "Proxy", addr: s.addr, cfg: rampart.ServerConfig{Handler: g.handler}}}
+	all := []*listener{{name: "Proxy", addr: s.addr, cfg: server.Config{Handler: g.handler}}}
 	if s.tlsAddr != "" {
-		all = append(all, &listener{name: "Proxy with TLS", addr: s.tlsAddr, cfg: rampart.ServerConfig{Handler: g.handler, TLSConfig: g.certs.config()}})
+		all = append(all, &listener{name: "Proxy with TLS", addr: s.tlsAddr, cfg: server.Config{Handler: g.handler, TLSConfig: g.certs.config()}})
 	}
 	if s.admin != "" {
-		all = append(all, &listener{name: "Admin API", addr: s.admin, cfg: rampart.ServerConfig{Handler: g.admin, ReadTimeout: cmp.Or(s.bodyTimeout, engine.BodyTimeout)}})
+		all = append(all, &listener{name: "Admin API", addr: s.admin, cfg: server.Config{Handler: g.admin, ReadTimeout: cmp.Or(s.bodyTimeout, engine.BodyTimeout)}})
 	}
 	for _, l := range all {
 		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", l.addr)
@@ -166,7 +168,7 @@ func (g *gateway) serve(ctx context.Context, stdout io.Writer) error {
 		if l.cfg.TLSConfig != nil {
 			l.cfg.WriteTimeout = long
 		}
-		srv, err := rampart.NewServer(l.cfg)
+		srv, err := server.New(l.cfg)
 		if err != nil {
 			return err
 		}

@@ -284,7 +284,7 @@ func reportedEvents(t *testing.T) []reportedEvent {
 		}
 	}
 	// The Monitor writes its own event, past the Reporter.
-	reader("rampart").add(string(rampart.SysAlert), []string{"rule", "key", "total", "window", "last"})
+	reader("monitor").add(string(rampart.SysAlert), []string{"rule", "key", "total", "window", "last"})
 	var all []reportedEvent
 	used := map[string]bool{}
 	rows := map[[2]string]map[string]bool{} // event and layer → attributes

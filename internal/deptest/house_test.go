@@ -51,6 +51,8 @@ var rules = map[string]rule{
 	"crypto/tlsconf":         {parent: "crypto"},
 	"feed":                   {},
 	"feed/feedtest":          {parent: "feed"},
+	"monitor":                {},
+	"server":                 {},
 	"headers":                {imports: []string{"github.com/unrolled/secure"}, links: []string{"github.com/unrolled/secure"}},
 	"throttle":               {imports: []string{"golang.org/x/time/rate"}, links: []string{"golang.org/x/time"}},
 	"throttle/ipfilter":      {parent: "throttle"},

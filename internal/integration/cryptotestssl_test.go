@@ -25,9 +25,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/crypto/tlsconf"
 	"github.com/ecolaura/rampart/headers"
+	"github.com/ecolaura/rampart/server"
 )
 
 // publicOnly are rows of testssl.sh about what only a public authority gives:
@@ -156,7 +156,7 @@ func serveTLS(t *testing.T, cfg tlsconf.Config) (addr string) {
 	require.NoError(t, err)
 	layer, err := headers.New(headers.API("localhost:*"))
 	require.NoError(t, err)
-	srv, err := rampart.NewServer(rampart.ServerConfig{TLSConfig: r.TLSConfig(), Handler: layer.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	srv, err := server.New(server.Config{TLSConfig: r.TLSConfig(), Handler: layer.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "hello")
 	}))})
 	require.NoError(t, err)

@@ -22,7 +22,7 @@ type Config struct {
 	Deny []netip.Prefix
 
 	// ClientIP tells a request's client address, such as the Addr method of a
-	// rampart.ClientIP. The zero [netip.Addr] means that it cannot be told. If
+	// server.ClientIP. The zero [netip.Addr] means that it cannot be told. If
 	// nil, the address of the TCP peer is used: behind a proxy that is the
 	// proxy.
 	ClientIP func(*http.Request) netip.Addr
@@ -44,7 +44,7 @@ type Config struct {
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
 	// Logger receives a security event for each refused request, with the client
-	// address that a rampart.ClientIP around the Filter resolved, or else the TCP
+	// address that a server.ClientIP around the Filter resolved, or else the TCP
 	// peer's; nil: [slog.Default].
 	Logger *slog.Logger
 }

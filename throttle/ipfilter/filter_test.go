@@ -24,6 +24,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/feed"
+	"github.com/ecolaura/rampart/monitor"
 	"github.com/ecolaura/rampart/throttle/ipfilter"
 )
 
@@ -161,14 +162,14 @@ func TestARefusalIsReportedAndLeftToTheErrorHandler(t *testing.T) {
 	assert.Equal(t, "authz_fail", line["event"])
 	assert.Equal(t, "WARN", line["level"])
 	assert.Equal(t, "not_admitted", line["reason"])
-	assert.Equal(t, "198.51.100.1", line["client_ip"], "no rampart.ClientIP around it resolved another")
+	assert.Equal(t, "198.51.100.1", line["client_ip"], "no server.ClientIP around it resolved another")
 }
 
 // TestReasonsInTheLogAreAFixedSet: they are labels of a Monitor's metrics, which
 // have no person in them and room for a few values only.
 func TestReasonsInTheLogAreAFixedSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		monitor, err := rampart.NewMonitor(rampart.MonitorConfig{Handler: slog.DiscardHandler})
+		monitor, err := monitor.New(monitor.Config{Handler: slog.DiscardHandler})
 		require.NoError(t, err)
 		t.Cleanup(func() { assert.NoError(t, monitor.Close()) })
 		news := &fakeFeed{Feed: newFeed(t, feed.Memory())}

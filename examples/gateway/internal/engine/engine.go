@@ -18,6 +18,7 @@ import (
 	"github.com/ecolaura/rampart/examples/gateway/internal/plugin"
 	"github.com/ecolaura/rampart/examples/gateway/internal/proxy"
 	"github.com/ecolaura/rampart/examples/gateway/internal/router"
+	"github.com/ecolaura/rampart/server"
 	"github.com/ecolaura/rampart/throttle"
 )
 
@@ -45,7 +46,7 @@ type Certificates interface {
 type Engine struct {
 	opts    Options
 	events  *rampart.Reporter
-	clients *rampart.ClientIP
+	clients *server.ClientIP
 	handler http.Handler
 
 	change  sync.Mutex // one at a time
@@ -75,14 +76,14 @@ type keep[T any] struct {
 
 // New returns an Engine that serves nothing yet.
 func New(opts Options) (*Engine, error) {
-	clients, err := rampart.NewClientIP(rampart.ClientIPConfig{TrustedProxies: opts.Trusted})
+	clients, err := server.NewClientIP(server.ClientIPConfig{TrustedProxies: opts.Trusted})
 	if err != nil {
 		return nil, err
 	}
 	opts.BodyTimeout = cmp.Or(opts.BodyTimeout, BodyTimeout)
 	e := &Engine{opts: opts, events: rampart.NewReporter(opts.Log), clients: clients}
 	// Every event below has the client's address from here, a panic's too.
-	e.handler = clients.Handler(rampart.Recover(opts.Log)(http.HandlerFunc(e.serve)))
+	e.handler = clients.Handler(server.Recover(opts.Log)(http.HandlerFunc(e.serve)))
 	return e, e.Use(&conf.File{})
 }
 

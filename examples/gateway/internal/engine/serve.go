@@ -34,7 +34,7 @@ const minRate = 500
 // upstream, so a listener with TLS needs a long one.)
 const WriteTimeout = 60 * time.Second
 
-// ServeHTTP implements http.Handler. It stands inside rampart.RequestID.
+// ServeHTTP implements http.Handler. It stands inside server.RequestID.
 func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) { e.handler.ServeHTTP(w, r) }
 
 func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
@@ -53,7 +53,7 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 	ended := false
 	defer func() {
 		e.active.Add(-1)
-		if !ended && rec.status == 0 { // a panic on its way to rampart.Recover
+		if !ended && rec.status == 0 { // a panic on its way to server.Recover
 			rec.status = http.StatusInternalServerError
 		}
 		took := time.Since(c.Start)

@@ -1,4 +1,4 @@
-package rampart_test
+package server_test
 
 import (
 	"log/slog"
@@ -17,6 +17,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/logtest"
+	"github.com/ecolaura/rampart/server"
 )
 
 const (
@@ -54,7 +55,7 @@ func TestParseTraceParentIsStrict(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.desc, func(t *testing.T) {
-			got, ok := rampart.ParseTraceParent(tt.in)
+			got, ok := server.ParseTraceParent(tt.in)
 			require.Equal(t, tt.ok, ok)
 			want := rampart.TraceParent{}
 			if tt.ok {
@@ -70,7 +71,7 @@ func FuzzParseTraceParent(f *testing.F) {
 	f.Add("01" + trace[2:] + "-more")
 	f.Add("00-" + strings.Repeat("0", 32) + "-" + parentID + "-01")
 	f.Fuzz(func(t *testing.T, s string) {
-		tp, ok := rampart.ParseTraceParent(s)
+		tp, ok := server.ParseTraceParent(s)
 		if !ok {
 			assert.Zero(t, tp)
 			return
@@ -98,7 +99,7 @@ func TestOnlyATrustedPeersTraceIsInEachRecord(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var rs logtest.Records
 				rep := rampart.NewReporter(rs.Logger())
-				q, err := rampart.NewRequestID(rampart.RequestIDConfig{TrustedProxies: prefixes("10.0.0.0/8")})
+				q, err := server.NewRequestID(server.RequestIDConfig{TrustedProxies: prefixes("10.0.0.0/8")})
 				require.NoError(t, err)
 				r := httptest.NewRequest(http.MethodGet, "/", nil)
 				r.RemoteAddr = tt.peer
@@ -150,7 +151,7 @@ func TestAFoldedRecordHasAnAddressOnlyIfAllItsEventsCameFromThere(t *testing.T) 
 						rep.Refused(r, rampart.MaliciousCORS, "https://evil.example")
 					}))
 					if layer {
-						h = new(rampart.ClientIP).Handler(h)
+						h = new(server.ClientIP).Handler(h)
 					}
 					for _, peer := range tt.peers {
 						r := httptest.NewRequest(http.MethodGet, "/", nil)
@@ -186,7 +187,7 @@ func TestARequestIDSurvivesAReverseProxy(t *testing.T) {
 		p.SetURL(target)
 		inside, _ = rampart.RequestIDFrom(p.In.Context())
 	}}
-	front := httptest.NewServer(new(rampart.RequestID).Handler(proxy))
+	front := httptest.NewServer(new(server.RequestID).Handler(proxy))
 	defer front.Close()
 	for _, path := range []string{"/plain", "/hints"} {
 		resp, err := http.Get(front.URL + path)

@@ -1,4 +1,4 @@
-package rampart
+package monitor
 
 import (
 	"maps"
@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/logline"
 )
 
@@ -23,12 +24,12 @@ const (
 // guards it.
 type counts struct {
 	labels []string
-	events map[Event]map[string]int // by rendered labels
+	events map[rampart.Event]map[string]int // by rendered labels
 	buf    []byte
 }
 
 func newCounts(labels []string) counts {
-	return counts{labels: slices.Clone(labels), events: make(map[Event]map[string]int)}
+	return counts{labels: slices.Clone(labels), events: make(map[rampart.Event]map[string]int)}
 }
 
 // add counts o. In the end the series add up to the number of events.
@@ -84,12 +85,12 @@ func appendLabel(b []byte, name, value string) []byte {
 func (m *Monitor) Metrics() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if m.monitor == nil {
-			(&Problem{Status: http.StatusServiceUnavailable, Code: "not_configured"}).Write(w)
+			(&rampart.Problem{Status: http.StatusServiceUnavailable, Code: "not_configured"}).Write(w)
 			return
 		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
-			(&Problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed"}).Write(w)
+			(&rampart.Problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed"}).Write(w)
 			return
 		}
 		body := m.render()

@@ -1,4 +1,4 @@
-package rampart_test
+package monitor_test
 
 import (
 	"context"
@@ -24,20 +24,22 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/logtest"
+	"github.com/ecolaura/rampart/monitor"
+	"github.com/ecolaura/rampart/server"
 )
 
-func newMonitor(t testing.TB, cfg rampart.MonitorConfig) *rampart.Monitor {
+func newMonitor(t testing.TB, cfg monitor.Config) *monitor.Monitor {
 	t.Helper()
 	if cfg.Handler == nil {
 		cfg.Handler = slog.NewJSONHandler(io.Discard, nil)
 	}
-	m, err := rampart.NewMonitor(cfg)
+	m, err := monitor.New(cfg)
 	require.NoError(t, err)
 	return m
 }
 
 // metrics returns the metrics as they are scraped.
-func metrics(t testing.TB, m *rampart.Monitor) string {
+func metrics(t testing.TB, m *monitor.Monitor) string {
 	t.Helper()
 	w := httptest.NewRecorder()
 	m.Metrics().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
@@ -63,7 +65,7 @@ func from(t testing.TB, addr string) context.Context {
 	var ctx context.Context
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.RemoteAddr = netip.AddrPortFrom(netip.MustParseAddr(addr), 1).String()
-	new(rampart.ClientIP).Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() })). //nolint:fatcontext // no loop: one request
+	new(server.ClientIP).Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() })). //nolint:fatcontext // no loop: one request
 																ServeHTTP(httptest.NewRecorder(), r)
 	return ctx
 }
@@ -71,7 +73,7 @@ func from(t testing.TB, addr string) context.Context {
 func TestAMonitorPassesRecordsOnAndCountsTheEventsAmongThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var rs logtest.Records
-		m := newMonitor(t, rampart.MonitorConfig{Handler: slog.NewJSONHandler(&rs, nil)})
+		m := newMonitor(t, monitor.Config{Handler: slog.NewJSONHandler(&rs, nil)})
 		log := slog.New(m).With("instance", "a").WithGroup("g")
 		rep := rampart.NewReporter(log)
 		for range 7 {
@@ -100,7 +102,7 @@ func TestAMonitorPassesRecordsOnAndCountsTheEventsAmongThem(t *testing.T) {
 
 func TestEventsAreCountedEvenIfTheHandlerDoesNotWantThem(t *testing.T) {
 	var rs logtest.Records
-	m := newMonitor(t, rampart.MonitorConfig{Handler: slog.NewJSONHandler(&rs, &slog.HandlerOptions{Level: slog.LevelError})})
+	m := newMonitor(t, monitor.Config{Handler: slog.NewJSONHandler(&rs, &slog.HandlerOptions{Level: slog.LevelError})})
 	rampart.NewReporter(slog.New(m)).Report(t.Context(), rampart.AuthnLoginSuccess, "k")
 	assert.Equal(t, 1, sum(t, metrics(t, m), rampart.AuthnLoginSuccess))
 	assert.Empty(t, rs.All(t))
@@ -110,29 +112,29 @@ func TestEventsAreCountedEvenIfTheHandlerDoesNotWantThem(t *testing.T) {
 // alerts collects what an alert function is called with.
 type alerts struct {
 	mu  sync.Mutex
-	all []rampart.Alert
+	all []monitor.Alert
 	at  []time.Time
 }
 
-func (as *alerts) add(_ context.Context, a rampart.Alert) {
+func (as *alerts) add(_ context.Context, a monitor.Alert) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	as.all, as.at = append(as.all, a), append(as.at, time.Now())
 }
 
-func (as *alerts) list() []rampart.Alert {
+func (as *alerts) list() []monitor.Alert {
 	as.mu.Lock()
 	defer as.mu.Unlock()
-	return append([]rampart.Alert(nil), as.all...)
+	return append([]monitor.Alert(nil), as.all...)
 }
 
 func TestAnAlertFiresWithinASecondOfItsThresholdAndOnceAWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var as alerts
 		var rs logtest.Records
-		m := newMonitor(t, rampart.MonitorConfig{
+		m := newMonitor(t, monitor.Config{
 			Handler: slog.NewJSONHandler(&rs, nil),
-			Rules:   []rampart.AlertRule{{Name: "guessing", Events: []rampart.Event{rampart.AuthnLoginFail}, Key: rampart.ByAddress, Threshold: 20, Window: time.Minute}},
+			Rules:   []monitor.Rule{{Name: "guessing", Events: []rampart.Event{rampart.AuthnLoginFail}, Key: monitor.ByAddress, Threshold: 20, Window: time.Minute}},
 			Alert:   as.add,
 		})
 		defer m.Close()
@@ -169,8 +171,8 @@ func TestAnAlertFiresWithinASecondOfItsThresholdAndOnceAWindow(t *testing.T) {
 func TestAThresholdIsAboutTheLastWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var as alerts
-		m := newMonitor(t, rampart.MonitorConfig{
-			Rules: []rampart.AlertRule{{Name: "r", Key: rampart.BySubject, Threshold: 10, Window: time.Minute}},
+		m := newMonitor(t, monitor.Config{
+			Rules: []monitor.Rule{{Name: "r", Key: monitor.BySubject, Threshold: 10, Window: time.Minute}},
 			Alert: as.add,
 		})
 		defer m.Close()
@@ -193,58 +195,58 @@ func TestAThresholdIsAboutTheLastWindow(t *testing.T) {
 func TestRulesCountByAddressSubjectAndKeyID(t *testing.T) {
 	tests := []struct {
 		desc string
-		rule rampart.AlertRule
+		rule monitor.Rule
 		logs [][]any // three records each
 		keys []string
 	}{
 		{
 			"by address",
-			rampart.AlertRule{Key: rampart.ByAddress},
+			monitor.Rule{Key: monitor.ByAddress},
 			[][]any{{"client_ip", "192.0.2.1"}, {"client_ip", "192.0.2.2"}, {"client_ip", "192.0.2.1"}, {"x", 1}, {"x", 1}},
 			[]string{"192.0.2.1"},
 		},
 		{
 			"IPv6 by /64",
-			rampart.AlertRule{Key: rampart.ByAddress},
+			monitor.Rule{Key: monitor.ByAddress},
 			[][]any{{"client_ip", "2001:db8::1"}, {"client_ip", "2001:db8::2"}},
 			[]string{"2001:db8::/64"},
 		},
 		{
 			"by subject",
-			rampart.AlertRule{Key: rampart.BySubject},
+			monitor.Rule{Key: monitor.BySubject},
 			[][]any{{"subject", "7"}, {"subject", "8"}, {"subject", "8"}},
 			[]string{"8"},
 		},
 		{
 			"by key id",
-			rampart.AlertRule{Key: rampart.ByKeyID},
+			monitor.Rule{Key: monitor.ByKeyID},
 			[][]any{{"key_id", "a"}, {"key_id", "a"}, {"key_id", "b"}},
 			[]string{"a"},
 		},
 		{
 			"all together",
-			rampart.AlertRule{},
+			monitor.Rule{},
 			[][]any{{"a", 1}, {"b", 1}},
 			[]string{""},
 		},
 		{
 			"a rule of one's own",
-			rampart.AlertRule{
-				Match: func(o rampart.Occurrence) bool { v, ok := o.Attr("path"); return ok && v.String() == "/admin" },
-				Key:   func(o rampart.Occurrence) string { return string(o.Event) + "\n" + strings.Repeat("x", 1000) },
+			monitor.Rule{
+				Match: func(o monitor.Occurrence) bool { v, ok := o.Attr("path"); return ok && v.String() == "/admin" },
+				Key:   func(o monitor.Occurrence) string { return string(o.Event) + "\n" + strings.Repeat("x", 1000) },
 			},
 			[][]any{{"path", "/"}, {"path", "/admin"}, {"path", "/"}, {"path", "/admin"}},
 			[]string{`e\n` + strings.Repeat("x", 253) + "…"},
 		},
 		{
 			"one that panics",
-			rampart.AlertRule{Key: func(rampart.Occurrence) string { panic("no") }},
+			monitor.Rule{Key: func(monitor.Occurrence) string { panic("no") }},
 			[][]any{{"a", 1}, {"a", 1}, {"a", 1}},
 			nil,
 		},
 		{
 			"other events",
-			rampart.AlertRule{Events: []rampart.Event{"f"}},
+			monitor.Rule{Events: []rampart.Event{"f"}},
 			[][]any{{"a", 1}, {"a", 1}, {"a", 1}},
 			nil,
 		},
@@ -253,7 +255,7 @@ func TestRulesCountByAddressSubjectAndKeyID(t *testing.T) {
 		t.Run(tt.desc, func(t *testing.T) {
 			var as alerts
 			tt.rule.Name, tt.rule.Threshold, tt.rule.Window = "r", 2, time.Hour
-			m := newMonitor(t, rampart.MonitorConfig{Rules: []rampart.AlertRule{tt.rule}, Alert: as.add})
+			m := newMonitor(t, monitor.Config{Rules: []monitor.Rule{tt.rule}, Alert: as.add})
 			for _, attrs := range tt.logs {
 				slog.New(m).WarnContext(t.Context(), "e", append(attrs, "event", "e")...)
 			}
@@ -271,9 +273,9 @@ func TestASlowOrPanickingAlertFunctionDelaysNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		var calls atomic.Int64
-		m := newMonitor(t, rampart.MonitorConfig{
-			Rules: []rampart.AlertRule{{Name: "r", Key: rampart.BySubject, Threshold: 1, Window: time.Hour}},
-			Alert: func(context.Context, rampart.Alert) {
+		m := newMonitor(t, monitor.Config{
+			Rules: []monitor.Rule{{Name: "r", Key: monitor.BySubject, Threshold: 1, Window: time.Hour}},
+			Alert: func(context.Context, monitor.Alert) {
 				if calls.Add(1) == 1 {
 					<-release
 				}
@@ -303,19 +305,19 @@ func TestASlowOrPanickingAlertFunctionDelaysNobody(t *testing.T) {
 func TestCloseLeavesAnAlertFunctionThatIgnoresItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		forever := make(chan struct{})
-		m := newMonitor(t, rampart.MonitorConfig{
-			Rules: []rampart.AlertRule{{Name: "r", Threshold: 1, Window: time.Hour}},
-			Alert: func(context.Context, rampart.Alert) { <-forever },
+		m := newMonitor(t, monitor.Config{
+			Rules: []monitor.Rule{{Name: "r", Threshold: 1, Window: time.Hour}},
+			Alert: func(context.Context, monitor.Alert) { <-forever },
 		})
 		slog.New(m).WarnContext(t.Context(), "e", "event", "e")
 		began := time.Now()
-		require.ErrorIs(t, m.Close(), rampart.ErrAlertStuck)
+		require.ErrorIs(t, m.Close(), monitor.ErrAlertStuck)
 		assert.Equal(t, 6*time.Second, time.Since(began))
 		close(forever)
 
-		m = newMonitor(t, rampart.MonitorConfig{
-			Rules: []rampart.AlertRule{{Name: "r", Threshold: 1, Window: time.Hour}},
-			Alert: func(ctx context.Context, _ rampart.Alert) { <-ctx.Done() },
+		m = newMonitor(t, monitor.Config{
+			Rules: []monitor.Rule{{Name: "r", Threshold: 1, Window: time.Hour}},
+			Alert: func(ctx context.Context, _ monitor.Alert) { <-ctx.Done() },
 		})
 		slog.New(m).WarnContext(t.Context(), "e", "event", "e")
 		require.NoError(t, m.Close(), "one that heeds it ends in time")
@@ -324,8 +326,8 @@ func TestCloseLeavesAnAlertFunctionThatIgnoresItsContext(t *testing.T) {
 
 func TestManyKeysDoNotPushOutTheOneThatMatters(t *testing.T) {
 	var as alerts
-	m := newMonitor(t, rampart.MonitorConfig{
-		Rules: []rampart.AlertRule{{Name: "r", Key: rampart.BySubject, Threshold: 100, Window: time.Hour}},
+	m := newMonitor(t, monitor.Config{
+		Rules: []monitor.Rule{{Name: "r", Key: monitor.BySubject, Threshold: 100, Window: time.Hour}},
 		Alert: as.add,
 	})
 	log := slog.New(m)
@@ -345,7 +347,7 @@ func TestManyKeysDoNotPushOutTheOneThatMatters(t *testing.T) {
 
 func TestKeysWhoseWindowHasPassedMakeRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMonitor(t, rampart.MonitorConfig{Rules: []rampart.AlertRule{{Name: "r", Key: rampart.BySubject, Threshold: 2, Window: time.Second}}})
+		m := newMonitor(t, monitor.Config{Rules: []monitor.Rule{{Name: "r", Key: monitor.BySubject, Threshold: 2, Window: time.Second}}})
 		log := slog.New(m)
 		for range 3 {
 			for i := range 10_000 {
@@ -358,7 +360,7 @@ func TestKeysWhoseWindowHasPassedMakeRoom(t *testing.T) {
 }
 
 func TestTheMetricsAreBoundedWellFormedAndAddUp(t *testing.T) {
-	m := newMonitor(t, rampart.MonitorConfig{Labels: []string{"reason"}, Rules: []rampart.AlertRule{{Name: "a \"rule\"\n", Threshold: 1 << 30, Window: time.Hour}}})
+	m := newMonitor(t, monitor.Config{Labels: []string{"reason"}, Rules: []monitor.Rule{{Name: "a \"rule\"\n", Threshold: 1 << 30, Window: time.Hour}}})
 	log := slog.New(m)
 	for i := range 1000 {
 		log.WarnContext(t.Context(), fmt.Sprintf("e%d", i), "event", fmt.Sprintf("e%d", i), "reason", "r")
@@ -394,9 +396,9 @@ func TestTheMetricsAreBoundedWellFormedAndAddUp(t *testing.T) {
 	assert.Equal(t, http.StatusMethodNotAllowed, w.Code)
 }
 
-func TestNewMonitorReportsEveryMistake(t *testing.T) {
-	_, err := rampart.NewMonitor(rampart.MonitorConfig{
-		Rules: []rampart.AlertRule{
+func TestNewReportsEveryMistake(t *testing.T) {
+	_, err := monitor.New(monitor.Config{
+		Rules: []monitor.Rule{
 			{Name: "a", Threshold: 1, Window: time.Minute},
 			{Name: "a"},
 			{Threshold: 1, Window: 48 * time.Hour},
@@ -412,12 +414,12 @@ func TestNewMonitorReportsEveryMistake(t *testing.T) {
 		"Rules.Name missing ", "Rules.Window invalid ",
 		"Labels conflict ok", "Labels invalid a-b", "Labels invalid ", "Labels invalid 1a", "Labels invalid __a", "Labels invalid event",
 	}, got)
-	_, err = rampart.NewMonitor(rampart.MonitorConfig{Handler: slog.DiscardHandler, Alert: func(context.Context, rampart.Alert) {}})
-	assert.EqualError(t, err, "rampart: Alert: pointless")
+	_, err = monitor.New(monitor.Config{Handler: slog.DiscardHandler, Alert: func(context.Context, monitor.Alert) {}})
+	assert.EqualError(t, err, "monitor: Alert: pointless")
 }
 
 func TestAZeroMonitorDropsEverything(t *testing.T) {
-	m := new(rampart.Monitor)
+	m := new(monitor.Monitor)
 	log := slog.New(m).With("a", 1).WithGroup("g")
 	log.ErrorContext(t.Context(), "e", "event", "e")
 	assert.NoError(t, m.Handle(t.Context(), slog.Record{}))
@@ -428,7 +430,7 @@ func TestAZeroMonitorDropsEverything(t *testing.T) {
 }
 
 func TestWhatTheHandlerFailsWithIsPassedOn(t *testing.T) {
-	m := newMonitor(t, rampart.MonitorConfig{Handler: failing{slog.DiscardHandler}})
+	m := newMonitor(t, monitor.Config{Handler: failing{slog.DiscardHandler}})
 	assert.ErrorIs(t, m.Handle(t.Context(), slog.Record{}), errFull)
 }
 
@@ -450,9 +452,9 @@ func (w *countingWriter) Write(b []byte) (int, error) {
 func TestAFloodOfRefusalsIsCountedExactlyInFewLinesAndLittleMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w countingWriter
-		m := newMonitor(t, rampart.MonitorConfig{
+		m := newMonitor(t, monitor.Config{
 			Handler: slog.NewJSONHandler(&w, nil),
-			Rules:   []rampart.AlertRule{{Name: "by address", Key: rampart.ByAddress, Threshold: 1000, Window: time.Minute}},
+			Rules:   []monitor.Rule{{Name: "by address", Key: monitor.ByAddress, Threshold: 1000, Window: time.Minute}},
 		})
 		rep := rampart.NewReporter(slog.New(m))
 		r := httptest.NewRequest(http.MethodGet, "/api/public/", nil)
@@ -480,7 +482,7 @@ func TestAFloodOfRefusalsIsCountedExactlyInFewLinesAndLittleMemory(t *testing.T)
 }
 
 func TestARefusalInAFloodAllocatesTwiceAtMost(t *testing.T) {
-	m := newMonitor(t, rampart.MonitorConfig{Rules: []rampart.AlertRule{{Name: "by address", Key: rampart.ByAddress, Threshold: 1000, Window: time.Minute}}})
+	m := newMonitor(t, monitor.Config{Rules: []monitor.Rule{{Name: "by address", Key: monitor.ByAddress, Threshold: 1000, Window: time.Minute}}})
 	rep := rampart.NewReporter(slog.New(m))
 	r := httptest.NewRequest(http.MethodGet, "/api/public/", nil)
 	n := 0
@@ -508,7 +510,7 @@ var peerNumber = func() (all [100_000]string) {
 // BenchmarkRefusalInAFlood is what event and counters cost a refusal when 100 000
 // clients are refused in turn: at most 300 ns and 2 allocations.
 func BenchmarkRefusalInAFlood(b *testing.B) {
-	m := newMonitor(b, rampart.MonitorConfig{Rules: []rampart.AlertRule{{Name: "by address", Key: rampart.ByAddress, Threshold: 1000, Window: time.Minute}}})
+	m := newMonitor(b, monitor.Config{Rules: []monitor.Rule{{Name: "by address", Key: monitor.ByAddress, Threshold: 1000, Window: time.Minute}}})
 	rep := rampart.NewReporter(slog.New(m))
 	r := httptest.NewRequest(http.MethodGet, "/api/public/", nil)
 	i := 0

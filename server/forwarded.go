@@ -1,4 +1,4 @@
-package rampart
+package server
 
 import (
 	"net/netip"

@@ -1,4 +1,4 @@
-package rampart
+package monitor
 
 import (
 	"log/slog"
@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/logline"
 )
 
@@ -14,8 +15,8 @@ const maxTallies = 10_000
 
 // An Occurrence is one record of a security event, as a rule sees it.
 type Occurrence struct {
-	Event Event
-	Count int // how many events the record stands for, at least 1
+	Event rampart.Event // its name
+	Count int           // how many events the record stands for, at least 1
 	rec   slog.Record
 }
 
@@ -48,7 +49,7 @@ func occurrenceOf(rec slog.Record) (Occurrence, bool) {
 	rec.Attrs(func(a slog.Attr) bool {
 		switch {
 		case a.Key == "event" && a.Value.Kind() == slog.KindString && o.Event == "":
-			o.Event = Event(a.Value.String())
+			o.Event = rampart.Event(a.Value.String())
 		case a.Key == "count" && a.Value.Kind() == slog.KindInt64:
 			o.Count = int(min(max(a.Value.Int64(), 1), maxCount))
 			return false
@@ -58,12 +59,12 @@ func occurrenceOf(rec slog.Record) (Occurrence, bool) {
 	return o, o.Event != "" && string(o.Event) == rec.Message
 }
 
-// An AlertRule fires when events of one key reach a number within a window.
+// A Rule fires when events of one key reach a number within a window.
 // Its functions run where the event is logged, within the request: they must be
 // fast and not log. If one panics, the event does not count for the rule.
-type AlertRule struct {
-	Name   string  // required, unique: in the alert, the log and the metrics
-	Events []Event // those that count; none means all
+type Rule struct {
+	Name   string          // required, unique: in the alert, the log and the metrics
+	Events []rampart.Event // those that count; none means all
 
 	// Match, if set, has to agree: a rule of one's own. It sees each record of
 	// Events.
@@ -83,7 +84,7 @@ type AlertRule struct {
 	Window time.Duration
 }
 
-// ByAddress is a Key of an [AlertRule]: the client's address, of IPv6 its /64,
+// ByAddress is a Key of a [Rule]: the client's address, of IPv6 its /64,
 // which is what one customer has.
 func ByAddress(o Occurrence) string {
 	text := o.text("client_ip")
@@ -98,10 +99,10 @@ func ByAddress(o Occurrence) string {
 	return p.String()
 }
 
-// BySubject is a Key of an [AlertRule]: whose token it is.
+// BySubject is a Key of a [Rule]: whose token it is.
 func BySubject(o Occurrence) string { return o.text("subject") }
 
-// ByKeyID is a Key of an [AlertRule]: which API key it is.
+// ByKeyID is a Key of a [Rule]: which API key it is.
 func ByKeyID(o Occurrence) string { return o.text("key_id") }
 
 // An Alert says that a rule has fired.
@@ -110,21 +111,21 @@ type Alert struct {
 	Key    string        // what the events were counted under; "" if all together
 	Count  int           // events of this key in the window, Threshold or more
 	Window time.Duration // the rule's
-	Event  Event         // the last of them
+	Event  rampart.Event // the last of them
 	At     time.Time     // when the last of them was logged
 }
 
 // record is the alert's line in the log.
 func (a Alert) record() slog.Record {
-	rec := slog.NewRecord(a.At, SysAlert.Level(), string(SysAlert), 0)
-	rec.AddAttrs(slog.String("event", string(SysAlert)), slog.String("rule", a.Rule), Text("key", a.Key),
-		slog.Int("total", a.Count), slog.Duration("window", a.Window), Text("last", string(a.Event)))
+	rec := slog.NewRecord(a.At, rampart.SysAlert.Level(), string(rampart.SysAlert), 0)
+	rec.AddAttrs(slog.String("event", string(rampart.SysAlert)), slog.String("rule", a.Rule), rampart.Text("key", a.Key),
+		slog.Int("total", a.Count), slog.Duration("window", a.Window), rampart.Text("last", string(a.Event)))
 	return rec
 }
 
 // ruleState is a rule with what it has counted. The Monitor's lock guards it.
 type ruleState struct {
-	AlertRule
+	Rule
 	width   time.Duration // of one slot of a tally
 	began   time.Time
 	tallies map[string]*tally
@@ -134,8 +135,8 @@ type ruleState struct {
 	dropped int // alerts that found the queue full
 }
 
-func newRuleState(r *AlertRule) *ruleState {
-	rs := &ruleState{AlertRule: *r, width: r.Window / (tallySlots - 1), began: time.Now(), tallies: make(map[string]*tally)}
+func newRuleState(r *Rule) *ruleState {
+	rs := &ruleState{Rule: *r, width: r.Window / (tallySlots - 1), began: time.Now(), tallies: make(map[string]*tally)}
 	rs.Events = slices.Clone(r.Events)
 	return rs
 }

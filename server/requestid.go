@@ -1,4 +1,4 @@
-package rampart
+package server
 
 import (
 	"cmp"
@@ -11,6 +11,7 @@ import (
 	"net/textproto"
 	"slices"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/request"
 	"github.com/ecolaura/rampart/internal/respwriter"
 	"github.com/ecolaura/rampart/internal/token"
@@ -32,8 +33,8 @@ type RequestIDConfig struct {
 }
 
 // RequestID gives every request an id: in the answer's header, in the context
-// ([RequestIDFrom]) and so in every event. A trusted peer's traceparent goes the
-// same way ([TraceParentFrom]); it is not sent back. A RequestID is safe for
+// ([rampart.RequestIDFrom]) and so in every event. A trusted peer's traceparent goes the
+// same way ([rampart.TraceParentFrom]); it is not sent back. A RequestID is safe for
 // concurrent use. The zero value behaves like one made from a zero config.
 // Create one with [NewRequestID].
 type RequestID struct {
@@ -42,16 +43,16 @@ type RequestID struct {
 }
 
 // NewRequestID returns a RequestID for cfg, or every mistake in cfg, each a
-// [*ConfigError], joined.
+// [*rampart.ConfigError], joined.
 func NewRequestID(cfg RequestIDConfig) (*RequestID, error) {
 	var errs []error
 	for _, p := range cfg.TrustedProxies {
 		if !p.IsValid() || p != p.Masked() || p.Addr().Is4In6() { // peers are unmapped: that would match none
-			errs = append(errs, &ConfigError{Package: "rampart", Field: "TrustedProxies", Reason: ReasonInvalid, Value: p.String()})
+			errs = append(errs, &rampart.ConfigError{Package: "server", Field: "TrustedProxies", Reason: rampart.ReasonInvalid, Value: p.String()})
 		}
 	}
 	if cfg.Header != "" && !token.Valid(cfg.Header) {
-		errs = append(errs, &ConfigError{Package: "rampart", Field: "Header", Reason: ReasonInvalid, Value: cfg.Header})
+		errs = append(errs, &rampart.ConfigError{Package: "server", Field: "Header", Reason: rampart.ReasonInvalid, Value: cfg.Header})
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -105,7 +106,7 @@ func (q *RequestID) trusts(r *http.Request) bool {
 	if len(q.trusted) == 0 {
 		return false
 	}
-	peer := PeerAddr(r)
+	peer := rampart.PeerAddr(r)
 	return slices.ContainsFunc(q.trusted, func(p netip.Prefix) bool { return p.Contains(peer) })
 }
 

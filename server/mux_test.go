@@ -1,4 +1,4 @@
-package rampart_test
+package server_test
 
 import (
 	"fmt"
@@ -8,11 +8,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/server"
 )
 
 func TestMuxAnswersItsOwnRefusalsWithProblems(t *testing.T) {
-	mux := rampart.NewMux()
+	mux := server.NewMux()
 	mux.HandleFunc("GET /a/{id}", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.PathValue("id"), r.Pattern) })
 	mux.HandleFunc("POST /a/{id}", func(w http.ResponseWriter, _ *http.Request) { http.NotFound(w, nil) })
 	mux.HandleFunc("/tree/", func(http.ResponseWriter, *http.Request) {})
@@ -57,7 +57,7 @@ func TestMuxAnswersItsOwnRefusalsWithProblems(t *testing.T) {
 }
 
 func TestAMuxInAMuxGivesHandlersTheirOwnWriter(t *testing.T) {
-	var inner, outer rampart.Mux
+	var inner, outer server.Mux
 	inner.HandleFunc("/in/x", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
 	outer.Handle("/in/", &inner)
 	for target, want := range map[string]int{"/in/x": 418, "/in/y": 404, "/z": 404} {
@@ -68,7 +68,7 @@ func TestAMuxInAMuxGivesHandlersTheirOwnWriter(t *testing.T) {
 }
 
 func BenchmarkMux(b *testing.B) {
-	var mux rampart.Mux
+	var mux server.Mux
 	mux.HandleFunc("GET /api/public/", func(http.ResponseWriter, *http.Request) {})
 	r := httptest.NewRequest(http.MethodGet, "/api/public/", nil)
 	w := httptest.NewRecorder()
@@ -79,7 +79,7 @@ func BenchmarkMux(b *testing.B) {
 }
 
 func ExampleMux() {
-	mux := rampart.NewMux()
+	mux := server.NewMux()
 	mux.HandleFunc("GET /hello", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "hello") })
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/nowhere", nil))

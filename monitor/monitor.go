@@ -1,4 +1,4 @@
-package rampart
+package monitor
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/ecolaura/rampart"
 )
 
 // closeGrace is how long Close lets an alert function work on what is queued.
@@ -15,10 +17,10 @@ const closeGrace = 5 * time.Second
 
 // ErrAlertStuck is what [Monitor.Close] returns if the alert function did not
 // return; its goroutine is then left behind.
-var ErrAlertStuck = errors.New("rampart: the alert function does not return")
+var ErrAlertStuck = errors.New("monitor: the alert function does not return")
 
-// MonitorConfig configures a [Monitor].
-type MonitorConfig struct {
+// Config configures a [Monitor].
+type Config struct {
 	_ [0]func() // no comparison, no unkeyed literals
 
 	// Handler is where every record goes on to. Required; never
@@ -26,7 +28,7 @@ type MonitorConfig struct {
 	Handler slog.Handler
 
 	// Rules say when to call Alert.
-	Rules []AlertRule
+	Rules []Rule
 
 	// Alert is called when a rule fires: one call at a time, on a goroutine of
 	// the Monitor's, so that it delays no request. While it works, 64 alerts
@@ -44,8 +46,8 @@ type MonitorConfig struct {
 
 // A Monitor is a [slog.Handler] that passes every record on, and counts the
 // security events among them: as Prometheus metrics ([Monitor.Metrics]), and by
-// rules that call for a human ([AlertRule]). A record counts as an event if its
-// attribute "event" equals its message, as [Reporter] writes it; where it has a
+// rules that call for a human ([Rule]). A record counts as an event if its
+// attribute "event" equals its message, as [rampart.Reporter] writes it; where it has a
 // "count", for that many.
 //
 // It sees what reaches the log. An event that the Reporter had no room for is
@@ -57,7 +59,7 @@ type MonitorConfig struct {
 // long as their Logger's handler is the Monitor itself.
 //
 // A Monitor is safe for concurrent use; its memory is bounded. The zero value
-// drops every record. Create one with [NewMonitor], and end it with
+// drops every record. Create one with [New], and end it with
 // [Monitor.Close].
 type Monitor struct {
 	*monitor
@@ -81,34 +83,34 @@ type monitor struct {
 	holding reporters
 }
 
-// NewMonitor returns a Monitor for cfg, or every mistake in cfg, each a
-// [*ConfigError], joined. It starts one goroutine if cfg has an Alert function.
-func NewMonitor(cfg MonitorConfig) (*Monitor, error) {
+// New returns a Monitor for cfg, or every mistake in cfg, each a
+// [*rampart.ConfigError], joined. It starts one goroutine if cfg has an Alert function.
+func New(cfg Config) (*Monitor, error) {
 	var errs []error
 	mistake := func(field, reason, value string) {
-		errs = append(errs, &ConfigError{Package: "rampart", Field: field, Reason: reason, Value: value})
+		errs = append(errs, &rampart.ConfigError{Package: "monitor", Field: field, Reason: reason, Value: value})
 	}
 	if cfg.Handler == nil {
-		mistake("Handler", ReasonMissing, "")
+		mistake("Handler", rampart.ReasonMissing, "")
 	}
 	if cfg.Alert != nil && len(cfg.Rules) == 0 {
-		mistake("Alert", ReasonPointless, "")
+		mistake("Alert", rampart.ReasonPointless, "")
 	}
 	names := map[string]bool{}
 	for i := range cfg.Rules {
 		r := &cfg.Rules[i]
 		switch {
 		case r.Name == "":
-			mistake("Rules.Name", ReasonMissing, "")
+			mistake("Rules.Name", rampart.ReasonMissing, "")
 		case names[r.Name]:
-			mistake("Rules.Name", ReasonConflict, r.Name)
+			mistake("Rules.Name", rampart.ReasonConflict, r.Name)
 		}
 		names[r.Name] = true
 		if r.Threshold < 1 {
-			mistake("Rules.Threshold", ReasonInvalid, r.Name)
+			mistake("Rules.Threshold", rampart.ReasonInvalid, r.Name)
 		}
 		if r.Window < time.Second || r.Window > 24*time.Hour {
-			mistake("Rules.Window", ReasonInvalid, r.Name)
+			mistake("Rules.Window", rampart.ReasonInvalid, r.Name)
 		}
 	}
 	labels := cfg.Labels
@@ -117,9 +119,9 @@ func NewMonitor(cfg MonitorConfig) (*Monitor, error) {
 	}
 	for i, name := range labels {
 		if !validLabel(name) || name == "event" {
-			mistake("Labels", ReasonInvalid, name)
+			mistake("Labels", rampart.ReasonInvalid, name)
 		} else if slices.Contains(labels[:i], name) {
-			mistake("Labels", ReasonConflict, name)
+			mistake("Labels", rampart.ReasonConflict, name)
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -162,7 +164,7 @@ func (m *Monitor) Handle(ctx context.Context, rec slog.Record) error {
 		errs = append(errs, m.next.Handle(ctx, rec))
 	}
 	for _, a := range fired {
-		if m.next.Enabled(ctx, SysAlert.Level()) {
+		if m.next.Enabled(ctx, rampart.SysAlert.Level()) {
 			errs = append(errs, m.next.Handle(ctx, a.record()))
 		}
 	}
@@ -210,7 +212,7 @@ func (m *monitor) observe(o Occurrence) (fired []Alert) {
 			continue
 		}
 		fired = append(fired, a)
-		m.counts.add(Occurrence{Event: SysAlert, Count: 1, rec: a.record()})
+		m.counts.add(Occurrence{Event: rampart.SysAlert, Count: 1, rec: a.record()})
 		if m.alert != nil {
 			select {
 			case m.queue <- a:

@@ -1,4 +1,4 @@
-package rampart_test
+package monitor_test
 
 import (
 	"log/slog"
@@ -11,16 +11,17 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/logtest"
+	"github.com/ecolaura/rampart/monitor"
 )
 
 func TestWhatTheReportersOfAllLayersHoldBackIsWrittenAtTheEnd(t *testing.T) {
-	for name, end := range map[string]func(*rampart.Monitor){
-		"Flush": (*rampart.Monitor).Flush,
-		"Close": func(m *rampart.Monitor) { assert.NoError(t, m.Close()) },
+	for name, end := range map[string]func(*monitor.Monitor){
+		"Flush": (*monitor.Monitor).Flush,
+		"Close": func(m *monitor.Monitor) { assert.NoError(t, m.Close()) },
 	} {
 		synctest.Test(t, func(t *testing.T) { // its clock stands still meanwhile
 			logs := &logtest.Records{}
-			m, err := rampart.NewMonitor(rampart.MonitorConfig{Handler: logs.Logger().Handler()})
+			m, err := monitor.New(monitor.Config{Handler: logs.Logger().Handler()})
 			require.NoError(t, err)
 			loggers := []*slog.Logger{slog.New(m), slog.New(m).With("layer", "b"), slog.New(m).WithGroup("c")}
 			for _, log := range loggers {
@@ -37,5 +38,5 @@ func TestWhatTheReportersOfAllLayersHoldBackIsWrittenAtTheEnd(t *testing.T) {
 			assert.Regexp(t, counted, metrics(t, m), name)
 		})
 	}
-	(&rampart.Monitor{}).Flush()
+	(&monitor.Monitor{}).Flush()
 }

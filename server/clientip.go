@@ -1,4 +1,4 @@
-package rampart
+package server
 
 import (
 	"cmp"
@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/request"
 	"github.com/ecolaura/rampart/internal/token"
 )
@@ -54,31 +55,31 @@ const (
 )
 
 // NewClientIP returns a ClientIP for cfg, or every mistake in cfg, each a
-// [*ConfigError], joined.
+// [*rampart.ConfigError], joined.
 func NewClientIP(cfg ClientIPConfig) (*ClientIP, error) {
 	var errs []error
 	mistake := func(field, reason, value string) {
-		errs = append(errs, &ConfigError{Package: "rampart", Field: field, Reason: reason, Value: value})
+		errs = append(errs, &rampart.ConfigError{Package: "server", Field: field, Reason: reason, Value: value})
 	}
 	for _, p := range cfg.TrustedProxies {
 		switch {
 		case !p.IsValid() || p != p.Masked() || p.Addr().Is4In6(): // peers are unmapped: that would match none
-			mistake("TrustedProxies", ReasonInvalid, p.String())
+			mistake("TrustedProxies", rampart.ReasonInvalid, p.String())
 		case p.Bits() == 0: // then the leftmost, client-written entry would win
-			mistake("TrustedProxies", ReasonTooWide, p.String())
+			mistake("TrustedProxies", rampart.ReasonTooWide, p.String())
 		}
 	}
 	if cfg.Hops < 0 || cfg.Hops > 16 {
-		mistake("Hops", ReasonInvalid, "")
+		mistake("Hops", rampart.ReasonInvalid, "")
 	}
 	if cfg.Hops != 0 && len(cfg.TrustedProxies) > 0 {
-		mistake("Hops", ReasonConflict, "")
+		mistake("Hops", rampart.ReasonConflict, "")
 	}
 	if cfg.Header != "" && !token.Valid(cfg.Header) {
-		mistake("Header", ReasonInvalid, cfg.Header)
+		mistake("Header", rampart.ReasonInvalid, cfg.Header)
 	}
 	if cfg.Header != "" && cfg.Hops == 0 && len(cfg.TrustedProxies) == 0 {
-		mistake("Header", ReasonPointless, cfg.Header)
+		mistake("Header", rampart.ReasonPointless, cfg.Header)
 	}
 	c := &ClientIP{trusted: slices.Clone(cfg.TrustedProxies), hops: cfg.Hops}
 	if c.hops > 0 || len(c.trusted) > 0 {
@@ -93,7 +94,7 @@ func NewClientIP(cfg ClientIPConfig) (*ClientIP, error) {
 		}
 	}
 	if c.kind == single && c.hops > 1 {
-		mistake("Hops", ReasonConflict, "") // one value holds one hop
+		mistake("Hops", rampart.ReasonConflict, "") // one value holds one hop
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -114,7 +115,7 @@ func (c *ClientIP) Addr(r *http.Request) netip.Addr {
 }
 
 func (c *ClientIP) resolve(r *http.Request) netip.Addr {
-	peer := PeerAddr(r)
+	peer := rampart.PeerAddr(r)
 	if c.kind == noHeader || !peer.IsValid() {
 		return peer
 	}
@@ -174,7 +175,7 @@ func (c *ClientIP) trusts(a netip.Addr) bool {
 }
 
 // Handler resolves the address once and keeps it in the request's context, for
-// [ClientIP.Addr] and [ClientAddrFrom]. The request itself is not edited:
+// [ClientIP.Addr] and [rampart.ClientAddrFrom]. The request itself is not edited:
 // layers further in need to see what a proxy sent.
 func (c *ClientIP) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

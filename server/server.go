@@ -1,4 +1,4 @@
-package rampart
+package server
 
 import (
 	"context"
@@ -8,12 +8,14 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/ecolaura/rampart"
 )
 
-// ServerConfig configures a [Server]. Handler is required; every other zero
+// Config configures a [Server]. Handler is required; every other zero
 // value takes a default that keeps one slow or greedy connection from holding
 // what others need.
-type ServerConfig struct {
+type Config struct {
 	_ [0]func() // no comparison, no unkeyed literals
 
 	// Handler serves every request, "OPTIONS *" too, inside [Recover].
@@ -41,27 +43,27 @@ type ServerConfig struct {
 }
 
 // A Server is an [http.Server] with safe limits that ends with a context.
-// Create one with [NewServer]. The zero value does not serve.
+// Create one with [New]. The zero value does not serve.
 type Server struct {
 	srv      *http.Server
 	shutdown time.Duration
 }
 
-// NewServer returns a Server for cfg, or every mistake in cfg, each a
-// [*ConfigError], joined.
-func NewServer(cfg ServerConfig) (*Server, error) {
+// New returns a Server for cfg, or every mistake in cfg, each a
+// [*rampart.ConfigError], joined.
+func New(cfg Config) (*Server, error) {
 	var errs []error
 	mistake := func(field, reason string) {
-		errs = append(errs, &ConfigError{Package: "rampart", Field: field, Reason: reason})
+		errs = append(errs, &rampart.ConfigError{Package: "server", Field: field, Reason: reason})
 	}
 	if cfg.Handler == nil {
-		mistake("Handler", ReasonMissing)
+		mistake("Handler", rampart.ReasonMissing)
 	}
 	if c := cfg.TLSConfig; c != nil && len(c.Certificates) == 0 && c.GetCertificate == nil && c.GetConfigForClient == nil {
-		mistake("TLSConfig", ReasonMissing)
+		mistake("TLSConfig", rampart.ReasonMissing)
 	}
 	if cfg.MaxHeaderBytes < 0 {
-		mistake("MaxHeaderBytes", ReasonInvalid)
+		mistake("MaxHeaderBytes", rampart.ReasonInvalid)
 	}
 	for _, d := range []struct {
 		field string
@@ -75,7 +77,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		{"ShutdownTimeout", &cfg.ShutdownTimeout, 10 * time.Second},
 	} {
 		if *d.value < 0 { // net/http would take it for "no limit"
-			mistake(d.field, ReasonInvalid)
+			mistake(d.field, rampart.ReasonInvalid)
 		}
 		if *d.value == 0 {
 			*d.value = d.zero
@@ -112,7 +114,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 // done; see [Server.Serve].
 func (s *Server) ListenAndServe(ctx context.Context) error {
 	if s.srv == nil {
-		return errors.New("rampart: a zero Server does not serve")
+		return errors.New("server: a zero Server does not serve")
 	}
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", s.srv.Addr)
 	if err != nil {
@@ -127,7 +129,7 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 // may be called once.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	if s.srv == nil {
-		return errors.New("rampart: a zero Server does not serve")
+		return errors.New("server: a zero Server does not serve")
 	}
 	served := make(chan error, 1)
 	go func() {

@@ -1,4 +1,4 @@
-package rampart_test
+package server_test
 
 import (
 	"net/http"
@@ -11,20 +11,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/server"
 )
 
 func TestRequestIDKeepsOnlyAWellFormedIDOfATrustedPeer(t *testing.T) {
-	trusting := rampart.RequestIDConfig{TrustedProxies: prefixes("10.0.0.0/8")}
+	trusting := server.RequestIDConfig{TrustedProxies: prefixes("10.0.0.0/8")}
 	tests := []struct {
 		desc string
-		cfg  rampart.RequestIDConfig
+		cfg  server.RequestIDConfig
 		peer string
 		sent []string
 		kept bool
 	}{
 		{"a trusted peer's id", trusting, "10.0.0.1:1", []string{"Abc-1_2.3"}, true},
 		{"a stranger's id", trusting, "192.0.2.1:1", []string{"abc"}, false},
-		{"nobody is trusted", rampart.RequestIDConfig{}, "10.0.0.1:1", []string{"abc"}, false},
+		{"nobody is trusted", server.RequestIDConfig{}, "10.0.0.1:1", []string{"abc"}, false},
 		{"no id", trusting, "10.0.0.1:1", nil, false},
 		{"an empty id", trusting, "10.0.0.1:1", []string{""}, false},
 		{"two ids", trusting, "10.0.0.1:1", []string{"abc", "def"}, false},
@@ -34,7 +35,7 @@ func TestRequestIDKeepsOnlyAWellFormedIDOfATrustedPeer(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.desc, func(t *testing.T) {
-			q, err := rampart.NewRequestID(tt.cfg)
+			q, err := server.NewRequestID(tt.cfg)
 			require.NoError(t, err)
 			r := httptest.NewRequest(http.MethodGet, "/", nil)
 			r.RemoteAddr = tt.peer
@@ -56,7 +57,7 @@ func TestRequestIDKeepsOnlyAWellFormedIDOfATrustedPeer(t *testing.T) {
 
 func TestRequestIDsDiffer(t *testing.T) {
 	seen := map[string]bool{}
-	h := new(rampart.RequestID).Handler(http.NotFoundHandler())
+	h := new(server.RequestID).Handler(http.NotFoundHandler())
 	for range 1000 {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
@@ -68,9 +69,9 @@ func TestRequestIDsDiffer(t *testing.T) {
 }
 
 func TestNewRequestIDReportsEveryMistake(t *testing.T) {
-	_, err := rampart.NewRequestID(rampart.RequestIDConfig{TrustedProxies: []netip.Prefix{{}, netip.MustParsePrefix("::ffff:10.0.0.0/104")}, Header: "a b"})
-	assert.EqualError(t, err, "rampart: TrustedProxies: invalid: \"invalid Prefix\"\nrampart: TrustedProxies: invalid: \"::ffff:10.0.0.0/104\"\nrampart: Header: invalid: \"a b\"")
-	q, err := rampart.NewRequestID(rampart.RequestIDConfig{Header: "traceid"})
+	_, err := server.NewRequestID(server.RequestIDConfig{TrustedProxies: []netip.Prefix{{}, netip.MustParsePrefix("::ffff:10.0.0.0/104")}, Header: "a b"})
+	assert.EqualError(t, err, "server: TrustedProxies: invalid: \"invalid Prefix\"\nserver: TrustedProxies: invalid: \"::ffff:10.0.0.0/104\"\nserver: Header: invalid: \"a b\"")
+	q, err := server.NewRequestID(server.RequestIDConfig{Header: "traceid"})
 	require.NoError(t, err)
 	w := httptest.NewRecorder()
 	q.Handler(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))

@@ -1,4 +1,4 @@
-package rampart_test
+package server_test
 
 import (
 	"bufio"
@@ -18,13 +18,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/server"
 )
 
 // start serves cfg on a loopback port until stop is called.
-func start(t *testing.T, cfg rampart.ServerConfig) (addr string, stop func() error) {
+func start(t *testing.T, cfg server.Config) (addr string, stop func() error) {
 	t.Helper()
-	s, err := rampart.NewServer(cfg)
+	s, err := server.New(cfg)
 	require.NoError(t, err)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -49,7 +49,7 @@ func get(t *testing.T, url string) (*http.Response, string) {
 
 func TestServerLetsRequestsUnderWayEnd(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
-	addr, stop := start(t, rampart.ServerConfig{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	addr, stop := start(t, server.Config{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		close(entered)
 		<-release
 		fmt.Fprint(w, "done")
@@ -74,7 +74,7 @@ func TestServerLetsRequestsUnderWayEnd(t *testing.T) {
 
 func TestServerClosesWhatDoesNotEndInTime(t *testing.T) {
 	entered := make(chan struct{})
-	addr, stop := start(t, rampart.ServerConfig{
+	addr, stop := start(t, server.Config{
 		ShutdownTimeout: 20 * time.Millisecond,
 		Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			close(entered)
@@ -91,8 +91,8 @@ func TestServerClosesWhatDoesNotEndInTime(t *testing.T) {
 
 func TestServerBoundsWhatAConnectionCosts(t *testing.T) {
 	handler := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
-	addr, _ := start(t, rampart.ServerConfig{Handler: handler, ReadHeaderTimeout: time.Minute})
-	hasty, _ := start(t, rampart.ServerConfig{Handler: handler, ReadHeaderTimeout: 50 * time.Millisecond})
+	addr, _ := start(t, server.Config{Handler: handler, ReadHeaderTimeout: time.Minute})
+	hasty, _ := start(t, server.Config{Handler: handler, ReadHeaderTimeout: 50 * time.Millisecond})
 	t.Run("a header over the limit is 431", func(t *testing.T) {
 		conn, err := net.Dial("tcp", addr)
 		require.NoError(t, err)
@@ -127,7 +127,7 @@ func TestServerBoundsWhatAConnectionCosts(t *testing.T) {
 func TestServerSpeaksTLS(t *testing.T) {
 	peer := httptest.NewTLSServer(http.NotFoundHandler()) // for its certificate and a client that trusts it
 	defer peer.Close()
-	addr, stop := start(t, rampart.ServerConfig{
+	addr, stop := start(t, server.Config{
 		TLSConfig: &tls.Config{Certificates: peer.TLS.Certificates, MinVersion: tls.VersionTLS12},
 		Handler:   http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.TLS != nil) }),
 	})
@@ -142,12 +142,12 @@ func TestServerSpeaksTLS(t *testing.T) {
 }
 
 func TestNewServerReportsEveryMistake(t *testing.T) {
-	_, err := rampart.NewServer(rampart.ServerConfig{TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12}, MaxHeaderBytes: -1, ReadTimeout: -1, ShutdownTimeout: -1})
-	assert.EqualError(t, err, "rampart: Handler: missing\nrampart: TLSConfig: missing\nrampart: MaxHeaderBytes: invalid\nrampart: ReadTimeout: invalid\nrampart: ShutdownTimeout: invalid")
+	_, err := server.New(server.Config{TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12}, MaxHeaderBytes: -1, ReadTimeout: -1, ShutdownTimeout: -1})
+	assert.EqualError(t, err, "server: Handler: missing\nserver: TLSConfig: missing\nserver: MaxHeaderBytes: invalid\nserver: ReadTimeout: invalid\nserver: ShutdownTimeout: invalid")
 }
 
 func TestServerReportsAListenerThatFails(t *testing.T) {
-	s, err := rampart.NewServer(rampart.ServerConfig{Handler: http.NotFoundHandler(), Addr: "127.0.0.1:-1"})
+	s, err := server.New(server.Config{Handler: http.NotFoundHandler(), Addr: "127.0.0.1:-1"})
 	require.NoError(t, err)
 	assert.Error(t, s.ListenAndServe(t.Context()))
 
@@ -156,13 +156,13 @@ func TestServerReportsAListenerThatFails(t *testing.T) {
 	require.NoError(t, ln.Close())
 	assert.ErrorIs(t, s.Serve(t.Context(), ln), net.ErrClosed)
 
-	var zero rampart.Server
+	var zero server.Server
 	assert.Error(t, zero.ListenAndServe(t.Context()))
 	assert.Error(t, zero.Serve(t.Context(), ln))
 }
 
 func TestListenAndServeEndsWithItsContext(t *testing.T) {
-	s, err := rampart.NewServer(rampart.ServerConfig{Handler: http.NotFoundHandler(), Addr: "127.0.0.1:0"})
+	s, err := server.New(server.Config{Handler: http.NotFoundHandler(), Addr: "127.0.0.1:0"})
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
@@ -173,7 +173,7 @@ func TestAPanicIsAnsweredAndLogged(t *testing.T) {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewJSONHandler(&log, nil))
 	boom := func(before func(http.ResponseWriter)) http.Handler {
-		return rampart.Recover(logger)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		return server.Recover(logger)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			before(w)
 			panic("boom\nline")
 		}))
@@ -207,11 +207,11 @@ func TestAPanicIsAnsweredAndLogged(t *testing.T) {
 		})
 	}
 	t.Run("an abort passes on", func(t *testing.T) {
-		h := rampart.Recover(logger)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+		h := server.Recover(logger)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
 		assert.PanicsWithValue(t, http.ErrAbortHandler, func() { h.ServeHTTP(httptest.NewRecorder(), r) })
 	})
 	t.Run("the writer unwraps", func(t *testing.T) {
-		h := rampart.Recover(nil)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		h := server.Recover(nil)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			assert.NotNil(t, w.(interface{ Unwrap() http.ResponseWriter }).Unwrap())
 		}))
 		h.ServeHTTP(httptest.NewRecorder(), r)

@@ -1,4 +1,4 @@
-package rampart_test
+package server_test
 
 import (
 	"context"
@@ -17,14 +17,15 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/logtest"
+	"github.com/ecolaura/rampart/server"
 )
 
-func newHealth(t *testing.T, cfg rampart.HealthConfig) *rampart.Health {
+func newHealth(t *testing.T, cfg server.HealthConfig) *server.Health {
 	t.Helper()
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	h, err := rampart.NewHealth(cfg)
+	h, err := server.NewHealth(cfg)
 	require.NoError(t, err)
 	return h
 }
@@ -39,8 +40,8 @@ func TestReadinessFollowsItsChecksAndTellsStrangersNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var rs logtest.Records
 		var broken atomic.Bool
-		h := newHealth(t, rampart.HealthConfig{
-			Checks: []rampart.HealthCheck{
+		h := newHealth(t, server.HealthConfig{
+			Checks: []server.HealthCheck{
 				{Name: "database", Check: func(context.Context) error {
 					if broken.Load() {
 						return errors.New("dial postgres://user@db: refused")
@@ -90,7 +91,7 @@ func TestReadinessFollowsItsChecksAndTellsStrangersNothing(t *testing.T) {
 func TestAThousandProbesRunTheChecksOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var runs atomic.Int64
-		h := newHealth(t, rampart.HealthConfig{Checks: []rampart.HealthCheck{{Name: "slow", Check: func(context.Context) error {
+		h := newHealth(t, server.HealthConfig{Checks: []server.HealthCheck{{Name: "slow", Check: func(context.Context) error {
 			runs.Add(1)
 			time.Sleep(500 * time.Millisecond)
 			return nil
@@ -108,10 +109,10 @@ func TestACheckThatHangsFailsAndIsNotAskedTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		var runs atomic.Int64
-		h := newHealth(t, rampart.HealthConfig{
+		h := newHealth(t, server.HealthConfig{
 			Timeout: 300 * time.Millisecond,
 			Keep:    10 * time.Millisecond,
-			Checks: []rampart.HealthCheck{
+			Checks: []server.HealthCheck{
 				{Name: "hangs", Check: func(context.Context) error { runs.Add(1); <-release; return nil }},
 				{Name: "panics", Check: func(context.Context) error {
 					select {
@@ -139,7 +140,7 @@ func TestACheckThatHangsFailsAndIsNotAskedTwice(t *testing.T) {
 
 func TestWhoGivesUpWaitingDoesNotEndTheRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHealth(t, rampart.HealthConfig{Checks: []rampart.HealthCheck{{Name: "slow", Check: func(ctx context.Context) error {
+		h := newHealth(t, server.HealthConfig{Checks: []server.HealthCheck{{Name: "slow", Check: func(ctx context.Context) error {
 			select {
 			case <-time.After(time.Second):
 				return nil
@@ -159,21 +160,21 @@ func TestWhoGivesUpWaitingDoesNotEndTheRun(t *testing.T) {
 }
 
 func TestADrainedServiceIsNotReady(t *testing.T) {
-	h := newHealth(t, rampart.HealthConfig{})
+	h := newHealth(t, server.HealthConfig{})
 	assert.Equal(t, http.StatusOK, ask(h.Ready(), http.MethodHead).Code)
 	assert.Empty(t, ask(h.Ready(), http.MethodHead).Body.String())
 	assert.Equal(t, http.StatusMethodNotAllowed, ask(h.Ready(), http.MethodPost).Code)
 	h.Drain()
 	assert.Equal(t, http.StatusServiceUnavailable, ask(h.Ready(), http.MethodGet).Code)
 	assert.Equal(t, http.StatusOK, ask(h.Live(), http.MethodGet).Code)
-	assert.Equal(t, http.StatusServiceUnavailable, ask(new(rampart.Health).Ready(), http.MethodGet).Code, "the zero value is never ready")
+	assert.Equal(t, http.StatusServiceUnavailable, ask(new(server.Health).Ready(), http.MethodGet).Code, "the zero value is never ready")
 }
 
 func TestNewHealthReportsEveryMistake(t *testing.T) {
 	fine := func(context.Context) error { return nil }
-	_, err := rampart.NewHealth(rampart.HealthConfig{
+	_, err := server.NewHealth(server.HealthConfig{
 		Timeout: -1, Keep: time.Hour,
-		Checks: append(make([]rampart.HealthCheck, 31), rampart.HealthCheck{Name: "a", Check: fine}, rampart.HealthCheck{Name: "a"}),
+		Checks: append(make([]server.HealthCheck, 31), server.HealthCheck{Name: "a", Check: fine}, server.HealthCheck{Name: "a"}),
 	})
 	n := map[string]int{}
 	for m := range rampart.Mistakes(err) {

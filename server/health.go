@@ -1,4 +1,4 @@
-package rampart
+package server
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/ecolaura/rampart"
 )
 
 // A HealthCheck says whether one thing that the service needs is there.
@@ -53,7 +55,7 @@ type Health struct {
 	timeout  time.Duration
 	keep     time.Duration
 	detail   func(*http.Request) bool
-	reporter *Reporter
+	reporter *rampart.Reporter
 	drained  atomic.Bool
 
 	turn chan struct{} // who holds it may start a run
@@ -78,30 +80,30 @@ type result struct {
 }
 
 var (
-	errNotReady = errors.New("rampart: not ready")                  // read-only
-	errTimeout  = errors.New("rampart: the check has not answered") // read-only
+	errNotReady = errors.New("server: not ready")                  // read-only
+	errTimeout  = errors.New("server: the check has not answered") // read-only
 )
 
 // NewHealth returns a Health for cfg, or every mistake in cfg, each a
-// [*ConfigError], joined.
+// [*rampart.ConfigError], joined.
 func NewHealth(cfg HealthConfig) (*Health, error) {
 	var errs []error
 	mistake := func(field, reason, value string) {
-		errs = append(errs, &ConfigError{Package: "rampart", Field: field, Reason: reason, Value: value})
+		errs = append(errs, &rampart.ConfigError{Package: "server", Field: field, Reason: reason, Value: value})
 	}
 	if len(cfg.Checks) > 32 {
-		mistake("Checks", ReasonInvalid, "")
+		mistake("Checks", rampart.ReasonInvalid, "")
 	}
-	h := &Health{timeout: cfg.Timeout, keep: cfg.Keep, detail: cfg.Detail, reporter: NewReporter(cfg.Logger), turn: make(chan struct{}, 1)}
+	h := &Health{timeout: cfg.Timeout, keep: cfg.Keep, detail: cfg.Detail, reporter: rampart.NewReporter(cfg.Logger), turn: make(chan struct{}, 1)}
 	for i, c := range cfg.Checks {
 		switch {
 		case c.Name == "":
-			mistake("Checks.Name", ReasonMissing, "")
+			mistake("Checks.Name", rampart.ReasonMissing, "")
 		case slices.ContainsFunc(cfg.Checks[:i], func(o HealthCheck) bool { return o.Name == c.Name }):
-			mistake("Checks.Name", ReasonConflict, c.Name)
+			mistake("Checks.Name", rampart.ReasonConflict, c.Name)
 		}
 		if c.Check == nil {
-			mistake("Checks.Check", ReasonMissing, c.Name)
+			mistake("Checks.Check", rampart.ReasonMissing, c.Name)
 		}
 		h.checks = append(h.checks, &check{HealthCheck: c})
 	}
@@ -112,7 +114,7 @@ func NewHealth(cfg HealthConfig) (*Health, error) {
 	}{{"Timeout", &h.timeout, 2 * time.Second}, {"Keep", &h.keep, time.Second}} {
 		switch {
 		case *d.value < 0 || *d.value > time.Minute:
-			mistake(d.field, ReasonInvalid, d.value.String())
+			mistake(d.field, rampart.ReasonInvalid, d.value.String())
 		case *d.value == 0:
 			*d.value = d.fallback
 		}
@@ -201,7 +203,7 @@ func (h *Health) begin(c *check) bool {
 // for each check.
 func (h *Health) probe(ctx context.Context, c *check, done chan<- struct{}) {
 	go func() {
-		err := errors.New("rampart: the check has panicked")
+		err := errors.New("server: the check has panicked")
 		defer func() {
 			_ = recover() // a check that panics has failed
 			h.mu.Lock()
@@ -236,9 +238,9 @@ func (h *Health) keepResult(ctx context.Context) result {
 	h.mu.Unlock()
 	for _, c := range changes {
 		if c.err != nil {
-			h.reporter.Report(ctx, SysBackendUnavailable, "health "+c.name, slog.String("backend", c.name), Text("error", c.err.Error()))
+			h.reporter.Report(ctx, rampart.SysBackendUnavailable, "health "+c.name, slog.String("backend", c.name), rampart.Text("error", c.err.Error()))
 		} else {
-			h.reporter.Report(ctx, SysBackendRecovered, "health "+c.name, slog.String("backend", c.name))
+			h.reporter.Report(ctx, rampart.SysBackendRecovered, "health "+c.name, slog.String("backend", c.name))
 		}
 	}
 	return r
@@ -266,11 +268,11 @@ func (h *Health) Ready() http.Handler {
 func writeHealth(w http.ResponseWriter, r *http.Request, ok bool, checks map[string]string) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
-		(&Problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed"}).Write(w)
+		(&rampart.Problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed"}).Write(w)
 		return
 	}
 	if !ok {
-		p := &Problem{Status: http.StatusServiceUnavailable, Code: "unavailable"}
+		p := &rampart.Problem{Status: http.StatusServiceUnavailable, Code: "unavailable"}
 		if checks != nil {
 			p.Extensions = map[string]any{"checks": checks}
 		}

@@ -1,10 +1,12 @@
-package rampart
+package server
 
 import (
 	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+
+	"github.com/ecolaura/rampart"
 )
 
 // Recover is a layer that answers 500 when a handler panics, and logs the
@@ -15,7 +17,7 @@ import (
 //
 // [Server] has it built in, outside every layer.
 func Recover(log *slog.Logger) func(http.Handler) http.Handler {
-	reporter := NewReporter(log)
+	reporter := rampart.NewReporter(log)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			watch := &startWatcher{ResponseWriter: w}
@@ -27,11 +29,11 @@ func Recover(log *slog.Logger) func(http.Handler) http.Handler {
 				if v == http.ErrAbortHandler { //nolint:errorlint // net/http compares it like this
 					panic(v)
 				}
-				reporter.Refused(r, SysCrash, "", Text("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
+				reporter.Refused(r, rampart.SysCrash, "", rampart.Text("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
 				if watch.started {
 					panic(http.ErrAbortHandler)
 				}
-				(&Problem{Status: http.StatusInternalServerError, Code: "internal_error"}).Write(w)
+				(&rampart.Problem{Status: http.StatusInternalServerError, Code: "internal_error"}).Write(w)
 			}()
 			next.ServeHTTP(watch, r)
 		})

@@ -1,8 +1,10 @@
-package rampart
+package server
 
 import (
 	"net/http"
 	"sync"
+
+	"github.com/ecolaura/rampart"
 )
 
 // Mux is [http.ServeMux] whose own refusals are problems: 404 for an unknown
@@ -77,18 +79,18 @@ func (w *muxWriter) Write(b []byte) (int, error) {
 }
 
 // muxProblem holds the texts that Django REST framework gives.
-func muxProblem(status int, method string) *Problem {
+func muxProblem(status int, method string) *rampart.Problem {
 	switch status {
 	case http.StatusNotFound:
-		return &Problem{Status: status, Code: "not_found", Detail: "Not found."}
+		return &rampart.Problem{Status: status, Code: "not_found", Detail: "Not found."}
 	case http.StatusMethodNotAllowed:
 		detail := "Method not allowed."
 		switch method { // any token can be a method: only known ones are named
 		case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
 			detail = `Method "` + method + `" not allowed.`
 		}
-		return &Problem{Status: status, Code: "method_not_allowed", Detail: detail}
+		return &rampart.Problem{Status: status, Code: "method_not_allowed", Detail: detail}
 	default:
-		return &Problem{Status: status, Code: "bad_request"}
+		return &rampart.Problem{Status: status, Code: "bad_request"}
 	}
 }

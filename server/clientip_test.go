@@ -1,4 +1,4 @@
-package rampart_test
+package server_test
 
 import (
 	"fmt"
@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/server"
 )
 
 func prefixes(ss ...string) []netip.Prefix {
@@ -24,24 +25,24 @@ func prefixes(ss ...string) []netip.Prefix {
 }
 
 func TestClientIP(t *testing.T) {
-	behind := rampart.ClientIPConfig{TrustedProxies: prefixes("10.0.0.0/8", "fd00::/8")}
-	rfc7239 := rampart.ClientIPConfig{TrustedProxies: prefixes("10.0.0.0/8"), Header: "forwarded"}
-	realIP := rampart.ClientIPConfig{TrustedProxies: prefixes("10.0.0.0/8"), Header: "x-real-ip"}
+	behind := server.ClientIPConfig{TrustedProxies: prefixes("10.0.0.0/8", "fd00::/8")}
+	rfc7239 := server.ClientIPConfig{TrustedProxies: prefixes("10.0.0.0/8"), Header: "forwarded"}
+	realIP := server.ClientIPConfig{TrustedProxies: prefixes("10.0.0.0/8"), Header: "x-real-ip"}
 	xff := func(lines ...string) http.Header { return http.Header{"X-Forwarded-For": lines} }
 	fwd := func(lines ...string) http.Header { return http.Header{"Forwarded": lines} }
 	xri := func(lines ...string) http.Header { return http.Header{"X-Real-Ip": lines} }
 	tests := []struct {
 		desc   string
-		cfg    rampart.ClientIPConfig
+		cfg    server.ClientIPConfig
 		peer   string
 		header http.Header
 		want   string // "" = cannot be told
 	}{
-		{"no proxy: the peer", rampart.ClientIPConfig{}, "192.0.2.1:1", nil, "192.0.2.1"},
-		{"no proxy: a header is a lie", rampart.ClientIPConfig{}, "192.0.2.1:1", xff("198.51.100.1"), "192.0.2.1"},
-		{"a mapped peer is unmapped", rampart.ClientIPConfig{}, "[::ffff:192.0.2.1]:1", nil, "192.0.2.1"},
-		{"a zone is stripped", rampart.ClientIPConfig{}, "[fe80::1%eth0]:1", nil, "fe80::1"},
-		{"a Unix socket has no address", rampart.ClientIPConfig{}, "@", nil, ""},
+		{"no proxy: the peer", server.ClientIPConfig{}, "192.0.2.1:1", nil, "192.0.2.1"},
+		{"no proxy: a header is a lie", server.ClientIPConfig{}, "192.0.2.1:1", xff("198.51.100.1"), "192.0.2.1"},
+		{"a mapped peer is unmapped", server.ClientIPConfig{}, "[::ffff:192.0.2.1]:1", nil, "192.0.2.1"},
+		{"a zone is stripped", server.ClientIPConfig{}, "[fe80::1%eth0]:1", nil, "fe80::1"},
+		{"a Unix socket has no address", server.ClientIPConfig{}, "@", nil, ""},
 		{"a Unix socket has none, whatever a header says", behind, "@", xff("198.51.100.1"), ""},
 
 		{"an untrusted peer is the client", behind, "192.0.2.1:1", xff("198.51.100.1"), "192.0.2.1"},
@@ -71,11 +72,11 @@ func TestClientIP(t *testing.T) {
 		{"underscores are another header", behind, "10.0.0.1:1", http.Header{"X_forwarded_for": {"198.51.100.1"}}, "10.0.0.1"},
 		{"tabs around an entry", behind, "10.0.0.1:1", xff("\t198.51.100.1\t"), "198.51.100.1"},
 
-		{"one hop", rampart.ClientIPConfig{Hops: 1}, "10.0.0.1:1", xff("203.0.113.9, 198.51.100.1"), "198.51.100.1"},
-		{"two hops", rampart.ClientIPConfig{Hops: 2}, "10.0.0.1:1", xff("203.0.113.9, 198.51.100.1, 10.0.0.2"), "198.51.100.1"},
-		{"fewer hops than proxies came past them", rampart.ClientIPConfig{Hops: 2}, "192.0.2.1:1", xff("198.51.100.1"), ""},
-		{"no header with hops came past them", rampart.ClientIPConfig{Hops: 1}, "192.0.2.1:1", nil, ""},
-		{"a hop that is no address", rampart.ClientIPConfig{Hops: 1}, "192.0.2.1:1", xff("unknown"), ""},
+		{"one hop", server.ClientIPConfig{Hops: 1}, "10.0.0.1:1", xff("203.0.113.9, 198.51.100.1"), "198.51.100.1"},
+		{"two hops", server.ClientIPConfig{Hops: 2}, "10.0.0.1:1", xff("203.0.113.9, 198.51.100.1, 10.0.0.2"), "198.51.100.1"},
+		{"fewer hops than proxies came past them", server.ClientIPConfig{Hops: 2}, "192.0.2.1:1", xff("198.51.100.1"), ""},
+		{"no header with hops came past them", server.ClientIPConfig{Hops: 1}, "192.0.2.1:1", nil, ""},
+		{"a hop that is no address", server.ClientIPConfig{Hops: 1}, "192.0.2.1:1", xff("unknown"), ""},
 
 		{"Forwarded", rfc7239, "10.0.0.1:1", fwd("for=198.51.100.1"), "198.51.100.1"},
 		{"Forwarded with other parameters", rfc7239, "10.0.0.1:1", fwd("by=10.0.0.1;FOR=198.51.100.1;proto=https"), "198.51.100.1"},
@@ -103,11 +104,11 @@ func TestClientIP(t *testing.T) {
 		{"single-value header with a list", realIP, "10.0.0.1:1", xri("198.51.100.1, 203.0.113.9"), ""},
 		{"single-value header absent", realIP, "10.0.0.1:1", nil, "10.0.0.1"},
 		{"single-value header of an untrusted peer", realIP, "192.0.2.1:1", xri("198.51.100.1"), "192.0.2.1"},
-		{"single-value header by hops, absent", rampart.ClientIPConfig{Hops: 1, Header: "X-Real-IP"}, "192.0.2.1:1", nil, ""},
+		{"single-value header by hops, absent", server.ClientIPConfig{Hops: 1, Header: "X-Real-IP"}, "192.0.2.1:1", nil, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.desc, func(t *testing.T) {
-			c, err := rampart.NewClientIP(tt.cfg)
+			c, err := server.NewClientIP(tt.cfg)
 			require.NoError(t, err)
 			r := httptest.NewRequest(http.MethodGet, "/", nil)
 			r.RemoteAddr = tt.peer
@@ -138,13 +139,13 @@ func TestTheZeroClientIPTakesThePeer(t *testing.T) {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.RemoteAddr = "192.0.2.1:1"
 	r.Header.Set("X-Forwarded-For", "198.51.100.1")
-	assert.Equal(t, "192.0.2.1", new(rampart.ClientIP).Addr(r).String())
+	assert.Equal(t, "192.0.2.1", new(server.ClientIP).Addr(r).String())
 	_, ok := rampart.ClientAddrFrom(t.Context())
 	assert.False(t, ok)
 }
 
 func TestNewClientIPReportsEveryMistake(t *testing.T) {
-	_, err := rampart.NewClientIP(rampart.ClientIPConfig{
+	_, err := server.NewClientIP(server.ClientIPConfig{
 		TrustedProxies: []netip.Prefix{{}, netip.MustParsePrefix("10.0.0.1/8"), netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::ffff:10.0.0.0/104")},
 		Hops:           -1,
 		Header:         "X Forwarded",
@@ -156,15 +157,15 @@ func TestNewClientIPReportsEveryMistake(t *testing.T) {
 	}
 	assert.Equal(t, []string{"TrustedProxies invalid", "TrustedProxies invalid", "TrustedProxies too_wide", "TrustedProxies invalid", "Hops invalid", "Hops conflict", "Header invalid"}, got)
 
-	_, err = rampart.NewClientIP(rampart.ClientIPConfig{Header: "X-Real-IP"})
-	assert.EqualError(t, err, `rampart: Header: pointless: "X-Real-IP"`)
-	_, err = rampart.NewClientIP(rampart.ClientIPConfig{Header: "X-Real-IP", Hops: 2})
-	assert.EqualError(t, err, "rampart: Hops: conflict")
+	_, err = server.NewClientIP(server.ClientIPConfig{Header: "X-Real-IP"})
+	assert.EqualError(t, err, `server: Header: pointless: "X-Real-IP"`)
+	_, err = server.NewClientIP(server.ClientIPConfig{Header: "X-Real-IP", Hops: 2})
+	assert.EqualError(t, err, "server: Hops: conflict")
 }
 
 func TestLaterChangesOfTheConfigHaveNoEffect(t *testing.T) {
 	trusted := prefixes("10.0.0.0/8")
-	c, err := rampart.NewClientIP(rampart.ClientIPConfig{TrustedProxies: trusted})
+	c, err := server.NewClientIP(server.ClientIPConfig{TrustedProxies: trusted})
 	require.NoError(t, err)
 	trusted[0] = netip.MustParsePrefix("192.0.2.0/24")
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
@@ -179,21 +180,21 @@ func FuzzClientIP(f *testing.F) {
 		f.Add(s, s)
 	}
 	trusted := prefixes("10.0.0.0/8")
-	xff, _ := rampart.NewClientIP(rampart.ClientIPConfig{TrustedProxies: trusted})
-	fwd, _ := rampart.NewClientIP(rampart.ClientIPConfig{TrustedProxies: trusted, Header: "Forwarded"})
+	xff, _ := server.NewClientIP(server.ClientIPConfig{TrustedProxies: trusted})
+	fwd, _ := server.NewClientIP(server.ClientIPConfig{TrustedProxies: trusted, Header: "Forwarded"})
 	f.Fuzz(func(t *testing.T, first, second string) {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.RemoteAddr = "10.0.0.1:1"
 		r.Header["X-Forwarded-For"] = []string{first, second + ", 198.51.100.7"}
 		r.Header["Forwarded"] = []string{first + second, "for=198.51.100.7"}
-		for _, c := range []*rampart.ClientIP{xff, fwd} {
+		for _, c := range []*server.ClientIP{xff, fwd} {
 			if got := c.Addr(r).String(); got != "198.51.100.7" {
 				t.Errorf("got %s", got)
 			}
 		}
 		r.Header["X-Forwarded-For"] = []string{first, second}
 		r.Header["Forwarded"] = []string{first, second}
-		for _, c := range []*rampart.ClientIP{xff, fwd} {
+		for _, c := range []*server.ClientIP{xff, fwd} {
 			if got := c.Addr(r); got.Zone() != "" || got.Is4In6() {
 				t.Errorf("got %s", got)
 			}
@@ -202,7 +203,7 @@ func FuzzClientIP(f *testing.F) {
 }
 
 func BenchmarkClientIP(b *testing.B) {
-	c, err := rampart.NewClientIP(rampart.ClientIPConfig{TrustedProxies: prefixes("10.0.0.0/8")})
+	c, err := server.NewClientIP(server.ClientIPConfig{TrustedProxies: prefixes("10.0.0.0/8")})
 	require.NoError(b, err)
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.RemoteAddr = "10.0.0.1:1"
@@ -214,7 +215,7 @@ func BenchmarkClientIP(b *testing.B) {
 }
 
 func ExampleClientIP() {
-	clientIP, err := rampart.NewClientIP(rampart.ClientIPConfig{
+	clientIP, err := server.NewClientIP(server.ClientIPConfig{
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 	})
 	if err != nil {
