@@ -2,8 +2,9 @@ package rampart
 
 import (
 	"errors"
-	"fmt"
 	"iter"
+
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 // Reasons of a [*ConfigError] of this package.
@@ -17,22 +18,11 @@ const (
 
 // A ConfigError is one mistake in a Config. Every constructor of this module
 // reports all mistakes of its Config at once, joined with [errors.Join];
-// [Mistakes] takes them apart again, for a settings page or a start-up log.
-type ConfigError struct {
-	Package string // package of the Config, such as "cors"
-	Field   string // field of the Config, such as "Origins"
-	Reason  string // one of that package's documented reasons, such as "missing"
-	Value   string // the offending value; empty where it may hold a secret
-}
-
-// Error implements error. The value, if any, is quoted: it may come from an
-// environment variable or a file that somebody else writes.
-func (e *ConfigError) Error() string {
-	if e.Value == "" {
-		return fmt.Sprintf("%s: %s: %s", e.Package, e.Field, e.Reason)
-	}
-	return fmt.Sprintf("%s: %s: %s: %q", e.Package, e.Field, e.Reason, e.Value)
-}
+// [Mistakes] takes them apart again, for a settings page or a start-up log. Its
+// fields, all strings, are Package (such as "cors"), Field (such as "Origins"),
+// Reason (one of that package's documented reasons, such as "missing") and Value
+// (the offending value; empty where it may hold a secret).
+type ConfigError = conferr.ConfigError
 
 // Mistakes iterates over every [*ConfigError] in the error tree of err, in the
 // order in which they were joined. It yields nothing for a nil err.

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart/internal/cputime"
 	"github.com/ecolaura/rampart/sanitize"
 )
 
@@ -71,7 +72,7 @@ func refuses[T any](t *testing.T, b *sanitize.Binder[T], tt bomb, name string) (
 		r := tt.request()
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		least = min(least, spent(func() { _, err = b.Bind(httptest.NewRecorder(), r) }))
+		least = min(least, cputime.Spent(func() { _, err = b.Bind(httptest.NewRecorder(), r) }))
 		runtime.ReadMemStats(&after)
 		memory = min(memory, after.TotalAlloc-before.TotalAlloc)
 	}

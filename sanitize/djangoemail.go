@@ -5,6 +5,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
+
+	"github.com/ecolaura/rampart/internal/text"
 )
 
 // DjangoEmail gives the verdict of Django's validate_email (3.2 with the length
@@ -46,7 +48,7 @@ func isDjangoUser(s string) bool {
 			return false
 		}
 		for _, r := range part {
-			if !strings.ContainsRune(atext, r) && !foldsToASCII(r) {
+			if !strings.ContainsRune(text.Atext, r) && !foldsToASCII(r) {
 				return false
 			}
 		}

@@ -6,6 +6,8 @@ import (
 
 	"golang.org/x/net/idna"
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/ecolaura/rampart/internal/text"
 )
 
 // Email returns the canonical form of an address that can be mailed over the
@@ -17,7 +19,7 @@ import (
 // an [*Invalid].
 func Email(s string) (string, error) {
 	at := strings.LastIndexByte(s, '@')
-	if at < 1 || at > 64 || !isDotAtom(s[:at]) {
+	if at < 1 || at > 64 || !text.IsDotAtom(s[:at]) {
 		return "", notAnEmail()
 	}
 	domain, ok := domainName(s[at+1:])
@@ -32,40 +34,24 @@ func Email(s string) (string, error) {
 
 func notAnEmail() error { return &Invalid{"email", "Enter a valid email address."} }
 
-// isDotAtom says whether s is atext, in parts joined by single dots.
-func isDotAtom(s string) bool {
-	dot := true // as if one came before: the first byte must be another
-	for i := range len(s) {
-		c := s[i]
-		if c == '.' && dot || c != '.' && strings.IndexByte(atext, c) < 0 {
-			return false
-		}
-		dot = c == '.'
-	}
-	return !dot
-}
-
-// atext is what a local part is made of (RFC 5322 section 3.2.3).
-const atext = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ!#$%&'*+-/=?^_`{|}~"
-
 // domainName returns the lower-case A-label form of a domain name of two labels
 // or more, without a final dot, whose last label is not a number.
 func domainName(s string) (string, bool) {
-	if len(s) > 4*maxHost || !utf8.ValidString(s) {
+	if len(s) > 4*text.MaxHost || !utf8.ValidString(s) {
 		return "", false
 	}
 	ascii := true
 	for i := range len(s) {
 		ascii = ascii && s[i] < 0x80
 	}
-	s = lowerASCII(s)
+	s = text.LowerASCII(s)
 	if !ascii || strings.Contains(s, "xn--") {
 		var ok bool
 		if s, ok = aLabels(s); !ok {
 			return "", false
 		}
 	}
-	return s, isHostName(s)
+	return s, text.IsHostName(s)
 }
 
 // aLabels returns the A-label form of s. It is UTS 46, non-transitional, so that
@@ -74,7 +60,7 @@ func domainName(s string) (string, bool) {
 // that "ℵ" becomes a Hebrew letter, which may not stand among Latin ones (RFC
 // 5893 section 2).
 func aLabels(s string) (string, bool) {
-	if !isShortHost(s, maxHost) {
+	if !isShortHost(s, text.MaxHost) {
 		return "", false
 	}
 	profile := idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(true),
@@ -86,10 +72,6 @@ func aLabels(s string) (string, bool) {
 	again, err := profile.ToASCII(mapped)
 	return mapped, err == nil && again == mapped
 }
-
-// maxHost is the length of a domain name (RFC 1035 section 2.3.4), without the
-// dot at its end.
-const maxHost = 253
 
 // isShortHost says whether s has most characters in labels of 63, and no more
 // work for Punycode than one such label is. To be asked before IDNA: that takes
@@ -115,38 +97,4 @@ func isShortHost(s string, most int) bool {
 		}
 	}
 	return true
-}
-
-// isHostName says whether s is two or more labels of letters, digits and inner
-// hyphens (RFC 1123 section 2.1), each of at most 63 bytes. The last is two
-// letters or more, or an A-label: some readers take "1.0x7f" for an address.
-func isHostName(s string) bool {
-	labels, label := 0, ""
-	for label = range strings.SplitSeq(s, ".") {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
-			return false
-		}
-		for i := range len(label) {
-			if c := label[i]; ('a' > c || c > 'z') && ('0' > c || c > '9') && c != '-' {
-				return false
-			}
-		}
-		labels++
-	}
-	return labels > 1 && len(s) <= maxHost && (strings.HasPrefix(label, "xn--") || len(label) > 1 && strings.Trim(label, "abcdefghijklmnopqrstuvwxyz") == "")
-}
-
-// lowerASCII returns s with its ASCII letters in lower case.
-func lowerASCII(s string) string {
-	for i := range len(s) {
-		if 'A' <= s[i] && s[i] <= 'Z' {
-			return strings.Map(func(r rune) rune {
-				if 'A' <= r && r <= 'Z' {
-					r += 'a' - 'A'
-				}
-				return r
-			}, s)
-		}
-	}
-	return s
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
 
+	"github.com/ecolaura/rampart/internal/cputime"
 	"github.com/ecolaura/rampart/sanitize"
 )
 
@@ -300,7 +301,7 @@ func TestCleanIsLinear(t *testing.T) {
 	clean := func(piece string, size int) time.Duration {
 		in := strings.Repeat(piece, size/len(piece))
 		out := ""
-		took := spent(func() { out = h.Clean(in) })
+		took := cputime.Spent(func() { out = h.Clean(in) })
 		assert.Less(t, len(out), 16*size, piece)
 		return took
 	}

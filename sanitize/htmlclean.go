@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/html"
+
+	"github.com/ecolaura/rampart/internal/text"
 )
 
 // maxNesting bounds the open elements: a deeper start tag is dropped. Browsers
@@ -20,7 +22,7 @@ func (h *HTML) Clean(s string) string {
 	if isCleanText(s) && (!h.links || !mayHoldLink(s)) {
 		return s
 	}
-	s = repair(s)
+	s = text.Repair(s)
 	c := cleaner{HTML: h, z: html.NewTokenizer(strings.NewReader(s)), out: make([]byte, 0, len(s)+len(s)/4)}
 	read := 0
 	for tt := c.z.Next(); tt != html.ErrorToken; tt = c.z.Next() {

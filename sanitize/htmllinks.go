@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/net/publicsuffix"
+
+	"github.com/ecolaura/rampart/internal/text"
 )
 
 // Linkify makes links of the web addresses in the text, as bleach.linkify does:
@@ -112,7 +114,7 @@ func (c *cleaner) linkAt(s string, at, done int) (l foundLink, next int) {
 	run, rest := s[at:end], s[end:]
 	switch {
 	case strings.HasPrefix(rest, "://"):
-		if scheme := lowerASCII(run); (scheme == "http" || scheme == "https" || scheme == "ftp") && slices.Contains(c.schemes, scheme) {
+		if scheme := text.LowerASCII(run); (scheme == "http" || scheme == "https" || scheme == "ftp") && slices.Contains(c.schemes, scheme) {
 			l.start, l.end = at, urlEnd(s, end+len("://"), false)
 		}
 	case strings.HasPrefix(rest, "@"):
@@ -142,7 +144,7 @@ func nameEnd(s string, at int) int {
 	for i, r := range s[at:] {
 		ok := unicode.IsLetter(r) || unicode.IsMark(r) || unicode.IsDigit(r)
 		if r < utf8.RuneSelf {
-			ok = isAlphanumeric(s[at+i]) || r == '.' || r == '-' || r == '_'
+			ok = text.IsAlphanumeric(s[at+i]) || r == '.' || r == '-' || r == '_'
 		}
 		if !ok {
 			return at + i
@@ -172,7 +174,7 @@ func urlEnd(s string, at int, bare bool) int {
 		return end
 	}
 	stop := strings.IndexFunc(s[end:], func(r rune) bool {
-		return unicode.IsSpace(r) || unicode.IsControl(r) || isBidiControl(r) || strings.ContainsRune("{}|\\^[]`<>\"", r)
+		return unicode.IsSpace(r) || unicode.IsControl(r) || text.IsBidiControl(r) || strings.ContainsRune("{}|\\^[]`<>\"", r)
 	})
 	if stop < 0 {
 		stop = len(s) - end
@@ -190,7 +192,7 @@ func userinfo(s string) int {
 			return i + 1
 		case c == ':' && i > 0 && !colon:
 			colon = true
-		case !isAlphanumeric(c) && c != '_' || i == 64:
+		case !text.IsAlphanumeric(c) && c != '_' || i == 64:
 			return 0
 		}
 	}
@@ -240,13 +242,13 @@ func isPublicHost(s string, bare bool) bool {
 		tld = label
 		labels++
 	}
-	if labels < 2 || len(s) > 253 || len(tld) < 2 || strings.IndexFunc(tld, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsMark(r) }) >= 0 && !strings.HasPrefix(lowerASCII(tld), "xn--") {
+	if labels < 2 || len(s) > 253 || len(tld) < 2 || strings.IndexFunc(tld, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsMark(r) }) >= 0 && !strings.HasPrefix(text.LowerASCII(tld), "xn--") {
 		return false
 	}
 	if !bare || len(s) > 4 && strings.EqualFold(s[:4], "www.") && labels > 2 {
 		return true
 	}
-	tld = lowerASCII(tld)
+	tld = text.LowerASCII(tld)
 	switch tld {
 	case "aero", "asia", "biz", "cat", "com", "coop", "edu", "gov", "info", "int", "jobs", "mil", "mobi", "museum", "name",
 		"net", "org", "post", "pro", "tel", "travel":
@@ -262,7 +264,7 @@ func isPublicHost(s string, bare bool) bool {
 // read others in a link.
 func emailAround(s string, at, done int) foundLink {
 	start := at
-	for start > done && at-start <= 64 && (isAlphanumeric(s[start-1]) || isLocalMark(s[start-1])) {
+	for start > done && at-start <= 64 && (text.IsAlphanumeric(s[start-1]) || isLocalMark(s[start-1])) {
 		start--
 	}
 	for start < at && isLocalMark(s[start]) {
@@ -273,8 +275,8 @@ func emailAround(s string, at, done int) foundLink {
 	switch {
 	case start > done && strings.IndexByte("/:@\\", s[start-1]) >= 0, // of a URL
 		end < len(s) && s[end] == '@',
-		start == at || at-start > 64 || !isDotAtom(s[start:at]),
-		!isHostName(lowerASCII(domain)) || !isPublicHost(domain, true):
+		start == at || at-start > 64 || !text.IsDotAtom(s[start:at]),
+		!text.IsHostName(text.LowerASCII(domain)) || !isPublicHost(domain, true):
 		return foundLink{}
 	}
 	return foundLink{start, at + 1 + len(domain), "mailto:"}
@@ -283,7 +285,7 @@ func emailAround(s string, at, done int) foundLink {
 // isLocalMark says whether c is a mark that a local part may hold, which does
 // not begin one in a text.
 func isLocalMark(c byte) bool {
-	return c > ' ' && c < 0x7f && !isAlphanumeric(c) && strings.IndexByte("\"(),:;<>@[\\]", c) < 0
+	return c > ' ' && c < 0x7f && !text.IsAlphanumeric(c) && strings.IndexByte("\"(),:;<>@[\\]", c) < 0
 }
 
 func isMail(url string) bool { return len(url) > 7 && strings.EqualFold(url[:7], "mailto:") }

@@ -4,6 +4,8 @@ import (
 	"html"
 	"slices"
 	"strings"
+
+	"github.com/ecolaura/rampart/internal/text"
 )
 
 // isCleanText says whether cleaning leaves s as it is: valid UTF-8 without
@@ -16,7 +18,7 @@ func isCleanText(s string) bool {
 		}
 		ascii = ascii && s[i] < 0x80
 	}
-	return ascii || repair(s) == s
+	return ascii || text.Repair(s) == s
 }
 
 // isSpecial says whether c cannot stand as it is in the text of an element.
@@ -53,7 +55,7 @@ func unescape(s string) string {
 		b.WriteString(s[:i])
 		s = s[i:]
 		n := 1
-		for n < len(s) && n < maxEntity && (s[n] == '#' || isAlphanumeric(s[n])) {
+		for n < len(s) && n < maxEntity && (s[n] == '#' || text.IsAlphanumeric(s[n])) {
 			n++
 		}
 		if n == len(s) || s[n] != ';' {
@@ -75,10 +77,6 @@ func unescape(s string) string {
 
 // maxEntity is longer than the longest name, CounterClockwiseContourIntegral.
 const maxEntity = 40
-
-func isAlphanumeric(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
-}
 
 // appendEscaped appends the text s, of an element or of an attribute's value in
 // double quotes.
@@ -158,5 +156,5 @@ func (c *cleaner) url(s string) (string, bool) {
 	if i < 0 || s[i] != ':' {
 		return s, true
 	}
-	return s, isScheme(s[:i]) && slices.Contains(c.schemes, lowerASCII(s[:i]))
+	return s, isScheme(s[:i]) && slices.Contains(c.schemes, text.LowerASCII(s[:i]))
 }

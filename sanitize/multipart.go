@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/text"
 	"github.com/ecolaura/rampart/internal/token"
 )
 
@@ -46,7 +47,7 @@ func boundary(r *http.Request) string {
 		return ""
 	}
 	for i := range len(b) {
-		if !isAlphanumeric(b[i]) && strings.IndexByte("'()+_,-./:=? ", b[i]) < 0 {
+		if !text.IsAlphanumeric(b[i]) && strings.IndexByte("'()+_,-./:=? ", b[i]) < 0 {
 			return ""
 		}
 	}

@@ -3,11 +3,11 @@ package sanitize
 import (
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/ecolaura/rampart/internal/logline"
+	"github.com/ecolaura/rampart/internal/text"
 )
 
 // Text returns s as a person would have typed it: invalid UTF-8 becomes U+FFFD,
@@ -37,7 +37,7 @@ func Text(s string, multiline bool) string {
 			} else {
 				b.WriteByte(' ')
 			}
-		case unicode.IsControl(r) || isBidiControl(r):
+		case unicode.IsControl(r) || text.IsBidiControl(r):
 		default:
 			b.WriteRune(r) // U+FFFD for an invalid byte
 		}
@@ -53,13 +53,6 @@ func isPlain(s string, multiline bool) bool {
 		}
 	}
 	return true
-}
-
-// isBidiControl says whether r embeds, overrides or isolates. The marks that
-// stand for one letter (U+200E, U+200F, U+061C) are not among them: Hebrew and
-// Arabic texts need them.
-func isBidiControl(r rune) bool {
-	return '\u202a' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069'
 }
 
 // LogLine returns at most 1024 bytes of s as one line that is safe in a log:
@@ -90,12 +83,4 @@ func builtinCleaner(name string) func(string) string {
 		return UGC().Clean
 	}
 	return nil
-}
-
-// repair returns s with invalid UTF-8 as U+FFFD.
-func repair(s string) string {
-	if utf8.ValidString(s) {
-		return s
-	}
-	return strings.ToValidUTF8(s, "\ufffd")
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/ecolaura/rampart/internal/text"
 )
 
 // maxURL is what browsers and proxies carry at least (RFC 9110 section 4.1
@@ -49,7 +51,7 @@ func notAURL() error { return &Invalid{"url", "Enter a valid URL."} }
 // isNotInURL says whether r cannot be in a URL, not even unescaped by a careless
 // writer. Browsers drop some of these, other parsers do not.
 func isNotInURL(r rune) bool {
-	return r <= ' ' || r == '\\' || r == 0x7f || 0x80 <= r && r <= 0xa0 || r == '\u2028' || r == '\u2029' || r == '\u3000' || isBidiControl(r)
+	return r <= ' ' || r == '\\' || r == 0x7f || 0x80 <= r && r <= 0xa0 || r == '\u2028' || r == '\u2029' || r == '\u3000' || text.IsBidiControl(r)
 }
 
 // hostName returns the canonical form of a URL's host.
@@ -60,7 +62,7 @@ func hostName(s string) (string, bool) {
 		}
 		return "[" + addr.String() + "]", true
 	}
-	if lowerASCII(s) == "localhost" {
+	if text.LowerASCII(s) == "localhost" {
 		return "localhost", true
 	}
 	return domainName(s)

@@ -1,4 +1,5 @@
-package sanitize_test
+// Package cputime measures processor time for tests on busy machines.
+package cputime
 
 import (
 	"runtime"
@@ -6,10 +7,10 @@ import (
 	"time"
 )
 
-// spent returns how long f kept the processor busy, at most: on a machine that
+// Spent returns how long f kept the processor busy, at most: on a machine that
 // others use too, a clock on the wall says little. The processor's own clock can
 // be a tick late; both err upwards only. The collector's threads do not count.
-func spent(f func()) time.Duration {
+func Spent(f func()) time.Duration {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	const thisThread = 1 // RUSAGE_THREAD
