@@ -32,7 +32,7 @@ type Binder[T any] struct{ e *engine }
 //
 // Tags of sanitize, in the order in which they are written: trim (white space
 // at the ends), lower, nfc, text and multiline ([Text]), striptags
-// ([StripTags]), html=basic and html=ugc ([Basic], [UGC]), and Config.Cleaners.
+// (package markup), html=basic and html=ugc (its policies), and Config.Cleaners.
 //
 // Tags of validate: required; omitempty (the other rules do not apply to "");
 // min, max, len, gt, gte, lt, lte (characters of a text, elements of a list,

@@ -24,7 +24,7 @@ type Config struct {
 	// error the client sees nothing, and the code is the rule's name.
 	Rules map[string]func(value string) error
 
-	// Cleaners are further sanitize tags, such as the Clean of an [HTML].
+	// Cleaners are further sanitize tags, such as the Clean of a markup.Policy.
 	Cleaners map[string]func(string) string
 
 	// ErrorHandler answers a refused request; err is a [*rampart.Problem].
@@ -41,9 +41,9 @@ const (
 	ReasonMissing     = "missing"     // a required value is empty
 	ReasonInvalid     = "invalid"     // a value that the field cannot take
 	ReasonConflict    = "conflict"    // a name that is taken already
-	ReasonUnknown     = "unknown"     // a tag, HTML element or attribute that is not known
+	ReasonUnknown     = "unknown"     // a tag that is not known
 	ReasonUnsupported = "unsupported" // a Go type that input cannot fill, or a rule that does not fit it
-	ReasonUnsafe      = "unsafe"      // an HTML element, attribute or scheme that can run code
+	ReasonUnsafe      = "unsafe"      // a kind of file that can run code in a browser
 )
 
 func mistake(field, reason, value string) error {

@@ -67,35 +67,6 @@ func ExampleGuard_Handler() {
 	// Output: 400 {"title":"Bad Request","status":400,"detail":"The path is not valid.","code":"invalid_path"}
 }
 
-func ExampleNewHTML() {
-	_, err := sanitize.NewHTML(
-		sanitize.AllowTags("p", "a", "script"),
-		sanitize.AllowAttrs("a", "href", "onclick"),
-		sanitize.AllowSchemes("https", "javascript"),
-	)
-	fmt.Println(err)
-	// Output:
-	// sanitize: AllowTags: unsafe: "script"
-	// sanitize: AllowAttrs: unsafe: "onclick"
-	// sanitize: AllowSchemes: unsafe: "javascript"
-}
-
-func ExampleHTML_Clean() {
-	ugc := sanitize.UGC()
-	fmt.Println(ugc.Clean(`<b>bold <i>both</b> <a href="java&#10;script:steal()">link</a>`))
-	// Output: <b>bold <i>both</i></b> <a>link</a>
-}
-
-func ExampleLinkify() {
-	comments, err := sanitize.Basic().With(sanitize.Linkify("code"), sanitize.LinkifyEmails())
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println(comments.Clean("See example.com/faq, or write to help@example.com; not <code>localhost</code> or a.zip."))
-	// Output: See <a href="http://example.com/faq" rel="nofollow">example.com/faq</a>, or write to <a href="mailto:help@example.com">help@example.com</a>; not <code>localhost</code> or a.zip.
-}
-
 func ExampleFile() {
 	type Upload struct {
 		Photo sanitize.File `json:"photo" validate:"required,types=image/gif image/png,max=1000000"`

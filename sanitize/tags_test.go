@@ -9,6 +9,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/sanitize"
+	"github.com/ecolaura/rampart/sanitize/markup"
 )
 
 // mistakes lists the mistakes of err, without the package.
@@ -123,7 +124,7 @@ func TestNewBinderReportsEveryMistakeInConfig(t *testing.T) {
 			ContentTypes: []string{"text/plain", "application/json; charset=utf-8", "json", "a/b/c"},
 		},
 		Rules:    map[string]func(string) error{"email": sanitize.Slug, "uuid": sanitize.Slug, "max": sanitize.Slug, "nil": nil},
-		Cleaners: map[string]func(string) string{"trim": sanitize.StripTags, "html=ugc": sanitize.StripTags, "nil": nil},
+		Cleaners: map[string]func(string) string{"trim": markup.StripTags, "html=ugc": markup.StripTags, "nil": nil},
 		Logger:   slog.New(slog.DiscardHandler),
 	})
 	assert.Equal(t, []string{

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ecolaura/rampart/internal/logline"
 	"github.com/ecolaura/rampart/internal/text"
+	"github.com/ecolaura/rampart/sanitize/markup"
 )
 
 // Text returns s as a person would have typed it: invalid UTF-8 becomes U+FFFD,
@@ -76,11 +77,11 @@ func builtinCleaner(name string) func(string) string {
 	case "multiline":
 		return func(s string) string { return Text(s, true) }
 	case "striptags":
-		return StripTags
+		return markup.StripTags
 	case "html=basic":
-		return Basic().Clean
+		return markup.Basic().Clean
 	case "html=ugc":
-		return UGC().Clean
+		return markup.UGC().Clean
 	}
 	return nil
 }

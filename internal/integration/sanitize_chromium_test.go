@@ -16,7 +16,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
-	"github.com/ecolaura/rampart/sanitize"
+	"github.com/ecolaura/rampart/sanitize/markup"
 )
 
 // countAlerts replaces alert in every frame: all vectors call it.
@@ -45,7 +45,7 @@ const provoke = `(async () => {
 // vectors, alone and as parts of attributes, and shows the outcome to Chromium in
 // the three ways in which it gets into a page. The vectors as they are run there.
 func TestChromiumRunsNothingOfWhatIsCleaned(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join("..", "..", "sanitize", "testdata", "xss_vectors.json"))
+	text, err := os.ReadFile(filepath.Join("..", "..", "sanitize", "markup", "testdata", "xss_vectors.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,13 +53,13 @@ func TestChromiumRunsNothingOfWhatIsCleaned(t *testing.T) {
 	if err := json.Unmarshal(text, &vectors); err != nil {
 		t.Fatal(err)
 	}
-	linked, err := sanitize.UGC().With(sanitize.Linkify(), sanitize.LinkifyEmails())
+	linked, err := markup.UGC().With(markup.Linkify(), markup.LinkifyEmails())
 	if err != nil {
 		t.Fatal(err)
 	}
 	var cleaned []string
 	for _, v := range vectors {
-		for _, h := range []*sanitize.HTML{sanitize.Basic(), sanitize.UGC(), linked} {
+		for _, h := range []*markup.Policy{markup.Basic(), markup.UGC(), linked} {
 			cleaned = append(cleaned, h.Clean(v), h.Clean(`<a href="`+v+`" title="`+v+`">x</a>`), h.Clean(`<img src='`+v+`' alt='`+v+`'>`), h.Clean("<b title="+v+">x"))
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/microcosm-cc/bluemonday"
 
 	"github.com/ecolaura/rampart/sanitize"
+	"github.com/ecolaura/rampart/sanitize/markup"
 )
 
 // inputRows compares cleaning and binding.
@@ -25,7 +26,7 @@ func inputRows() []Row {
 		{"clean: 1 KB of plain text", strings.Repeat("It's plain, nothing else. ", 50)[:1024]},
 	} {
 		rows = append(rows,
-			cleaning(text.group, "rampart", text.in, sanitize.UGC().Clean),
+			cleaning(text.group, "rampart", text.in, markup.UGC().Clean),
 			cleaning(text.group, "floor", text.in, html.EscapeString),
 			cleaning(text.group, "bluemonday", text.in, policy.Sanitize),
 		)

@@ -1,4 +1,4 @@
-package sanitize
+package markup
 
 import "html"
 
@@ -10,5 +10,5 @@ func StripTags(s string) string {
 	if isCleanText(s) {
 		return s
 	}
-	return html.UnescapeString((&HTML{dropCode: true, oneBreak: true}).Clean(s))
+	return html.UnescapeString((&Policy{dropCode: true, oneBreak: true}).Clean(s))
 }

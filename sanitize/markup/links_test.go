@@ -1,4 +1,4 @@
-package sanitize_test
+package markup_test
 
 import (
 	"encoding/json"
@@ -9,10 +9,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecolaura/rampart/sanitize"
+	"github.com/ecolaura/rampart/sanitize/markup"
 )
 
-func policy(tb testing.TB, base *sanitize.HTML, opts ...sanitize.HTMLOption) *sanitize.HTML {
+func policy(tb testing.TB, base *markup.Policy, opts ...markup.Option) *markup.Policy {
 	tb.Helper()
 	h, err := base.With(opts...)
 	require.NoError(tb, err)
@@ -20,7 +20,7 @@ func policy(tb testing.TB, base *sanitize.HTML, opts ...sanitize.HTMLOption) *sa
 }
 
 func TestLinkify(t *testing.T) {
-	h := policy(t, sanitize.UGC(), sanitize.Linkify("pre", "code"), sanitize.LinkifyEmails())
+	h := policy(t, markup.UGC(), markup.Linkify("pre", "code"), markup.LinkifyEmails())
 	link := func(href, text string) string { return `<a href="` + href + `" rel="nofollow">` + text + `</a>` }
 	mail := func(addr string) string { return `<a href="mailto:` + addr + `">` + addr + `</a>` }
 	x := link("http://x.com", "x.com")
@@ -62,20 +62,20 @@ func TestLinkify(t *testing.T) {
 }
 
 func TestLinkifyComposes(t *testing.T) {
-	secure := policy(t, new(sanitize.HTML), sanitize.AllowSchemes("https"), sanitize.Linkify(), sanitize.LinkifyEmails())
+	secure := policy(t, new(markup.Policy), markup.AllowSchemes("https"), markup.Linkify(), markup.LinkifyEmails())
 	assert.Equal(t, `<a href="https://x.com" rel="nofollow">x.com</a> http://x.com a@x.com`, secure.Clean("x.com http://x.com a@x.com"))
-	none := policy(t, new(sanitize.HTML), sanitize.AllowSchemes("ftp"), sanitize.Linkify())
+	none := policy(t, new(markup.Policy), markup.AllowSchemes("ftp"), markup.Linkify())
 	assert.Equal(t, "x.com", none.Clean("x.com"))
-	shown := policy(t, sanitize.Basic(), sanitize.Linkify())
+	shown := policy(t, markup.Basic(), markup.Linkify())
 	assert.Equal(t, `&lt;x&gt;<a href="http://x.com" rel="nofollow">x.com</a>&lt;/x&gt;`, shown.Clean("<x>x.com</x>"))
-	assert.Equal(t, "x.com", sanitize.Basic().Clean("x.com"), "With changes a copy")
-	again := policy(t, policy(t, sanitize.UGC(), sanitize.Linkify("pre")), sanitize.AllowTags("font"), sanitize.AllowAttrs("font", "color"))
+	assert.Equal(t, "x.com", markup.Basic().Clean("x.com"), "With changes a copy")
+	again := policy(t, policy(t, markup.UGC(), markup.Linkify("pre")), markup.AllowTags("font"), markup.AllowAttrs("font", "color"))
 	assert.Equal(t, `<pre>x.com</pre><font color="red" dir="ltr">a</font>`, again.Clean("<pre>x.com</pre><font color=red dir=ltr>a</font>"))
-	deep := policy(t, sanitize.UGC(), sanitize.Linkify())
+	deep := policy(t, markup.UGC(), markup.Linkify())
 	in := strings.Repeat("<div>", 100) + "x.com"
 	assert.Equal(t, deep.Clean(in), deep.Clean(deep.Clean(in)))
 	assert.NotContains(t, deep.Clean(in), "<a")
-	_, err := sanitize.NewHTML(sanitize.Linkify("pre"))
+	_, err := markup.New(markup.Linkify("pre"))
 	assert.Equal(t, []string{"Linkify: unknown: pre"}, mistakes(err))
 }
 
@@ -94,16 +94,16 @@ func TestLinkifyOracle(t *testing.T) {
 		}
 	}
 	require.NoError(t, json.Unmarshal(raw, &file))
-	base := policy(t, new(sanitize.HTML), sanitize.AllowTags("a", "b", "pre"), sanitize.AllowAttrs("a", "href", "rel"), sanitize.AllowSchemes("http", "https", "ftp", "mailto"))
+	base := policy(t, new(markup.Policy), markup.AllowTags("a", "b", "pre"), markup.AllowAttrs("a", "href", "rel"), markup.AllowSchemes("http", "https", "ftp", "mailto"))
 	asWritten, cleaned, total := 0, 0, 0
 	for _, c := range file.Cases {
 		for name, p := range map[string]struct {
-			h    *sanitize.HTML
+			h    *markup.Policy
 			want string
 		}{
-			"linkify":  {policy(t, base, sanitize.Linkify()), c.Linkify},
-			"email":    {policy(t, base, sanitize.Linkify(), sanitize.LinkifyEmails()), c.Email},
-			"skip pre": {policy(t, base, sanitize.Linkify("pre")), c.SkipPre},
+			"linkify":  {policy(t, base, markup.Linkify()), c.Linkify},
+			"email":    {policy(t, base, markup.Linkify(), markup.LinkifyEmails()), c.Email},
+			"skip pre": {policy(t, base, markup.Linkify("pre")), c.SkipPre},
 		} {
 			total++
 			got := dom(t, p.h.Clean(c.Input))

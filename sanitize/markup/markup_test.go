@@ -1,4 +1,4 @@
-package sanitize_test
+package markup_test
 
 import (
 	"encoding/json"
@@ -15,15 +15,16 @@ import (
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/cputime"
-	"github.com/ecolaura/rampart/sanitize"
+	"github.com/ecolaura/rampart/sanitize/markup"
 )
 
 func TestClean(t *testing.T) {
-	zero, basic, ugc := new(sanitize.HTML), sanitize.Basic(), sanitize.UGC()
+	zero, basic, ugc := new(markup.Policy), markup.Basic(), markup.UGC()
 	tests := []struct {
 		desc   string
-		policy *sanitize.HTML
+		policy *markup.Policy
 		in     string
 		want   string
 	}{
@@ -38,7 +39,7 @@ func TestClean(t *testing.T) {
 		{"comments go, conditional ones too", basic, "a<!-- b --><!--[if IE]>c<![endif]--><?php d ?><!DOCTYPE e><![CDATA[f]]>g", "ag"},
 		{"disallowed tags show in a basic policy", basic, `<script>alert("&lt;")</script>`, `&lt;script&gt;alert("&lt;")&lt;/script&gt;`},
 		{"a script's content stays as text in a policy of one's own", policy(t, zero), "a<script>b<!-- c --><b>d</b></script>e", "abde"},
-		{"nor do dropped scripts show", policy(t, basic, sanitize.DropCode()), "a<script>b</script><x>c", "a&lt;x&gt;c"},
+		{"nor do dropped scripts show", policy(t, basic, markup.DropCode()), "a<script>b</script><x>c", "a&lt;x&gt;c"},
 		{"an entity without its semicolon is text", zero, "?a=1&copy=2 &notit; &semi; &ampx; &#65 &#65;", "?a=1&amp;copy=2 &amp;notit; ; &amp;ampx; &amp;#65 A"},
 		{"an ampersand at the end is text", zero, "a&", "a&amp;"},
 		{"an end tag without a name is text", ugc, "a</ b>c</!>d</>e", "ac&lt;/!&gt;de"},
@@ -85,7 +86,7 @@ func TestClean(t *testing.T) {
 }
 
 func TestCleanChecksURLs(t *testing.T) {
-	h := sanitize.Basic()
+	h := markup.Basic()
 	kept := map[string]string{
 		"http://example.com/?a=1&b=2": "http://example.com/?a=1&amp;b=2",
 		"HTTPS://example.com":         "HTTPS://example.com",
@@ -112,12 +113,12 @@ func TestCleanChecksURLs(t *testing.T) {
 }
 
 func TestNewHTMLRefusesUnsafePolicies(t *testing.T) {
-	_, err := sanitize.NewHTML(
-		sanitize.AllowTags("b", "script", "style", "svg", "math", "iframe", "textarea", "noscript", "template", "form", "B", "bold", ""),
-		sanitize.AllowAttrs("b", "title", "onclick", "ONCLICK", "style", "id", "name", "srcdoc", "data-x", ""),
-		sanitize.AllowAttrs("*", "onload", "target"),
-		sanitize.AllowAttrs("i", "title"),
-		sanitize.AllowSchemes("https", "javascript", "JavaScript", "data", "vbscript", "HTTP", "a b", "1a", ""),
+	_, err := markup.New(
+		markup.AllowTags("b", "script", "style", "svg", "math", "iframe", "textarea", "noscript", "template", "form", "B", "bold", ""),
+		markup.AllowAttrs("b", "title", "onclick", "ONCLICK", "style", "id", "name", "srcdoc", "data-x", ""),
+		markup.AllowAttrs("*", "onload", "target"),
+		markup.AllowAttrs("i", "title"),
+		markup.AllowSchemes("https", "javascript", "JavaScript", "data", "vbscript", "HTTP", "a b", "1a", ""),
 	)
 	assert.Equal(t, []string{
 		"AllowTags: unsafe: script", "AllowTags: unsafe: style", "AllowTags: unsafe: svg", "AllowTags: unsafe: math", "AllowTags: unsafe: iframe",
@@ -133,9 +134,9 @@ func TestNewHTMLRefusesUnsafePolicies(t *testing.T) {
 }
 
 func TestNewHTML(t *testing.T) {
-	h, err := sanitize.NewHTML(
-		sanitize.AllowTags("a", "img"), sanitize.AllowTags("a"), sanitize.AllowAttrs("*", "title"), sanitize.AllowAttrs("a", "href"), sanitize.AllowAttrs("img", "src"),
-		sanitize.AllowSchemes("https", "web+x"),
+	h, err := markup.New(
+		markup.AllowTags("a", "img"), markup.AllowTags("a"), markup.AllowAttrs("*", "title"), markup.AllowAttrs("a", "href"), markup.AllowAttrs("img", "src"),
+		markup.AllowSchemes("https", "web+x"),
 	)
 	require.NoError(t, err)
 	assert.Equal(t, `<a title="t" href="web+x:y">x</a><img title="t">`, h.Clean(`<a title=t href="web+x:y">x</a><img title=t src=http://x>`))
@@ -144,18 +145,18 @@ func TestNewHTML(t *testing.T) {
 // However the options are divided among NewHTML and With, the policy is the same.
 func TestWithKeepsWhatThePolicyHas(t *testing.T) {
 	const in = `<a title=t href="http://x.com">1</a> <b title=t>2 y.com a@y.com</b><pre>z.com</pre><i>3</i><script>4</script><a href="ftp://x.com">5</a><a href=/x>6</a>`
-	all := []sanitize.HTMLOption{
-		sanitize.AllowTags("a", "b", "pre"), sanitize.AllowAttrs("*", "title"), sanitize.AllowAttrs("a", "href"),
-		sanitize.EscapeDisallowed(), sanitize.DropCode(), sanitize.Linkify("pre"), sanitize.LinkifyEmails(),
+	all := []markup.Option{
+		markup.AllowTags("a", "b", "pre"), markup.AllowAttrs("*", "title"), markup.AllowAttrs("a", "href"),
+		markup.EscapeDisallowed(), markup.DropCode(), markup.Linkify("pre"), markup.LinkifyEmails(),
 	}
 	for desc, schemes := range map[string][]string{"no scheme": nil, "no scheme, in a list": {}, "one scheme": {"ftp"}, "two": {"http", "mailto"}} {
-		opts := append([]sanitize.HTMLOption{sanitize.AllowSchemes(schemes...)}, all...)
-		whole, err := sanitize.NewHTML(opts...)
+		opts := append([]markup.Option{markup.AllowSchemes(schemes...)}, all...)
+		whole, err := markup.New(opts...)
 		require.NoError(t, err)
 		want := whole.Clean(in)
 		assert.Equal(t, len(schemes) > 0, strings.Contains(want, `"http:`) || strings.Contains(want, `"ftp:`), want)
 		for i := range len(opts) + 1 {
-			first, err := sanitize.NewHTML(opts[:i]...)
+			first, err := markup.New(opts[:i]...)
 			require.NoError(t, err)
 			assert.Equal(t, want, policy(t, first, opts[i:]...).Clean(in), "%s, divided at %d", desc, i)
 		}
@@ -163,7 +164,7 @@ func TestWithKeepsWhatThePolicyHas(t *testing.T) {
 }
 
 func TestNestingIsBounded(t *testing.T) {
-	h := sanitize.UGC()
+	h := markup.UGC()
 	got := h.Clean(strings.Repeat("<div>", 1000) + "x" + strings.Repeat("</div>", 1000) + "y")
 	assert.Equal(t, strings.Repeat("<div>", 100)+"x"+strings.Repeat("</div>", 100)+"y", got)
 }
@@ -178,7 +179,7 @@ func TestStripTags(t *testing.T) {
 		"<a href=javascript:x>y</a>":       "y",
 		"<scr<script>ipt>alert(1)</script": "",
 	} {
-		got := sanitize.StripTags(in)
+		got := markup.StripTags(in)
 		if in == "<scr<script>ipt>alert(1)</script" {
 			assert.NotContains(t, got, "<script>")
 			continue
@@ -253,11 +254,11 @@ func TestRandomSplices(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	rng := rand.New(rand.NewPCG(seed, 1))
 	pieces := vectors()
-	strip, err := sanitize.NewHTML(sanitize.AllowTags("a", "b", "table", "td", "li"), sanitize.AllowAttrs("a", "href"))
+	strip, err := markup.New(markup.AllowTags("a", "b", "table", "td", "li"), markup.AllowAttrs("a", "href"))
 	require.NoError(t, err)
-	policies := []*sanitize.HTML{sanitize.Basic(), sanitize.UGC(), strip, new(sanitize.HTML)}
+	policies := []*markup.Policy{markup.Basic(), markup.UGC(), strip, new(markup.Policy)}
 	for _, h := range policies {
-		policies = append(policies, policy(t, h, sanitize.DropCode(), sanitize.Linkify(), sanitize.LinkifyEmails()))
+		policies = append(policies, policy(t, h, markup.DropCode(), markup.Linkify(), markup.LinkifyEmails()))
 	}
 	for range n {
 		var b strings.Builder
@@ -283,7 +284,7 @@ func TestPublicVectors(t *testing.T) {
 	require.NoError(t, json.Unmarshal(raw, &list))
 	require.Greater(t, len(list), 400)
 	for _, v := range list {
-		for _, h := range []*sanitize.HTML{new(sanitize.HTML), sanitize.Basic(), sanitize.UGC(), policy(t, sanitize.UGC(), sanitize.Linkify())} {
+		for _, h := range []*markup.Policy{new(markup.Policy), markup.Basic(), markup.UGC(), policy(t, markup.UGC(), markup.Linkify())} {
 			for _, in := range []string{v, `<a href="` + v + `" title="` + v + `">x</a>`, `<img src='` + v + `' alt='` + v + `'>`, "<b title=" + v + ">x"} {
 				out := h.Clean(in)
 				require.False(t, live(t, out), "%q became %q", in, out)
@@ -297,7 +298,7 @@ func TestPublicVectors(t *testing.T) {
 // TestCleanIsLinear looks at minima of processor time, and again for as long as
 // they could still be the machine's fault: they only ever err upwards.
 func TestCleanIsLinear(t *testing.T) {
-	h := policy(t, sanitize.UGC(), sanitize.Linkify("pre"), sanitize.LinkifyEmails())
+	h := policy(t, markup.UGC(), markup.Linkify("pre"), markup.LinkifyEmails())
 	clean := func(piece string, size int) time.Duration {
 		in := strings.Repeat(piece, size/len(piece))
 		out := ""
@@ -326,4 +327,13 @@ func TestCleanIsLinear(t *testing.T) {
 		t.Logf("%-20q %v", piece, least)
 		assert.True(t, within(), "%q: %v", piece, least)
 	}
+}
+
+// mistakes lists the mistakes of err, without the package.
+func mistakes(err error) []string {
+	var list []string
+	for m := range rampart.Mistakes(err) {
+		list = append(list, m.Field+": "+m.Reason+": "+m.Value)
+	}
+	return list
 }

@@ -1,4 +1,4 @@
-package sanitize_test
+package markup_test
 
 import (
 	"testing"
@@ -6,16 +6,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecolaura/rampart/sanitize"
+	"github.com/ecolaura/rampart/sanitize/markup"
 )
 
 func FuzzClean(f *testing.F) {
 	for _, v := range vectors() {
 		f.Add(v, v)
 	}
-	policies := []*sanitize.HTML{new(sanitize.HTML), sanitize.Basic(), sanitize.UGC()}
+	policies := []*markup.Policy{new(markup.Policy), markup.Basic(), markup.UGC()}
 	for _, h := range policies {
-		policies = append(policies, policy(f, h, sanitize.Linkify(), sanitize.LinkifyEmails()))
+		policies = append(policies, policy(f, h, markup.Linkify(), markup.LinkifyEmails()))
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
 		for _, h := range policies {
@@ -25,6 +25,6 @@ func FuzzClean(f *testing.F) {
 			require.True(t, contained(t, out), out)
 			require.False(t, live(t, out), out)
 		}
-		sanitize.StripTags(a + b)
+		markup.StripTags(a + b)
 	})
 }

@@ -1,4 +1,4 @@
-package sanitize
+package markup
 
 // An element is what the cleaner knows about an HTML element: how a browser's
 // parser (HTML Living Standard, section 13.2.6) treats it, so that the output

@@ -1,4 +1,4 @@
-package sanitize
+package markup
 
 import (
 	"slices"
@@ -18,12 +18,12 @@ const maxNesting = 100
 // control characters become "?". A dropped tag of a block leaves a line break.
 // Clean(Clean(s)) is Clean(s); time and output are linear in len(s). The result
 // is for an element's content, not for an attribute.
-func (h *HTML) Clean(s string) string {
+func (h *Policy) Clean(s string) string {
 	if isCleanText(s) && (!h.links || !mayHoldLink(s)) {
 		return s
 	}
 	s = text.Repair(s)
-	c := cleaner{HTML: h, z: html.NewTokenizer(strings.NewReader(s)), out: make([]byte, 0, len(s)+len(s)/4)}
+	c := cleaner{Policy: h, z: html.NewTokenizer(strings.NewReader(s)), out: make([]byte, 0, len(s)+len(s)/4)}
 	read := 0
 	for tt := c.z.Next(); tt != html.ErrorToken; tt = c.z.Next() {
 		raw := c.z.Raw()
@@ -41,7 +41,7 @@ func (h *HTML) Clean(s string) string {
 
 // cleaner is one call of Clean.
 type cleaner struct {
-	*HTML
+	*Policy
 	z      *html.Tokenizer
 	out    []byte
 	stack  []openTag

@@ -1,4 +1,4 @@
-package sanitize_test
+package markup_test
 
 import (
 	"encoding/json"
@@ -11,7 +11,7 @@ import (
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
 
-	"github.com/ecolaura/rampart/sanitize"
+	"github.com/ecolaura/rampart/sanitize/markup"
 )
 
 type bleachFile struct {
@@ -44,28 +44,28 @@ func TestBleachOracle(t *testing.T) {
 	require.NoError(t, err)
 	var file bleachFile
 	require.NoError(t, json.Unmarshal(raw, &file))
-	policy := func(opts ...sanitize.HTMLOption) *sanitize.HTML {
-		h, err := sanitize.NewHTML(opts...)
+	policy := func(opts ...markup.Option) *markup.Policy {
+		h, err := markup.New(opts...)
 		require.NoError(t, err)
 		return h
 	}
-	basic := []sanitize.HTMLOption{
-		sanitize.AllowTags("a", "abbr", "acronym", "b", "blockquote", "code", "em", "i", "li", "ol", "strong", "ul"),
-		sanitize.AllowAttrs("a", "href", "title"), sanitize.AllowAttrs("abbr", "title"), sanitize.AllowAttrs("acronym", "title"),
+	basic := []markup.Option{
+		markup.AllowTags("a", "abbr", "acronym", "b", "blockquote", "code", "em", "i", "li", "ol", "strong", "ul"),
+		markup.AllowAttrs("a", "href", "title"), markup.AllowAttrs("abbr", "title"), markup.AllowAttrs("acronym", "title"),
 	}
-	ugc := policy(sanitize.AllowTags("a", "abbr", "b", "blockquote", "br", "code", "div", "em", "h1", "h2", "h3", "hr", "i", "img", "li", "ol", "p", "pre", "s", "span", "strong", "sub", "sup", "table", "tbody", "td", "th", "thead", "tr", "u", "ul"),
-		sanitize.AllowAttrs("*", "title", "lang", "dir"), sanitize.AllowAttrs("a", "href", "rel"), sanitize.AllowAttrs("img", "src", "alt", "width", "height"),
-		sanitize.AllowAttrs("td", "colspan", "rowspan"), sanitize.AllowAttrs("th", "colspan", "rowspan"))
-	strip, noTags := policy(basic...), policy(sanitize.EscapeDisallowed())
+	ugc := policy(markup.AllowTags("a", "abbr", "b", "blockquote", "br", "code", "div", "em", "h1", "h2", "h3", "hr", "i", "img", "li", "ol", "p", "pre", "s", "span", "strong", "sub", "sup", "table", "tbody", "td", "th", "thead", "tr", "u", "ul"),
+		markup.AllowAttrs("*", "title", "lang", "dir"), markup.AllowAttrs("a", "href", "rel"), markup.AllowAttrs("img", "src", "alt", "width", "height"),
+		markup.AllowAttrs("td", "colspan", "rowspan"), markup.AllowAttrs("th", "colspan", "rowspan"))
+	strip, noTags := policy(basic...), policy(markup.EscapeDisallowed())
 	reasons, total, equal := bleachDifferences(), 0, 0
 	differs := map[int]bool{}
 	for _, c := range file.Cases {
 		for name, p := range map[string]struct {
-			h    *sanitize.HTML
+			h    *markup.Policy
 			want string
 		}{
-			"default": {sanitize.Basic(), c.Default}, "strip": {strip, c.Strip}, "no_tags": {noTags, c.NoTags},
-			"no_tags_strip": {new(sanitize.HTML), c.NoTagsStrip}, "ugc_strip": {ugc, c.UGCStrip},
+			"default": {markup.Basic(), c.Default}, "strip": {strip, c.Strip}, "no_tags": {noTags, c.NoTags},
+			"no_tags_strip": {new(markup.Policy), c.NoTagsStrip}, "ugc_strip": {ugc, c.UGCStrip},
 		} {
 			total++
 			got := p.h.Clean(c.Input)

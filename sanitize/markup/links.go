@@ -1,4 +1,4 @@
-package sanitize
+package markup
 
 import (
 	"bytes"
@@ -19,9 +19,9 @@ import (
 // and in the elements skip, which must be allowed before it. Links, those of
 // the input too, get rel="nofollow". An address whose scheme the policy does
 // not allow stays text. Linkify allows the element a with href.
-func Linkify(skip ...string) HTMLOption {
+func Linkify(skip ...string) Option {
 	skip = slices.Clone(skip)
-	return func(h *HTML) error {
+	return func(h *Policy) error {
 		for _, name := range skip {
 			t := h.tags[name]
 			if t == nil {
@@ -35,14 +35,14 @@ func Linkify(skip ...string) HTMLOption {
 }
 
 // LinkifyEmails is [Linkify] for email addresses, which become mailto links.
-func LinkifyEmails() HTMLOption {
-	return func(h *HTML) error {
+func LinkifyEmails() Option {
+	return func(h *Policy) error {
 		h.links, h.emails = true, true
 		return allowLinks(h)
 	}
 }
 
-func allowLinks(h *HTML) error {
+func allowLinks(h *Policy) error {
 	if err := AllowTags("a")(h); err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package sanitize
+package markup
 
 import (
 	"errors"
@@ -6,18 +6,30 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/token"
 )
 
-// HTML is an allow-list of elements, attributes and URL schemes, and cleans
+// Reasons of a [*rampart.ConfigError] of this package.
+const (
+	ReasonInvalid = "invalid" // a value that the field cannot take
+	ReasonUnknown = "unknown" // an element or attribute that is not known, or not allowed before it is used
+	ReasonUnsafe  = "unsafe"  // an element, attribute or scheme that can run code
+)
+
+func mistake(field, reason, value string) error {
+	return &conferr.ConfigError{Package: "markup", Field: field, Reason: reason, Value: value}
+}
+
+// A Policy is an allow-list of elements, attributes and URL schemes, and cleans
 // HTML with it. It is immutable and safe for concurrent use. The zero value
 // allows nothing: tags are dropped, text is kept, escaped. Create others with
-// [NewHTML], [Basic] or [UGC], once: it takes longer than cleaning.
-// [HTML.With] widens one.
-type HTML struct {
+// [New], [Basic] or [UGC], once: it takes longer than cleaning.
+// [Policy.With] widens one.
+type Policy struct {
 	tags    map[string]*tagPolicy
 	global  map[string]attrKind // attributes of every tag
-	schemes []string            // nil in the zero HTML, which has no links: the default
+	schemes []string            // nil in the zero Policy, which has no links: the default
 	rel     string              // of every link; empty: none is added
 
 	escape   bool // disallowed tags are shown as text
@@ -36,20 +48,20 @@ type tagPolicy struct {
 	attrs map[string]attrKind
 }
 
-// An HTMLOption widens a policy or changes what it does with the rest. Its
+// An Option widens a policy or changes what it does with the rest. Its
 // mistakes are [*rampart.ConfigError]s.
-type HTMLOption func(*HTML) error
+type Option func(*Policy) error
 
-// NewHTML returns a policy that allows what opts name and nothing else, or
+// New returns a policy that allows what opts name and nothing else, or
 // every mistake in opts, each a [*rampart.ConfigError], joined. A policy that
 // could let code run cannot be made: there are no options for script, style,
 // svg, math and other elements that change how the rest is read, for event
 // handlers, style, id and name, or for javascript and data URLs.
-func NewHTML(opts ...HTMLOption) (*HTML, error) { return new(HTML).With(opts...) }
+func New(opts ...Option) (*Policy, error) { return new(Policy).With(opts...) }
 
 // With returns a policy that is h widened by opts, or every mistake in opts, as
-// [NewHTML] does. It does not change h.
-func (h *HTML) With(opts ...HTMLOption) (*HTML, error) {
+// [New] does. It does not change h.
+func (h *Policy) With(opts ...Option) (*Policy, error) {
 	next := *h
 	next.tags, next.global = make(map[string]*tagPolicy), make(map[string]attrKind)
 	maps.Copy(next.global, h.global)
@@ -77,9 +89,9 @@ func (h *HTML) With(opts ...HTMLOption) (*HTML, error) {
 }
 
 // AllowTags allows elements.
-func AllowTags(names ...string) HTMLOption {
+func AllowTags(names ...string) Option {
 	names = slices.Clone(names)
-	return func(h *HTML) error {
+	return func(h *Policy) error {
 		var errs []error
 		for _, name := range names {
 			el, ok := elementNamed(name)
@@ -98,9 +110,9 @@ func AllowTags(names ...string) HTMLOption {
 
 // AllowAttrs allows attributes on a tag that is allowed before it, or on every
 // tag with "*". Those that hold a URL are checked against the schemes.
-func AllowAttrs(tag string, names ...string) HTMLOption {
+func AllowAttrs(tag string, names ...string) Option {
 	names = slices.Clone(names)
-	return func(h *HTML) error {
+	return func(h *Policy) error {
 		attrs := h.global
 		if tag != "*" {
 			if h.tags[tag] == nil {
@@ -126,9 +138,9 @@ func AllowAttrs(tag string, names ...string) HTMLOption {
 
 // AllowSchemes replaces the schemes that a URL may have: http, https and
 // mailto. With no schemes, none is allowed. A URL without a scheme always is.
-func AllowSchemes(schemes ...string) HTMLOption {
+func AllowSchemes(schemes ...string) Option {
 	schemes = append([]string{}, schemes...) // never nil, which stands for the default
-	return func(h *HTML) error {
+	return func(h *Policy) error {
 		var errs []error
 		for _, s := range schemes {
 			switch {
@@ -145,8 +157,8 @@ func AllowSchemes(schemes ...string) HTMLOption {
 
 // EscapeDisallowed shows a disallowed tag as text in place of dropping it, as
 // bleach does by default.
-func EscapeDisallowed() HTMLOption {
-	return func(h *HTML) error {
+func EscapeDisallowed() Option {
+	return func(h *Policy) error {
 		h.escape = true
 		return nil
 	}
@@ -155,16 +167,16 @@ func EscapeDisallowed() HTMLOption {
 // DropCode drops a disallowed script or style with its content, which otherwise
 // stays as text: harmless, but not meant to be read. [EscapeDisallowed] does not
 // show these two then.
-func DropCode() HTMLOption {
-	return func(h *HTML) error {
+func DropCode() Option {
+	return func(h *Policy) error {
 		h.dropCode = true
 		return nil
 	}
 }
 
 // linkRel sets the rel attribute of every link; the input's own is dropped.
-func linkRel(rel string) HTMLOption {
-	return func(h *HTML) error {
+func linkRel(rel string) Option {
+	return func(h *Policy) error {
 		h.rel = rel
 		return nil
 	}
@@ -172,7 +184,7 @@ func linkRel(rel string) HTMLOption {
 
 // Basic returns the policy of bleach.clean: links, lists and inline elements;
 // tags that are not allowed are shown as text.
-func Basic() *HTML {
+func Basic() *Policy {
 	return fixed(
 		AllowTags("a", "abbr", "acronym", "b", "blockquote", "code", "em", "i", "li", "ol", "strong", "ul"),
 		AllowAttrs("a", "href", "title"),
@@ -186,7 +198,7 @@ func Basic() *HTML {
 // headings, lists, tables, images, code. Links get rel="nofollow", scripts and
 // styles go with their content. There is no id, name, class or style, with which
 // a text could pass for a part of the page.
-func UGC() *HTML {
+func UGC() *Policy {
 	return fixed(
 		AllowTags("a", "abbr", "acronym", "b", "blockquote", "br", "caption", "cite", "code", "dd", "del", "details", "dfn",
 			"div", "dl", "dt", "em", "figcaption", "figure", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "ins", "kbd",
@@ -210,10 +222,10 @@ func UGC() *HTML {
 
 // fixed returns the policy of options that the tests know to be right. If they
 // were not, it would allow nothing.
-func fixed(opts ...HTMLOption) *HTML {
-	h, err := NewHTML(opts...)
+func fixed(opts ...Option) *Policy {
+	h, err := New(opts...)
 	if err != nil {
-		return new(HTML)
+		return new(Policy)
 	}
 	return h
 }
