@@ -11,7 +11,7 @@ import (
 // Two instances of a service share a source; here both are in one process.
 func Example() {
 	ctx := context.Background()
-	source := feed.Memory() // several processes: feed.SQL or feed.Redis
+	source := feed.Memory() // several processes: feedsql.New or feedredis.New
 	first, err := feed.New(ctx, feed.Config{Source: source})
 	if err != nil {
 		fmt.Println(err)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/feed"
+	"github.com/ecolaura/rampart/feed/feedredis"
+	"github.com/ecolaura/rampart/feed/feedsql"
 	"github.com/ecolaura/rampart/throttle"
 	"github.com/ecolaura/rampart/throttle/throttleredis"
 )
@@ -52,13 +54,13 @@ func openShared(ctx context.Context, s *settings, db *database, log *slog.Logger
 // source is where changes are kept: Redis if there is one, else the database.
 func (sh *shared) source(ctx context.Context, s *settings, db *database) (feed.Source, error) {
 	if s.redis == nil {
-		return feed.SQL(db.DB, db.dialect) //nolint:contextcheck // it bounds its own set-up
+		return feedsql.New(db.DB, db.dialect) //nolint:contextcheck // it bounds its own set-up
 	}
 	sh.redis = redis.NewClient(s.redis)
 	if err := sh.redis.Ping(ctx).Err(); err != nil {
 		return nil, fmt.Errorf("redis: %w", err) // names the address, no password
 	}
-	return feed.Redis(sh.do, "ecolaura:feed"), nil
+	return feedredis.New(sh.do, "ecolaura:feed"), nil
 }
 
 // do sends a command for the packages that share state.

@@ -12,7 +12,7 @@ import (
 // goroutines lists who may start one, each with what ends it. Timers of
 // time.AfterFunc end by themselves and are not counted.
 var goroutines = map[string]string{
-	"within": "auth/authredis, feed/redis.go, throttle/throttleredis: ends with the client's own time limit; waited for no longer than a command may take",
+	"within": "auth/authredis, feed/feedredis, throttle/throttleredis: ends with the client's own time limit; waited for no longer than a command may take",
 	"Serve":  "server/server.go: ends with the listener, waited for before Serve returns",
 	"probe":  "server/health.go: ends with its check; one for each check at most",
 	"start":  "feed/feed.go, monitor/alert.go, crypto/tlsconf/reloader.go: ends with Close, which waits for it",

@@ -24,7 +24,7 @@ var docImports = map[string]string{
 	"rampart": module, "apikey": module + "/apikey", "auth": module + "/auth", "cors": module + "/cors",
 	"headers": module + "/headers", "throttle": module + "/throttle", "sanitize": module + "/sanitize", "rcrypto": module + "/crypto", "tlsconf": module + "/crypto/tlsconf",
 	"password": module + "/auth/password", "authsql": module + "/auth/authsql", "ipfilter": module + "/throttle/ipfilter", "feed": module + "/feed",
-	"server": module + "/server", "monitor": module + "/monitor", "markup": module + "/sanitize/markup",
+	"server": module + "/server", "monitor": module + "/monitor", "feedsql": module + "/feed/feedsql", "feedredis": module + "/feed/feedredis", "markup": module + "/sanitize/markup",
 }
 
 var codeBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```")

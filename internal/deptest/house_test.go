@@ -49,6 +49,8 @@ var rules = map[string]rule{
 	"crypto":                 {},
 	"crypto/tlsconf":         {},
 	"feed":                   {},
+	"feed/feedredis":         {},
+	"feed/feedsql":           {},
 	"feed/feedtest":          {},
 	"monitor":                {},
 	"server":                 {},
@@ -58,7 +60,7 @@ var rules = map[string]rule{
 	"throttle/throttleredis": {},
 	"throttle/throttletest":  {},
 	"sanitize/markup": {
-		imports: []string{"golang.org/x/net/html", "golang.org/x/net/html/atom", "golang.org/x/net/publicsuffix"},
+		imports: []string{"golang.org/x/net/html", "golang.org/x/net/html/atom"},
 		links:   []string{"golang.org/x/net"},
 	},
 	"sanitize": {

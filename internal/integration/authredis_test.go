@@ -18,6 +18,7 @@ import (
 	"github.com/ecolaura/rampart/auth/authredis"
 	"github.com/ecolaura/rampart/auth/authtest"
 	"github.com/ecolaura/rampart/feed"
+	"github.com/ecolaura/rampart/feed/feedredis"
 	"github.com/ecolaura/rampart/feed/feedtest"
 )
 
@@ -121,7 +122,7 @@ func TestFeedRedisSourceThroughEachClient(t *testing.T) {
 			feedtest.TestSource(t, func(t testing.TB) func() feed.Source {
 				t.Helper()
 				_, key := openRedis(t)
-				return func() feed.Source { return feed.Redis(do, key) }
+				return func() feed.Source { return feedredis.New(do, key) }
 			})
 		})
 	}

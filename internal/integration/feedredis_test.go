@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart/feed"
+	"github.com/ecolaura/rampart/feed/feedredis"
 	"github.com/ecolaura/rampart/feed/feedtest"
 )
 
@@ -32,20 +33,20 @@ func openRedis(t testing.TB) (client *redis.Client, key string) {
 	return client, key
 }
 
-func redisDo(client *redis.Client) feed.DoFunc {
+func redisDo(client *redis.Client) feedredis.DoFunc {
 	return func(ctx context.Context, args ...any) (any, error) { return client.Do(ctx, args...).Result() }
 }
 
 func TestFeedRedisSource(t *testing.T) {
 	feedtest.TestSource(t, func(t testing.TB) func() feed.Source {
 		client, key := openRedis(t)
-		return func() feed.Source { return feed.Redis(redisDo(client), key) }
+		return func() feed.Source { return feedredis.New(redisDo(client), key) }
 	})
 }
 
 func TestFeedRedisDeletesExpiredChanges(t *testing.T) {
 	client, key := openRedis(t)
-	source := feed.Redis(redisDo(client), key)
+	source := feedredis.New(redisDo(client), key)
 	for i := range 60 { // every third lives on
 		keep := 20 * time.Millisecond
 		if i%3 == 0 {

@@ -17,12 +17,13 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/feed"
+	"github.com/ecolaura/rampart/feed/feedsql"
 	"github.com/ecolaura/rampart/feed/feedtest"
 )
 
 func feedSource(t testing.TB, db *sql.DB, d rampart.Dialect) feed.Source {
 	t.Helper()
-	source, err := feed.SQL(db, d)
+	source, err := feedsql.New(db, d)
 	require.NoError(t, err)
 	return source
 }
@@ -49,7 +50,7 @@ func TestFeedSQLMakesItsTableInSeveralProcessesAtOnce(t *testing.T) {
 			var wg sync.WaitGroup
 			for i := range 8 {
 				wg.Go(func() {
-					_, err := feed.SQL([]*sql.DB{a, b}[i%2], backend.dialect)
+					_, err := feedsql.New([]*sql.DB{a, b}[i%2], backend.dialect)
 					assert.NoError(t, err)
 				})
 			}
@@ -118,15 +119,15 @@ func TestFeedSQLReportsFailures(t *testing.T) {
 			assert.Error(t, err)
 			require.NoError(t, db.Close())
 			assert.Error(t, source.Publish(t.Context(), "t", nil, time.Hour))
-			_, err = feed.SQL(db, backend.dialect)
+			_, err = feedsql.New(db, backend.dialect)
 			assert.ErrorContains(t, err, "feed: making the table: ")
 		})
 	}
 }
 
 func TestFeedSQLConfigMistakes(t *testing.T) {
-	_, err := feed.SQL(nil, 0)
-	assert.EqualError(t, err, "feed: db: missing\nfeed: d: invalid: \"unknown\"")
+	_, err := feedsql.New(nil, 0)
+	assert.EqualError(t, err, "feedsql: db: missing\nfeedsql: d: invalid: \"unknown\"")
 }
 
 // TestFeedSQLSurvivesKill9 kills a publishing process, and looks for each change

@@ -8,8 +8,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/net/publicsuffix"
-
 	"github.com/ecolaura/rampart/internal/text"
 )
 
@@ -249,13 +247,7 @@ func isPublicHost(s string, bare bool) bool {
 		return true
 	}
 	tld = text.LowerASCII(tld)
-	switch tld {
-	case "aero", "asia", "biz", "cat", "com", "coop", "edu", "gov", "info", "int", "jobs", "mil", "mobi", "museum", "name",
-		"net", "org", "post", "pro", "tel", "travel":
-		return true
-	}
-	_, icann := publicsuffix.PublicSuffix(tld)
-	return icann && (len(tld) == 2 || strings.HasPrefix(tld, "xn--"))
+	return isTLD(tld)
 }
 
 // emailAround returns the email address around the "@" at s[at]; what is before

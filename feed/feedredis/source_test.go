@@ -1,4 +1,4 @@
-package feed_test
+package feedredis_test
 
 import (
 	"context"
@@ -12,15 +12,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart/feed"
+	"github.com/ecolaura/rampart/feed/feedredis"
 )
 
 // The commands against a real server are tested in internal/integration.
 
-func answering(reply any, err error) feed.DoFunc {
+func answering(reply any, err error) feedredis.DoFunc {
 	return func(context.Context, ...any) (any, error) { return reply, err }
 }
 
-func TestRedisRepliesMayBeStringsOrBytes(t *testing.T) {
+func TestRepliesMayBeStringsOrBytes(t *testing.T) {
 	for desc, fields := range map[string][]any{
 		"strings": {"topic", "t", "data", "d", "keep", "60000", "later", "x"},
 		"bytes":   {[]byte("topic"), []byte("t"), []byte("data"), []byte("d"), []byte("keep"), []byte("60000")},
@@ -28,7 +29,7 @@ func TestRedisRepliesMayBeStringsOrBytes(t *testing.T) {
 		t.Run(desc, func(t *testing.T) {
 			made := time.UnixMilli(time.Now().UnixMilli())
 			id := strconv.FormatInt(made.UnixMilli(), 10) + "-3"
-			changes, last, err := feed.Redis(answering([]any{[]any{id, fields}}, nil), "k").Since(t.Context(), 0, 10)
+			changes, last, err := feedredis.New(answering([]any{[]any{id, fields}}, nil), "k").Since(t.Context(), 0, 10)
 			require.NoError(t, err)
 			seq := made.UnixMilli()<<20 + 3
 			assert.Equal(t, []feed.Change{{Seq: seq, Topic: "t", Data: []byte("d"), Expires: made.Add(time.Minute)}}, changes)
@@ -37,14 +38,14 @@ func TestRedisRepliesMayBeStringsOrBytes(t *testing.T) {
 	}
 }
 
-func TestRedisHasNothingWhereTheReplyIsNil(t *testing.T) {
-	changes, last, err := feed.Redis(answering(nil, nil), "k").Since(t.Context(), 7, 10)
+func TestHasNothingWhereTheReplyIsNil(t *testing.T) {
+	changes, last, err := feedredis.New(answering(nil, nil), "k").Since(t.Context(), 7, 10)
 	assert.NoError(t, err)
 	assert.Empty(t, changes)
 	assert.EqualValues(t, 7, last)
 }
 
-func TestRedisRefusesRepliesThatItDoesNotUnderstand(t *testing.T) {
+func TestRefusesRepliesThatItDoesNotUnderstand(t *testing.T) {
 	good := []any{"topic", "t", "data", "d", "keep", "60000"}
 	for desc, reply := range map[string]any{
 		"no list":               "OK",
@@ -59,21 +60,21 @@ func TestRedisRefusesRepliesThatItDoesNotUnderstand(t *testing.T) {
 		"no duration":           []any{[]any{"1-1", []any{"keep", "x"}}},
 	} {
 		t.Run(desc, func(t *testing.T) {
-			_, last, err := feed.Redis(answering(reply, nil), "k").Since(t.Context(), 7, 10)
-			assert.ErrorContains(t, err, "feed: ")
+			_, last, err := feedredis.New(answering(reply, nil), "k").Since(t.Context(), 7, 10)
+			assert.ErrorContains(t, err, "feedredis: ")
 			assert.EqualValues(t, 7, last)
 		})
 	}
 }
 
-func TestRedisFailuresAreErrors(t *testing.T) {
+func TestFailuresAreErrors(t *testing.T) {
 	down := errors.New("connection refused")
-	source := feed.Redis(answering(nil, down), "k")
+	source := feedredis.New(answering(nil, down), "k")
 	assert.ErrorIs(t, source.Publish(t.Context(), "t", nil, time.Hour), down)
 	_, _, err := source.Since(t.Context(), 0, 10)
 	assert.ErrorIs(t, err, down)
 
-	published := feed.Redis(func(_ context.Context, args ...any) (any, error) {
+	published := feedredis.New(func(_ context.Context, args ...any) (any, error) {
 		if args[0] == "XADD" {
 			return "1-1", nil
 		}
@@ -82,7 +83,7 @@ func TestRedisFailuresAreErrors(t *testing.T) {
 	assert.NoError(t, published.Publish(t.Context(), "t", nil, time.Hour), "what could not be swept is swept later")
 }
 
-func TestRedisDeletesByTheClockOfTheServer(t *testing.T) {
+func TestDeletesByTheClockOfTheServer(t *testing.T) {
 	for desc, skew := range map[string]time.Duration{"of a server that is behind": -2 * time.Hour, "of a server that is ahead": 2 * time.Hour} {
 		t.Run(desc, func(t *testing.T) {
 			server := time.Now().Add(skew)
@@ -92,7 +93,7 @@ func TestRedisDeletesByTheClockOfTheServer(t *testing.T) {
 			}
 			var deleted []any
 			var added any = id(0)
-			source := feed.Redis(func(_ context.Context, args ...any) (any, error) {
+			source := feedredis.New(func(_ context.Context, args ...any) (any, error) {
 				switch args[0] {
 				case "XADD":
 					return added, nil
@@ -115,10 +116,10 @@ func TestRedisDeletesByTheClockOfTheServer(t *testing.T) {
 	}
 }
 
-func TestRedisIsWaitedForHalfASecond(t *testing.T) {
+func TestIsWaitedForHalfASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan struct{})
-		source := feed.Redis(func(context.Context, ...any) (any, error) { // a client that does not obey the context
+		source := feedredis.New(func(context.Context, ...any) (any, error) { // a client that does not obey the context
 			<-ended
 			return nil, errors.New("too late")
 		}, "k")
@@ -131,7 +132,7 @@ func TestRedisIsWaitedForHalfASecond(t *testing.T) {
 	})
 }
 
-func TestRedisClientThatPanicsIsAnError(t *testing.T) {
-	source := feed.Redis(func(context.Context, ...any) (any, error) { panic("closed") }, "k")
-	assert.EqualError(t, source.Publish(t.Context(), "t", nil, time.Hour), "feed: the client of Redis panicked")
+func TestClientThatPanicsIsAnError(t *testing.T) {
+	source := feedredis.New(func(context.Context, ...any) (any, error) { panic("closed") }, "k")
+	assert.EqualError(t, source.Publish(t.Context(), "t", nil, time.Hour), "feedredis: the client of Redis panicked")
 }

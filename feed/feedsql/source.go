@@ -1,4 +1,4 @@
-package feed
+package feedsql
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/feed"
 	"github.com/ecolaura/rampart/internal/sqlutil"
 )
 
@@ -23,38 +24,42 @@ const purge = 16
 // setUp is how long making the table may take.
 const setUp = 30 * time.Second
 
-// sqlSource keeps the changes in one table. Expiry is judged by the database's
+// source keeps the changes in one table. Expiry is judged by the database's
 // clock, in microseconds since 1970.
-type sqlSource struct {
+type source struct {
 	db                          *sql.DB
 	lock, insert, delete, since string // lock: empty where none is needed
 }
 
-// SQL returns a source in db, whose table rampart_feed it makes if it is not
+// New returns a source in db, whose table rampart_feed it makes if it is not
 // there yet. All instances use one database, and the one that is written to: a
 // replica lags.
-func SQL(db *sql.DB, d rampart.Dialect) (Source, error) {
+func New(db *sql.DB, d rampart.Dialect) (feed.Source, error) {
 	var errs []error
 	if db == nil {
-		errs = append(errs, mistake("db", ReasonMissing, ""))
+		errs = append(errs, mistake("db", rampart.ReasonMissing, ""))
 	}
 	if d != rampart.SQLite && d != rampart.PostgreSQL {
-		errs = append(errs, mistake("d", ReasonInvalid, d.String()))
+		errs = append(errs, mistake("d", rampart.ReasonInvalid, d.String()))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	s := newSQLSource(db, d)
+	s := newSource(db, d)
 	ctx, cancel := context.WithTimeout(context.Background(), setUp)
 	defer cancel()
 	if err := s.migrate(ctx, d); err != nil {
-		return nil, fmt.Errorf("feed: making the table: %w", err)
+		return nil, fmt.Errorf("feedsql: making the table: %w", err)
 	}
 	return s, nil
 }
 
-func newSQLSource(db *sql.DB, d rampart.Dialect) *sqlSource {
-	s := &sqlSource{db: db}
+func mistake(field, reason, value string) error {
+	return &rampart.ConfigError{Package: "feedsql", Field: field, Reason: reason, Value: value}
+}
+
+func newSource(db *sql.DB, d rampart.Dialect) *source {
+	s := &source{db: db}
 	now := `CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)`
 	if d == rampart.PostgreSQL {
 		s.lock = fmt.Sprintf(`SELECT pg_advisory_xact_lock(%d)`, int64(publishLock))
@@ -70,7 +75,7 @@ func newSQLSource(db *sql.DB, d rampart.Dialect) *sqlSource {
 
 // migrate makes the table. Sequence numbers are never used twice, also not
 // those of deleted rows.
-func (s *sqlSource) migrate(ctx context.Context, d rampart.Dialect) error {
+func (s *source) migrate(ctx context.Context, d rampart.Dialect) error {
 	seq, bytes := `INTEGER PRIMARY KEY AUTOINCREMENT`, `BLOB`
 	if d == rampart.PostgreSQL {
 		seq, bytes = `BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY`, `BYTEA`
@@ -90,7 +95,7 @@ func (s *sqlSource) migrate(ctx context.Context, d rampart.Dialect) error {
 }
 
 // locked runs do in a transaction that no other of these overlaps.
-func (s *sqlSource) locked(ctx context.Context, do func(*sql.Tx) error) error {
+func (s *source) locked(ctx context.Context, do func(*sql.Tx) error) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -107,8 +112,8 @@ func (s *sqlSource) locked(ctx context.Context, do func(*sql.Tx) error) error {
 	return tx.Commit()
 }
 
-// Publish implements [Source].
-func (s *sqlSource) Publish(ctx context.Context, topic string, data []byte, keep time.Duration) error {
+// Publish implements [feed.Source].
+func (s *source) Publish(ctx context.Context, topic string, data []byte, keep time.Duration) error {
 	if data == nil {
 		data = []byte{} // not NULL
 	}
@@ -121,17 +126,17 @@ func (s *sqlSource) Publish(ctx context.Context, topic string, data []byte, keep
 	})
 }
 
-// Since implements [Source].
-func (s *sqlSource) Since(ctx context.Context, seq int64, limit int) ([]Change, int64, error) {
+// Since implements [feed.Source].
+func (s *source) Since(ctx context.Context, seq int64, limit int) ([]feed.Change, int64, error) {
 	rows, err := s.db.QueryContext(ctx, s.since, seq, limit)
 	if err != nil {
 		return nil, seq, err
 	}
 	defer rows.Close()
-	var found []Change
+	var found []feed.Change
 	last := seq
 	for rows.Next() {
-		var c Change
+		var c feed.Change
 		var expires int64
 		var expired bool
 		if err := rows.Scan(&c.Seq, &c.Topic, &c.Data, &expires, &expired); err != nil {

@@ -1,4 +1,4 @@
-package feed
+package feedredis
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/ecolaura/rampart/feed"
 )
 
 // A DoFunc sends one command to Redis. Strings in the reply may be string or
@@ -20,6 +22,10 @@ import (
 // leaves behind holds a connection until the client's own time limit.
 type DoFunc func(ctx context.Context, args ...any) (any, error)
 
+// purge is how many entries each Publish looks at for expired ones. It is more
+// than one, so that the stream shrinks faster than it grows.
+const purge = 16
+
 // seqBits of a sequence number count the changes of one millisecond; above them
 // is the time. It lasts until the year 2248.
 const seqBits = 20
@@ -28,24 +34,24 @@ const seqBits = 20
 // not obey a context; a log-out must not hang on that.
 const maxWait = 500 * time.Millisecond
 
-// redisSource keeps the changes in one stream. Redis numbers the entries and
+// source keeps the changes in one stream. Redis numbers the entries and
 // runs one command at a time, so that they become visible in order.
-type redisSource struct {
+type source struct {
 	do    DoFunc
 	key   string
 	swept atomic.Int64 // up to where expired changes have been dropped
 }
 
-// Redis returns a source in the stream of that key, of Redis 5 or later. Entries
+// New returns a source in the stream of that key, of Redis 5 or later. Entries
 // are deleted after they have expired, a few with each Publish; expiry is judged
 // by the clock of Redis when a change is made or deleted, and by the reader's when
 // it is read. A change is as durable as the server's persistence makes it: with
 // appendfsync everysec, a crash of the server may forget the last second. Do not
 // let the server evict the key: use the policy noeviction, or a volatile one.
-func Redis(do DoFunc, key string) Source { return &redisSource{do: do, key: key} }
+func New(do DoFunc, key string) feed.Source { return &source{do: do, key: key} }
 
 // within sends one command, but waits no longer than ctx and maxWait allow.
-func (s *redisSource) within(ctx context.Context, args ...any) (any, error) {
+func (s *source) within(ctx context.Context, args ...any) (any, error) {
 	if err := ctx.Err(); err != nil { // it would be random whether it is sent
 		return nil, err
 	}
@@ -72,8 +78,8 @@ func (s *redisSource) within(ctx context.Context, args ...any) (any, error) {
 	}
 }
 
-// Publish implements [Source].
-func (s *redisSource) Publish(ctx context.Context, topic string, data []byte, keep time.Duration) error {
+// Publish implements [feed.Source].
+func (s *source) Publish(ctx context.Context, topic string, data []byte, keep time.Duration) error {
 	reply, err := s.within(ctx, "XADD", s.key, "*", "topic", topic, "data", string(data), "keep", strconv.FormatInt(keep.Milliseconds(), 10))
 	if err != nil {
 		return err
@@ -85,10 +91,10 @@ func (s *redisSource) Publish(ctx context.Context, topic string, data []byte, ke
 	return nil
 }
 
-// sweep deletes those that have expired by the clock of Redis, now, among the next few entries and begins anew at the
-// end: with each entry that is added it looks at several. A failure harms
-// nothing: a later one comes by again.
-func (s *redisSource) sweep(ctx context.Context, now time.Time) {
+// sweep looks at the next few entries and deletes those that have expired by the
+// clock of Redis, which says now. At the end of the stream it begins anew. A
+// failure harms nothing: a later Publish sweeps again.
+func (s *source) sweep(ctx context.Context, now time.Time) {
 	from := s.swept.Load()
 	entries, err := s.read(ctx, from, purge)
 	if err != nil {
@@ -110,8 +116,8 @@ func (s *redisSource) sweep(ctx context.Context, now time.Time) {
 	}
 }
 
-// Since implements [Source].
-func (s *redisSource) Since(ctx context.Context, seq int64, limit int) ([]Change, int64, error) {
+// Since implements [feed.Source].
+func (s *source) Since(ctx context.Context, seq int64, limit int) ([]feed.Change, int64, error) {
 	entries, err := s.read(ctx, seq, limit)
 	if err != nil {
 		return nil, seq, err
@@ -128,7 +134,7 @@ func (s *redisSource) Since(ctx context.Context, seq int64, limit int) ([]Change
 }
 
 // read returns the entries after seq, expired ones too.
-func (s *redisSource) read(ctx context.Context, seq int64, limit int) ([]Change, error) {
+func (s *source) read(ctx context.Context, seq int64, limit int) ([]feed.Change, error) {
 	reply, err := s.within(ctx, "XRANGE", s.key, entryID(seq+1), "+", "COUNT", strconv.Itoa(limit))
 	if err != nil {
 		return nil, err
@@ -137,7 +143,7 @@ func (s *redisSource) read(ctx context.Context, seq int64, limit int) ([]Change,
 	if !ok && reply != nil {
 		return nil, errReply
 	}
-	changes := make([]Change, len(entries))
+	changes := make([]feed.Change, len(entries))
 	for i, entry := range entries {
 		if changes[i], err = parseEntry(entry); err != nil {
 			return nil, err
@@ -147,28 +153,28 @@ func (s *redisSource) read(ctx context.Context, seq int64, limit int) ([]Change,
 }
 
 var (
-	errReply = errors.New("feed: a reply of Redis that XRANGE does not have")
-	errPanic = errors.New("feed: the client of Redis panicked")
+	errReply = errors.New("feedredis: a reply of Redis that XRANGE does not have")
+	errPanic = errors.New("feedredis: the client of Redis panicked")
 )
 
 // parseEntry reads [id [name value …]].
-func parseEntry(entry any) (Change, error) {
+func parseEntry(entry any) (feed.Change, error) {
 	pair, _ := entry.([]any)
 	if len(pair) != 2 {
-		return Change{}, errReply
+		return feed.Change{}, errReply
 	}
 	id, _ := text(pair[0])
 	seq, made, ok := parseID(id)
 	if !ok {
-		return Change{}, fmt.Errorf("feed: %q is no id of an entry that this package counts with", id)
+		return feed.Change{}, fmt.Errorf("feedredis: %q is no id of an entry that this package counts with", id)
 	}
 	fields, _ := pair[1].([]any)
-	c := Change{Seq: seq}
+	c := feed.Change{Seq: seq}
 	for i := 0; i+1 < len(fields); i += 2 {
 		name, _ := text(fields[i])
 		value, ok := text(fields[i+1])
 		if !ok {
-			return Change{}, errReply
+			return feed.Change{}, errReply
 		}
 		switch name {
 		case "topic":
@@ -178,7 +184,7 @@ func parseEntry(entry any) (Change, error) {
 		case "keep":
 			keep, err := strconv.ParseInt(value, 10, 64)
 			if err != nil {
-				return Change{}, errReply
+				return feed.Change{}, errReply
 			}
 			c.Expires = made.Add(time.Duration(keep) * time.Millisecond)
 		}

@@ -1,0 +1,3 @@
+// Package feedsql keeps the changes of a feed.Feed in a table of SQLite or
+// PostgreSQL. It links no driver.
+package feedsql
