@@ -13,7 +13,7 @@ $(error RAMPART_REQUIRE names race, but there is no C compiler)
 endif
 endif
 # COVERDIR=dir makes `make test` leave coverage data there for `make cover`.
-SQL     := github.com/ecolaura/rampart/auth/authsql,github.com/ecolaura/rampart/apikey/apikeysql,github.com/ecolaura/rampart/feed/feedsql,github.com/ecolaura/rampart/crypto
+SQL     := github.com/ecolaura/rampart/auth/authsql,github.com/ecolaura/rampart/apikey/apikeysql,github.com/ecolaura/rampart/feed/feedsql,github.com/ecolaura/rampart/crypto/column
 
 # Workspace mode would let the nested modules' requirements change what is tested.
 export GOWORK := off

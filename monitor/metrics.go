@@ -24,12 +24,12 @@ const (
 // guards it.
 type counts struct {
 	labels []string
-	events map[rampart.Event]map[string]int // by rendered labels
+	events map[rampart.Event]map[string]int64 // by rendered labels
 	buf    []byte
 }
 
 func newCounts(labels []string) counts {
-	return counts{labels: slices.Clone(labels), events: make(map[rampart.Event]map[string]int)}
+	return counts{labels: slices.Clone(labels), events: make(map[rampart.Event]map[string]int64)}
 }
 
 // add counts o. In the end the series add up to the number of events.
@@ -40,7 +40,7 @@ func (c *counts) add(o Occurrence) {
 			o.Event = otherLabel
 		}
 		if series = c.events[o.Event]; series == nil {
-			series = make(map[string]int)
+			series = make(map[string]int64)
 			c.events[o.Event] = series
 		}
 	}
@@ -109,12 +109,12 @@ func (m *monitor) render() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var b strings.Builder
-	line := func(name, labels string, n int) {
+	line := func(name, labels string, n int64) {
 		b.WriteString(name)
 		if labels != "" {
 			b.WriteString("{" + labels + "}")
 		}
-		b.WriteString(" " + strconv.Itoa(n) + "\n")
+		b.WriteString(" " + strconv.FormatInt(n, 10) + "\n")
 	}
 	head := func(name, kind, help string) {
 		b.WriteString("# HELP " + name + " " + help + "\n# TYPE " + name + " " + kind + "\n")
@@ -142,10 +142,10 @@ func (m *monitor) render() string {
 			head(metric.name, metric.kind, metric.help)
 		}
 		for _, r := range m.rules {
-			line(metric.name, label("rule", r.Name), metric.value(r))
+			line(metric.name, label("rule", r.Name), int64(metric.value(r)))
 		}
 	}
 	head("rampart_alert_panics_total", "counter", "Panics of alert functions and of rules' own functions.")
-	line("rampart_alert_panics_total", "", m.panics)
+	line("rampart_alert_panics_total", "", int64(m.panics))
 	return b.String()
 }

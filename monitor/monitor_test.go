@@ -155,7 +155,7 @@ func TestAnAlertFiresWithinASecondOfItsThresholdAndOnceAWindow(t *testing.T) {
 		assert.LessOrEqual(t, as.at[0].Sub(reached), time.Second)
 		assert.Equal(t, "guessing", got[0].Rule)
 		assert.Equal(t, "192.0.2.7", got[0].Key)
-		assert.GreaterOrEqual(t, got[0].Count, 20)
+		assert.GreaterOrEqual(t, got[0].Count, int64(20))
 		for range 100 { // into the next window
 			rep.Report(ctx, rampart.AuthnLoginFail, "192.0.2.7")
 			time.Sleep(100 * time.Millisecond)
@@ -188,7 +188,7 @@ func TestAThresholdIsAboutTheLastWindow(t *testing.T) {
 		time.Sleep(55 * time.Second) // across what a fixed window's border might be
 		one(1)
 		require.Len(t, as.list(), 1)
-		assert.Equal(t, 10, as.list()[0].Count)
+		assert.Equal(t, int64(10), as.list()[0].Count)
 	})
 }
 

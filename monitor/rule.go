@@ -16,7 +16,7 @@ const maxTallies = 10_000
 // An Occurrence is one record of a security event, as a rule sees it.
 type Occurrence struct {
 	Event rampart.Event // its name
-	Count int           // how many events the record stands for, at least 1
+	Count int64         // how many events the record stands for, at least 1
 	rec   slog.Record
 }
 
@@ -51,7 +51,7 @@ func occurrenceOf(rec slog.Record) (Occurrence, bool) {
 		case a.Key == "event" && a.Value.Kind() == slog.KindString && o.Event == "":
 			o.Event = rampart.Event(a.Value.String())
 		case a.Key == "count" && a.Value.Kind() == slog.KindInt64:
-			o.Count = int(min(max(a.Value.Int64(), 1), maxCount))
+			o.Count = min(max(a.Value.Int64(), 1), maxCount)
 			return false
 		}
 		return true
@@ -76,7 +76,7 @@ type Rule struct {
 	Key func(o Occurrence) string
 
 	// Threshold is how many events set the rule off, 1 or more.
-	Threshold int
+	Threshold int64
 
 	// Window is the time within which, 1 s to 24 h. It slides; an event may
 	// count for up to 1/15 longer. After an alert the rule is silent for one
@@ -109,7 +109,7 @@ func ByKeyID(o Occurrence) string { return o.text("key_id") }
 type Alert struct {
 	Rule   string        // its name
 	Key    string        // what the events were counted under; "" if all together
-	Count  int           // events of this key in the window, Threshold or more
+	Count  int64         // events of this key in the window, Threshold or more
 	Window time.Duration // the rule's
 	Event  rampart.Event // the last of them
 	At     time.Time     // when the last of them was logged
@@ -119,7 +119,7 @@ type Alert struct {
 func (a Alert) record() slog.Record {
 	rec := slog.NewRecord(a.At, rampart.SysAlert.Level(), string(rampart.SysAlert), 0)
 	rec.AddAttrs(slog.String("event", string(rampart.SysAlert)), slog.String("rule", a.Rule), rampart.Text("key", a.Key),
-		slog.Int("total", a.Count), slog.Duration("window", a.Window), rampart.Text("last", string(a.Event)))
+		slog.Int64("total", a.Count), slog.Duration("window", a.Window), rampart.Text("last", string(a.Event)))
 	return rec
 }
 
@@ -220,17 +220,17 @@ const tallySlots = 16
 
 // tally counts the events of one key.
 type tally struct {
-	slots [tallySlots]int
+	slots [tallySlots]int64
 	slot  int64 // the newest
-	sum   int
+	sum   int64
 	quiet time.Time // no alert before
 }
 
 // at moves the tally on to slot and returns its sum.
-func (t *tally) at(slot int64) int {
+func (t *tally) at(slot int64) int64 {
 	for t.slot < slot {
 		if slot-t.slot >= tallySlots {
-			t.slots, t.sum, t.slot = [tallySlots]int{}, 0, slot
+			t.slots, t.sum, t.slot = [tallySlots]int64{}, 0, slot
 			break
 		}
 		t.slot++
@@ -242,7 +242,7 @@ func (t *tally) at(slot int64) int {
 }
 
 // add counts n more and returns the sum.
-func (t *tally) add(slot int64, n int) int {
+func (t *tally) add(slot int64, n int64) int64 {
 	t.at(slot)
 	t.slots[t.slot%tallySlots] += n
 	t.sum += n
@@ -250,7 +250,7 @@ func (t *tally) add(slot int64, n int) int {
 }
 
 // rank says how much is lost with a tally.
-func (t *tally) rank(now time.Time) int {
+func (t *tally) rank(now time.Time) int64 {
 	if now.Before(t.quiet) {
 		return t.sum + maxCount
 	}

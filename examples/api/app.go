@@ -8,7 +8,7 @@ import (
 	"net/http"
 
 	"github.com/ecolaura/rampart"
-	rcrypto "github.com/ecolaura/rampart/crypto"
+	"github.com/ecolaura/rampart/crypto/fernet"
 )
 
 // app is what the handlers share.
@@ -28,7 +28,7 @@ func (a *app) fail(w http.ResponseWriter, r *http.Request, err error) {
 		// would answer 200 with nothing.
 		panic(http.ErrAbortHandler)
 	}
-	if errors.Is(err, rcrypto.ErrInvalid) { // altered, moved, or under a key that is gone
+	if errors.Is(err, fernet.ErrInvalid) { // altered, moved, or under a key that is gone
 		a.events.Refused(r, rampart.CryptDecryptFail, "")
 	}
 	id, _ := rampart.RequestIDFrom(r.Context())

@@ -9,7 +9,8 @@ import (
 	"strings"
 
 	"github.com/ecolaura/rampart"
-	rcrypto "github.com/ecolaura/rampart/crypto"
+	"github.com/ecolaura/rampart/crypto/column"
+	"github.com/ecolaura/rampart/crypto/fernet"
 	"github.com/ecolaura/rampart/sanitize"
 )
 
@@ -37,13 +38,13 @@ type customer struct {
 
 // columns are the encrypted ones of the customers table.
 type columns struct {
-	phone      *rcrypto.Cipher // plain Fernet tokens, as Django writes them: either side reads the other's rows
-	phoneIndex *rcrypto.Index  // finds a customer by phone
-	note       *rcrypto.Cipher // bound to its row: whoever can write to the table cannot move a note to another customer
+	phone      *fernet.Cipher // plain Fernet tokens, as Django writes them: either side reads the other's rows
+	phoneIndex *column.Index  // finds a customer by phone
+	note       *fernet.Cipher // bound to its row: whoever can write to the table cannot move a note to another customer
 }
 
-func newColumns(ring *rcrypto.Keyring) columns {
-	return columns{phone: ring.Cipher(), phoneIndex: ring.Index("customers.phone", nil), note: ring.Field("customers.note")}
+func newColumns(ring *fernet.Keyring) columns {
+	return columns{phone: ring.Cipher(), phoneIndex: column.NewIndex(ring, "customers.phone", nil), note: ring.Field("customers.note")}
 }
 
 // register keeps a customer. An address may register again: an error would tell
@@ -64,12 +65,12 @@ func (a *app) insertCustomer(ctx context.Context, out *registered, in registrati
 	}
 	defer func() { _ = tx.Rollback() }() // nothing once committed
 	err = tx.QueryRowContext(ctx, a.db.q(`INSERT INTO customers (email, name, phone, phone_index) VALUES (?, ?, ?, ?) RETURNING id`),
-		in.Email, in.Name, a.columns.phone.Seal(in.Phone), a.columns.phoneIndex.Seal(in.Phone)).Scan(&out.ID)
+		in.Email, in.Name, column.Seal(a.columns.phone, in.Phone), a.columns.phoneIndex.Seal(in.Phone)).Scan(&out.ID)
 	if err != nil {
 		return err
 	}
 	if in.Note.Set && !in.Note.Null { // its row is known only now
-		note := a.columns.note.Row(strconv.FormatInt(out.ID, 10)).Seal(in.Note.Value)
+		note := column.Seal(a.columns.note.Row(strconv.FormatInt(out.ID, 10)), in.Note.Value)
 		if _, err := tx.ExecContext(ctx, a.db.q(`UPDATE customers SET note = ? WHERE id = ?`), note, out.ID); err != nil {
 			return err
 		}
@@ -81,7 +82,7 @@ func (a *app) insertCustomer(ctx context.Context, out *registered, in registrati
 func (a *app) scanCustomer(row interface{ Scan(dst ...any) error }) (customer, error) {
 	var c customer
 	var note sql.NullString
-	if err := row.Scan(&c.ID, &c.Email, &c.Name, a.columns.phone.Scan(&c.Phone), &note); err != nil {
+	if err := row.Scan(&c.ID, &c.Email, &c.Name, column.Scan(a.columns.phone, &c.Phone), &note); err != nil {
 		return c, err
 	}
 	if !note.Valid {

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	rcrypto "github.com/ecolaura/rampart/crypto"
+	"github.com/ecolaura/rampart/crypto/fernet"
 )
 
 func TestCustomersAreFoundByTheBlindIndexOfTheirPhone(t *testing.T) {
@@ -165,7 +165,7 @@ func TestFieldKeysFromTheEnvironmentAreRolled(t *testing.T) {
 		t.Cleanup(web.Close)
 		return &service{t: t, url: web.URL, srv: srv}
 	}
-	old, fresh := rcrypto.GenerateKey().Reveal(), rcrypto.GenerateKey().Reveal()
+	old, fresh := fernet.GenerateKey().Reveal(), fernet.GenerateKey().Reveal()
 	s := start(old)
 	require.Equal(t, 201, s.post("/api/register/", `{"email":"a@example.com","name":"A","phone":"+49301234567","note":"n"}`).status)
 	start(old + "," + fresh)
@@ -204,7 +204,7 @@ func TestAKeyFileThatIsGoneIsToldAtStart(t *testing.T) {
 	require.NoError(t, os.Remove(db+".fernet-keys"))
 	none := func(string) string { return "" }
 	for _, env := range []func(string) string{none, func(name string) string {
-		return map[string]string{"ECOLAURA_FERNET_KEYS": rcrypto.GenerateKey().Reveal()}[name]
+		return map[string]string{"ECOLAURA_FERNET_KEYS": fernet.GenerateKey().Reveal()}[name]
 	}} {
 		cfg, err := parse([]string{"-db", db}, env, io.Discard)
 		require.NoError(t, err)

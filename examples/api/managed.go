@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	rcrypto "github.com/ecolaura/rampart/crypto"
+	"github.com/ecolaura/rampart/crypto/fernet"
 )
 
 // managed holds the keys that this server made itself. What its files hold
@@ -198,7 +198,7 @@ func (m *managed) pendingField(ctx context.Context) (managedKey, error) {
 	if m.fields.full() {
 		return k, errTooManyKeys
 	}
-	key := rcrypto.GenerateKey()
+	key := fernet.GenerateKey()
 	k.ID, k.Sealed = key.ID(), m.fields.seal.EncryptString(key.Reveal())
 	return k, nil
 }

@@ -10,14 +10,14 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart/auth"
-	rcrypto "github.com/ecolaura/rampart/crypto"
+	"github.com/ecolaura/rampart/crypto/fernet"
 )
 
 // ownSigning is a set of signing keys that began with the secret in a file.
 type ownSigning struct {
 	mu    sync.Mutex
 	keys  *auth.Keys
-	seal  *rcrypto.Cipher
+	seal  *fernet.Cipher
 	known map[string]*ownKey // by id
 }
 
@@ -41,16 +41,16 @@ func newOwnSigning(secret []byte) (*ownSigning, error) {
 }
 
 // sealingKey is the key under which signing keys are kept.
-func sealingKey(secret []byte) (*rcrypto.Cipher, error) {
+func sealingKey(secret []byte) (*fernet.Cipher, error) {
 	raw, err := hkdf.Key(sha256.New, secret, nil, "ecolaura sealed signing keys v1", 32)
 	if err != nil {
 		return nil, err
 	}
-	key, err := rcrypto.ParseKey(base64.URLEncoding.EncodeToString(raw))
+	key, err := fernet.ParseKey(base64.URLEncoding.EncodeToString(raw))
 	if err != nil {
 		return nil, err
 	}
-	ring, err := rcrypto.NewKeyring(key)
+	ring, err := fernet.NewKeyring(key)
 	if err != nil {
 		return nil, err
 	}
@@ -92,14 +92,14 @@ func (o *ownSigning) take(k managedKey) error {
 // ownFields is a ring of field keys that began with those in a file.
 type ownFields struct {
 	mu       sync.Mutex
-	ring     *rcrypto.Keyring // what the fields use: changed in place
-	seal     *rcrypto.Cipher  // of the file's keys only
-	keys     []rcrypto.Key    // the primary first
-	promoted map[string]bool  // ids that are or were primary
+	ring     *fernet.Keyring // what the fields use: changed in place
+	seal     *fernet.Cipher  // of the file's keys only
+	keys     []fernet.Key    // the primary first
+	promoted map[string]bool // ids that are or were primary
 }
 
-func newOwnFields(ring *rcrypto.Keyring, file []rcrypto.Key) (*ownFields, error) {
-	sealing, err := rcrypto.NewKeyring(file[0], file[1:]...)
+func newOwnFields(ring *fernet.Keyring, file []fernet.Key) (*ownFields, error) {
+	sealing, err := fernet.NewKeyring(file[0], file[1:]...)
 	if err != nil {
 		return nil, err
 	}
@@ -120,14 +120,14 @@ func (o *ownFields) changed() bool {
 func (o *ownFields) full() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return len(o.keys) >= rcrypto.MaxKeys
+	return len(o.keys) >= fernet.MaxKeys
 }
 
 // holds says whether a key is in the ring.
 func (o *ownFields) holds(id string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return slices.ContainsFunc(o.keys, func(k rcrypto.Key) bool { return k.ID() == id })
+	return slices.ContainsFunc(o.keys, func(k fernet.Key) bool { return k.ID() == id })
 }
 
 // take adds a key that only decrypts, or makes it the one that encrypts.
@@ -141,11 +141,11 @@ func (o *ownFields) take(k managedKey) error {
 	if err != nil {
 		return fmt.Errorf("field key %s: %w", k.ID, err)
 	}
-	key, err := rcrypto.ParseKey(text)
+	key, err := fernet.ParseKey(text)
 	if err != nil {
 		return err
 	}
-	keys := slices.DeleteFunc(slices.Clone(o.keys), func(other rcrypto.Key) bool { return other.ID() == key.ID() })
+	keys := slices.DeleteFunc(slices.Clone(o.keys), func(other fernet.Key) bool { return other.ID() == key.ID() })
 	at := 1
 	if k.Primary {
 		at = 0

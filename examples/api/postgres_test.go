@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	rcrypto "github.com/ecolaura/rampart/crypto"
+	"github.com/ecolaura/rampart/crypto/fernet"
 )
 
 // TestTheWholeServerRunsOnPostgreSQL runs two instances on one database, as a
@@ -44,7 +44,7 @@ func TestTheWholeServerRunsOnPostgreSQL(t *testing.T) {
 	q.Set("search_path", schema)
 	u.RawQuery = q.Encode()
 
-	env := map[string]string{"ECOLAURA_SECRET_KEY": rand.Text() + rand.Text(), "ECOLAURA_FERNET_KEYS": rcrypto.GenerateKey().Reveal()}
+	env := map[string]string{"ECOLAURA_SECRET_KEY": rand.Text() + rand.Text(), "ECOLAURA_FERNET_KEYS": fernet.GenerateKey().Reveal()}
 	getenv := func(name string) string { return env[name] }
 	instance := func() *service {
 		s, err := parse(append([]string{"-db", u.String(), "-demo"}, wide...), getenv, io.Discard)

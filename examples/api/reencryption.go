@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	rcrypto "github.com/ecolaura/rampart/crypto"
+	"github.com/ecolaura/rampart/crypto/column"
 )
 
 // reencryption brings the encrypted columns under the newest key, in the
@@ -21,7 +21,7 @@ type reencryption struct {
 	ended   chan struct{}
 	again   bool // a newer key came meanwhile
 	running bool
-	now     map[string]rcrypto.Progress // by column
+	now     map[string]column.Progress // by column
 	failed  bool
 }
 
@@ -45,17 +45,17 @@ func (re *reencryption) start() {
 
 // run goes through the columns once and says whether to do so again.
 func (re *reencryption) run(ctx context.Context) (again bool) {
-	re.set(func() { re.again, re.failed, re.now = false, false, map[string]rcrypto.Progress{} })
+	re.set(func() { re.again, re.failed, re.now = false, false, map[string]column.Progress{} })
 	select {
 	case <-ctx.Done():
 	case <-time.After(everywhere):
 	}
-	for _, job := range []rcrypto.Reencrypt{
+	for _, job := range []column.Reencrypt{
 		{Column: "phone", Cipher: re.columns.phone, IndexColumn: "phone_index", Index: re.columns.phoneIndex},
 		{Column: "note", Cipher: re.columns.note, RowBound: true},
 	} {
 		job.DB, job.Dialect, job.Table, job.ID = re.db.DB, re.db.dialect, "customers", "id"
-		_, err := job.Run(ctx, func(p rcrypto.Progress) { re.set(func() { re.now[job.Column] = p }) })
+		_, err := job.Run(ctx, func(p column.Progress) { re.set(func() { re.now[job.Column] = p }) })
 		if err != nil && ctx.Err() == nil {
 			re.set(func() { re.failed = true })
 			re.log.LogAttrs(ctx, slog.LevelError, "re-encryption: start it again by rotating the key, or by a restart", slog.String("column", job.Column), slog.String("error", err.Error()))

@@ -10,19 +10,19 @@ import (
 	"path/filepath"
 	"strings"
 
-	rcrypto "github.com/ecolaura/rampart/crypto"
+	"github.com/ecolaura/rampart/crypto/fernet"
 )
 
 // secrets are what tokens are signed and fields are encrypted with.
 type secrets struct {
 	signing []byte // HS256 secret; with -signing-key it signs nothing
 	device  []byte // what known devices are told by: the secret, or without one the signing key
-	fields  *rcrypto.Keyring
+	fields  *fernet.Keyring
 	notes   []string // what to tell at start; never a secret
 
-	ownSigning bool          // signing is in a file that this server made
-	fieldKeys  []rcrypto.Key // those of such a file; nil: managed elsewhere
-	oldFields  bool          // values may be under a key that is not the first
+	ownSigning bool         // signing is in a file that this server made
+	fieldKeys  []fernet.Key // those of such a file; nil: managed elsewhere
+	oldFields  bool         // values may be under a key that is not the first
 }
 
 // loadSecrets takes the secrets from the environment. With SQLite a missing one
@@ -43,19 +43,19 @@ func loadSecrets(s *settings, getenv func(string) string) (*secrets, error) {
 		errs = append(errs, err)
 	}
 	if getenv("ECOLAURA_FERNET_KEYS_FILE") != "" {
-		sec.fields, err = rcrypto.KeyringFromEnv("ECOLAURA_FERNET_KEYS")
+		sec.fields, err = fernet.KeyringFromEnv("ECOLAURA_FERNET_KEYS")
 		sec.oldFields = true // who knows
 		errs = append(errs, err)
 		return &sec, errors.Join(errs...)
 	}
 	text, err = sec.load(s, s.fernetKeys, "ECOLAURA_FERNET_KEYS", s.db+".fernet-keys", func() string {
-		return rcrypto.GenerateKey().Reveal()
+		return fernet.GenerateKey().Reveal()
 	})
 	errs = append(errs, err)
 	if err == nil {
-		var keys []rcrypto.Key
+		var keys []fernet.Key
 		if keys, err = fernetKeys(text); err == nil {
-			sec.fields, err = rcrypto.NewKeyring(keys[0], keys[1:]...)
+			sec.fields, err = fernet.NewKeyring(keys[0], keys[1:]...)
 			sec.oldFields = len(keys) > 1
 		}
 		if s.fernetKeys == "" && !s.postgres() {
@@ -110,10 +110,10 @@ func create(file, text string) error {
 }
 
 // fernetKeys reads "new,old": the first key encrypts, all decrypt.
-func fernetKeys(text string) ([]rcrypto.Key, error) {
-	var keys []rcrypto.Key
+func fernetKeys(text string) ([]fernet.Key, error) {
+	var keys []fernet.Key
 	for i, part := range split(text) {
-		key, err := rcrypto.ParseKey(part)
+		key, err := fernet.ParseKey(part)
 		if err != nil {
 			return nil, fmt.Errorf("ECOLAURA_FERNET_KEYS: key %d is not 32 bytes in base64url", i+1)
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	rcrypto "github.com/ecolaura/rampart/crypto"
+	"github.com/ecolaura/rampart/crypto/fernet"
 	"github.com/ecolaura/rampart/throttle"
 )
 
@@ -37,7 +37,7 @@ func TestASecretFileThatOthersCanReadIsRefused(t *testing.T) {
 }
 
 func TestFieldKeysFromTwoPlacesAreRefused(t *testing.T) {
-	env := map[string]string{"ECOLAURA_FERNET_KEYS": rcrypto.GenerateKey().Reveal(), "ECOLAURA_FERNET_KEYS_FILE": "/run/secrets/fernet"}
+	env := map[string]string{"ECOLAURA_FERNET_KEYS": fernet.GenerateKey().Reveal(), "ECOLAURA_FERNET_KEYS_FILE": "/run/secrets/fernet"}
 	for _, db := range []string{"x.db", "postgres://localhost/ecolaura"} {
 		_, err := parse([]string{"-db", db}, func(name string) string { return env[name] }, io.Discard)
 		require.ErrorContains(t, err, "ECOLAURA_FERNET_KEYS and ECOLAURA_FERNET_KEYS_FILE: both are set")

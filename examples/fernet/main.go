@@ -22,7 +22,7 @@ import (
 	"strings"
 	"time"
 
-	rcrypto "github.com/ecolaura/rampart/crypto"
+	"github.com/ecolaura/rampart/crypto/fernet"
 )
 
 // maxInput bounds what is read, in bytes: it is held in memory.
@@ -57,16 +57,16 @@ func run(args []string, in io.Reader, out io.Writer) error {
 		return errors.New(usage)
 	}
 	if args[0] == "generate" {
-		_, err := fmt.Fprintln(out, rcrypto.GenerateKey().Reveal())
+		_, err := fmt.Fprintln(out, fernet.GenerateKey().Reveal())
 		return err
 	}
-	command, ok := map[string]func(*rcrypto.Cipher, time.Duration, io.Reader, io.Writer) error{
+	command, ok := map[string]func(*fernet.Cipher, time.Duration, io.Reader, io.Writer) error{
 		"encrypt": encrypt, "decrypt": decrypt, "rotate": rotate,
 	}[args[0]]
 	if !ok {
 		return errors.New(usage)
 	}
-	ring, err := rcrypto.KeyringFromEnv("FERNET_KEYS")
+	ring, err := fernet.KeyringFromEnv("FERNET_KEYS")
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func read(in io.Reader) ([]byte, error) {
 	return text, err
 }
 
-func encrypt(c *rcrypto.Cipher, _ time.Duration, in io.Reader, out io.Writer) error {
+func encrypt(c *fernet.Cipher, _ time.Duration, in io.Reader, out io.Writer) error {
 	text, err := read(in)
 	if err != nil {
 		return err
@@ -91,7 +91,7 @@ func encrypt(c *rcrypto.Cipher, _ time.Duration, in io.Reader, out io.Writer) er
 }
 
 // decrypt forgives the line end that a shell puts behind a token.
-func decrypt(c *rcrypto.Cipher, ttl time.Duration, in io.Reader, out io.Writer) error {
+func decrypt(c *fernet.Cipher, ttl time.Duration, in io.Reader, out io.Writer) error {
 	token, err := read(in)
 	if err != nil {
 		return err
@@ -112,7 +112,7 @@ func decrypt(c *rcrypto.Cipher, ttl time.Duration, in io.Reader, out io.Writer) 
 
 // rotate writes nothing if one of the tokens does not open, or if there are more
 // than it reads: a file that is half rotated would be taken for the whole.
-func rotate(c *rcrypto.Cipher, _ time.Duration, in io.Reader, out io.Writer) error {
+func rotate(c *fernet.Cipher, _ time.Duration, in io.Reader, out io.Writer) error {
 	tokens, err := read(in)
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ var docImports = map[string]string{
 	"context": "context", "errors": "errors", "fmt": "fmt", "http": "net/http", "log": "log", "slog": "log/slog",
 	"netip": "net/netip", "os": "os", "sql": "database/sql", "strings": "strings", "time": "time", "httptest": "net/http/httptest", "testing": "testing",
 	"rampart": module, "apikey": module + "/apikey", "auth": module + "/auth", "cors": module + "/cors",
-	"headers": module + "/headers", "throttle": module + "/throttle", "sanitize": module + "/sanitize", "rcrypto": module + "/crypto", "tlsconf": module + "/crypto/tlsconf",
+	"headers": module + "/headers", "throttle": module + "/throttle", "sanitize": module + "/sanitize", "fernet": module + "/crypto/fernet", "column": module + "/crypto/column", "tlsconf": module + "/crypto/tlsconf",
 	"password": module + "/auth/password", "authsql": module + "/auth/authsql", "ipfilter": module + "/throttle/ipfilter", "feed": module + "/feed",
 	"server": module + "/server", "monitor": module + "/monitor", "feedsql": module + "/feed/feedsql", "feedredis": module + "/feed/feedredis", "markup": module + "/sanitize/markup",
 }

@@ -47,6 +47,8 @@ var rules = map[string]rule{
 	"auth/password":          {imports: []string{"golang.org/x/crypto/argon2", "golang.org/x/crypto/bcrypt"}, links: []string{"golang.org/x/crypto", "golang.org/x/sys"}},
 	"cors":                   {imports: []string{"golang.org/x/net/publicsuffix"}, links: []string{"golang.org/x/net"}},
 	"crypto":                 {},
+	"crypto/column":          {},
+	"crypto/fernet":          {},
 	"crypto/tlsconf":         {},
 	"feed":                   {},
 	"feed/feedredis":         {},

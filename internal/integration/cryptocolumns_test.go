@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart"
-	rcrypto "github.com/ecolaura/rampart/crypto"
+	"github.com/ecolaura/rampart/crypto/column"
+	"github.com/ecolaura/rampart/crypto/fernet"
 )
 
 func TestReencryptTakesTheColumnTypesThatPeopleHave(t *testing.T) {
@@ -32,7 +33,7 @@ func TestReencryptTakesTheColumnTypesThatPeopleHave(t *testing.T) {
 			db := tt.open(t)
 			_, err := db.ExecContext(t.Context(), tt.create)
 			require.NoError(t, err)
-			a, b := rcrypto.GenerateKey(), rcrypto.GenerateKey()
+			a, b := fernet.GenerateKey(), fernet.GenerateKey()
 			before, after := ringOf(t, a).Field("t.v"), ringOf(t, b, a)
 			token := before.EncryptString("text")
 			if tt.row != "" {
@@ -44,9 +45,9 @@ func TestReencryptTakesTheColumnTypesThatPeopleHave(t *testing.T) {
 			}
 			_, err = db.ExecContext(t.Context(), tt.insert, arg)
 			require.NoError(t, err)
-			r := rcrypto.Reencrypt{
+			r := column.Reencrypt{
 				DB: db, Dialect: tt.dialect, Table: "t", ID: "id", Column: "v", IndexColumn: "i",
-				Cipher: after.Field("t.v"), Index: after.Index("t.v", nil), RowBound: tt.row != "",
+				Cipher: after.Field("t.v"), Index: column.NewIndex(after, "t.v", nil), RowBound: tt.row != "",
 			}
 			p, err := r.Run(t.Context(), nil)
 			if tt.want != "" {
@@ -58,13 +59,13 @@ func TestReencryptTakesTheColumnTypesThatPeopleHave(t *testing.T) {
 			assert.Zero(t, p.Retried)
 			var text, index string
 			now := ringOf(t, b).Field("t.v")
-			dst := now.Scan(&text)
+			dst := column.Scan(now, &text)
 			if tt.row != "" {
-				dst = now.Row(tt.row).Scan(&text)
+				dst = column.Scan(now.Row(tt.row), &text)
 			}
 			require.NoError(t, db.QueryRowContext(t.Context(), `SELECT v, i FROM t`).Scan(dst, &index))
 			assert.Equal(t, "text", text)
-			assert.Equal(t, ringOf(t, b).Index("t.v", nil).Of("text"), index)
+			assert.Equal(t, column.NewIndex(ringOf(t, b), "t.v", nil).Of("text"), index)
 			p, err = r.Run(t.Context(), nil)
 			require.NoError(t, err)
 			assert.Zero(t, p.Changed)
@@ -76,13 +77,13 @@ func TestReencryptTakesTheColumnTypesThatPeopleHave(t *testing.T) {
 // whatever is written to the row, it is the old token that stands there.
 func TestReencryptGivesUpOnARowThatNeverRests(t *testing.T) {
 	db := openSQLite(t)
-	a, b := rcrypto.GenerateKey(), rcrypto.GenerateKey()
+	a, b := fernet.GenerateKey(), fernet.GenerateKey()
 	_, err := db.ExecContext(t.Context(), `CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT);
 		CREATE TRIGGER busy BEFORE UPDATE ON t BEGIN SELECT RAISE(IGNORE); END`)
 	require.NoError(t, err)
 	_, err = db.ExecContext(t.Context(), `INSERT INTO t VALUES (1, ?)`, ringOf(t, a).Cipher().EncryptString("text"))
 	require.NoError(t, err)
-	p, err := rcrypto.Reencrypt{DB: db, Dialect: rampart.SQLite, Table: "t", ID: "id", Column: "v", Cipher: ringOf(t, b, a).Cipher()}.Run(t.Context(), nil)
+	p, err := column.Reencrypt{DB: db, Dialect: rampart.SQLite, Table: "t", ID: "id", Column: "v", Cipher: ringOf(t, b, a).Cipher()}.Run(t.Context(), nil)
 	require.EqualError(t, err, `crypto: row "1" of "t" is written to all the time`)
 	assert.Zero(t, p.Changed)
 }

@@ -17,7 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart"
-	rcrypto "github.com/ecolaura/rampart/crypto"
+	"github.com/ecolaura/rampart/crypto/column"
+	"github.com/ecolaura/rampart/crypto/fernet"
 )
 
 const reencryptWriters = 4
@@ -37,9 +38,9 @@ func TestReencryptLosesNothing(t *testing.T) {
 		rows = 200_000
 	}
 	forEachNotes(t, "BIGINT", func(t *testing.T, n notes) {
-		a, b := rcrypto.GenerateKey(), rcrypto.GenerateKey()
+		a, b := fernet.GenerateKey(), fernet.GenerateKey()
 		ring := ringOf(t, a, b)
-		w := &noteWriters{notes: n, field: ring.Field("customers.note"), index: ring.Index("customers.note", strings.ToLower), texts: make([]map[int]string, reencryptWriters)}
+		w := &noteWriters{notes: n, field: ring.Field("customers.note"), index: column.NewIndex(ring, "customers.note", strings.ToLower), texts: make([]map[int]string, reencryptWriters)}
 		w.fill(t, rows)
 		started := time.Now()
 		stop := w.start(t, rows)
@@ -51,7 +52,7 @@ func TestReencryptLosesNothing(t *testing.T) {
 			require.NoError(t, err)
 			cmd.Stderr = os.Stderr
 			require.NoError(t, cmd.Start())
-			var p rcrypto.Progress
+			var p column.Progress
 			for lines := bufio.NewScanner(out); lines.Scan(); {
 				_, err := fmt.Sscanf(lines.Text(), "progress:%d:%d:%d", &p.Rows, &p.Changed, &p.Retried)
 				if err == nil && killAfter > 0 && p.Rows >= killAfter {
@@ -91,9 +92,9 @@ func reencryptChild(t *testing.T, spec string) {
 	} else {
 		n.DB = openSQLiteFile(t, dsn)
 	}
-	ring, err := rcrypto.KeyringFromEnv("RAMPART_REENCRYPT_KEYS")
+	ring, err := fernet.KeyringFromEnv("RAMPART_REENCRYPT_KEYS")
 	require.NoError(t, err)
-	_, err = reencryptNotes(n, ring).Run(t.Context(), func(p rcrypto.Progress) {
+	_, err = reencryptNotes(n, ring).Run(t.Context(), func(p column.Progress) {
 		fmt.Printf("progress:%d:%d:%d\n", p.Rows, p.Changed, p.Retried)
 	})
 	require.NoError(t, err)
@@ -103,8 +104,8 @@ func reencryptChild(t *testing.T, spec string) {
 // that it knows what they must hold.
 type noteWriters struct {
 	notes
-	field  *rcrypto.Cipher
-	index  *rcrypto.Index
+	field  *fernet.Cipher
+	index  *column.Index
 	texts  []map[int]string // by writer and row
 	writes atomic.Int64
 }
@@ -119,7 +120,7 @@ func (w *noteWriters) fill(t *testing.T, rows int) {
 	require.NoError(t, err)
 	for id := range rows {
 		text := fmt.Sprintf("First text of %d", id)
-		_, err := insert.ExecContext(t.Context(), id, w.field.Row(fmt.Sprint(id)).Seal(text), w.index.Of(text))
+		_, err := insert.ExecContext(t.Context(), id, column.Seal(w.field.Row(fmt.Sprint(id)), text), w.index.Of(text))
 		require.NoError(t, err)
 		w.texts[id%len(w.texts)][id] = text
 	}
@@ -155,12 +156,12 @@ func (w *noteWriters) write(t *testing.T, rnd *rand.Rand, texts map[int]string, 
 	row := w.field.Row(fmt.Sprint(id))
 	old, there := texts[id]
 	if !there {
-		_, err := w.ExecContext(t.Context(), w.bind(`INSERT INTO TABLE_ (ID_, TEXT_, INDEX_) VALUES (@, @, @)`), id, row.Seal(text), w.index.Of(text))
+		_, err := w.ExecContext(t.Context(), w.bind(`INSERT INTO TABLE_ (ID_, TEXT_, INDEX_) VALUES (@, @, @)`), id, column.Seal(row, text), w.index.Of(text))
 		texts[id] = text
 		return err
 	}
 	var have, index string
-	err := w.QueryRowContext(t.Context(), w.bind(`SELECT TEXT_, INDEX_ FROM TABLE_ WHERE ID_ = @`), id).Scan(row.Scan(&have), &index)
+	err := w.QueryRowContext(t.Context(), w.bind(`SELECT TEXT_, INDEX_ FROM TABLE_ WHERE ID_ = @`), id).Scan(column.Scan(row, &have), &index)
 	if err != nil || have != old {
 		return fmt.Errorf("row %d has %q; want %q (%w)", id, have, old, err)
 	}
@@ -173,13 +174,13 @@ func (w *noteWriters) write(t *testing.T, rnd *rand.Rand, texts map[int]string, 
 		return err
 	}
 	texts[id] = text
-	_, err = w.ExecContext(t.Context(), w.bind(`UPDATE TABLE_ SET TEXT_ = @, INDEX_ = @ WHERE ID_ = @`), row.Seal(text), w.index.Of(text), id)
+	_, err = w.ExecContext(t.Context(), w.bind(`UPDATE TABLE_ SET TEXT_ = @, INDEX_ = @ WHERE ID_ = @`), column.Seal(row, text), w.index.Of(text), id)
 	return err
 }
 
 // verify reads the whole table with the keys of ring.
-func (w *noteWriters) verify(t *testing.T, ring *rcrypto.Keyring) {
-	field, index := ring.Field("customers.note"), ring.Index("customers.note", strings.ToLower)
+func (w *noteWriters) verify(t *testing.T, ring *fernet.Keyring) {
+	field, index := ring.Field("customers.note"), column.NewIndex(ring, "customers.note", strings.ToLower)
 	want := map[int]string{}
 	for _, texts := range w.texts {
 		maps.Copy(want, texts)

@@ -14,7 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart"
-	rcrypto "github.com/ecolaura/rampart/crypto"
+	"github.com/ecolaura/rampart/crypto/column"
+	"github.com/ecolaura/rampart/crypto/fernet"
 )
 
 // Names that need quoting, all of them.
@@ -88,16 +89,16 @@ func postgresIn(t testing.TB, schema string) string {
 	return u.String()
 }
 
-func reencryptNotes(n notes, ring *rcrypto.Keyring) rcrypto.Reencrypt {
-	return rcrypto.Reencrypt{
+func reencryptNotes(n notes, ring *fernet.Keyring) column.Reencrypt {
+	return column.Reencrypt{
 		DB: n.DB, Dialect: n.dialect, Table: notesTable, ID: notesID, Column: notesText, IndexColumn: notesIndex,
-		Cipher: ring.Field("customers.note"), Index: ring.Index("customers.note", strings.ToLower), RowBound: true,
+		Cipher: ring.Field("customers.note"), Index: column.NewIndex(ring, "customers.note", strings.ToLower), RowBound: true,
 	}
 }
 
-func ringOf(t testing.TB, primary rcrypto.Key, old ...rcrypto.Key) *rcrypto.Keyring {
+func ringOf(t testing.TB, primary fernet.Key, old ...fernet.Key) *fernet.Keyring {
 	t.Helper()
-	ring, err := rcrypto.NewKeyring(primary, old...)
+	ring, err := fernet.NewKeyring(primary, old...)
 	require.NoError(t, err)
 	return ring
 }
@@ -106,31 +107,31 @@ func TestReencryptMovesEveryValueAndItsIndexToTheFirstKey(t *testing.T) {
 	for _, idType := range []string{"BIGINT", "TEXT"} {
 		t.Run(idType, func(t *testing.T) {
 			forEachNotes(t, idType, func(t *testing.T, n notes) {
-				a, b := rcrypto.GenerateKey(), rcrypto.GenerateKey()
+				a, b := fernet.GenerateKey(), fernet.GenerateKey()
 				before := ringOf(t, a)
-				field, index := before.Field("customers.note"), before.Index("customers.note", strings.ToLower)
+				field, index := before.Field("customers.note"), column.NewIndex(before, "customers.note", strings.ToLower)
 				const rows = 25
 				for i := range rows {
 					id := fmt.Sprint(i)
-					n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_, INDEX_) VALUES (@, @, @)`, id, field.Row(id).Seal("Text "+id), index.Of("Text "+id))
+					n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_, INDEX_) VALUES (@, @, @)`, id, column.Seal(field.Row(id), "Text "+id), index.Of("Text "+id))
 				}
-				n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_, INDEX_) VALUES (@, @, @)`, "100", nil, nil)                            // NULL stays
-				n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_, INDEX_) VALUES (@, @, @)`, "101", nil, "left over")                    // and has no index
-				n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_, INDEX_) VALUES (@, @, @)`, "102", field.Row("102").Seal(""), nil)      // empty has one
-				n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_, INDEX_) VALUES (@, @, @)`, "103", field.Row("3").Seal("moved"), "x")   // of another row
-				n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_, INDEX_) VALUES (@, @, @)`, "104", before.Cipher().Seal("legacy"), nil) // from before
+				n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_, INDEX_) VALUES (@, @, @)`, "100", nil, nil)                                    // NULL stays
+				n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_, INDEX_) VALUES (@, @, @)`, "101", nil, "left over")                            // and has no index
+				n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_, INDEX_) VALUES (@, @, @)`, "102", column.Seal(field.Row("102"), ""), nil)      // empty has one
+				n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_, INDEX_) VALUES (@, @, @)`, "103", column.Seal(field.Row("3"), "moved"), "x")   // of another row
+				n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_, INDEX_) VALUES (@, @, @)`, "104", column.Seal(before.Cipher(), "legacy"), nil) // from before
 
 				after := ringOf(t, b, a)
 				r := reencryptNotes(n, after)
 				r.From, r.Batch, r.DryRun = after.Cipher(), 4, true
 				dry, err := r.Run(t.Context(), nil)
-				require.ErrorIs(t, err, rcrypto.ErrInvalid)
+				require.ErrorIs(t, err, fernet.ErrInvalid)
 				assert.Equal(t, rows+3, dry.Changed)
 
 				r.DryRun = false
-				var last rcrypto.Progress
-				done, err := r.Run(t.Context(), func(p rcrypto.Progress) { last = p })
-				require.ErrorIs(t, err, rcrypto.ErrInvalid)
+				var last column.Progress
+				done, err := r.Run(t.Context(), func(p column.Progress) { last = p })
+				require.ErrorIs(t, err, fernet.ErrInvalid)
 				assert.NotContains(t, err.Error(), "moved")
 				assert.Equal(t, done, last)
 				assert.Equal(t, rows+3, done.Changed)
@@ -139,9 +140,9 @@ func TestReencryptMovesEveryValueAndItsIndexToTheFirstKey(t *testing.T) {
 				assert.Equal(t, rows+4, done.Rows)
 
 				only := ringOf(t, b)
-				field, index = only.Field("customers.note"), only.Index("customers.note", strings.ToLower)
+				field, index = only.Field("customers.note"), column.NewIndex(only, "customers.note", strings.ToLower)
 				read := func(id string) (text, blind *string, err error) {
-					err = n.QueryRow(n.bind(`SELECT TEXT_, INDEX_ FROM TABLE_ WHERE ID_ = @`), id).Scan(field.Row(id).Scan(&text), &blind)
+					err = n.QueryRow(n.bind(`SELECT TEXT_, INDEX_ FROM TABLE_ WHERE ID_ = @`), id).Scan(column.Scan(field.Row(id), &text), &blind)
 					return text, blind, err
 				}
 				for i := range rows {
@@ -157,7 +158,7 @@ func TestReencryptMovesEveryValueAndItsIndexToTheFirstKey(t *testing.T) {
 					assert.Equal(t, want != nil, blind != nil, id)
 				}
 				_, _, err = read("103")
-				assert.ErrorIs(t, err, rcrypto.ErrInvalid)
+				assert.ErrorIs(t, err, fernet.ErrInvalid)
 
 				n.exec(t, `DELETE FROM TABLE_ WHERE ID_ = @`, "103")
 				again, err := r.Run(t.Context(), nil)
@@ -174,12 +175,12 @@ func TestReencryptMovesEveryValueAndItsIndexToTheFirstKey(t *testing.T) {
 
 func TestReencryptWithoutAnIndexAndWithPlainFernet(t *testing.T) {
 	forEachNotes(t, "BIGINT", func(t *testing.T, n notes) {
-		a, b := rcrypto.GenerateKey(), rcrypto.GenerateKey()
+		a, b := fernet.GenerateKey(), fernet.GenerateKey()
 		token := ringOf(t, a).Cipher().EncryptString("shared with Python")
 		n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_) VALUES (1, @)`, token)
 		made, err := ringOf(t, a).Cipher().Timestamp([]byte(token))
 		require.NoError(t, err)
-		r := rcrypto.Reencrypt{DB: n.DB, Dialect: n.dialect, Table: notesTable, ID: notesID, Column: notesText, Cipher: ringOf(t, b, a).Cipher()}
+		r := column.Reencrypt{DB: n.DB, Dialect: n.dialect, Table: notesTable, ID: notesID, Column: notesText, Cipher: ringOf(t, b, a).Cipher()}
 		p, err := r.Run(t.Context(), nil)
 		require.NoError(t, err)
 		assert.Equal(t, 1, p.Changed)
@@ -192,18 +193,18 @@ func TestReencryptWithoutAnIndexAndWithPlainFernet(t *testing.T) {
 
 func TestReencryptSaysWhatIsWrongWithNamesAndStopsWithItsContext(t *testing.T) {
 	forEachNotes(t, "BIGINT", func(t *testing.T, n notes) {
-		ring := ringOf(t, rcrypto.GenerateKey())
-		n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_) VALUES (1, @)`, ring.Field("customers.note").Row("1").Seal("x"))
-		for name, change := range map[string]func(r *rcrypto.Reencrypt){
-			"table": func(r *rcrypto.Reencrypt) { r.Table = "nosuch" }, "id": func(r *rcrypto.Reencrypt) { r.ID = "nosuch" },
-			"column": func(r *rcrypto.Reencrypt) { r.Column = "nosuch" }, "index": func(r *rcrypto.Reencrypt) { r.IndexColumn = "nosuch" },
-			"NUL": func(r *rcrypto.Reencrypt) { r.Table += "\x00" },
+		ring := ringOf(t, fernet.GenerateKey())
+		n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_) VALUES (1, @)`, column.Seal(ring.Field("customers.note").Row("1"), "x"))
+		for name, change := range map[string]func(r *column.Reencrypt){
+			"table": func(r *column.Reencrypt) { r.Table = "nosuch" }, "id": func(r *column.Reencrypt) { r.ID = "nosuch" },
+			"column": func(r *column.Reencrypt) { r.Column = "nosuch" }, "index": func(r *column.Reencrypt) { r.IndexColumn = "nosuch" },
+			"NUL": func(r *column.Reencrypt) { r.Table += "\x00" },
 		} {
 			r := reencryptNotes(n, ring)
 			change(&r)
 			_, err := r.Run(t.Context(), nil)
 			require.Error(t, err, name)
-			require.NotErrorIs(t, err, rcrypto.ErrInvalid, "%s: a name in quotes is no text", name)
+			require.NotErrorIs(t, err, fernet.ErrInvalid, "%s: a name in quotes is no text", name)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -218,22 +219,22 @@ func TestReencryptRefusesValuesOfRowsWithoutAnID(t *testing.T) {
 	forEachNotes(t, "BIGINT", func(t *testing.T, n notes) {
 		n.exec(t, `DROP TABLE TABLE_`)
 		n.exec(t, `CREATE TABLE TABLE_ (ID_ TEXT UNIQUE, TEXT_ TEXT, INDEX_ TEXT)`)
-		old, b := rcrypto.GenerateKey(), rcrypto.GenerateKey()
+		old, b := fernet.GenerateKey(), fernet.GenerateKey()
 		cipher := ringOf(t, old).Cipher()
 		n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_) VALUES (NULL, NULL)`) // nothing to lose
-		n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_) VALUES ('k', @)`, cipher.Seal("x"))
-		r := rcrypto.Reencrypt{DB: n.DB, Dialect: n.dialect, Table: notesTable, ID: notesID, Column: notesText, Cipher: ringOf(t, b, old).Cipher(), Batch: 2}
+		n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_) VALUES ('k', @)`, column.Seal(cipher, "x"))
+		r := column.Reencrypt{DB: n.DB, Dialect: n.dialect, Table: notesTable, ID: notesID, Column: notesText, Cipher: ringOf(t, b, old).Cipher(), Batch: 2}
 		p, err := r.Run(t.Context(), nil)
 		require.NoError(t, err)
 		assert.Equal(t, 1, p.Changed)
 
 		for range 3 {
-			n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_) VALUES (NULL, @)`, cipher.Seal("x"))
+			n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_) VALUES (NULL, @)`, column.Seal(cipher, "x"))
 		}
-		n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_) VALUES ('l', @)`, cipher.Seal("x"))
+		n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_) VALUES ('l', @)`, column.Seal(cipher, "x"))
 		for _, r.Batch = range []int{0, 2} {
 			for _, r.After = range []any{nil, "k"} {
-				p, err := r.Run(t.Context(), func(p rcrypto.Progress) { require.Less(t, p.Rows, 100, "it goes on for ever") })
+				p, err := r.Run(t.Context(), func(p column.Progress) { require.Less(t, p.Rows, 100, "it goes on for ever") })
 				require.ErrorContains(t, err, "NULL")
 				assert.Zero(t, p.Changed, "it refuses before it begins")
 			}
@@ -247,17 +248,17 @@ func TestReencryptRefusesValuesOfRowsWithoutAnID(t *testing.T) {
 func TestReencryptWaitsForNoRowThatAnotherHolds(t *testing.T) {
 	n := notes{DB: openPostgres(t), dialect: rampart.PostgreSQL}
 	n.exec(t, `CREATE TABLE TABLE_ (ID_ BIGINT PRIMARY KEY, TEXT_ TEXT, INDEX_ TEXT)`)
-	a, b := rcrypto.GenerateKey(), rcrypto.GenerateKey()
+	a, b := fernet.GenerateKey(), fernet.GenerateKey()
 	field := ringOf(t, a).Field("customers.note")
 	for i := range 10 {
 		id := fmt.Sprint(i)
-		n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_) VALUES (@, @)`, id, field.Row(id).Seal("text"))
+		n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_) VALUES (@, @)`, id, column.Seal(field.Row(id), "text"))
 	}
 	tx, err := n.BeginTx(t.Context(), nil)
 	require.NoError(t, err)
 	defer tx.Rollback()
 	write := func(id string) {
-		_, err := tx.ExecContext(t.Context(), n.bind(`UPDATE TABLE_ SET TEXT_ = @ WHERE ID_ = @`), field.Row(id).Seal("writer's"), id)
+		_, err := tx.ExecContext(t.Context(), n.bind(`UPDATE TABLE_ SET TEXT_ = @ WHERE ID_ = @`), column.Seal(field.Row(id), "writer's"), id)
 		require.NoError(t, err)
 	}
 	write("5")
@@ -278,6 +279,6 @@ func TestReencryptWaitsForNoRowThatAnotherHolds(t *testing.T) {
 	require.NoError(t, tx.Commit())
 	require.NoError(t, <-done)
 	var text string
-	require.NoError(t, n.QueryRow(n.bind(`SELECT TEXT_ FROM TABLE_ WHERE ID_ = 5`)).Scan(ringOf(t, b).Field("customers.note").Row("5").Scan(&text)))
+	require.NoError(t, n.QueryRow(n.bind(`SELECT TEXT_ FROM TABLE_ WHERE ID_ = 5`)).Scan(column.Scan(ringOf(t, b).Field("customers.note").Row("5"), &text)))
 	assert.Equal(t, "writer's", text)
 }

@@ -120,7 +120,7 @@ func TestFeedSQLReportsFailures(t *testing.T) {
 			require.NoError(t, db.Close())
 			assert.Error(t, source.Publish(t.Context(), "t", nil, time.Hour))
 			_, err = feedsql.New(db, backend.dialect)
-			assert.ErrorContains(t, err, "feed: making the table: ")
+			assert.ErrorContains(t, err, "feedsql: making the table: ")
 		})
 	}
 }

@@ -11,25 +11,25 @@ import (
 	"hash"
 	"net/http"
 
-	"github.com/fernet/fernet-go"
+	fernetgo "github.com/fernet/fernet-go"
 
-	rcrypto "github.com/ecolaura/rampart/crypto"
+	"github.com/ecolaura/rampart/crypto/fernet"
 )
 
 // fernetRows compares encryption and decryption in the Fernet format. The floor
 // is the sum of a token's primitives; see crypto/bench_test.go.
 func fernetRows() []Row {
-	key := rcrypto.GenerateKey()
-	ours := must(rcrypto.NewKeyring(key)).Cipher()
-	theirs := must(fernet.DecodeKey(key.Reveal()))
-	keys := []*fernet.Key{theirs}
+	key := fernet.GenerateKey()
+	ours := must(fernet.NewKeyring(key)).Cipher()
+	theirs := must(fernetgo.DecodeKey(key.Reveal()))
+	keys := []*fernetgo.Key{theirs}
 	var rows []Row
 	for _, size := range []struct {
 		name string
 		n    int
 	}{{"32 B", 32}, {"1 KB", 1 << 10}, {"1 MB", 1 << 20}} {
 		text := bytes.Repeat([]byte("x"), size.n)
-		token, dst := ours.Encrypt(text), make([]byte, 0, rcrypto.EncryptedLen(size.n))
+		token, dst := ours.Encrypt(text), make([]byte, 0, fernet.EncryptedLen(size.n))
 		floor := newFloorFernet(key.Reveal(), text)
 		encrypting := func(implementation string, encrypt func() []byte) {
 			if !bytes.Equal(must(ours.Decrypt(encrypt())), text) {
@@ -39,7 +39,7 @@ func fernetRows() []Row {
 		}
 		encrypting("rampart", func() []byte { return ours.AppendEncrypt(dst, text) })
 		encrypting("floor", floor.encrypt)
-		encrypting("fernet/fernet-go", func() []byte { return must(fernet.EncryptAndSign(text, theirs)) })
+		encrypting("fernet/fernet-go", func() []byte { return must(fernetgo.EncryptAndSign(text, theirs)) })
 
 		decrypting := func(implementation string, decrypt func() []byte) {
 			if !bytes.Equal(decrypt(), text) {
@@ -49,7 +49,7 @@ func fernetRows() []Row {
 		}
 		decrypting("rampart", func() []byte { return must(ours.AppendDecrypt(dst, token)) })
 		decrypting("floor", floor.decrypt)
-		decrypting("fernet/fernet-go", func() []byte { return fernet.VerifyAndDecrypt(token, 0, keys) })
+		decrypting("fernet/fernet-go", func() []byte { return fernetgo.VerifyAndDecrypt(token, 0, keys) })
 	}
 	return rows
 }

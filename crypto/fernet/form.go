@@ -1,4 +1,4 @@
-package crypto
+package fernet
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ type form struct {
 	row     string // authenticated with the token if version is versionRow
 }
 
-var errNoKey = errors.New("crypto: Cipher without a key, or Row without a field or an id")
+var errNoKey = errors.New("fernet: Cipher without a key, or Row without a field or an id")
 
 // now is the current time as a token has it.
 func now() uint64 { return seconds(time.Now()) }

@@ -1,4 +1,4 @@
-package crypto
+package column
 
 import (
 	"context"
@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/crypto/fernet"
 )
 
 const (
@@ -16,12 +18,16 @@ const (
 	maxTries     = 100    // for a row that others write at the same time
 )
 
+// ReasonNoField is a [rampart.ConfigError]'s: row-bound values need a cipher of
+// [fernet.Keyring.Field].
+const ReasonNoField = "no_field"
+
 // Reencrypt brings the values of a column under the first key, beside the
 // programs that use the table. What is there already is left alone, so it can be
 // interrupted anywhere, killed too, and run again: it is complete when a run that
 // began after every writer had the new first key ends without an error.
 //
-// The order of a change of keys is: [Keyring.Reconfigure] with (old, new) in
+// The order of a change of keys is: [fernet.Keyring.Reconfigure] with (old, new) in
 // every process, then with (new, old), then Reencrypt, then with (new) alone.
 //
 // A value is written only if it is still the one that was read (compare and
@@ -47,10 +53,10 @@ type Reencrypt struct {
 	IndexColumn string
 
 	// Cipher encrypts the column, and Index makes IndexColumn.
-	Cipher *Cipher
+	Cipher *fernet.Cipher
 	Index  *Index
 
-	// RowBound says that values are bound to their rows ([Cipher.Row]), by their
+	// RowBound says that values are bound to their rows ([fernet.Cipher.Row]), by their
 	// ID: an integer in decimal, text as it is.
 	RowBound bool
 
@@ -58,7 +64,7 @@ type Reencrypt struct {
 	// the column had a key of its own or was bound to its rows. They are written
 	// anew by Cipher, with their times. While From is given, what was moved here
 	// from another place where From encrypts is taken for this column's.
-	From *Cipher
+	From *fernet.Cipher
 
 	// After, if not nil, is where to go on: the Last of an earlier run's [Progress].
 	After any
@@ -86,7 +92,7 @@ type Progress struct {
 // every batch. It returns how far it has come, and every mistake in r (each a
 // [*rampart.ConfigError], joined), an error of the database, that of ctx, one
 // about values in rows without an ID, before anything is written, or, at the end,
-// an error with [ErrInvalid] in its tree if there were values that do not open.
+// an error with [fernet.ErrInvalid] in its tree if there were values that do not open.
 func (r Reencrypt) Run(ctx context.Context, each func(Progress)) (Progress, error) {
 	if err := r.check(); err != nil {
 		return Progress{}, err
@@ -116,7 +122,7 @@ func (r Reencrypt) Run(ctx context.Context, each func(Progress)) (Progress, erro
 		}
 	}
 	if n := run.progress.Invalid; n > 0 {
-		return run.progress, fmt.Errorf("crypto: %d values of %q.%q: %w", n, r.Table, r.Column, ErrInvalid)
+		return run.progress, fmt.Errorf("column: %d values of %q.%q: %w", n, r.Table, r.Column, fernet.ErrInvalid)
 	}
 	return run.progress, nil
 }
@@ -131,22 +137,22 @@ func (r Reencrypt) batchSize() int {
 // check returns every mistake in r.
 func (r Reencrypt) check() error {
 	var errs []error
-	refuse := func(wrong bool, field, reason, value string) {
-		if wrong {
+	refuse := func(bad bool, field, reason, value string) {
+		if bad {
 			errs = append(errs, mistake(field, reason, value))
 		}
 	}
-	refuse(r.DB == nil, "DB", ReasonMissing, "")
-	refuse(r.Dialect != rampart.SQLite && r.Dialect != rampart.PostgreSQL, "Dialect", ReasonBadValue, r.Dialect.String())
+	refuse(r.DB == nil, "DB", rampart.ReasonMissing, "")
+	refuse(r.Dialect != rampart.SQLite && r.Dialect != rampart.PostgreSQL, "Dialect", rampart.ReasonInvalid, r.Dialect.String())
 	for _, name := range []struct{ field, value string }{{"Table", r.Table}, {"ID", r.ID}, {"Column", r.Column}} {
-		refuse(name.value == "", name.field, ReasonMissing, "")
+		refuse(name.value == "", name.field, rampart.ReasonMissing, "")
 	}
-	refuse(r.Cipher.form().set == nil, "Cipher", ReasonMissing, "")
-	refuse(r.RowBound && r.Cipher.form().set != nil && r.Cipher.field == "", "Cipher", ReasonNoField, "")
-	refuse(r.From != nil && r.From.form().set == nil, "From", ReasonMissing, "")
-	refuse(r.IndexColumn != "" && len(r.Index.current()) == 0, "Index", ReasonMissing, "")
-	refuse(r.IndexColumn == "" && r.Index != nil, "IndexColumn", ReasonMissing, "")
-	refuse(r.Batch < 0 || r.Batch > maxBatch, "Batch", ReasonBadValue, strconv.Itoa(r.Batch))
+	refuse(!r.Cipher.Usable(), "Cipher", rampart.ReasonMissing, "")
+	refuse(r.RowBound && r.Cipher.Usable() && !r.Cipher.Row("1").Usable(), "Cipher", ReasonNoField, "")
+	refuse(r.From != nil && !r.From.Usable(), "From", rampart.ReasonMissing, "")
+	refuse(r.IndexColumn != "" && !r.Index.usable(), "Index", rampart.ReasonMissing, "")
+	refuse(r.IndexColumn == "" && r.Index != nil, "IndexColumn", rampart.ReasonMissing, "")
+	refuse(r.Batch < 0 || r.Batch > maxBatch, "Batch", rampart.ReasonInvalid, strconv.Itoa(r.Batch))
 	return errors.Join(errs...)
 }
 
@@ -177,7 +183,7 @@ func (r *reencryption) refuseLost(ctx context.Context) error {
 		return err
 	}
 	if lost {
-		return fmt.Errorf("crypto: there are values of %q.%q in rows whose %q is NULL; give those one", r.Table, r.Column, r.ID)
+		return fmt.Errorf("column: there are values of %q.%q in rows whose %q is NULL; give those one", r.Table, r.Column, r.ID)
 	}
 	return nil
 }
@@ -326,7 +332,7 @@ func (r *reencryption) settle(ctx context.Context, id any) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("crypto: row %q of %q is written to all the time", textOf(id), r.Table)
+	return fmt.Errorf("column: row %q of %q is written to all the time", textOf(id), r.Table)
 }
 
 // compareAndSet writes w if the row has not changed since it was read. The value
@@ -358,40 +364,62 @@ func (r *reencryption) plan(rec record) (w write, needed bool, err error) {
 		w.newIndex = nil
 		return w, rec.index != nil, nil
 	}
-	to, stay := r.Cipher.form(), true
+	var to rotator = r.Cipher
 	if r.RowBound {
 		id, ok := rowID(rec.id)
 		if !ok {
-			return w, false, fmt.Errorf("crypto: %q.%q is a %T; to be bound to, it must be an integer or text", r.Table, r.ID, rec.id)
+			return w, false, fmt.Errorf("column: %q.%q is a %T; to be bound to, it must be an integer or text", r.Table, r.ID, rec.id)
 		}
-		to = r.Cipher.Row(id).form()
+		to = r.Cipher.Row(id)
 	}
-	token := []byte(textOf(rec.value))
-	o, ok := to.open(nil, token)
-	if !ok && r.From != nil {
-		o, ok = r.From.form().open(nil, token)
-		stay = false
-	}
-	if !ok {
+	text, token, needed, err := r.moved(to, []byte(textOf(rec.value)))
+	if err != nil {
 		r.progress.Invalid++
 		if len(r.progress.InvalidIDs) < 100 {
 			r.progress.InvalidIDs = append(r.progress.InvalidIDs, rec.id)
 		}
 		return w, false, nil
 	}
-	if !stay || o.key != 0 {
-		w.newValue, needed = like(rec.value, string(to.seal(nil, o.text, o.time))), true
+	if needed {
+		w.newValue = like(rec.value, string(token))
 	}
 	if r.IndexColumn != "" {
-		if index := r.Index.Of(string(o.text)); rec.index == nil || textOf(rec.index) != index {
+		if index := r.Index.Of(string(text)); rec.index == nil || textOf(rec.index) != index {
 			w.newIndex, needed = like(rec.index, index), true
 		}
 	}
-	clear(o.text)
+	clear(text)
 	return w, needed, nil
 }
 
-// rowID returns the id as [Cipher.Row] takes it.
+// A rotator is a cipher of the column, or of one of its rows.
+type rotator interface {
+	Cipher
+	EncryptAt(msg []byte, at time.Time) []byte
+	Rotate(token []byte) (t []byte, changed bool, err error)
+}
+
+// moved opens a value and returns its text and the token that is to stand for
+// it, with the time of the old one.
+func (r *reencryption) moved(to rotator, old []byte) (text, token []byte, changed bool, err error) {
+	if text, err = to.Decrypt(old); err == nil {
+		token, changed, err = to.Rotate(old)
+		return text, token, changed, err
+	}
+	if r.From == nil {
+		return nil, nil, false, err
+	}
+	if text, err = r.From.Decrypt(old); err != nil {
+		return nil, nil, false, err
+	}
+	at, err := r.From.Timestamp(old)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	return text, to.EncryptAt(text, at), true, nil
+}
+
+// rowID returns the id as [fernet.Cipher.Row] takes it.
 func rowID(id any) (string, bool) {
 	switch v := id.(type) {
 	case int64:
@@ -424,4 +452,8 @@ func like(old any, text string) any {
 		return []byte(text)
 	}
 	return text
+}
+
+func mistake(field, reason, value string) error {
+	return &rampart.ConfigError{Package: "column", Field: field, Reason: reason, Value: value}
 }

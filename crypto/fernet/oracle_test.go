@@ -1,4 +1,4 @@
-package crypto_test
+package fernet_test
 
 import (
 	"crypto/aes"
@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	rcrypto "github.com/ecolaura/rampart/crypto"
+	"github.com/ecolaura/rampart/crypto/fernet"
 )
 
 // oracle is testdata/fernet.json, as far as it is replayed.
@@ -50,20 +50,20 @@ func readOracle(tb testing.TB) (o oracle) {
 	return o
 }
 
-func key(tb testing.TB, text string) rcrypto.Key {
+func key(tb testing.TB, text string) fernet.Key {
 	tb.Helper()
-	k, err := rcrypto.ParseKey(text)
+	k, err := fernet.ParseKey(text)
 	require.NoError(tb, err)
 	return k
 }
 
-func cipherOf(tb testing.TB, texts ...string) *rcrypto.Cipher {
+func cipherOf(tb testing.TB, texts ...string) *fernet.Cipher {
 	tb.Helper()
-	var keys []rcrypto.Key
+	var keys []fernet.Key
 	for _, text := range texts {
 		keys = append(keys, key(tb, text))
 	}
-	r, err := rcrypto.NewKeyring(keys[0], keys[1:]...)
+	r, err := fernet.NewKeyring(keys[0], keys[1:]...)
 	require.NoError(tb, err)
 	return r.Cipher()
 }
@@ -131,7 +131,7 @@ func TestRecordedVerdictsOnCorruptedTokens(t *testing.T) {
 				assert.Equal(t, tt.Plaintext, append([]byte{}, text...))
 				return
 			}
-			assert.Equal(t, rcrypto.ErrInvalid, err)
+			assert.Equal(t, fernet.ErrInvalid, err)
 			assert.Empty(t, text)
 		})
 	}
@@ -151,11 +151,11 @@ func TestRecordedVerdictsOfMultiFernet(t *testing.T) {
 				require.NoError(t, err)
 				assert.Equal(t, tt.Plaintext, text)
 			} else {
-				assert.Equal(t, rcrypto.ErrInvalid, err)
+				assert.Equal(t, fernet.ErrInvalid, err)
 			}
 			rotated, changed, err := c.Rotate([]byte(tt.Token))
 			if tt.Rotate != "accept" {
-				assert.Equal(t, rcrypto.ErrInvalid, err)
+				assert.Equal(t, fernet.ErrInvalid, err)
 				assert.Nil(t, rotated)
 				assert.False(t, changed)
 				return
@@ -182,13 +182,13 @@ func TestRecordedVerdictsOnKeys(t *testing.T) {
 	require.Len(t, o.Keys, 15)
 	for _, tt := range o.Keys {
 		t.Run(tt.Name, func(t *testing.T) {
-			k, err := rcrypto.ParseKey(tt.Key)
+			k, err := fernet.ParseKey(tt.Key)
 			if tt.Want == "accept" {
 				require.NoError(t, err)
 				assert.Equal(t, tt.Key, k.Reveal())
 				return
 			}
-			require.EqualError(t, err, "crypto: Key: not_a_key")
+			require.EqualError(t, err, "fernet: Key: not_a_key")
 			assert.Empty(t, k.Reveal())
 		})
 	}

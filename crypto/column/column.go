@@ -1,30 +1,41 @@
-package crypto
+package column
 
 import (
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"reflect"
 )
 
-// Seal encrypts v now and returns the token as an argument for database/sql:
+// A Cipher encrypts and decrypts the values of a column: a [*fernet.Cipher], such as
+// one of [fernet.Keyring.Field], or a [fernet.Bound].
+type Cipher interface {
+	Usable() bool                         // reports whether there is a key, so that Encrypt does not panic
+	Encrypt(msg []byte) []byte            // a token of msg with the current time
+	Decrypt(token []byte) ([]byte, error) // its text, or [fernet.ErrInvalid]
+}
+
+// errNoKey is what a statement fails with that would store a value in the clear.
+var errNoKey = errors.New("column: a cipher without a key, or Row without a field or an id")
+
+// Seal encrypts v with c now and returns the token as an argument for database/sql:
 //
-//	db.ExecContext(ctx, `UPDATE users SET ssn = ? WHERE id = ?`, c.Seal(u.SSN), u.ID)
+//	db.ExecContext(ctx, `UPDATE users SET ssn = ? WHERE id = ?`, column.Seal(c, u.SSN), u.ID)
 //
 // v is a string or a []byte, of a named type too, a pointer to one, or a
 // [driver.Valuer] whose value is one, such as [sql.NullString]. What is nil
-// becomes NULL, what is empty is encrypted. Any other v makes the statement fail.
-func (c *Cipher) Seal(v any) driver.Valuer { return c.form().sealColumn(v) }
-
-func (f form) sealColumn(v any) driver.Valuer {
+// becomes NULL, what is empty is encrypted. Any other v, and a c without a key,
+// makes the statement fail.
+func Seal(c Cipher, v any) driver.Valuer {
 	text, null, err := plaintext(v)
 	if err != nil || null {
 		return sealed{err: err, null: null}
 	}
-	if f.set == nil {
+	if !c.Usable() {
 		return sealed{err: errNoKey}
 	}
-	return sealed{token: string(f.seal(nil, text, now()))}
+	return sealed{token: string(c.Encrypt(text))}
 }
 
 // sealed holds a token and no text, so that a log of arguments gives nothing away.
@@ -65,7 +76,7 @@ func plaintext(v any) (text []byte, null bool, err error) {
 	case isBytes(rv.Type()):
 		return rv.Bytes(), rv.IsNil(), nil
 	default:
-		return nil, false, fmt.Errorf("crypto: cannot encrypt a %T", v)
+		return nil, false, fmt.Errorf("column: cannot encrypt a %T", v)
 	}
 }
 
@@ -73,20 +84,20 @@ func isBytes(t reflect.Type) bool {
 	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8
 }
 
-// Scan returns a destination for database/sql that decrypts a column into dst:
+// Scan returns a destination for database/sql that decrypts a column with c into dst:
 //
-//	row.Scan(&u.ID, c.Scan(&u.SSN))
+//	row.Scan(&u.ID, column.Scan(c, &u.SSN))
 //
 // dst points to a string or a []byte, of a named type too, or to a pointer to
 // one, or it is a [sql.Scanner], such as a [*sql.NullString]. NULL sets a slice
 // or pointer to nil, is passed on to a Scanner, and is an error for a string, as
-// without encryption. A column that does not decrypt is [ErrInvalid]. After an
+// without encryption. A column that does not decrypt is [fernet.ErrInvalid]. After an
 // error dst is as it was.
-func (c *Cipher) Scan(dst any) sql.Scanner { return &scanner{form: c.form(), dst: dst} }
+func Scan(c Cipher, dst any) sql.Scanner { return &scanner{cipher: c, dst: dst} }
 
 type scanner struct {
-	form form
-	dst  any
+	cipher Cipher
+	dst    any
 }
 
 // Scan implements [sql.Scanner].
@@ -99,13 +110,13 @@ func (s *scanner) Scan(src any) error {
 	case []byte:
 		return s.decrypt(token)
 	default:
-		return fmt.Errorf("crypto: cannot decrypt a %T", src)
+		return fmt.Errorf("column: cannot decrypt a %T", src)
 	}
 	return s.store(text, true)
 }
 
 func (s *scanner) decrypt(token []byte) error {
-	text, err := s.form.appendDecrypt(nil, token)
+	text, err := s.cipher.Decrypt(token)
 	if err != nil {
 		return err
 	}
@@ -122,7 +133,7 @@ func (s *scanner) store(text []byte, null bool) error {
 	}
 	ptr := reflect.ValueOf(s.dst)
 	if ptr.Kind() != reflect.Pointer || ptr.IsNil() {
-		return fmt.Errorf("crypto: cannot decrypt into a %T", s.dst)
+		return fmt.Errorf("column: cannot decrypt into a %T", s.dst)
 	}
 	return put(ptr.Elem(), text, null)
 }
@@ -140,7 +151,7 @@ func put(v reflect.Value, text []byte, null bool) error {
 		v.Set(fresh)
 		return nil
 	case v.Kind() == reflect.String && null:
-		return fmt.Errorf("crypto: cannot decrypt NULL into a %s", v.Type())
+		return fmt.Errorf("column: cannot decrypt NULL into a %s", v.Type())
 	case v.Kind() == reflect.String:
 		v.SetString(string(text))
 		return nil
@@ -148,6 +159,6 @@ func put(v reflect.Value, text []byte, null bool) error {
 		v.SetBytes(text)
 		return nil
 	default:
-		return fmt.Errorf("crypto: cannot decrypt into a %s", v.Type())
+		return fmt.Errorf("column: cannot decrypt into a %s", v.Type())
 	}
 }

@@ -1,4 +1,4 @@
-package crypto
+package fernet
 
 import "github.com/ecolaura/rampart"
 
@@ -6,9 +6,7 @@ import "github.com/ecolaura/rampart"
 // wherever it may hold a key.
 const (
 	ReasonMissing    = "missing"              // no key where one is needed, no source of them, or a required field is empty
-	ReasonInvalid    = "not_a_key"            // not the canonical base64url text of 32 bytes
-	ReasonBadValue   = "invalid"              // a value that the field cannot take
-	ReasonNoField    = "no_field"             // row-bound values need a Cipher of [Keyring.Field]
+	ReasonNotAKey    = "not_a_key"            // not the canonical base64url text of 32 bytes
 	ReasonTooMany    = "too_many"             // more than [MaxKeys]
 	ReasonConflict   = "conflict"             // both NAME and NAME_FILE are set
 	ReasonUnreadable = "unreadable"           // the file cannot be read, is no regular file or is too large
@@ -16,5 +14,5 @@ const (
 )
 
 func mistake(field, reason, value string) error {
-	return &rampart.ConfigError{Package: "crypto", Field: field, Reason: reason, Value: value}
+	return &rampart.ConfigError{Package: "fernet", Field: field, Reason: reason, Value: value}
 }

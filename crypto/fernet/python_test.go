@@ -1,4 +1,4 @@
-package crypto_test
+package fernet_test
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	rcrypto "github.com/ecolaura/rampart/crypto"
+	"github.com/ecolaura/rampart/crypto/fernet"
 )
 
 // python opens our tokens, writes its own and rotates ours from the old key to
@@ -44,7 +44,7 @@ func TestPythonOpensOursAndWeOpenPythons(t *testing.T) {
 		}
 		t.Skip("SKIPPED: no python3-cryptography: run `make services`")
 	}
-	old, next := rcrypto.GenerateKey(), rcrypto.GenerateKey()
+	old, next := fernet.GenerateKey(), fernet.GenerateKey()
 	c := cipherOf(t, old.Reveal())
 	ask := struct {
 		Old, New string

@@ -1,4 +1,4 @@
-package crypto_test
+package fernet_test
 
 import (
 	"bytes"
@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	rcrypto "github.com/ecolaura/rampart/crypto"
+	"github.com/ecolaura/rampart/crypto/fernet"
 )
 
 // TestOnlyOneTextOpens changes short tokens in every way that one byte can be
@@ -22,7 +22,7 @@ func TestOnlyOneTextOpens(t *testing.T) {
 	for _, n := range sizes {
 		token := c.Encrypt(make([]byte, n))
 		refuse := func(how string, altered []byte) {
-			if text, err := c.Decrypt(altered); err != rcrypto.ErrInvalid || text != nil { //nolint:errorlint // nothing may wrap it
+			if text, err := c.Decrypt(altered); err != fernet.ErrInvalid || text != nil { //nolint:errorlint // nothing may wrap it
 				t.Errorf("%s: got %q, %v", how, text, err)
 			}
 		}
@@ -88,7 +88,7 @@ func FuzzDecrypt(f *testing.F) {
 			t.Fatal("the token was written to")
 		}
 		if err != nil {
-			if text != nil || err != rcrypto.ErrInvalid { //nolint:errorlint // nothing may wrap it
+			if text != nil || err != fernet.ErrInvalid { //nolint:errorlint // nothing may wrap it
 				t.Fatalf("got %q, %v", text, err)
 			}
 			return
@@ -112,7 +112,7 @@ func FuzzAlteredToken(f *testing.F) {
 	f.Add([]byte("text"), uint16(3), []byte("x"), uint16(1))
 	f.Add([]byte{}, uint16(99), []byte("\n"), uint16(0))
 	f.Add(make([]byte, 5000), uint16(4000), []byte{}, uint16(4))
-	r, err := rcrypto.NewKeyring(rcrypto.GenerateKey(), rcrypto.GenerateKey())
+	r, err := fernet.NewKeyring(fernet.GenerateKey(), fernet.GenerateKey())
 	if err != nil {
 		f.Fatal(err)
 	}

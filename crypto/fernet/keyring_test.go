@@ -1,4 +1,4 @@
-package crypto_test
+package fernet_test
 
 import (
 	"crypto/hkdf"
@@ -19,7 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart"
-	rcrypto "github.com/ecolaura/rampart/crypto"
+	"github.com/ecolaura/rampart/crypto/column"
+	"github.com/ecolaura/rampart/crypto/fernet"
 )
 
 const (
@@ -28,7 +29,7 @@ const (
 )
 
 func TestGeneratedKeysComeBackFromText(t *testing.T) {
-	a, b := rcrypto.GenerateKey(), rcrypto.GenerateKey()
+	a, b := fernet.GenerateKey(), fernet.GenerateKey()
 	assert.NotEqual(t, a.Reveal(), b.Reveal())
 	again := key(t, a.Reveal())
 	assert.Equal(t, a.Reveal(), again.Reveal())
@@ -36,45 +37,45 @@ func TestGeneratedKeysComeBackFromText(t *testing.T) {
 	assert.NotEqual(t, a.ID(), b.ID())
 	assert.Regexp(t, "^[0-9a-f]{16}$", a.ID())
 	assert.Equal(t, "e3c4518f4df89f19", key(t, keyA).ID(), "IDs in old logs must keep their meaning")
-	assert.Empty(t, rcrypto.Key{}.ID())
-	assert.Empty(t, rcrypto.Key{}.Reveal())
+	assert.Empty(t, fernet.Key{}.ID())
+	assert.Empty(t, fernet.Key{}.Reveal())
 }
 
 func TestKeyringReportsEveryMistake(t *testing.T) {
-	r, err := rcrypto.NewKeyring(rcrypto.Key{}, rcrypto.GenerateKey(), rcrypto.Key{})
+	r, err := fernet.NewKeyring(fernet.Key{}, fernet.GenerateKey(), fernet.Key{})
 	assert.Nil(t, r)
-	require.EqualError(t, err, "crypto: primary: missing\ncrypto: old[1]: missing")
+	require.EqualError(t, err, "fernet: primary: missing\nfernet: old[1]: missing")
 	assert.Len(t, slices.Collect(rampart.Mistakes(err)), 2)
 
-	many := make([]rcrypto.Key, rcrypto.MaxKeys)
+	many := make([]fernet.Key, fernet.MaxKeys)
 	for i := range many {
-		many[i] = rcrypto.GenerateKey()
+		many[i] = fernet.GenerateKey()
 	}
-	_, err = rcrypto.NewKeyring(rcrypto.GenerateKey(), many...)
-	require.EqualError(t, err, "crypto: old: too_many")
-	_, err = rcrypto.NewKeyring(rcrypto.GenerateKey(), many[1:]...)
+	_, err = fernet.NewKeyring(fernet.GenerateKey(), many...)
+	require.EqualError(t, err, "fernet: old: too_many")
+	_, err = fernet.NewKeyring(fernet.GenerateKey(), many[1:]...)
 	require.NoError(t, err)
 }
 
 func TestReconfigureIsLiveAndKeepsTheOldKeysOnError(t *testing.T) {
-	a, b := rcrypto.GenerateKey(), rcrypto.GenerateKey()
-	r, err := rcrypto.NewKeyring(a)
+	a, b := fernet.GenerateKey(), fernet.GenerateKey()
+	r, err := fernet.NewKeyring(a)
 	require.NoError(t, err)
 	c := r.Cipher()
 	token := c.EncryptString("text")
 
-	require.Error(t, r.Reconfigure(rcrypto.Key{}))
+	require.Error(t, r.Reconfigure(fernet.Key{}))
 	_, err = c.DecryptString(token)
 	require.NoError(t, err)
 
 	require.NoError(t, r.Reconfigure(b))
 	_, err = c.DecryptString(token)
-	assert.Equal(t, rcrypto.ErrInvalid, err)
+	assert.Equal(t, fernet.ErrInvalid, err)
 }
 
 func TestReconfigureUnderLoadLosesNothing(t *testing.T) {
-	a, b := rcrypto.GenerateKey(), rcrypto.GenerateKey()
-	r, err := rcrypto.NewKeyring(a, b)
+	a, b := fernet.GenerateKey(), fernet.GenerateKey()
+	r, err := fernet.NewKeyring(a, b)
 	require.NoError(t, err)
 	c := r.Cipher()
 	var wg sync.WaitGroup
@@ -109,29 +110,29 @@ func TestKeyringFromEnv(t *testing.T) {
 		{"two keys, the first one encrypts", keyA + "," + keyB, "", idA + " " + idB},
 		{"spaces around keys", " " + keyA + " ,\t" + keyB + "\n", "", idA + " " + idB},
 		{"one key twice", keyA + "," + keyA, "", idA},
-		{"neither variable", "", "", "crypto: KEYS: missing"},
-		{"both variables", keyA, file("both", keyB, 0o600), "crypto: KEYS: conflict"},
-		{"only space", " \n ", "", "crypto: KEYS: missing"},
-		{"every bad key by its position", "bad," + keyA + "," + keyB + "x", "", "crypto: KEYS[0]: not_a_key\ncrypto: KEYS[2]: not_a_key"},
-		{"a comma at the end", keyA + ",", "", "crypto: KEYS[1]: not_a_key"},
-		{"quotes", `"` + keyA + `"`, "", "crypto: KEYS[0]: not_a_key"},
-		{"standard alphabet", strings.ReplaceAll(keyA, "_", "/"), "", "crypto: KEYS[0]: not_a_key"},
-		{"too many", strings.Repeat(keyA+",", rcrypto.MaxKeys) + keyA, "", "crypto: KEYS: too_many"},
+		{"neither variable", "", "", "fernet: KEYS: missing"},
+		{"both variables", keyA, file("both", keyB, 0o600), "fernet: KEYS: conflict"},
+		{"only space", " \n ", "", "fernet: KEYS: missing"},
+		{"every bad key by its position", "bad," + keyA + "," + keyB + "x", "", "fernet: KEYS[0]: not_a_key\nfernet: KEYS[2]: not_a_key"},
+		{"a comma at the end", keyA + ",", "", "fernet: KEYS[1]: not_a_key"},
+		{"quotes", `"` + keyA + `"`, "", "fernet: KEYS[0]: not_a_key"},
+		{"standard alphabet", strings.ReplaceAll(keyA, "_", "/"), "", "fernet: KEYS[0]: not_a_key"},
+		{"too many", strings.Repeat(keyA+",", fernet.MaxKeys) + keyA, "", "fernet: KEYS: too_many"},
 		{"a file of lines", "", file("lines", keyA+"\r\n\n"+keyB+"\n", 0o600), idA + " " + idB},
 		{"a file as the environment has it", "", file("commas", keyA+","+keyB, 0o400), idA + " " + idB},
 		{"a secret volume", "", file("volume", keyA, 0o440), idA},
-		{"a file with a bad key", "", file("bad", keyA+"\nbad\n", 0o600), "crypto: KEYS_FILE[1]: not_a_key"},
-		{"an empty file", "", file("empty", "", 0o600), "crypto: KEYS_FILE: missing"},
-		{"a file for everyone", "", file("world", keyA, 0o644), `crypto: KEYS_FILE: readable_by_everyone: "` + dir + `/world"`},
-		{"a file that the group writes", "", file("group", keyA, 0o660), `crypto: KEYS_FILE: readable_by_everyone: "` + dir + `/group"`},
-		{"a large file", "", file("large", strings.Repeat("\n", 16<<10+1), 0o600), `crypto: KEYS_FILE: unreadable: "` + dir + `/large"`},
-		{"a folder", "", dir, `crypto: KEYS_FILE: unreadable: "` + dir + `"`},
+		{"a file with a bad key", "", file("bad", keyA+"\nbad\n", 0o600), "fernet: KEYS_FILE[1]: not_a_key"},
+		{"an empty file", "", file("empty", "", 0o600), "fernet: KEYS_FILE: missing"},
+		{"a file for everyone", "", file("world", keyA, 0o644), `fernet: KEYS_FILE: readable_by_everyone: "` + dir + `/world"`},
+		{"a file that the group writes", "", file("group", keyA, 0o660), `fernet: KEYS_FILE: readable_by_everyone: "` + dir + `/group"`},
+		{"a large file", "", file("large", strings.Repeat("\n", 16<<10+1), 0o600), `fernet: KEYS_FILE: unreadable: "` + dir + `/large"`},
+		{"a folder", "", dir, `fernet: KEYS_FILE: unreadable: "` + dir + `"`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.desc, func(t *testing.T) {
 			t.Setenv("KEYS", tt.env)
 			t.Setenv("KEYS_FILE", tt.file)
-			r, err := rcrypto.KeyringFromEnv("KEYS")
+			r, err := fernet.KeyringFromEnv("KEYS")
 			if err != nil {
 				assert.Nil(t, r)
 				assert.Equal(t, tt.want, err.Error())
@@ -146,11 +147,11 @@ func TestKeyringFromEnv(t *testing.T) {
 
 func TestKeyringFromFileTellsWhyItCannotRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "none")
-	_, err := rcrypto.KeyringFromFile(path)
+	_, err := fernet.KeyringFromFile(path)
 	assert.ErrorIs(t, err, fs.ErrNotExist)
 	mistakes := slices.Collect(rampart.Mistakes(err))
 	require.Len(t, mistakes, 1)
-	assert.Equal(t, &rampart.ConfigError{Package: "crypto", Field: "path", Reason: rcrypto.ReasonUnreadable, Value: path}, mistakes[0])
+	assert.Equal(t, &rampart.ConfigError{Package: "fernet", Field: "path", Reason: fernet.ReasonUnreadable, Value: path}, mistakes[0])
 }
 
 func FuzzKeyringReader(f *testing.F) {
@@ -163,7 +164,7 @@ func FuzzKeyringReader(f *testing.F) {
 		}
 		t.Setenv("KEYS", text)
 		t.Setenv("KEYS_FILE", "")
-		r, err := rcrypto.KeyringFromEnv("KEYS")
+		r, err := fernet.KeyringFromEnv("KEYS")
 		if err != nil {
 			if r != nil || len(slices.Collect(rampart.Mistakes(err))) == 0 {
 				t.Fatalf("got %v, %v", r, err)
@@ -186,22 +187,22 @@ func FuzzKeyringReader(f *testing.F) {
 
 func TestKeysNeverPrint(t *testing.T) {
 	k := key(t, keyA)
-	r, err := rcrypto.NewKeyring(k, key(t, keyB))
+	r, err := fernet.NewKeyring(k, key(t, keyB))
 	require.NoError(t, err)
 	c := r.Cipher()
 	type held struct {
-		K    rcrypto.Key
-		R    *rcrypto.Keyring
-		C    *rcrypto.Cipher
-		priv rcrypto.Key
-		ring *rcrypto.Keyring
-		B    rcrypto.Bound
-		X    *rcrypto.Index
-		b    rcrypto.Bound
-		x    *rcrypto.Index
-		f    *rcrypto.Cipher
+		K    fernet.Key
+		R    *fernet.Keyring
+		C    *fernet.Cipher
+		priv fernet.Key
+		ring *fernet.Keyring
+		B    fernet.Bound
+		X    *column.Index
+		b    fernet.Bound
+		x    *column.Index
+		f    *fernet.Cipher
 	}
-	field, index := r.Field("a.b"), r.Index("a.b", nil)
+	field, index := r.Field("a.b"), column.NewIndex(r, "a.b", nil)
 	row := field.Row("7")
 	field.EncryptString("x") // derives the keys
 	row.EncryptString("x")
@@ -209,12 +210,12 @@ func TestKeysNeverPrint(t *testing.T) {
 	var out string
 	values := []any{
 		k, &k, r, c,
-		[]rcrypto.Key{k},
-		map[string]rcrypto.Key{"k": k},
+		[]fernet.Key{k},
+		map[string]fernet.Key{"k": k},
 		h, &h, field, row, &row, index,
-		[]rcrypto.Bound{row},
-		field.Scan(&out), row.Scan(&out), row.Seal("text"), index.Seal("text"),
-		rcrypto.Reencrypt{Table: index.Of("x"), Cipher: field, Index: index, From: c},
+		[]fernet.Bound{row},
+		column.Scan(field, &out), column.Scan(row, &out), column.Seal(row, "text"), index.Seal("text"),
+		column.Reencrypt{Table: index.Of("x"), Cipher: field, Index: index, From: c},
 	}
 	secrets := secretForms(t, keyA, keyB)
 	for _, use := range []string{"field", "row", "index"} {
@@ -237,10 +238,10 @@ func TestKeysNeverPrint(t *testing.T) {
 			assert.Contains(t, text, "REDACTED("+k.ID())
 		}
 	}
-	assert.Equal(t, "REDACTED()", rcrypto.Key{}.String())
-	assert.Equal(t, "REDACTED()", (*rcrypto.Keyring)(nil).String())
-	assert.Equal(t, "REDACTED()", (*rcrypto.Index)(nil).String())
-	assert.Equal(t, "REDACTED()", rcrypto.Bound{}.String())
+	assert.Equal(t, "REDACTED()", fernet.Key{}.String())
+	assert.Equal(t, "REDACTED()", (*fernet.Keyring)(nil).String())
+	assert.Equal(t, "REDACTED()", (*column.Index)(nil).String())
+	assert.Equal(t, "REDACTED()", fernet.Bound{}.String())
 	for _, v := range []any{k, r, c, field, row, index} {
 		func() {
 			defer func() { assert.Contains(t, fmt.Sprintf("panic: %v", recover()), "panic: REDACTED(") }()
@@ -248,7 +249,7 @@ func TestKeysNeverPrint(t *testing.T) {
 		}()
 	}
 	var back struct{ K any }
-	back.K = new(rcrypto.Key)
+	back.K = new(fernet.Key)
 	assert.Error(t, json.Unmarshal([]byte(`{"K":"`+k.String()+`"}`), &back), "what is redacted cannot be read back by mistake")
 	assert.Equal(t, "boom REDACTED("+k.ID()+")", fmt.Errorf("boom %w%v", errors.New(""), k).Error())
 }
@@ -258,11 +259,11 @@ func TestReloadReadsTheKeysAgain(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte(keyA), 0o600))
 	t.Setenv("KEYS", "")
 	t.Setenv("KEYS_FILE", file)
-	fromFile, err := rcrypto.KeyringFromFile(file)
+	fromFile, err := fernet.KeyringFromFile(file)
 	require.NoError(t, err)
-	fromEnv, err := rcrypto.KeyringFromEnv("KEYS")
+	fromEnv, err := fernet.KeyringFromEnv("KEYS")
 	require.NoError(t, err)
-	for _, r := range []*rcrypto.Keyring{fromFile, fromEnv} {
+	for _, r := range []*fernet.Keyring{fromFile, fromEnv} {
 		require.NoError(t, os.WriteFile(file, []byte(keyA), 0o600))
 		require.NoError(t, r.Reload())
 		c := r.Cipher()
@@ -277,7 +278,7 @@ func TestReloadReadsTheKeysAgain(t *testing.T) {
 		require.Error(t, r.Reload())
 		assert.Equal(t, before, r.String(), "what cannot be read changes nothing")
 	}
-	made, err := rcrypto.NewKeyring(key(t, keyA))
+	made, err := fernet.NewKeyring(key(t, keyA))
 	require.NoError(t, err)
 	require.Error(t, made.Reload())
 }

@@ -1,4 +1,4 @@
-package crypto_test
+package fernet_test
 
 import (
 	"crypto/aes"
@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"testing"
 
-	rcrypto "github.com/ecolaura/rampart/crypto"
+	"github.com/ecolaura/rampart/crypto/fernet"
 )
 
 // floor is the primitives of a token by themselves, through the standard
@@ -57,7 +57,7 @@ func benchSizes(b *testing.B, run func(b *testing.B, n int)) {
 func BenchmarkAppendEncrypt(b *testing.B) {
 	benchSizes(b, func(b *testing.B, n int) {
 		b.Helper()
-		c, msg, dst := newCipher(b), make([]byte, n), make([]byte, 0, rcrypto.EncryptedLen(n))
+		c, msg, dst := newCipher(b), make([]byte, n), make([]byte, 0, fernet.EncryptedLen(n))
 		for b.Loop() {
 			c.AppendEncrypt(dst, msg)
 		}

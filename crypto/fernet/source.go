@@ -1,4 +1,4 @@
-package crypto
+package fernet
 
 import (
 	"errors"
@@ -111,7 +111,7 @@ func keysFromText(field, text string) ([]Key, error) {
 		for word := range strings.SplitSeq(line, ",") {
 			b, ok := parseKey(strings.Trim(word, " \t\r\n"))
 			if !ok {
-				errs = append(errs, mistake(fmt.Sprintf("%s[%d]", field, len(keys)), ReasonInvalid, ""))
+				errs = append(errs, mistake(fmt.Sprintf("%s[%d]", field, len(keys)), ReasonNotAKey, ""))
 			}
 			keys = append(keys, newKey(b))
 		}

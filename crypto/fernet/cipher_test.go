@@ -1,4 +1,4 @@
-package crypto_test
+package fernet_test
 
 import (
 	"bytes"
@@ -14,12 +14,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	rcrypto "github.com/ecolaura/rampart/crypto"
+	"github.com/ecolaura/rampart/crypto/fernet"
 )
 
-func newCipher(tb testing.TB) *rcrypto.Cipher {
+func newCipher(tb testing.TB) *fernet.Cipher {
 	tb.Helper()
-	r, err := rcrypto.NewKeyring(rcrypto.GenerateKey())
+	r, err := fernet.NewKeyring(fernet.GenerateKey())
 	require.NoError(tb, err)
 	return r.Cipher()
 }
@@ -33,7 +33,7 @@ func TestEverySizeComesBack(t *testing.T) {
 	for _, n := range sizes {
 		msg := bytes.Repeat([]byte{0x10}, n)
 		token := c.Encrypt(msg)
-		require.Len(t, token, rcrypto.EncryptedLen(n))
+		require.Len(t, token, fernet.EncryptedLen(n))
 		text, err := c.Decrypt(token)
 		require.NoError(t, err, "size %d", n)
 		require.True(t, bytes.Equal(msg, text), "size %d", n)
@@ -48,7 +48,7 @@ func TestStringsComeBack(t *testing.T) {
 		assert.Equal(t, s, got)
 	}
 	got, err := c.DecryptString("gAAAAA")
-	assert.Equal(t, rcrypto.ErrInvalid, err)
+	assert.Equal(t, fernet.ErrInvalid, err)
 	assert.Empty(t, got)
 }
 
@@ -62,7 +62,7 @@ func TestAppendKeepsWhatIsThere(t *testing.T) {
 
 	dst := append(make([]byte, 0, 256), "kept"...)
 	got, err := c.AppendDecrypt(dst, token)
-	assert.Equal(t, rcrypto.ErrInvalid, err)
+	assert.Equal(t, fernet.ErrInvalid, err)
 	assert.Equal(t, "kept", string(got))
 	assert.Same(t, &dst[0], &got[0])
 }
@@ -149,7 +149,7 @@ func TestAgeRules(t *testing.T) {
 			token := c.EncryptAt([]byte("x"), time.Unix(made, 0))
 			text, err := c.DecryptAt(token, tt.ttl, time.Unix(made+tt.now, tt.nano))
 			if !tt.want {
-				assert.Equal(t, rcrypto.ErrInvalid, err)
+				assert.Equal(t, fernet.ErrInvalid, err)
 				assert.Nil(t, text)
 				return
 			}
@@ -163,15 +163,15 @@ func TestForgedTokensHaveNoAge(t *testing.T) {
 	c := newCipher(t)
 	token := newCipher(t).Encrypt([]byte("another key"))
 	_, err := c.DecryptAt(token, time.Hour, time.Now())
-	assert.Equal(t, rcrypto.ErrInvalid, err)
+	assert.Equal(t, fernet.ErrInvalid, err)
 	at, err := c.Timestamp(token)
-	assert.Equal(t, rcrypto.ErrInvalid, err)
+	assert.Equal(t, fernet.ErrInvalid, err)
 	assert.Zero(t, at)
 }
 
 func TestRotateLeavesTokensOfTheFirstKeyAlone(t *testing.T) {
-	old, next := rcrypto.GenerateKey(), rcrypto.GenerateKey()
-	r, err := rcrypto.NewKeyring(old)
+	old, next := fernet.GenerateKey(), fernet.GenerateKey()
+	r, err := fernet.NewKeyring(old)
 	require.NoError(t, err)
 	c := r.Cipher()
 	made := time.Unix(1_600_000_000, 0).UTC()
@@ -189,7 +189,7 @@ func TestRotateLeavesTokensOfTheFirstKeyAlone(t *testing.T) {
 
 	require.NoError(t, r.Reconfigure(next))
 	_, err = c.Decrypt(token)
-	assert.Equal(t, rcrypto.ErrInvalid, err)
+	assert.Equal(t, fernet.ErrInvalid, err)
 	text, err := c.Decrypt(got)
 	require.NoError(t, err)
 	assert.Equal(t, "text", string(text))
@@ -200,17 +200,17 @@ func TestRotateLeavesTokensOfTheFirstKeyAlone(t *testing.T) {
 
 func TestWithoutKeysNothingOpensAndNothingIsEncrypted(t *testing.T) {
 	token := newCipher(t).Encrypt([]byte("text"))
-	for name, c := range map[string]*rcrypto.Cipher{
+	for name, c := range map[string]*fernet.Cipher{
 		"nil":            nil,
-		"zero":           new(rcrypto.Cipher),
-		"of a nil ring":  (*rcrypto.Keyring)(nil).Cipher(),
-		"of a zero ring": new(rcrypto.Keyring).Cipher(),
+		"zero":           new(fernet.Cipher),
+		"of a nil ring":  (*fernet.Keyring)(nil).Cipher(),
+		"of a zero ring": new(fernet.Keyring).Cipher(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			text, err := c.Decrypt(token)
-			assert.Equal(t, rcrypto.ErrInvalid, err)
+			assert.Equal(t, fernet.ErrInvalid, err)
 			assert.Nil(t, text)
-			assert.PanicsWithValue(t, "crypto: Cipher without a key, or Row without a field or an id", func() { c.Encrypt([]byte("text")) })
+			assert.PanicsWithValue(t, "fernet: Cipher without a key, or Row without a field or an id", func() { c.Encrypt([]byte("text")) })
 			assert.Equal(t, "REDACTED()", fmt.Sprint(c))
 		})
 	}
@@ -223,7 +223,7 @@ func TestNoAllocationsWithRoom(t *testing.T) {
 	c := newCipher(t)
 	for n, runs := range map[int]int{0: 200, 32: 200, 10_000: 200, 1 << 20: 20} {
 		msg := make([]byte, n)
-		dst := make([]byte, 0, rcrypto.EncryptedLen(n))
+		dst := make([]byte, 0, fernet.EncryptedLen(n))
 		token := c.Encrypt(msg)
 		text := make([]byte, 0, len(token)/4*3)
 		assert.Zero(t, testing.AllocsPerRun(runs, func() { c.AppendEncrypt(dst, msg) }), "encrypt %d", n)

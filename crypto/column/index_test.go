@@ -1,4 +1,4 @@
-package crypto_test
+package column_test
 
 import (
 	"crypto/hkdf"
@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	rcrypto "github.com/ecolaura/rampart/crypto"
+	"github.com/ecolaura/rampart/crypto/column"
+	"github.com/ecolaura/rampart/crypto/fernet"
 )
 
 // digits makes "+1 (555) 01-00" and "+15550100" equal.
@@ -32,20 +33,20 @@ func TestAnIndexIsAsSpecified(t *testing.T) {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte("+15550100"))
 	want := base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
-	assert.Equal(t, want, ringOf(t, vectorKey).Index("customers.phone", digits).Of("+1 (555) 01-00"))
+	assert.Equal(t, want, column.NewIndex(ringOf(t, vectorKey), "customers.phone", digits).Of("+1 (555) 01-00"))
 }
 
 func TestIndexesAreEqualOnlyForEqualValuesOfOneColumnAndKey(t *testing.T) {
 	ring := ringOf(t, vectorKey)
-	x := ring.Index("customers.phone", digits)
+	x := column.NewIndex(ring, "customers.phone", digits)
 	assert.Equal(t, x.Of("+15550100"), x.Of("+1 555 0100"))
-	assert.Equal(t, x.Of("+15550100"), ring.Index("customers.phone", digits).Of("+15550100"))
+	assert.Equal(t, x.Of("+15550100"), column.NewIndex(ring, "customers.phone", digits).Of("+15550100"))
 	seen := map[string]string{}
 	for name, index := range map[string]string{
 		"value": x.Of("+15550100"), "other value": x.Of("+15550101"), "empty": x.Of(""),
-		"other column": ring.Index("customers.fax", digits).Of("+15550100"),
-		"other key":    ringOf(t, rcrypto.GenerateKey().Reveal()).Index("customers.phone", digits).Of("+15550100"),
-		"not normal":   ring.Index("customers.phone", nil).Of("+1 555 0100"),
+		"other column": column.NewIndex(ring, "customers.fax", digits).Of("+15550100"),
+		"other key":    column.NewIndex(ringOf(t, fernet.GenerateKey().Reveal()), "customers.phone", digits).Of("+15550100"),
+		"not normal":   column.NewIndex(ring, "customers.phone", nil).Of("+1 555 0100"),
 	} {
 		assert.Len(t, index, 22)
 		assert.Empty(t, seen[index], name)
@@ -54,7 +55,7 @@ func TestIndexesAreEqualOnlyForEqualValuesOfOneColumnAndKey(t *testing.T) {
 }
 
 func TestAnIndexTakesWhatSealTakes(t *testing.T) {
-	x := ringOf(t, vectorKey).Index("a.b", digits)
+	x := column.NewIndex(ringOf(t, vectorKey), "a.b", digits)
 	v, err := x.Seal(new("+1 2")).Value()
 	require.NoError(t, err)
 	assert.Equal(t, x.Of("+12"), v)
@@ -69,7 +70,7 @@ func TestAnIndexTakesWhatSealTakes(t *testing.T) {
 }
 
 func TestAnIndexWithoutKeysFindsNothing(t *testing.T) {
-	for _, x := range []*rcrypto.Index{nil, {}, ringOf(t, vectorKey).Index("", nil), new(rcrypto.Keyring).Index("a.b", nil), (*rcrypto.Keyring)(nil).Index("a.b", nil)} {
+	for _, x := range []*column.Index{nil, {}, column.NewIndex(ringOf(t, vectorKey), "", nil), column.NewIndex(new(fernet.Keyring), "a.b", nil), column.NewIndex((*fernet.Keyring)(nil), "a.b", nil)} {
 		assert.Empty(t, x.AllOf("x"))
 		assert.Panics(t, func() { x.Of("x") })
 		_, err := x.Seal("x").Value()

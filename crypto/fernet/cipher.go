@@ -1,4 +1,4 @@
-package crypto
+package fernet
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 // ErrInvalid is the one error of decryption: the token is malformed, forged,
 // expired, or of another key. Which of these is not said, and not to be told
 // from the time that it takes.
-var ErrInvalid = errors.New("crypto: invalid token")
+var ErrInvalid = errors.New("fernet: invalid token")
 
 // A Cipher encrypts and decrypts under the keys of a [Keyring], which makes it.
 // It is safe for concurrent use. Without keys (the zero Cipher) it opens nothing
@@ -30,6 +30,9 @@ func (c *Cipher) form() form {
 		return form{set: c.own.get(c.ring, useField, c.field), version: versionFernet}
 	}
 }
+
+// Usable reports whether c has a key, so that Encrypt does not panic.
+func (c *Cipher) Usable() bool { return c.form().set != nil }
 
 // Encrypt returns a token of msg with the current time.
 func (c *Cipher) Encrypt(msg []byte) []byte { return c.AppendEncrypt(nil, msg) }

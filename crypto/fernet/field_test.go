@@ -1,4 +1,4 @@
-package crypto_test
+package fernet_test
 
 import (
 	"crypto/hkdf"
@@ -12,21 +12,22 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	rcrypto "github.com/ecolaura/rampart/crypto"
+	"github.com/ecolaura/rampart/crypto/column"
+	"github.com/ecolaura/rampart/crypto/fernet"
 )
 
 // vectorKey is the key of the test vectors in docs/encryption.md.
 const vectorKey = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 
-func ringOf(t testing.TB, keys ...string) *rcrypto.Keyring {
+func ringOf(t testing.TB, keys ...string) *fernet.Keyring {
 	t.Helper()
-	parsed := make([]rcrypto.Key, len(keys))
+	parsed := make([]fernet.Key, len(keys))
 	for i, k := range keys {
 		var err error
-		parsed[i], err = rcrypto.ParseKey(k)
+		parsed[i], err = fernet.ParseKey(k)
 		require.NoError(t, err)
 	}
-	ring, err := rcrypto.NewKeyring(parsed[0], parsed[1:]...)
+	ring, err := fernet.NewKeyring(parsed[0], parsed[1:]...)
 	require.NoError(t, err)
 	return ring
 }
@@ -69,7 +70,7 @@ func places(t *testing.T) map[string]func() (encrypt func(string) string, decryp
 	t.Helper()
 	type seal = func(string) string
 	type open = func(string) (string, error)
-	keys := map[string]string{"key A": rcrypto.GenerateKey().Reveal(), "key B": rcrypto.GenerateKey().Reveal()}
+	keys := map[string]string{"key A": fernet.GenerateKey().Reveal(), "key B": fernet.GenerateKey().Reveal()}
 	all := map[string]func() (seal, open){}
 	for name, key := range keys {
 		all[name] = func() (seal, open) {
@@ -105,7 +106,7 @@ func TestATokenOpensNowhereElse(t *testing.T) {
 				require.Equal(t, "text of "+from, text)
 				continue
 			}
-			require.Equal(t, rcrypto.ErrInvalid, err, "%q opened as %q", from, to)
+			require.Equal(t, fernet.ErrInvalid, err, "%q opened as %q", from, to)
 			require.Empty(t, text)
 		}
 	}
@@ -122,17 +123,17 @@ func TestARowTokenIsRefusedWhenAnythingInItIsChanged(t *testing.T) {
 			changed := []byte(string(token))
 			changed[i] = byte(c)
 			_, err := row.Decrypt(changed)
-			require.Equal(t, rcrypto.ErrInvalid, err)
+			require.Equal(t, fernet.ErrInvalid, err)
 		}
 		_, err := row.Decrypt(token[:i])
-		require.Equal(t, rcrypto.ErrInvalid, err)
+		require.Equal(t, fernet.ErrInvalid, err)
 	}
 	raw, err := base64.URLEncoding.DecodeString(string(token))
 	require.NoError(t, err)
 	raw[0] = 0x80 // "downgraded" to Fernet
-	for _, c := range []*rcrypto.Cipher{ringOf(t, vectorKey).Cipher(), ringOf(t, vectorKey).Field("a.b")} {
+	for _, c := range []*fernet.Cipher{ringOf(t, vectorKey).Cipher(), ringOf(t, vectorKey).Field("a.b")} {
 		_, err = c.DecryptString(base64.URLEncoding.EncodeToString(raw))
-		require.Equal(t, rcrypto.ErrInvalid, err)
+		require.Equal(t, fernet.ErrInvalid, err)
 	}
 }
 
@@ -158,15 +159,15 @@ func TestEveryMethodOfARowDoesWhatTheCiphersDoes(t *testing.T) {
 	_, err = row.DecryptAt(token, time.Minute, at.Add(time.Minute))
 	require.NoError(t, err)
 	_, err = row.DecryptAt(token, time.Minute, at.Add(61*time.Second))
-	assert.Equal(t, rcrypto.ErrInvalid, err)
+	assert.Equal(t, fernet.ErrInvalid, err)
 
 	same, changed, err := row.Rotate(token)
 	require.NoError(t, err)
 	assert.False(t, changed)
 	assert.Equal(t, token, same)
-	old, err := rcrypto.ParseKey(vectorKey)
+	old, err := fernet.ParseKey(vectorKey)
 	require.NoError(t, err)
-	require.NoError(t, ring.Reconfigure(rcrypto.GenerateKey(), old))
+	require.NoError(t, ring.Reconfigure(fernet.GenerateKey(), old))
 	moved, changed, err := row.Rotate(token)
 	require.NoError(t, err)
 	assert.True(t, changed)
@@ -174,25 +175,25 @@ func TestEveryMethodOfARowDoesWhatTheCiphersDoes(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, at, made)
 	_, err = ringOf(t, vectorKey).Field("a.b").Row("7").Decrypt(moved)
-	assert.Equal(t, rcrypto.ErrInvalid, err, "it is under the new key")
+	assert.Equal(t, fernet.ErrInvalid, err, "it is under the new key")
 	_, _, err = ring.Field("a.b").Row("8").Rotate(token)
-	assert.Equal(t, rcrypto.ErrInvalid, err)
+	assert.Equal(t, fernet.ErrInvalid, err)
 }
 
 func TestARowKeepsNullAndEmptyApart(t *testing.T) {
 	row := ringOf(t, vectorKey).Field("a.b").Row("7")
-	null, err := row.Seal((*string)(nil)).Value()
+	null, err := column.Seal(row, (*string)(nil)).Value()
 	require.NoError(t, err)
 	assert.Nil(t, null)
-	empty, err := row.Seal("").Value()
+	empty, err := column.Seal(row, "").Value()
 	require.NoError(t, err)
 	var out *string
-	require.NoError(t, row.Scan(&out).Scan(empty))
+	require.NoError(t, column.Scan(row, &out).Scan(empty))
 	assert.Equal(t, new(""), out)
-	require.NoError(t, row.Scan(&out).Scan(null))
+	require.NoError(t, column.Scan(row, &out).Scan(null))
 	assert.Nil(t, out)
 	out = new("before")
-	assert.Equal(t, rcrypto.ErrInvalid, ringOf(t, vectorKey).Field("a.b").Row("8").Scan(&out).Scan(empty))
+	assert.Equal(t, fernet.ErrInvalid, column.Scan(ringOf(t, vectorKey).Field("a.b").Row("8"), &out).Scan(empty))
 	assert.Equal(t, new("before"), out)
 }
 
@@ -200,35 +201,35 @@ func TestWhatIsNoFieldOrRowFailsClosed(t *testing.T) {
 	ring := ringOf(t, vectorKey)
 	field := ring.Field("a.b")
 	token := field.Row("7").EncryptString("x")
-	for name, b := range map[string]rcrypto.Bound{
+	for name, b := range map[string]fernet.Bound{
 		"zero": {}, "no id": field.Row(""), "no field": ring.Cipher().Row("7"), "no name": ring.Field("").Row("7"),
-		"no ring": (*rcrypto.Keyring)(nil).Field("a.b").Row("7"), "no cipher": (*rcrypto.Cipher)(nil).Row("7"),
-		"no keys": new(rcrypto.Keyring).Field("a.b").Row("7"),
+		"no ring": (*fernet.Keyring)(nil).Field("a.b").Row("7"), "no cipher": (*fernet.Cipher)(nil).Row("7"),
+		"no keys": new(fernet.Keyring).Field("a.b").Row("7"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := b.DecryptString(token)
-			assert.Equal(t, rcrypto.ErrInvalid, err)
+			assert.Equal(t, fernet.ErrInvalid, err)
 			assert.Panics(t, func() { b.EncryptString("x") })
-			v, err := b.Seal("x").Value()
+			v, err := column.Seal(b, "x").Value()
 			assert.Nil(t, v)
 			require.Error(t, err)
-			v, err = b.Seal(nil).Value()
+			v, err = column.Seal(b, nil).Value()
 			assert.Nil(t, v)
 			assert.NoError(t, err)
 		})
 	}
 	_, err := ring.Field("").DecryptString(ring.Cipher().EncryptString("x"))
-	assert.Equal(t, rcrypto.ErrInvalid, err)
+	assert.Equal(t, fernet.ErrInvalid, err)
 }
 
 func TestAFieldFollowsItsKeyring(t *testing.T) {
-	a, b := rcrypto.GenerateKey(), rcrypto.GenerateKey()
-	ring, err := rcrypto.NewKeyring(a)
+	a, b := fernet.GenerateKey(), fernet.GenerateKey()
+	ring, err := fernet.NewKeyring(a)
 	require.NoError(t, err)
-	field, index := ring.Field("a.b"), ring.Index("a.b", nil)
+	field, index := ring.Field("a.b"), column.NewIndex(ring, "a.b", nil)
 	token, bound, blind := field.EncryptString("x"), field.Row("7").EncryptString("y"), index.Of("z")
 	require.NoError(t, ring.Reconfigure(b, a))
-	for _, c := range []*rcrypto.Cipher{field, ring.Field("a.b")} {
+	for _, c := range []*fernet.Cipher{field, ring.Field("a.b")} {
 		text, err := c.DecryptString(token)
 		require.NoError(t, err)
 		assert.Equal(t, "x", text)
@@ -240,9 +241,9 @@ func TestAFieldFollowsItsKeyring(t *testing.T) {
 	assert.Equal(t, []string{index.Of("z"), blind}, index.AllOf("z"))
 	require.NoError(t, ring.Reconfigure(b))
 	_, err = field.DecryptString(token)
-	assert.Equal(t, rcrypto.ErrInvalid, err)
+	assert.Equal(t, fernet.ErrInvalid, err)
 	_, err = field.Row("7").DecryptString(bound)
-	assert.Equal(t, rcrypto.ErrInvalid, err)
+	assert.Equal(t, fernet.ErrInvalid, err)
 	assert.Equal(t, []string{index.Of("z")}, index.AllOf("z"))
 }
 

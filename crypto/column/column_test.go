@@ -1,4 +1,4 @@
-package crypto_test
+package column_test
 
 import (
 	"database/sql"
@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	rcrypto "github.com/ecolaura/rampart/crypto"
+	"github.com/ecolaura/rampart/crypto/column"
+	"github.com/ecolaura/rampart/crypto/fernet"
 )
 
 type (
@@ -54,7 +55,7 @@ func TestSeal(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.desc, func(t *testing.T) {
-			v, err := c.Seal(tt.v).Value()
+			v, err := column.Seal(c, tt.v).Value()
 			require.NoError(t, err)
 			if tt.want == null {
 				assert.Nil(t, v)
@@ -71,19 +72,19 @@ func TestSeal(t *testing.T) {
 func TestSealRefusesWhatIsNoText(t *testing.T) {
 	c := newCipher(t)
 	for want, v := range map[string]any{
-		"crypto: cannot encrypt a int":     7,
-		"crypto: cannot encrypt a []int":   []int{1},
-		"crypto: cannot encrypt a float64": sql.NullFloat64{Float64: 1, Valid: true},
+		"column: cannot encrypt a int":     7,
+		"column: cannot encrypt a []int":   []int{1},
+		"column: cannot encrypt a float64": sql.NullFloat64{Float64: 1, Valid: true},
 		"no value":                         failing{},
 	} {
-		got, err := c.Seal(v).Value()
+		got, err := column.Seal(c, v).Value()
 		assert.Nil(t, got)
 		assert.EqualError(t, err, want)
 	}
 }
 
 func TestSealedArgumentsDoNotPrintTheText(t *testing.T) {
-	v := newCipher(t).Seal("078-05-1120")
+	v := column.Seal(newCipher(t), "078-05-1120")
 	assert.NotContains(t, fmt.Sprintf("%v %+v %#v %s", v, v, v, []any{v}), "078")
 }
 
@@ -102,7 +103,7 @@ func TestScan(t *testing.T) {
 			nt sql.Null[string]
 		)
 		for _, dst := range []any{&s, &n, &b, &bb, &p, &pp, &ns, &nt} {
-			require.NoError(t, c.Scan(dst).Scan(src), "%T", dst)
+			require.NoError(t, column.Scan(c, dst).Scan(src), "%T", dst)
 		}
 		assert.Equal(t, "text", s)
 		assert.Equal(t, phone("text"), n)
@@ -119,16 +120,16 @@ func TestScanKeepsNullAndEmptyApart(t *testing.T) {
 	c := newCipher(t)
 	empty := c.EncryptString("")
 	p, b, ns := new("before"), []byte("before"), sql.NullString{String: "before", Valid: true}
-	require.NoError(t, c.Scan(&p).Scan(nil))
-	require.NoError(t, c.Scan(&b).Scan(nil))
-	require.NoError(t, c.Scan(&ns).Scan(nil))
+	require.NoError(t, column.Scan(c, &p).Scan(nil))
+	require.NoError(t, column.Scan(c, &b).Scan(nil))
+	require.NoError(t, column.Scan(c, &ns).Scan(nil))
 	assert.Nil(t, p)
 	assert.Nil(t, b)
 	assert.False(t, ns.Valid)
 
-	require.NoError(t, c.Scan(&p).Scan(empty))
-	require.NoError(t, c.Scan(&b).Scan(empty))
-	require.NoError(t, c.Scan(&ns).Scan(empty))
+	require.NoError(t, column.Scan(c, &p).Scan(empty))
+	require.NoError(t, column.Scan(c, &b).Scan(empty))
+	require.NoError(t, column.Scan(c, &ns).Scan(empty))
 	assert.Equal(t, new(""), p)
 	assert.Equal(t, []byte{}, b)
 	assert.Equal(t, sql.NullString{Valid: true}, ns)
@@ -144,33 +145,49 @@ func TestScanLeavesTheDestinationAloneOnErrors(t *testing.T) {
 		src  any
 		want string
 	}{
-		{"plain text in the column", &s, "078-05-1120", "crypto: invalid token"},
-		{"empty column", &s, "", "crypto: invalid token"},
-		{"token of another key", &s, newCipher(t).EncryptString("x"), "crypto: invalid token"},
-		{"NULL into a string", &s, nil, "crypto: cannot decrypt NULL into a string"},
-		{"a number in the column", &s, int64(5), "crypto: cannot decrypt a int64"},
-		{"into a number", &n, token, "crypto: cannot decrypt into a int"},
-		{"into a pointer to a number", &p, token, "crypto: cannot decrypt into a int"},
-		{"into no pointer", s, token, "crypto: cannot decrypt into a string"},
-		{"into a nil pointer", (*string)(nil), token, "crypto: cannot decrypt into a *string"},
-		{"into nil", nil, token, "crypto: cannot decrypt into a <nil>"},
+		{"plain text in the column", &s, "078-05-1120", "fernet: invalid token"},
+		{"empty column", &s, "", "fernet: invalid token"},
+		{"token of another key", &s, newCipher(t).EncryptString("x"), "fernet: invalid token"},
+		{"NULL into a string", &s, nil, "column: cannot decrypt NULL into a string"},
+		{"a number in the column", &s, int64(5), "column: cannot decrypt a int64"},
+		{"into a number", &n, token, "column: cannot decrypt into a int"},
+		{"into a pointer to a number", &p, token, "column: cannot decrypt into a int"},
+		{"into no pointer", s, token, "column: cannot decrypt into a string"},
+		{"into a nil pointer", (*string)(nil), token, "column: cannot decrypt into a *string"},
+		{"into nil", nil, token, "column: cannot decrypt into a <nil>"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.desc, func(t *testing.T) {
-			assert.EqualError(t, c.Scan(tt.dst).Scan(tt.src), tt.want)
+			assert.EqualError(t, column.Scan(c, tt.dst).Scan(tt.src), tt.want)
 			assert.Equal(t, "before", s)
 			assert.Equal(t, 1, n)
 			assert.Equal(t, 1, *p)
 		})
 	}
-	assert.Equal(t, rcrypto.ErrInvalid, c.Scan(&s).Scan("junk"))
+	assert.Equal(t, fernet.ErrInvalid, column.Scan(c, &s).Scan("junk"))
 }
 
 func TestScanKeepsNoMemoryOfTheDriver(t *testing.T) {
 	c := newCipher(t)
 	src := c.Encrypt([]byte("text"))
 	var b []byte
-	require.NoError(t, c.Scan(&b).Scan(src))
+	require.NoError(t, column.Scan(c, &b).Scan(src))
 	clear(src)
 	assert.Equal(t, "text", string(b))
 }
+
+const (
+	keyA      = "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4="
+	vectorKey = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+)
+
+func ringOf(t testing.TB, text string) *fernet.Keyring {
+	t.Helper()
+	key, err := fernet.ParseKey(text)
+	require.NoError(t, err)
+	ring, err := fernet.NewKeyring(key)
+	require.NoError(t, err)
+	return ring
+}
+
+func newCipher(t testing.TB) *fernet.Cipher { return ringOf(t, fernet.GenerateKey().Reveal()).Cipher() }

@@ -1,4 +1,4 @@
-package crypto_test
+package fernet_test
 
 import (
 	"bytes"

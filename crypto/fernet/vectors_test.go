@@ -1,4 +1,4 @@
-package crypto_test
+package fernet_test
 
 import (
 	"encoding/json"
@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	rcrypto "github.com/ecolaura/rampart/crypto"
+	"github.com/ecolaura/rampart/crypto/column"
+	"github.com/ecolaura/rampart/crypto/fernet"
 )
 
 // TestTheVectorsOfTheDocuments opens what another implementation of
@@ -26,11 +27,11 @@ func TestTheVectorsOfTheDocuments(t *testing.T) {
 	require.Len(t, v.Fields, 3)
 	require.Len(t, v.Rows, 4)
 	require.Len(t, v.Indexes, 3)
-	doc, err := os.ReadFile("../docs/encryption.md")
+	doc, err := os.ReadFile("../../docs/encryption.md")
 	require.NoError(t, err)
 	require.Contains(t, string(doc), v.Key)
 
-	ring, newer := ringOf(t, v.Key), ringOf(t, rcrypto.GenerateKey().Reveal(), v.Key)
+	ring, newer := ringOf(t, v.Key), ringOf(t, fernet.GenerateKey().Reveal(), v.Key)
 	check := func(token, want string, text string, err error, made func([]byte) (time.Time, error)) {
 		require.NoError(t, err)
 		assert.Equal(t, want, text)
@@ -39,7 +40,7 @@ func TestTheVectorsOfTheDocuments(t *testing.T) {
 		assert.Equal(t, v.Time, at.Unix())
 		assert.Contains(t, string(doc), "`"+token+"`")
 	}
-	for _, r := range []*rcrypto.Keyring{ring, newer} {
+	for _, r := range []*fernet.Keyring{ring, newer} {
 		for _, f := range v.Fields {
 			c := r.Field(f.Column)
 			text, err := c.DecryptString(f.Token)
@@ -52,8 +53,8 @@ func TestTheVectorsOfTheDocuments(t *testing.T) {
 		}
 	}
 	for _, f := range v.Indexes {
-		assert.Equal(t, f.Index, ring.Index(f.Column, nil).Of(f.Text))
-		assert.Equal(t, f.Index, newer.Index(f.Column, nil).AllOf(f.Text)[1])
+		assert.Equal(t, f.Index, column.NewIndex(ring, f.Column, nil).Of(f.Text))
+		assert.Equal(t, f.Index, column.NewIndex(newer, f.Column, nil).AllOf(f.Text)[1])
 		assert.Contains(t, string(doc), "`"+f.Index+"`")
 	}
 }

@@ -1,4 +1,4 @@
-package crypto
+package fernet
 
 import (
 	"crypto/aes"

@@ -1,4 +1,4 @@
-package crypto
+package fernet
 
 import (
 	"fmt"
@@ -71,19 +71,19 @@ func (b Bound) LogValue() slog.Value { return slog.StringValue(b.String()) }
 // MarshalText implements [encoding.TextMarshaler] with what String returns.
 func (b Bound) MarshalText() ([]byte, error) { return []byte(b.String()), nil }
 
-// String returns what the String method of the index's Keyring returns.
-func (x *Index) String() string {
-	if x == nil {
+// String returns what the String method of the Keyring returns.
+func (m *MAC) String() string {
+	if m == nil {
 		return (*Keyring)(nil).String()
 	}
-	return x.ring.String()
+	return m.ring.String()
 }
 
 // Format implements [fmt.Formatter]: every verb prints what String returns.
-func (x *Index) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(x.String())) }
+func (m *MAC) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(m.String())) }
 
 // LogValue implements [slog.LogValuer] with what String returns.
-func (x *Index) LogValue() slog.Value { return slog.StringValue(x.String()) }
+func (m *MAC) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
 // MarshalText implements [encoding.TextMarshaler] with what String returns.
-func (x *Index) MarshalText() ([]byte, error) { return []byte(x.String()), nil }
+func (m *MAC) MarshalText() ([]byte, error) { return []byte(m.String()), nil }

@@ -1,10 +1,8 @@
-package crypto
+package fernet
 
 import (
 	"crypto/hkdf"
 	"crypto/sha256"
-	"database/sql"
-	"database/sql/driver"
 	"sync/atomic"
 	"time"
 )
@@ -13,7 +11,7 @@ import (
 const (
 	useField = "field"
 	useRow   = "row"
-	useIndex = "index"
+	useMAC   = "index"
 )
 
 // Field returns the cipher of one column, such as "customers.note": its keys are
@@ -58,6 +56,9 @@ func (b Bound) form() form {
 	return form{set: b.c.row.get(b.c.ring, useRow, b.c.field), version: versionRow, row: b.id}
 }
 
+// Usable reports whether b has a key, so that Encrypt does not panic.
+func (b Bound) Usable() bool { return b.form().set != nil }
+
 // Encrypt is [Cipher.Encrypt] for the row.
 func (b Bound) Encrypt(msg []byte) []byte { return b.form().seal(nil, msg, now()) }
 
@@ -98,15 +99,6 @@ func (b Bound) Timestamp(token []byte) (time.Time, error) { return b.form().time
 func (b Bound) Rotate(token []byte) (t []byte, changed bool, err error) {
 	return b.form().rotate(token)
 }
-
-// Seal is [Cipher.Seal] for the row:
-//
-//	db.ExecContext(ctx, `UPDATE customers SET note = ? WHERE id = ?`, note.Row(id).Seal(c.Note), id)
-func (b Bound) Seal(v any) driver.Valuer { return b.form().sealColumn(v) }
-
-// Scan is [Cipher.Scan] for the row. The id has to be known before the row is
-// scanned, from the query's argument, say.
-func (b Bound) Scan(dst any) sql.Scanner { return &scanner{form: b.form(), dst: dst} }
 
 // derived holds what was derived from the keys that a keyring held last.
 type derived struct {

@@ -1,4 +1,4 @@
-package crypto
+package fernet
 
 import (
 	"crypto/hmac"
@@ -39,7 +39,7 @@ func GenerateKey() Key {
 func ParseKey(s string) (Key, error) {
 	b, ok := parseKey(s)
 	if !ok {
-		return Key{}, mistake("Key", ReasonInvalid, "")
+		return Key{}, mistake("Key", ReasonNotAKey, "")
 	}
 	return newKey(b), nil
 }
