@@ -137,7 +137,7 @@ func New(cfg Config) (*Monitor, error) {
 	return &Monitor{m, cfg.Handler}, nil
 }
 
-// validLabel says whether name may be a Prometheus label, [a-zA-Z_][a-zA-Z0-9_]*
+// validLabel reports whether name may be a Prometheus label, [a-zA-Z_][a-zA-Z0-9_]*
 // without the reserved "__" in front.
 func validLabel(name string) bool {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"

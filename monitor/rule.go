@@ -141,7 +141,7 @@ func newRuleState(r *Rule) *ruleState {
 	return rs
 }
 
-// verdict says whether an event counts for a rule, and under which key.
+// verdict tells whether an event counts for a rule, and under which key.
 type verdict struct {
 	key      string
 	counts   bool
@@ -165,7 +165,7 @@ func (r *ruleState) applies(o Occurrence) (v verdict) {
 	return verdict{key: key, counts: key != ""}
 }
 
-// count counts o under key and says whether that sets the rule off.
+// count counts o under key and reports whether that sets the rule off.
 func (r *ruleState) count(key string, o Occurrence, now time.Time) (Alert, bool) {
 	slot := int64(now.Sub(r.began) / r.width)
 	t := r.tallies[key]

@@ -15,7 +15,7 @@ import (
 	"github.com/ecolaura/rampart"
 )
 
-// A HealthCheck says whether one thing that the service needs is there.
+// A HealthCheck reports whether one thing that the service needs is there.
 type HealthCheck struct {
 	Name  string                          // required, unique: in the log, and in what [HealthConfig].Detail may see
 	Check func(ctx context.Context) error // nil error: it is there. Must return when ctx ends
@@ -187,7 +187,7 @@ func (h *Health) run(ctx context.Context) result {
 	return h.keepResult(ctx)
 }
 
-// begin says whether c may be asked: not while it still works on its last
+// begin reports whether c may be asked: not while it still works on its last
 // answer. Until it has one, it has failed.
 func (h *Health) begin(c *check) bool {
 	h.mu.Lock()

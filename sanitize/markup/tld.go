@@ -5,7 +5,7 @@ import "strings"
 // isTLD reports whether a bare name that ends in tld, in lower case, is meant as
 // the name of a host: the general top-level domains of old, those of countries
 // and the internationalised ones. Of the hundreds of newer ones many are words or
-// or file name extensions ("main.py" is one of Paraguay's, "a.zip" is not a link).
+// file name extensions: "invoice.zip" is a file.
 func isTLD(tld string) bool {
 	return tld != "" && strings.Contains(topLevel, " "+tld+" ")
 }
