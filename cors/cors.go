@@ -166,3 +166,8 @@ func (p *policy) report(r *http.Request, d *decision) {
 		rampart.Text("value", d.value),
 		slog.String("kind", d.Kind.String()))
 }
+
+// Allow returns a CORS that lets scripts of these origins read answers, with GET,
+// HEAD and POST and the safelisted headers, without cookies: a [Config] with
+// Origins alone, and the errors of [New]. With no origin it allows nobody.
+func Allow(origins ...string) (*CORS, error) { return New(Config{Origins: origins}) }

@@ -1,5 +1,5 @@
 //go:build race
 
-package crypto_test
+package fernet_test
 
 const raceEnabled = true

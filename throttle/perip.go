@@ -1,0 +1,28 @@
+package throttle
+
+import (
+	"net/http"
+	"net/netip"
+
+	"github.com/ecolaura/rampart"
+)
+
+// PerIP returns a Limiter in memory that lets each address make so many
+// requests, such as "100/hour" (see [Parse]), in a [SlidingWindow]. The address
+// is the one that a client address layer (package server) resolved, else the TCP
+// peer's, which behind a proxy is the proxy's. Its policy is called "ip"; the
+// rest is as in a zero [Config]. The error is a [*RateError] or one of [New].
+func PerIP(rate string) (*Limiter, error) {
+	r, err := Parse(rate)
+	if err != nil {
+		return nil, err
+	}
+	return New(Config{Policies: []Policy{{Name: "ip", Rate: r, Key: ByIP(clientAddr)}}})
+}
+
+func clientAddr(r *http.Request) netip.Addr {
+	if addr, ok := rampart.ClientAddrFrom(r.Context()); ok {
+		return addr
+	}
+	return rampart.PeerAddr(r)
+}
