@@ -1,6 +1,7 @@
 package throttle_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -55,9 +56,18 @@ func TestPerIPSaysWhatIsWrongWithItsRate(t *testing.T) {
 }
 
 func ExamplePerIP() {
-	limit, err := throttle.PerIP("100/hour")
+	limit, err := throttle.PerIP("1/hour")
 	if err != nil {
-		return // such as a rate that cannot be read
+		fmt.Println(err)
+		return
 	}
-	http.Handle("/", limit.Handler(http.NotFoundHandler()))
+	h := limit.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	for range 2 {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		fmt.Println(w.Code)
+	}
+	// Output:
+	// 204
+	// 429
 }
