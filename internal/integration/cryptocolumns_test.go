@@ -27,7 +27,7 @@ func TestReencryptTakesTheColumnTypesThatPeopleHave(t *testing.T) {
 		"bytes in PostgreSQL": {openPostgres, rampart.PostgreSQL, `CREATE TABLE t (id BYTEA PRIMARY KEY, v BYTEA, i BYTEA)`, `INSERT INTO t VALUES ('abc', $1, 'old')`, "abc", true, ""},
 		"bytes in SQLite":     {openSQLite, rampart.SQLite, `CREATE TABLE t (id BLOB PRIMARY KEY, v BLOB, i BLOB)`, `INSERT INTO t VALUES (x'616263', ?, x'00')`, "abc", true, ""},
 		"times, not bound to": {openPostgres, rampart.PostgreSQL, `CREATE TABLE t (id TIMESTAMPTZ PRIMARY KEY, v TEXT, i TEXT)`, `INSERT INTO t VALUES ('2026-11-24T12:00:00Z', $1, NULL)`, "", false, ""},
-		"times, bound to":     {openPostgres, rampart.PostgreSQL, `CREATE TABLE t (id TIMESTAMPTZ PRIMARY KEY, v TEXT, i TEXT)`, `INSERT INTO t VALUES ('2026-11-24T12:00:00Z', $1, NULL)`, "2026-11-24T12:00:00Z", false, `crypto: "t"."id" is a time.Time; to be bound to, it must be an integer or text`},
+		"times, bound to":     {openPostgres, rampart.PostgreSQL, `CREATE TABLE t (id TIMESTAMPTZ PRIMARY KEY, v TEXT, i TEXT)`, `INSERT INTO t VALUES ('2026-11-24T12:00:00Z', $1, NULL)`, "2026-11-24T12:00:00Z", false, `column: "t"."id" is a time.Time; to be bound to, it must be an integer or text`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			db := tt.open(t)
@@ -84,6 +84,6 @@ func TestReencryptGivesUpOnARowThatNeverRests(t *testing.T) {
 	_, err = db.ExecContext(t.Context(), `INSERT INTO t VALUES (1, ?)`, ringOf(t, a).Cipher().EncryptString("text"))
 	require.NoError(t, err)
 	p, err := column.Reencrypt{DB: db, Dialect: rampart.SQLite, Table: "t", ID: "id", Column: "v", Cipher: ringOf(t, b, a).Cipher()}.Run(t.Context(), nil)
-	require.EqualError(t, err, `crypto: row "1" of "t" is written to all the time`)
+	require.EqualError(t, err, `column: row "1" of "t" is written to all the time`)
 	assert.Zero(t, p.Changed)
 }
