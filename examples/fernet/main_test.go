@@ -67,10 +67,10 @@ func TestWhatCannotBeDoneIsRefusedWithoutRepeatingIt(t *testing.T) {
 	token := must(t, "text", "encrypt")
 	t.Setenv("FERNET_KEYS", "junk")
 	_, err = do(t, token, "decrypt")
-	require.EqualError(t, err, "crypto: FERNET_KEYS[0]: not_a_key")
+	require.EqualError(t, err, "fernet: FERNET_KEYS[0]: not_a_key")
 	t.Setenv("FERNET_KEYS", "")
 	_, err = do(t, token, "decrypt")
-	require.EqualError(t, err, "crypto: FERNET_KEYS: missing")
+	require.EqualError(t, err, "fernet: FERNET_KEYS: missing")
 }
 
 func TestAFileThatIsTooLargeIsRefusedAndNotCut(t *testing.T) {
