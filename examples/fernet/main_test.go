@@ -49,7 +49,7 @@ func TestATextComesBackAndAKeyIsChanged(t *testing.T) {
 	assert.Equal(t, "two\nlines\n", must(t, lines[0], "decrypt"))
 
 	out, err := do(t, lines[0]+"\n"+token, "rotate")
-	require.EqualError(t, err, "line 2: crypto: invalid token")
+	require.EqualError(t, err, "line 2: fernet: invalid token")
 	assert.Empty(t, out, "nothing is written that is not whole")
 }
 
