@@ -1,0 +1,24 @@
+package column_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart/crypto/column"
+)
+
+func TestAnIndexPrintsNoKey(t *testing.T) {
+	x := column.NewIndex(ringOf(t, keyA), "a.b", nil)
+	want := x.String()
+	assert.Contains(t, want, "REDACTED")
+	assert.Equal(t, want, fmt.Sprintf("%+v", x))
+	assert.Equal(t, want, x.LogValue().String())
+	text, err := json.Marshal(x)
+	require.NoError(t, err)
+	assert.JSONEq(t, `"`+want+`"`, string(text))
+	assert.Equal(t, "REDACTED()", (*column.Index)(nil).String())
+}
