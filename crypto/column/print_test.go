@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart/crypto/column"
+	"github.com/ecolaura/rampart/crypto/fernet"
 )
 
 func TestAnIndexPrintsNoKey(t *testing.T) {
@@ -21,4 +22,9 @@ func TestAnIndexPrintsNoKey(t *testing.T) {
 	require.NoError(t, err)
 	assert.JSONEq(t, `"`+want+`"`, string(text))
 	assert.Equal(t, "REDACTED()", (*column.Index)(nil).String())
+}
+
+func TestWithoutAKeyAStatementFails(t *testing.T) {
+	_, err := column.Seal(new(fernet.Cipher), "text").Value()
+	assert.ErrorContains(t, err, "without a key")
 }

@@ -413,10 +413,7 @@ func (r *reencryption) moved(to rotator, old []byte) (text, token []byte, change
 		return nil, nil, false, err
 	}
 	at, err := r.From.Timestamp(old)
-	if err != nil {
-		return nil, nil, false, err
-	}
-	return text, to.EncryptAt(text, at), true, nil
+	return text, to.EncryptAt(text, at), true, err
 }
 
 // rowID returns the id as [fernet.Cipher.Row] takes it.
