@@ -406,10 +406,10 @@ func (r *reencryption) moved(to rotator, old []byte) (text, token []byte, change
 		token, changed, err = to.Rotate(old)
 		return text, token, changed, err
 	}
-	if r.From == nil {
-		return nil, nil, false, err
+	if r.From != nil {
+		text, err = r.From.Decrypt(old)
 	}
-	if text, err = r.From.Decrypt(old); err != nil {
+	if err != nil {
 		return nil, nil, false, err
 	}
 	at, err := r.From.Timestamp(old)
