@@ -47,7 +47,7 @@ func KeyringFromFile(path string) (*Keyring, error) {
 
 // Reload reads the keys again from where [KeyringFromFile] or [KeyringFromEnv]
 // read them, as a signal handler or a timer may want it, for every [Cipher] and
-// [Index] of the keyring at once. After an error the keyring is as it was; a
+// [MAC] of the keyring at once. After an error the keyring is as it was; a
 // keyring that was made of keys has nowhere to read and refuses.
 func (r *Keyring) Reload() error {
 	if r.source == nil {
