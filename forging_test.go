@@ -94,7 +94,7 @@ func loggingService(t *testing.T, log *slog.Logger) http.Handler {
 	all := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // no mux, which would redirect some of the paths
 		switch r.URL.Path {
 		case "/api/token/":
-			service.Obtain().ServeHTTP(w, r)
+			service.IssueHandler().ServeHTTP(w, r)
 		case "/own/": // an application's own event
 			rep.Refused(r, "own", "", rampart.Text("agent", r.UserAgent()), rampart.Text("user", r.URL.Query().Get("user")))
 		default:

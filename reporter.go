@@ -104,6 +104,14 @@ func (rp *Reporter) Report(ctx context.Context, e Event, key string, attrs ...sl
 	rp.report(ctx, e, key, addr, attrs)
 }
 
+// Record writes one event at once and folds nothing: for what is rare and must
+// be seen one by one, such as an operator's orders. It adds what
+// [Reporter.Report] adds.
+func (rp *Reporter) Record(ctx context.Context, e Event, attrs ...slog.Attr) {
+	addr, _ := ClientAddrFrom(ctx)
+	write(ctx, rp.logger(), e, 0, addr, appendCorrelation(slices.Clip(attrs), ctx))
+}
+
 func (rp *Reporter) report(ctx context.Context, e Event, key string, addr netip.Addr, attrs []slog.Attr) {
 	if rp == nil || rp.admit(ctx, e, key, addr, attrs) {
 		write(ctx, rp.logger(), e, 0, addr, appendCorrelation(slices.Clip(attrs), ctx))
@@ -153,7 +161,7 @@ func caller(r *http.Request) netip.Addr {
 	return PeerAddr(r)
 }
 
-// Counted says that an event needs no record of its own: either a record is
+// Counted reports whether an event needs no record of its own: either a record is
 // pending that it was now counted in, or nobody listens at its level. Layers
 // that a flood makes refuse often ask this first, and make the attributes for
 // [Reporter.Refused] or [Reporter.Report] only if the answer is no.
@@ -205,7 +213,7 @@ func (f *fold) add(addr netip.Addr) {
 // cannot forge or hide a log line in any handler.
 func Text(name, s string) slog.Attr { return slog.String(name, logline.Escape(s, 256)) }
 
-// admit says whether the event is to be written now. If not, it is counted.
+// admit reports whether the event is to be written now. If not, it is counted.
 func (rp *Reporter) admit(ctx context.Context, e Event, key string, addr netip.Addr, attrs []slog.Attr) bool {
 	now := time.Now()
 	sh := rp.shard(key)
@@ -239,7 +247,7 @@ func (rp *Reporter) admit(ctx context.Context, e Event, key string, addr netip.A
 	return false
 }
 
-// hasRoom says whether one more key fits, after dropping the expired ones. A
+// hasRoom reports whether one more key fits, after dropping the expired ones. A
 // full table is swept four times a second at most. The caller holds sh.mu.
 func (sh *foldShard) hasRoom(now time.Time) bool {
 	if len(sh.folds) >= foldShardKeys && now.Sub(sh.swept) >= foldWindow/4 {

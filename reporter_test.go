@@ -57,6 +57,20 @@ func TestRepeatsWithinASecondAreFoldedIntoOneRecord(t *testing.T) {
 	})
 }
 
+func TestRecordFoldsNothing(t *testing.T) {
+	var log logtest.Records
+	rep := rampart.NewReporter(log.Logger())
+	for range 3 {
+		rep.Record(t.Context(), rampart.AuthzAdmin, slog.String("action", "block"))
+	}
+	require.Len(t, log.All(t), 3)
+	for _, record := range log.All(t) {
+		assert.Equal(t, "authz_admin", record["event"])
+		assert.Equal(t, "block", record["action"])
+		assert.NotContains(t, record, "count")
+	}
+}
+
 func TestAFloodOfKeysStaysBoundedAndEveryEventIsCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logtest.Records

@@ -152,7 +152,7 @@ func TestTheUseOfWarmKeysIsNoted(t *testing.T) {
 		at := use()
 		time.Sleep(59 * time.Second)
 		use() // within the minute
-		require.NoError(t, f.Close(t.Context()))
+		require.NoError(t, f.Close())
 		got, _, err := f.store.Lookup(t.Context(), k.ID)
 		require.NoError(t, err)
 		assert.True(t, got.LastUsed.Equal(at))

@@ -100,5 +100,5 @@ func TestAZeroKeysFailsClosed(t *testing.T) {
 	assert.Equal(t, apikey.ReasonUnavailable, reason(err))
 	_, err = keys.List(ctx, apikey.Filter{})
 	assert.Equal(t, apikey.ReasonUnavailable, reason(err))
-	assert.NoError(t, keys.Close(ctx))
+	assert.NoError(t, keys.Close())
 }

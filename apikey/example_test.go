@@ -16,7 +16,7 @@ func ExampleKeys_Handler() {
 		fmt.Println(err)
 		return
 	}
-	defer func() { _ = keys.Close(ctx) }()
+	defer func() { _ = keys.Close() }()
 
 	_, secret, err := keys.Create(ctx, apikey.Key{Name: "nightly import", Owner: "alice"})
 	if err != nil {

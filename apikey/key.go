@@ -174,5 +174,5 @@ func instant(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) 
 // validID says whether id may be one of a key, imported ones included, so that
 // nothing else that a client sends reaches the store.
 func validID(id string) bool {
-	return id != "" && len(id) <= maxID && isBase62(strings.NewReplacer("-", "", "_", "", ".", "").Replace(id))
+	return id != "" && len(id) <= maxID && strings.Trim(id, base62+"-_.") == ""
 }

@@ -260,13 +260,14 @@ func (ks *Keys) List(ctx context.Context, f Filter) ([]Key, error) {
 }
 
 // Close writes the last-used times and log records that are pending, and ends
-// the timer that would have. Last-used times of later requests are dropped.
-func (ks *Keys) Close(ctx context.Context) error {
+// the timer that would have. It waits 5 seconds at most for the store. Last-used
+// times of later requests are dropped.
+func (ks *Keys) Close() error {
 	if ks.store == nil {
 		return nil
 	}
-	err := ks.touch.close(ctx)
-	ks.rep.Flush() //nolint:contextcheck // what is pending has no request any more
+	err := ks.touch.close()
+	ks.rep.Flush()
 	return err
 }
 

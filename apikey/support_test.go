@@ -165,7 +165,7 @@ func newFixture(tb testing.TB, change ...func(*apikey.Config)) fixture {
 	}
 	keys, err := apikey.New(cfg)
 	require.NoError(tb, err)
-	tb.Cleanup(func() { _ = keys.Close(context.Background()) })
+	tb.Cleanup(func() { _ = keys.Close() })
 	f.Keys = keys
 	return f
 }

@@ -25,8 +25,8 @@ type toucher struct {
 	closed  bool
 }
 
-// touchTimeout bounds one write by the timer.
-const touchTimeout = 10 * time.Second
+// touchTimeout bounds one write.
+const touchTimeout = 5 * time.Second
 
 func newToucher(store Store, every time.Duration, rep *rampart.Reporter) *toucher {
 	if every == 0 {
@@ -54,10 +54,8 @@ func (t *toucher) add(id string, now time.Time) {
 func (t *toucher) arm() {
 	if t.timer == nil {
 		t.timer = time.AfterFunc(t.every, func() {
-			ctx, cancel := context.WithTimeout(context.Background(), touchTimeout)
-			defer cancel()
-			if err := t.write(ctx); err != nil {
-				t.rep.Report(ctx, rampart.SysBackendUnavailable, kind+" last used", rampart.Text("error", err.Error()))
+			if err := t.write(); err != nil {
+				t.rep.Report(context.Background(), rampart.SysBackendUnavailable, kind+" last used", rampart.Text("error", err.Error()))
 			}
 		})
 	}
@@ -65,7 +63,9 @@ func (t *toucher) arm() {
 
 // write writes what is pending. What a failing store does not take is kept for
 // the next time.
-func (t *toucher) write(ctx context.Context) error {
+func (t *toucher) write() error {
+	ctx, cancel := context.WithTimeout(context.Background(), touchTimeout)
+	defer cancel()
 	select {
 	case t.writing <- struct{}{}:
 		defer func() { <-t.writing }()
@@ -90,15 +90,15 @@ func (t *toucher) write(ctx context.Context) error {
 		maps.Copy(batch, t.pending) // these are newer
 		t.pending = batch
 		if !t.closed {
-			t.arm() //nolint:contextcheck // the timer outlives this call
+			t.arm()
 		}
 	}
 	return err
 }
 
-func (t *toucher) close(ctx context.Context) error {
+func (t *toucher) close() error {
 	t.mu.Lock()
 	t.closed = true
 	t.mu.Unlock()
-	return t.write(ctx)
+	return t.write()
 }

@@ -48,13 +48,13 @@ func TestLastUsedIsWrittenInBatches(t *testing.T) {
 
 		use(text)
 		at = time.Now()
-		require.NoError(t, f.Close(t.Context()))
+		require.NoError(t, f.Close())
 		assert.True(t, lastUsed().Equal(at), "Close writes what is pending")
 		time.Sleep(time.Hour)
 		use(text)
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		require.NoError(t, f.Close(t.Context()))
+		require.NoError(t, f.Close())
 		assert.EqualValues(t, 2, f.store.touches.Load(), "nothing is written after Close")
 	})
 }
@@ -65,7 +65,7 @@ func TestLastUsedCanBeOff(t *testing.T) {
 		_, text := f.make(t)
 		_, err := f.Verify(t.Context(), text, anywhere)
 		require.NoError(t, err)
-		require.NoError(t, f.Close(t.Context()))
+		require.NoError(t, f.Close())
 		assert.Zero(t, f.store.touches.Load())
 	})
 }
@@ -111,11 +111,11 @@ func TestCloseWaitsForAWriteUnderWayButNotForEver(t *testing.T) {
 		require.NoError(t, err)
 		time.Sleep(time.Minute)
 		synctest.Wait() // the timer's write hangs now
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		require.ErrorIs(t, f.Close(ctx), context.DeadlineExceeded)
+		began := time.Now()
+		require.ErrorIs(t, f.Close(), context.DeadlineExceeded)
+		assert.Equal(t, 5*time.Second, time.Since(began))
 		close(release)
-		require.NoError(t, f.Close(t.Context()))
+		require.NoError(t, f.Close())
 		assert.EqualValues(t, 1, f.store.touches.Load())
 	})
 }

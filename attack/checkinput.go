@@ -92,7 +92,7 @@ func (s *scan) json(ctx context.Context, c *Client) {
 	r := good
 	r.Body = more(`"is_admin":true,"is_superuser":true,"role":"attack-admin","owner":"attack"`)
 	got, ok := s.send(ctx, c, r)
-	if ok && served(got) && regexp.MustCompile(`"is_admin":\s*true|"is_superuser":\s*true|attack-admin`).Match(got.Body) {
+	if ok && served(got) && elevated.Match(got.Body) {
 		s.found(massAssignment, "", c.wire(r), "status %d, and the answer shows it", got.Status)
 	}
 }
@@ -174,6 +174,9 @@ func payloads() []string {
 		`<b onmouseover=alert("` + htmlMark + `")>x</b>`, `<form action="javascript:alert('` + htmlMark + `')"><button>x</button></form>`,
 	}
 }
+
+// elevated is a sign that a client gave itself a role.
+var elevated = regexp.MustCompile(`"is_admin":\s*true|"is_superuser":\s*true|attack-admin`) //nolint:gochecknoglobals // read-only
 
 var active = regexp.MustCompile(`(?is)<\s*(script|iframe|object|embed|svg|math|style|form|base|link|meta)\b|<[^>]*[\s/"']on[a-z]+\s*=|<[^>]*(href|src|action|style)\s*=[^>]*javascript:`) // read-only
 

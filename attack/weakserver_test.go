@@ -385,11 +385,11 @@ func (s *weakServer) routes(log *slog.Logger, keys *apikey.Keys) http.Handler {
 	if s.on("A caller without the scope is served") {
 		scope = func(next http.Handler) http.Handler { return next }
 	}
-	obtain := s.service.Obtain()
+	obtain := s.service.IssueHandler()
 	if !s.on("Passwords can be guessed without limit") {
 		obtain = login.Handler(obtain)
 	}
-	logout := s.switched("A refresh token is accepted after log-out", answer(200, "{}"), s.service.Logout())
+	logout := s.switched("A refresh token is accepted after log-out", answer(200, "{}"), s.service.EndSessionHandler())
 	guard, err := sanitize.NewGuard(sanitize.GuardConfig{Logger: log})
 	require.NoError(s.t, err)
 	public := http.Handler(answer(200, `{"message":"public"}`))
@@ -399,7 +399,7 @@ func (s *weakServer) routes(log *slog.Logger, keys *apikey.Keys) http.Handler {
 
 	mux := server.NewMux()
 	mux.Handle("POST /api/token/{$}", s.oracle(obtain))
-	mux.Handle("POST /api/token/refresh/{$}", s.service.Refresh())
+	mux.Handle("POST /api/token/refresh/{$}", s.service.RefreshHandler())
 	mux.Handle("POST /api/token/blacklist/{$}", logout)
 	mux.Handle("GET /api/secure/{$}", s.secured(answer(200, `{"message":"secure"}`)))
 	mux.Handle("GET /api/public/{$}", public)

@@ -78,7 +78,7 @@ func (v *Verifier) checkClaims(t *Token, audience audienceMatch, typ string) err
 	}
 	switch {
 	case typ != typeAccess && t.kind == Access && v.accessType == typeAccess:
-		return claimError(TokenType)
+		return claimError(TokenHeaderType)
 	case t.expires.IsZero():
 		return claimError(TokenNoExpiry)
 	case t.id == "" && !v.untyped:

@@ -45,10 +45,11 @@ type VerifierConfig struct {
 	// itself (RFC 7523 section 3); no [Service] issues such tokens.
 	SubjectClaim string
 
-	// Type is the header typ of access tokens. "": JWT or absent, for all
-	// kinds. "at+jwt" (RFC 9068): access tokens must have that typ and need no
-	// kind claim; other kinds still have JWT or none.
-	Type string
+	// HeaderType is the parameter typ in the header of access tokens. What a token
+	// is good for is its [Kind], a claim. "": JWT or absent, for all kinds.
+	// "at+jwt" (RFC 9068): access tokens must have that typ and need no kind
+	// claim; other kinds still have JWT or none.
+	HeaderType string
 
 	// KindClaim names the claim that holds the [Kind]. "": "token_type". A
 	// token without it is refused, unless its typ is at+jwt.
@@ -157,7 +158,7 @@ func (c VerifierConfig) validate() error {
 	}
 	add(c.Leeway < 0 || c.Leeway > maxLeeway, "Leeway", ReasonInvalid, c.Leeway.String())
 	add(registered(c.SubjectClaim) && c.SubjectClaim != "iss", "SubjectClaim", ReasonInvalid, c.SubjectClaim)
-	add(c.Type != "" && c.Type != typeAccess, "Type", ReasonInvalid, c.Type)
+	add(c.HeaderType != "" && c.HeaderType != typeAccess, "HeaderType", ReasonInvalid, c.HeaderType)
 	add(registered(c.KindClaim) || c.KindClaim == "sub", "KindClaim", ReasonInvalid, c.KindClaim)
 	add(c.RequestKind != Access && c.RequestKind != Sliding, "RequestKind", ReasonInvalid, string(c.RequestKind))
 	add(c.KindClaim == c.SubjectClaim, "KindClaim", ReasonConflict, c.KindClaim)
@@ -165,7 +166,7 @@ func (c VerifierConfig) validate() error {
 		add(c.SubjectClaim == claim, "SubjectClaim", ReasonInvalid, claim)
 		add(c.KindClaim == claim, "KindClaim", ReasonInvalid, claim)
 	}
-	add(c.DangerouslyUntyped && c.Type == typeAccess, "DangerouslyUntyped", ReasonPointless, "")
+	add(c.DangerouslyUntyped && c.HeaderType == typeAccess, "DangerouslyUntyped", ReasonPointless, "")
 	add(c.MaxBytes < 0 || c.MaxBytes > maxMaxBytes, "MaxBytes", ReasonInvalid, "")
 	return errors.Join(errs...)
 }

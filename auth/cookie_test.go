@@ -47,7 +47,7 @@ func cookie(tb testing.TB, w *httptest.ResponseRecorder) *http.Cookie {
 
 func TestTheRefreshTokenTravelsInACookie(t *testing.T) {
 	f := newFixture(t, withCookie, func(c *auth.ServiceConfig) { c.LegacyNames = true })
-	w := page(t, f.Obtain(), goodLogin)
+	w := page(t, f.IssueHandler(), goodLogin)
 	require.Equal(t, http.StatusOK, w.Code, w.Body.String())
 	assert.NotEmpty(t, member(t, w, "access"))
 	assert.NotContains(t, w.Body.String(), "refresh")
@@ -55,29 +55,29 @@ func TestTheRefreshTokenTravelsInACookie(t *testing.T) {
 	assert.Regexp(t, `^__Host-refresh=[\w.-]+; Path=/; Max-Age=86400; HttpOnly; Secure; SameSite=Strict$`, w.Header().Get("Set-Cookie"))
 	assert.Equal(t, "no-store", w.Header().Get("Cache-Control"))
 
-	w = page(t, f.Refresh(), "", first.Value)
+	w = page(t, f.RefreshHandler(), "", first.Value)
 	require.Equal(t, http.StatusOK, w.Code, w.Body.String())
 	assert.NotContains(t, w.Body.String(), "refresh")
 	second := cookie(t, w)
 	assert.NotEqual(t, first.Value, second.Value)
 
-	w = page(t, f.Logout(), "", second.Value)
+	w = page(t, f.EndSessionHandler(), "", second.Value)
 	require.Equal(t, http.StatusOK, w.Code, w.Body.String())
 	assert.Equal(t, "{}", w.Body.String())
 	assert.Equal(t, "__Host-refresh=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict", w.Header().Get("Set-Cookie"))
 
-	w = page(t, f.Refresh(), "", second.Value)
+	w = page(t, f.RefreshHandler(), "", second.Value)
 	assert.Equal(t, http.StatusUnauthorized, w.Code)
 	assert.Empty(t, w.Header()["Set-Cookie"])
-	w = page(t, f.Logout(), "", second.Value)
+	w = page(t, f.EndSessionHandler(), "", second.Value)
 	assert.Equal(t, http.StatusUnauthorized, w.Code)
 	assert.Equal(t, -1, cookie(t, w).MaxAge, "a token that is no longer good goes, too")
 }
 
 func TestTheCookieStaysWithoutRotation(t *testing.T) {
 	f := newFixture(t, withCookie, func(c *auth.ServiceConfig) { c.NoRotation = true })
-	refresh := cookie(t, page(t, f.Obtain(), goodLogin)).Value
-	w := page(t, f.Refresh(), "", refresh)
+	refresh := cookie(t, page(t, f.IssueHandler(), goodLogin)).Value
+	w := page(t, f.RefreshHandler(), "", refresh)
 	assert.Equal(t, http.StatusOK, w.Code)
 	assert.Empty(t, w.Header()["Set-Cookie"])
 }
@@ -85,9 +85,9 @@ func TestTheCookieStaysWithoutRotation(t *testing.T) {
 func TestTheCookieStaysWhileNobodyCanSay(t *testing.T) {
 	store := &brokenStore{SessionStore: auth.NewMemoryStore(0)}
 	f := newFixture(t, withCookie, func(c *auth.ServiceConfig) { c.Sessions = store })
-	refresh := cookie(t, page(t, f.Obtain(), goodLogin)).Value
+	refresh := cookie(t, page(t, f.IssueHandler(), goodLogin)).Value
 	store.err = errors.New("down")
-	w := page(t, f.Logout(), "", refresh)
+	w := page(t, f.EndSessionHandler(), "", refresh)
 	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
 	assert.Empty(t, w.Header()["Set-Cookie"], "to try again")
 }
@@ -116,8 +116,8 @@ func TestTheCookieIsForPagesOfThisOriginOnly(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.desc, func(t *testing.T) {
 			f := newFixture(t, withCookie)
-			refresh := cookie(t, page(t, f.Obtain(), goodLogin)).Value
-			for _, h := range []http.Handler{f.Obtain(), f.Refresh(), f.Logout()} {
+			refresh := cookie(t, page(t, f.IssueHandler(), goodLogin)).Value
+			for _, h := range []http.Handler{f.IssueHandler(), f.RefreshHandler(), f.EndSessionHandler()} {
 				w := postWith(t, h, goodLogin, tt.header, refresh)
 				if tt.ok {
 					assert.Equal(t, http.StatusOK, w.Code, w.Body.String())
@@ -133,7 +133,7 @@ func TestTheCookieIsForPagesOfThisOriginOnly(t *testing.T) {
 			}
 			if !tt.ok {
 				assert.Contains(t, f.log.String(), "malicious_csrf")
-				assert.Equal(t, http.StatusOK, page(t, f.Refresh(), "", refresh).Code, "nothing happened to the session")
+				assert.Equal(t, http.StatusOK, page(t, f.RefreshHandler(), "", refresh).Code, "nothing happened to the session")
 			}
 		})
 	}
@@ -141,19 +141,19 @@ func TestTheCookieIsForPagesOfThisOriginOnly(t *testing.T) {
 
 func TestOnlyTheOneCookieIsRead(t *testing.T) {
 	f := newFixture(t, withCookie)
-	refresh := cookie(t, page(t, f.Obtain(), goodLogin)).Value
+	refresh := cookie(t, page(t, f.IssueHandler(), goodLogin)).Value
 	for desc, cookies := range map[string][]string{"none": nil, "empty": {""}, "two": {refresh, refresh}, "another": {"x"}} {
-		for _, h := range []http.Handler{f.Refresh(), f.Logout()} {
+		for _, h := range []http.Handler{f.RefreshHandler(), f.EndSessionHandler()} {
 			w := page(t, h, refreshBody(refresh), cookies...)
 			assert.Equal(t, http.StatusUnauthorized, w.Code, desc)
 			assert.Equal(t, "token_not_valid", member(t, w, "code"), desc)
 		}
 	}
-	assert.Equal(t, http.StatusOK, page(t, f.Refresh(), "", refresh).Code)
+	assert.Equal(t, http.StatusOK, page(t, f.RefreshHandler(), "", refresh).Code)
 
 	plain := newFixture(t)
 	_, refresh = login(t, plain)
-	w := page(t, plain.Refresh(), "", refresh)
+	w := page(t, plain.RefreshHandler(), "", refresh)
 	assert.Equal(t, http.StatusBadRequest, w.Code, "a service without the setting reads no cookie")
 }
 

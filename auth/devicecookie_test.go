@@ -212,11 +212,11 @@ func TestALogInSetsTheDeviceCookie(t *testing.T) {
 		}
 		return w.Code
 	}
-	assert.Equal(t, http.StatusUnauthorized, logIn(f.Obtain(), `{"username":"alice","password":"wrong"}`))
+	assert.Equal(t, http.StatusUnauthorized, logIn(f.IssueHandler(), `{"username":"alice","password":"wrong"}`))
 	assert.Empty(t, mine)
-	assert.Equal(t, http.StatusOK, logIn(f.Obtain(), goodLogin))
+	assert.Equal(t, http.StatusOK, logIn(f.IssueHandler(), goodLogin))
 	require.Len(t, mine, 1)
-	assert.Equal(t, http.StatusUnauthorized, logIn(f.Obtain(), `{"username":"alice","password":"wrong"}`))
-	assert.Equal(t, http.StatusOK, logIn(f.ObtainSliding(), goodLogin))
+	assert.Equal(t, http.StatusUnauthorized, logIn(f.IssueHandler(), `{"username":"alice","password":"wrong"}`))
+	assert.Equal(t, http.StatusOK, logIn(f.IssueSlidingHandler(), goodLogin))
 	assert.Equal(t, []bool{false, false, true, true}, known)
 }

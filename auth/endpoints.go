@@ -13,9 +13,9 @@ import (
 	"github.com/ecolaura/rampart"
 )
 
-// Obtain answers POST {username, password} with {refresh, access}: a log-in.
+// IssueHandler answers POST {username, password} with {refresh, access}: a log-in.
 // With [ServiceConfig].Cookie the refresh token is in the cookie instead.
-func (s *Service) Obtain() http.Handler {
+func (s *Service) IssueHandler() http.Handler {
 	return s.post(s.readLogin, func(w http.ResponseWriter, r *http.Request, form []string) (map[string]string, error) {
 		return s.login(w, r, form[0], form[1], s.beginPair)
 	})
@@ -73,10 +73,10 @@ func (s *Service) hashName(name string) string {
 	return hex.EncodeToString(mac.Sum(nil)[:8])
 }
 
-// Refresh answers POST {refresh} with {access, refresh}: [Service.Renew].
-func (s *Service) Refresh() http.Handler {
+// RefreshHandler answers POST {refresh} with {access, refresh}: [Service.Refresh].
+func (s *Service) RefreshHandler() http.Handler {
 	return s.post(s.readRefresh, func(_ http.ResponseWriter, r *http.Request, form []string) (map[string]string, error) {
-		pair, err := s.Renew(r.Context(), form[0])
+		pair, err := s.Refresh(r.Context(), form[0])
 		if err != nil {
 			return nil, err
 		}
@@ -100,11 +100,11 @@ func (s *Service) names(p *Pair) map[string]string {
 	return m
 }
 
-// VerifyToken answers POST {token} with {} if the token is good, whatever its
+// VerifyHandler answers POST {token} with {} if the token is good, whatever its
 // kind. A refresh token that has been used is not. One of another issuer gets its
 // row here already: only the store knows whether the sessions of its subject were
 // ended after it was made.
-func (s *Service) VerifyToken() http.Handler {
+func (s *Service) VerifyHandler() http.Handler {
 	return s.post(fields("token"), func(_ http.ResponseWriter, r *http.Request, form []string) (map[string]string, error) {
 		return nil, s.check(r.Context(), form[0])
 	})
@@ -122,8 +122,8 @@ func (s *Service) check(ctx context.Context, raw string) error {
 	return err
 }
 
-// Logout answers POST {refresh} with {}: it ends the session of the token.
-func (s *Service) Logout() http.Handler {
+// EndSessionHandler answers POST {refresh} with {}: it ends the session of the token.
+func (s *Service) EndSessionHandler() http.Handler {
 	return s.post(s.readRefresh, func(w http.ResponseWriter, r *http.Request, form []string) (map[string]string, error) {
 		_, sess, err := s.session(r.Context(), form[0])
 		if err == nil {

@@ -42,9 +42,9 @@ func Example() {
 		return
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/api/token/", service.Obtain())
-	mux.Handle("/api/token/refresh/", service.Refresh())
-	mux.Handle("/api/token/blacklist/", service.Logout())
+	mux.Handle("/api/token/", service.IssueHandler())
+	mux.Handle("/api/token/refresh/", service.RefreshHandler())
+	mux.Handle("/api/token/blacklist/", service.EndSessionHandler())
 	mux.Handle("/api/secure/", verifier.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token, _ := auth.FromContext(r.Context())
 		fmt.Fprintf(w, "hello, user %s", token.Subject())
@@ -88,11 +88,11 @@ func ExampleVerifier_RequireScope() {
 		return
 	}
 	verifier, err := auth.NewVerifier(auth.VerifierConfig{
-		Keys:      keys,
-		Issuer:    "https://issuer.example",
-		Audiences: []string{"https://api.example"},
-		Type:      "at+jwt",
-		Logger:    slog.New(slog.DiscardHandler),
+		Keys:       keys,
+		Issuer:     "https://issuer.example",
+		Audiences:  []string{"https://api.example"},
+		HeaderType: "at+jwt",
+		Logger:     slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -33,22 +33,22 @@ func TestGuard(t *testing.T) {
 		}
 	})
 	login(t, f)
-	postJSON(t, f.Obtain(), `{"username":"alice","password":"x"}`)
+	postJSON(t, f.IssueHandler(), `{"username":"alice","password":"x"}`)
 	f.users.err = errors.New("the hasher is busy")
-	assert.Equal(t, http.StatusServiceUnavailable, postJSON(t, f.Obtain(), goodLogin).Code)
+	assert.Equal(t, http.StatusServiceUnavailable, postJSON(t, f.IssueHandler(), goodLogin).Code)
 	assert.Equal(t, []error{nil, auth.ErrBadCredentials, f.users.err}, outcomes, "what nobody looked at is no wrong guess")
 
 	f.users.onLogin = func() { t.Error("the password was looked at") }
 	refuse = tooManyError{}
-	w := postJSON(t, f.Obtain(), goodLogin)
+	w := postJSON(t, f.IssueHandler(), goodLogin)
 	assert.Equal(t, http.StatusTooManyRequests, w.Code)
 	assert.Equal(t, "2", w.Header().Get("Retry-After"))
 	assert.Equal(t, "throttled", member(t, w, "code"))
 	refuse = &rampart.Problem{Status: http.StatusTooManyRequests, Code: "mine"}
-	assert.Equal(t, "mine", member(t, postJSON(t, f.Obtain(), goodLogin), "code"))
+	assert.Equal(t, "mine", member(t, postJSON(t, f.IssueHandler(), goodLogin), "code"))
 	assert.Contains(t, f.log.String(), "excess_rate_limit_exceeded")
 	refuse = &rampart.Problem{Status: http.StatusForbidden, Code: "locked"}
-	assert.Equal(t, http.StatusForbidden, postJSON(t, f.Obtain(), goodLogin).Code)
+	assert.Equal(t, http.StatusForbidden, postJSON(t, f.IssueHandler(), goodLogin).Code)
 	assert.Contains(t, f.log.String(), "event=authz_fail reason=locked")
 	assert.Len(t, outcomes, 3)
 }
@@ -60,7 +60,7 @@ func TestAGuardThatCannotTellIsABackendThatFails(t *testing.T) {
 		}
 	})
 	f.users.onLogin = func() { t.Error("the password was looked at") }
-	w := postJSON(t, f.Obtain(), goodLogin)
+	w := postJSON(t, f.IssueHandler(), goodLogin)
 	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
 	assert.Equal(t, "1", w.Header().Get("Retry-After"))
 	assert.NotContains(t, w.Body.String(), "refused")
@@ -73,7 +73,7 @@ func TestBackendFailuresAre503(t *testing.T) {
 	f := newFixture(t)
 	access, refresh := login(t, f)
 	f.users.err = errors.New("connection refused")
-	for _, w := range []*httptest.ResponseRecorder{postJSON(t, f.Obtain(), goodLogin), postJSON(t, f.Refresh(), refreshBody(refresh))} {
+	for _, w := range []*httptest.ResponseRecorder{postJSON(t, f.IssueHandler(), goodLogin), postJSON(t, f.RefreshHandler(), refreshBody(refresh))} {
 		assert.Equal(t, http.StatusServiceUnavailable, w.Code)
 		assert.Equal(t, "1", w.Header().Get("Retry-After"))
 		assert.Empty(t, w.Header().Get("WWW-Authenticate"))
@@ -81,7 +81,7 @@ func TestBackendFailuresAre503(t *testing.T) {
 	}
 	assert.Contains(t, f.log.String(), "sys_backend_unavailable")
 	f.users.err = tooManyError{} // a hasher that is busy
-	assert.Equal(t, "2", postJSON(t, f.Obtain(), goodLogin).Header().Get("Retry-After"))
+	assert.Equal(t, "2", postJSON(t, f.IssueHandler(), goodLogin).Header().Get("Retry-After"))
 	f.users.err = nil
 
 	down := errors.New("store down")
@@ -90,7 +90,7 @@ func TestBackendFailuresAre503(t *testing.T) {
 	require.NoError(t, err)
 	for n := range 5 {
 		broken.fail = n
-		pair, err := s.Renew(t.Context(), refresh)
+		pair, err := s.Refresh(t.Context(), refresh)
 		if n < 2 {
 			assert.ErrorIs(t, err, down)
 			assert.Nil(t, pair)
@@ -101,7 +101,7 @@ func TestBackendFailuresAre503(t *testing.T) {
 		func() error { return s.EndSession(t.Context(), "x") },
 		func() error { return s.EndSubject(t.Context(), "x") },
 		func() error { return s.EndAll(t.Context(), time.Time{}) },
-		func() error { _, err := s.Renew(t.Context(), token("token_type", `"refresh"`)); return err },
+		func() error { _, err := s.Refresh(t.Context(), token("token_type", `"refresh"`)); return err },
 		func() error { _, err := auth.RevokedIn(broken)(t.Context(), mustVerify(t, access)); return err },
 	} {
 		broken.fail = 0
@@ -115,7 +115,7 @@ func TestBackendFailuresAre503(t *testing.T) {
 		assert.ErrorIs(t, fail(), down)
 	}
 	broken.fail = 0
-	assert.Equal(t, http.StatusServiceUnavailable, postJSON(t, s.Obtain(), goodLogin).Code)
+	assert.Equal(t, http.StatusServiceUnavailable, postJSON(t, s.IssueHandler(), goodLogin).Code)
 }
 
 func mustVerify(tb testing.TB, raw string) *auth.Token {
@@ -192,11 +192,11 @@ func (b *brokenStore) RevokeBefore(ctx context.Context, before time.Time) error 
 func TestNoSecretIsLogged(t *testing.T) {
 	f := newFixture(t)
 	access, refresh := login(t, f)
-	postJSON(t, f.Obtain(), `{"username":"hunter2","password":"swordfish"}`)
-	postJSON(t, f.Obtain(), `{"username":"eve\n2026 WARN forged","password":"swordfish"}`)
-	_, err := f.Renew(t.Context(), refresh)
+	postJSON(t, f.IssueHandler(), `{"username":"hunter2","password":"swordfish"}`)
+	postJSON(t, f.IssueHandler(), `{"username":"eve\n2026 WARN forged","password":"swordfish"}`)
+	_, err := f.Refresh(t.Context(), refresh)
 	require.NoError(t, err)
-	postJSON(t, f.Logout(), refreshBody(refresh))
+	postJSON(t, f.EndSessionHandler(), refreshBody(refresh))
 	log := f.log.String()
 	for _, secret := range []string{"hunter2", "swordfish", "correct horse", "forged", access, refresh} {
 		assert.NotContains(t, log, secret)

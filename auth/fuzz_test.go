@@ -134,7 +134,7 @@ func FuzzBody(f *testing.F) {
 		f.Add("application/x-www-form-urlencoded", seed)
 	}
 	f.Fuzz(func(t *testing.T, contentType, body string) {
-		for _, h := range []http.Handler{fixture.Obtain(), fixture.Refresh(), fixture.VerifyToken(), fixture.Logout()} {
+		for _, h := range []http.Handler{fixture.IssueHandler(), fixture.RefreshHandler(), fixture.VerifyHandler(), fixture.EndSessionHandler()} {
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(body))
 			r.Header["Content-Type"] = []string{contentType}
 			w := httptest.NewRecorder()

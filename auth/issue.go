@@ -45,7 +45,7 @@ const maxSubject = 255
 // its first tokens. The claims, such as "scope", go into every access token of
 // the session; they must not be ones that the service sets itself. If sessions
 // of the subject are ended while Issue runs, it may still succeed; a log-in
-// with a password is protected from that by [Service.Obtain].
+// with a password is protected from that by [Service.IssueHandler].
 func (s *Service) Issue(ctx context.Context, subject string, claims map[string]any) (*Pair, error) {
 	if s == nil || s.sessions == nil {
 		return nil, errZeroService
@@ -162,7 +162,7 @@ func (s *Service) access(sess Session, claims map[string]any) (*Pair, error) {
 	return &Pair{Access: text, Session: sess.ID, AccessExpires: time.Unix(expires.Unix(), 0)}, err
 }
 
-// Renew takes a refresh token and returns new tokens. The errors are a
+// Refresh takes a refresh token and returns new tokens. The errors are a
 // [*TokenError] for a token that is not good, or whatever failed: then the
 // token has not been used up.
 //
@@ -170,7 +170,7 @@ func (s *Service) access(sess Session, claims map[string]any) (*Pair, error) {
 // again within the grace, as long as that is unused; every other reuse means
 // that two parties have the token, and ends the session (RFC 9700 section
 // 4.14.2).
-func (s *Service) Renew(ctx context.Context, refresh string) (*Pair, error) {
+func (s *Service) Refresh(ctx context.Context, refresh string) (*Pair, error) {
 	t, sess, err := s.session(ctx, refresh)
 	if err != nil {
 		return nil, err

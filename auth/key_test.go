@@ -98,9 +98,9 @@ func TestEveryAlgorithmSignsAndVerifies(t *testing.T) {
 				assert.NotEmpty(t, reason(err), desc)
 			}
 
-			first, err := s.Renew(t.Context(), pair.Refresh)
+			first, err := s.Refresh(t.Context(), pair.Refresh)
 			require.NoError(t, err)
-			second, err := s.Renew(t.Context(), pair.Refresh)
+			second, err := s.Refresh(t.Context(), pair.Refresh)
 			require.NoError(t, err)
 			if !strings.HasPrefix(string(alg), "PS") { // whose signatures are salted
 				assert.Equal(t, first.Refresh, second.Refresh)
@@ -389,7 +389,7 @@ func TestAServiceNeedsAKeyThatSigns(t *testing.T) {
 
 func TestTypedAccessTokensAreIssued(t *testing.T) {
 	v := newVerifier(t, func(c *auth.VerifierConfig) {
-		c.Type, c.Issuer, c.Audiences = "at+jwt", "https://issuer.example", []string{"api"}
+		c.HeaderType, c.Issuer, c.Audiences = "at+jwt", "https://issuer.example", []string{"api"}
 		c.SubjectClaim = "sub"
 	})
 	s, err := auth.NewService(auth.ServiceConfig{Verifier: v, Users: &people{}, Sessions: auth.NewMemoryStore(0), Logger: slog.New(slog.DiscardHandler)})
@@ -400,6 +400,6 @@ func TestTypedAccessTokensAreIssued(t *testing.T) {
 	assert.Contains(t, payload(t, pair.Access), `"sub":"1","aud":"api","iss":"https://issuer.example"}`)
 	_, err = v.Verify(t.Context(), pair.Access, auth.Access)
 	require.NoError(t, err)
-	_, err = s.Renew(t.Context(), pair.Refresh)
+	_, err = s.Refresh(t.Context(), pair.Refresh)
 	assert.NoError(t, err)
 }

@@ -123,9 +123,9 @@ func TestRevocationsReachTheAccessTokensOfEveryInstance(t *testing.T) {
 				assert.False(t, isRevoked(t, there, issue("2").Access))
 
 				reused := issue("3")
-				next, err := a.Renew(t.Context(), reused.Refresh)
+				next, err := a.Refresh(t.Context(), reused.Refresh)
 				require.NoError(t, err)
-				_, err = a.Renew(t.Context(), reused.Refresh)
+				_, err = a.Refresh(t.Context(), reused.Refresh)
 				assert.Equal(t, auth.TokenReused, reason(err))
 				assert.True(t, isRevoked(t, there, reused.Access))
 				assert.True(t, isRevoked(t, there, next.Access))
@@ -144,7 +144,7 @@ func TestRevocationsOfForeignTokens(t *testing.T) {
 		store := auth.NewMemoryStore(0)
 		s, v := newInstance(t, store, newRevocations(t, &line{}))
 		refresh := token("token_type", `"refresh"`)
-		pair, err := s.Renew(t.Context(), refresh) // adopted
+		pair, err := s.Refresh(t.Context(), refresh) // adopted
 		require.NoError(t, err)
 		require.False(t, isRevoked(t, v, pair.Access))
 		_, err = v.Verify(t.Context(), refresh, auth.Refresh)
@@ -182,9 +182,9 @@ func TestTheClockOfAnInstanceDoesNotDecideWhatIsRevoked(t *testing.T) {
 			tokens := func(jti string) (own, adopted, slid string) {
 				pair, err := s.Issue(t.Context(), "1", nil)
 				require.NoError(t, err)
-				other, err := s.Renew(t.Context(), token("token_type", `"refresh"`, "jti", `"r`+jti+`"`, "iat", began))
+				other, err := s.Refresh(t.Context(), token("token_type", `"refresh"`, "jti", `"r`+jti+`"`, "iat", began))
 				require.NoError(t, err)
-				again, err := s.Renew(t.Context(), other.Refresh)
+				again, err := s.Refresh(t.Context(), other.Refresh)
 				require.NoError(t, err)
 				return pair.Access, other.Access, again.Access
 			}
@@ -242,10 +242,10 @@ func TestWhatCannotBePublishedIsAnError(t *testing.T) {
 	s, _ := newInstance(t, store, newRevocations(t, feed))
 	pair, err := s.Issue(t.Context(), "1", nil)
 	require.NoError(t, err)
-	_, err = s.Renew(t.Context(), pair.Refresh)
+	_, err = s.Refresh(t.Context(), pair.Refresh)
 	require.NoError(t, err)
 	feed.err = errors.New("connection refused")
-	_, err = s.Renew(t.Context(), pair.Refresh)
+	_, err = s.Refresh(t.Context(), pair.Refresh)
 	assert.ErrorIs(t, err, feed.err)
 	assert.ErrorIs(t, s.EndSession(t.Context(), pair.Session), feed.err)
 	assert.ErrorIs(t, s.EndSubject(t.Context(), "1"), feed.err)
@@ -353,7 +353,7 @@ func TestTheEndOfAnAdoptedSessionIsRememberedAsLongAsItsRow(t *testing.T) {
 		store := auth.NewMemoryStore(0)
 		s, _ := newInstance(t, store, newRevocations(t, feed))
 		began := time.Now()
-		pair, err := s.Renew(t.Context(), token("token_type", `"refresh"`, "iat", fmt.Sprint(began.Unix()), "exp", fmt.Sprint(began.Add(100*24*time.Hour).Unix())))
+		pair, err := s.Refresh(t.Context(), token("token_type", `"refresh"`, "iat", fmt.Sprint(began.Unix()), "exp", fmt.Sprint(began.Add(100*24*time.Hour).Unix())))
 		require.NoError(t, err)
 		row, err := store.Get(t.Context(), pair.Session)
 		require.NoError(t, err)

@@ -74,12 +74,12 @@ func TestServiceRevokesWhatATokenIsAPartOf(t *testing.T) {
 		"a foreign access token": {raw: token(), kind: auth.Access},
 		"a foreign refresh token": {
 			raw: token("token_type", `"refresh"`, "jti", `"r"`), kind: auth.Refresh,
-			renew: func(raw string) error { _, err := f.Renew(t.Context(), raw); return err },
+			renew: func(raw string) error { _, err := f.Refresh(t.Context(), raw); return err },
 		},
 		"a foreign sliding token": {
 			raw: token("token_type", `"sliding"`, "jti", `"s"`, "refresh_exp", until), kind: auth.Sliding,
 			renew: func(raw string) error {
-				w := postJSON(t, f.Slide(), `{"token":"`+raw+`"}`)
+				w := postJSON(t, f.SlideHandler(), `{"token":"`+raw+`"}`)
 				if w.Code == 200 {
 					return nil
 				}
@@ -107,10 +107,10 @@ func TestServiceEndsAForeignRefreshTokenThatWasUsed(t *testing.T) {
 	raw := token("token_type", `"refresh"`)
 	tok, err := f.v.Verify(t.Context(), raw, auth.Refresh)
 	require.NoError(t, err)
-	pair, err := f.Renew(t.Context(), raw)
+	pair, err := f.Refresh(t.Context(), raw)
 	require.NoError(t, err)
 	require.NoError(t, f.RevokeToken(t.Context(), tok))
-	_, err = f.Renew(t.Context(), pair.Refresh)
+	_, err = f.Refresh(t.Context(), pair.Refresh)
 	assert.Equal(t, auth.TokenRevoked, reason(err))
 
 	access, err := f.v.Verify(t.Context(), token("jti", `"a"`), auth.Access)

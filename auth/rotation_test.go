@@ -21,28 +21,28 @@ func TestRotation(t *testing.T) {
 		_, first := login(t, f)
 
 		time.Sleep(2 * time.Second)
-		w := postJSON(t, f.Refresh(), refreshBody(first))
+		w := postJSON(t, f.RefreshHandler(), refreshBody(first))
 		require.Equal(t, http.StatusOK, w.Code)
 		second := member(t, w, "refresh")
 		assert.NotEqual(t, first, second)
 
 		time.Sleep(9 * time.Second)
-		w = postJSON(t, f.Refresh(), refreshBody(first))
+		w = postJSON(t, f.RefreshHandler(), refreshBody(first))
 		require.Equal(t, http.StatusOK, w.Code, "the predecessor within the grace")
 		assert.Equal(t, second, member(t, w, "refresh"), "gets the same successor")
 
 		time.Sleep(2 * time.Second)
-		w = postJSON(t, f.Refresh(), refreshBody(second))
+		w = postJSON(t, f.RefreshHandler(), refreshBody(second))
 		require.Equal(t, http.StatusOK, w.Code)
 		third, access := member(t, w, "refresh"), member(t, w, "access")
 
-		w = postJSON(t, f.Refresh(), refreshBody(first))
+		w = postJSON(t, f.RefreshHandler(), refreshBody(first))
 		assert.Equal(t, http.StatusUnauthorized, w.Code, "its successor has been used")
 		assert.Equal(t, "Token is blacklisted", member(t, w, "detail"))
 		assert.Equal(t, "token_not_valid", member(t, w, "code"))
 		assert.Contains(t, f.log.String(), "level=WARN msg=authn_token_reuse")
 
-		w = postJSON(t, f.Refresh(), refreshBody(third))
+		w = postJSON(t, f.RefreshHandler(), refreshBody(third))
 		assert.Equal(t, http.StatusUnauthorized, w.Code, "the session has ended")
 		_, err := f.v.Verify(t.Context(), access, auth.Access)
 		assert.Equal(t, auth.TokenRevoked, reason(err), "so has its access token")
@@ -55,14 +55,14 @@ func TestReuseAfterTheGraceEndsTheSession(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFixture(t, func(c *auth.ServiceConfig) { c.Grace = grace })
 				_, first := login(t, f)
-				pair, err := f.Renew(t.Context(), first)
+				pair, err := f.Refresh(t.Context(), first)
 				require.NoError(t, err)
 				if grace == 0 {
 					time.Sleep(10*time.Second + time.Millisecond)
 				}
-				_, err = f.Renew(t.Context(), first)
+				_, err = f.Refresh(t.Context(), first)
 				assert.Equal(t, auth.TokenReused, reason(err))
-				_, err = f.Renew(t.Context(), pair.Refresh)
+				_, err = f.Refresh(t.Context(), pair.Refresh)
 				assert.Equal(t, auth.TokenRevoked, reason(err))
 			})
 		})
@@ -79,19 +79,19 @@ func TestLifetimes(t *testing.T) {
 		_, err := f.v.Verify(t.Context(), access, auth.Access)
 		assert.Equal(t, auth.TokenExpired, reason(err))
 		time.Sleep(58 * time.Minute)
-		pair, err := f.Renew(t.Context(), first)
+		pair, err := f.Refresh(t.Context(), first)
 		require.NoError(t, err)
 		time.Sleep(30*time.Minute + 30*time.Second) // 89.5 minutes: idle would be until 119
-		pair, err = f.Renew(t.Context(), pair.Refresh)
+		pair, err = f.Refresh(t.Context(), pair.Refresh)
 		require.NoError(t, err)
 		assert.Equal(t, 30*time.Second, time.Until(pair.AccessExpires), "no token outlives its session")
 		time.Sleep(30 * time.Second)
-		_, err = f.Renew(t.Context(), pair.Refresh)
+		_, err = f.Refresh(t.Context(), pair.Refresh)
 		assert.Equal(t, auth.TokenExpired, reason(err))
 
 		_, idle := login(t, f)
 		time.Sleep(time.Hour)
-		_, err = f.Renew(t.Context(), idle)
+		_, err = f.Refresh(t.Context(), idle)
 		assert.Equal(t, auth.TokenExpired, reason(err))
 	})
 }
@@ -102,7 +102,7 @@ func TestConcurrentRefreshesGetOneSuccessor(t *testing.T) {
 	results := make(chan string, 16)
 	for range 16 {
 		go func() {
-			pair, err := f.Renew(context.Background(), first)
+			pair, err := f.Refresh(context.Background(), first)
 			if err != nil {
 				results <- err.Error()
 				return
@@ -136,7 +136,7 @@ func TestRefreshRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.desc, func(t *testing.T) {
-			w := postJSON(t, f.Refresh(), tt.body)
+			w := postJSON(t, f.RefreshHandler(), tt.body)
 			assert.Equal(t, tt.status, w.Code)
 			assert.Equal(t, tt.detail, member(t, w, "detail"))
 		})
@@ -145,7 +145,7 @@ func TestRefreshRefuses(t *testing.T) {
 		tok, err := f.v.Verify(t.Context(), access, auth.Access)
 		require.NoError(t, err)
 		for _, id := range []string{tok.ID(), tok.Session() + ".0", tok.Session() + ".7"} {
-			_, err = f.Renew(t.Context(), token("token_type", `"refresh"`, "jti", fmt.Sprintf("%q", id)))
+			_, err = f.Refresh(t.Context(), token("token_type", `"refresh"`, "jti", fmt.Sprintf("%q", id)))
 			assert.NotEmpty(t, reason(err), id)
 		}
 	})
@@ -153,7 +153,7 @@ func TestRefreshRefuses(t *testing.T) {
 		_, refresh := login(t, f)
 		tok, err := f.v.Verify(t.Context(), refresh, auth.Refresh)
 		require.NoError(t, err)
-		_, err = f.Renew(t.Context(), token("token_type", `"refresh"`, "jti", fmt.Sprintf("%q", tok.ID()), "user_id", "2"))
+		_, err = f.Refresh(t.Context(), token("token_type", `"refresh"`, "jti", fmt.Sprintf("%q", tok.ID()), "user_id", "2"))
 		assert.Equal(t, auth.TokenRevoked, reason(err))
 	})
 }
@@ -162,11 +162,11 @@ func TestAnInactiveAccountCannotRefresh(t *testing.T) {
 	f := newFixture(t)
 	_, refresh := login(t, f)
 	f.users.inactive = true
-	w := postJSON(t, f.Refresh(), refreshBody(refresh))
+	w := postJSON(t, f.RefreshHandler(), refreshBody(refresh))
 	assert.Equal(t, http.StatusUnauthorized, w.Code)
 	assert.Equal(t, "no_active_account", member(t, w, "code"))
 	f.users.inactive = false
-	_, err := f.Renew(t.Context(), refresh)
+	_, err := f.Refresh(t.Context(), refresh)
 	assert.NoError(t, err, "the token was not used up")
 }
 
@@ -181,14 +181,14 @@ func TestScopesChangeAtRefresh(t *testing.T) {
 	assert.Contains(t, payload(t, access), `"user_id":1,"roles":["x"],"scope":"a b"}`)
 
 	f.users.claims = map[string]any{"scope": "a"}
-	pair, err := f.Renew(t.Context(), refresh)
+	pair, err := f.Refresh(t.Context(), refresh)
 	require.NoError(t, err)
 	tok, err = f.v.Verify(t.Context(), pair.Access, auth.Access)
 	require.NoError(t, err)
 	assert.False(t, tok.HasScope("b"))
 
 	f.users.claims = map[string]any{"user_id": 2}
-	_, err = f.Renew(t.Context(), pair.Refresh)
+	_, err = f.Refresh(t.Context(), pair.Refresh)
 	assert.EqualError(t, err, `auth: claim "user_id" is set by the service`)
 }
 
@@ -196,31 +196,31 @@ func TestAForeignRefreshTokenIsAdoptedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, func(c *auth.ServiceConfig) { c.Grace = -1 })
 		django := token("token_type", `"refresh"`, "role", `"admin"`)
-		pair, err := f.Renew(t.Context(), django)
+		pair, err := f.Refresh(t.Context(), django)
 		require.NoError(t, err)
 		assert.Contains(t, payload(t, pair.Access), `"user_id":1,"role":"admin"}`)
-		_, err = f.Renew(t.Context(), django)
+		_, err = f.Refresh(t.Context(), django)
 		assert.Equal(t, auth.TokenReused, reason(err))
-		_, err = f.Renew(t.Context(), pair.Refresh)
+		_, err = f.Refresh(t.Context(), pair.Refresh)
 		assert.Equal(t, auth.TokenRevoked, reason(err))
 
 		django = token("token_type", `"refresh"`, "jti", `"another"`)
-		assert.Equal(t, http.StatusOK, postJSON(t, f.Logout(), refreshBody(django)).Code, "log-out works on it")
-		_, err = f.Renew(t.Context(), django)
+		assert.Equal(t, http.StatusOK, postJSON(t, f.EndSessionHandler(), refreshBody(django)).Code, "log-out works on it")
+		_, err = f.Refresh(t.Context(), django)
 		assert.Equal(t, auth.TokenRevoked, reason(err))
 
 		require.NoError(t, f.EndSubject(t.Context(), "1"))
-		_, err = f.Renew(t.Context(), token("token_type", `"refresh"`, "jti", `"third"`))
+		_, err = f.Refresh(t.Context(), token("token_type", `"refresh"`, "jti", `"third"`))
 		assert.Equal(t, auth.TokenRevoked, reason(err), "made before a password change")
 
 		// Its row lives as long as the token, however long that is.
 		long := fmt.Sprint(time.Now().Add(90 * 24 * time.Hour).Unix())
 		django = token("token_type", `"refresh"`, "jti", `"long"`, "user_id", "7", "exp", long)
-		_, err = f.Renew(t.Context(), django)
+		_, err = f.Refresh(t.Context(), django)
 		require.NoError(t, err)
 		time.Sleep(60 * 24 * time.Hour)
 		login(t, f) // the store sweeps
-		_, err = f.Renew(t.Context(), django)
+		_, err = f.Refresh(t.Context(), django)
 		assert.Equal(t, auth.TokenReused, reason(err))
 	})
 }
@@ -232,9 +232,9 @@ func TestTheRevokedHookIsAskedAboutForeignTokens(t *testing.T) {
 	})
 	s, err := auth.NewService(auth.ServiceConfig{Verifier: v, Users: &people{}, Sessions: store, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
-	_, err = s.Renew(t.Context(), token("token_type", `"refresh"`, "jti", `"bad"`))
+	_, err = s.Refresh(t.Context(), token("token_type", `"refresh"`, "jti", `"bad"`))
 	assert.Equal(t, auth.TokenRevoked, reason(err))
-	_, err = s.Renew(t.Context(), token("token_type", `"refresh"`, "jti", `"good"`))
+	_, err = s.Refresh(t.Context(), token("token_type", `"refresh"`, "jti", `"good"`))
 	assert.NoError(t, err)
 }
 
@@ -242,29 +242,29 @@ func TestNoRotation(t *testing.T) {
 	f := newFixture(t, func(c *auth.ServiceConfig) { c.NoRotation = true })
 	_, refresh := login(t, f)
 	for range 2 {
-		w := postJSON(t, f.Refresh(), refreshBody(refresh))
+		w := postJSON(t, f.RefreshHandler(), refreshBody(refresh))
 		require.Equal(t, http.StatusOK, w.Code)
 		assert.NotEmpty(t, member(t, w, "access"))
 		assert.Empty(t, member(t, w, "refresh"))
 	}
-	assert.Equal(t, http.StatusOK, postJSON(t, f.VerifyToken(), fmt.Sprintf(`{"token":%q}`, refresh)).Code)
-	postJSON(t, f.Logout(), refreshBody(refresh))
-	assert.Equal(t, http.StatusUnauthorized, postJSON(t, f.Refresh(), refreshBody(refresh)).Code)
+	assert.Equal(t, http.StatusOK, postJSON(t, f.VerifyHandler(), fmt.Sprintf(`{"token":%q}`, refresh)).Code)
+	postJSON(t, f.EndSessionHandler(), refreshBody(refresh))
+	assert.Equal(t, http.StatusUnauthorized, postJSON(t, f.RefreshHandler(), refreshBody(refresh)).Code)
 }
 
 func TestRotationThatIsSwitchedOffDoesNotReviveUsedTokens(t *testing.T) {
 	f := newFixture(t)
 	_, first := login(t, f)
-	pair, err := f.Renew(t.Context(), first)
+	pair, err := f.Refresh(t.Context(), first)
 	require.NoError(t, err)
 	s, err := auth.NewService(auth.ServiceConfig{
 		Verifier: f.v, Users: f.users, Sessions: f.store, NoRotation: true, Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
-	_, err = s.Renew(t.Context(), pair.Refresh)
+	_, err = s.Refresh(t.Context(), pair.Refresh)
 	require.NoError(t, err)
-	_, err = s.Renew(t.Context(), first)
+	_, err = s.Refresh(t.Context(), first)
 	assert.Equal(t, auth.TokenReused, reason(err))
-	_, err = s.Renew(t.Context(), pair.Refresh)
+	_, err = s.Refresh(t.Context(), pair.Refresh)
 	assert.Equal(t, auth.TokenRevoked, reason(err))
 }

@@ -28,7 +28,7 @@ type ServiceConfig struct {
 	// sign. Required.
 	Verifier *Verifier
 
-	// Users checks passwords. Required for [Service.Obtain]; a service that
+	// Users checks passwords. Required for [Service.IssueHandler]; a service that
 	// only calls [Service.Issue] still needs it at every refresh. Required.
 	Users Users
 
@@ -69,10 +69,10 @@ type ServiceConfig struct {
 
 	// Cookie, such as "__Host-refresh", has the refresh token travel in a
 	// cookie of that name, which no script can read, and never in a body. The
-	// prefix __Host- is required. Obtain sets the cookie, Refresh and Logout
-	// read it, Logout clears it; all three then serve only pages of their own
-	// origin, as [http.CrossOriginProtection] sees it, and no requests without
-	// Sec-Fetch-Site and Origin. "": the token is in the body.
+	// prefix __Host- is required. IssueHandler sets the cookie, RefreshHandler
+	// and EndSessionHandler read it, the latter clears it; all three then serve
+	// only pages of their own origin, as [http.CrossOriginProtection] sees it,
+	// and no requests without Sec-Fetch-Site and Origin. "": the token is in the body.
 	Cookie string
 
 	// Guard limits guesses of passwords. nil: they are not limited here.

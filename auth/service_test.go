@@ -23,7 +23,7 @@ const goodLogin = `{"username":"alice","password":"correct horse"}`
 // login returns a fresh pair of tokens.
 func login(tb testing.TB, f *fixture) (access, refresh string) {
 	tb.Helper()
-	w := postJSON(tb, f.Obtain(), goodLogin)
+	w := postJSON(tb, f.IssueHandler(), goodLogin)
 	require.Equal(tb, http.StatusOK, w.Code, w.Body.String())
 	return member(tb, w, "access"), member(tb, w, "refresh")
 }
@@ -88,7 +88,7 @@ func TestObtain(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.desc, func(t *testing.T) {
 			f := newFixture(t)
-			w := post(t, f.Obtain(), tt.contentType, tt.body)
+			w := post(t, f.IssueHandler(), tt.contentType, tt.body)
 			assert.Equal(t, tt.status, w.Code)
 			assert.Equal(t, "no-store", w.Header().Get("Cache-Control"))
 			if tt.want != "" {
@@ -105,7 +105,7 @@ func TestObtain(t *testing.T) {
 
 func TestOnlyPOST(t *testing.T) {
 	f := newFixture(t)
-	for _, h := range []http.Handler{f.Obtain(), f.Refresh(), f.VerifyToken(), f.Logout()} {
+	for _, h := range []http.Handler{f.IssueHandler(), f.RefreshHandler(), f.VerifyHandler(), f.EndSessionHandler()} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
 		assert.Equal(t, http.StatusMethodNotAllowed, w.Code)
@@ -118,7 +118,7 @@ func TestIssue(t *testing.T) {
 	pair, err := f.Issue(t.Context(), "alice", map[string]any{"scope": "a", "tenant": map[string]int{"b": 2, "a": 1}})
 	require.NoError(t, err)
 	assert.Contains(t, payload(t, pair.Access), `"user_id":"alice","scope":"a","tenant":{"a":1,"b":2}}`)
-	pair, err = f.Renew(t.Context(), pair.Refresh)
+	pair, err = f.Refresh(t.Context(), pair.Refresh)
 	require.NoError(t, err)
 	assert.Contains(t, payload(t, pair.Access), `"user_id":"alice","scope":"a","tenant":{"a":1,"b":2}}`, "claims go on")
 
@@ -139,30 +139,30 @@ func TestIssue(t *testing.T) {
 func TestLogout(t *testing.T) {
 	f := newFixture(t)
 	access, refresh := login(t, f)
-	w := postJSON(t, f.Logout(), refreshBody(refresh))
+	w := postJSON(t, f.EndSessionHandler(), refreshBody(refresh))
 	assert.Equal(t, http.StatusOK, w.Code)
 	assert.Equal(t, "{}", w.Body.String())
 
-	for _, h := range []http.Handler{f.Logout(), f.Refresh()} {
+	for _, h := range []http.Handler{f.EndSessionHandler(), f.RefreshHandler()} {
 		w = postJSON(t, h, refreshBody(refresh))
 		assert.Equal(t, http.StatusUnauthorized, w.Code)
 		assert.Equal(t, "Token is blacklisted", member(t, w, "detail"))
 	}
 	w = serve(t, f.v.Handler(spy(t, false)), "Bearer "+access)
 	assert.Equal(t, http.StatusUnauthorized, w.Code)
-	assert.Equal(t, http.StatusUnauthorized, postJSON(t, f.Logout(), refreshBody(access)).Code)
+	assert.Equal(t, http.StatusUnauthorized, postJSON(t, f.EndSessionHandler(), refreshBody(access)).Code)
 }
 
 func TestVerifyToken(t *testing.T) {
 	f := newFixture(t)
 	access, first := login(t, f)
 	verify := func(raw string) int {
-		return postJSON(t, f.VerifyToken(), fmt.Sprintf(`{"token":%q}`, raw)).Code
+		return postJSON(t, f.VerifyHandler(), fmt.Sprintf(`{"token":%q}`, raw)).Code
 	}
 	assert.Equal(t, http.StatusOK, verify(access))
 	assert.Equal(t, http.StatusOK, verify(first))
 	assert.Equal(t, http.StatusUnauthorized, verify("x"))
-	pair, err := f.Renew(t.Context(), first)
+	pair, err := f.Refresh(t.Context(), first)
 	require.NoError(t, err)
 	assert.Equal(t, http.StatusUnauthorized, verify(first), "used")
 	assert.Equal(t, http.StatusOK, verify(pair.Refresh), "asking did not end the session")
@@ -172,7 +172,7 @@ func TestVerifyToken(t *testing.T) {
 	foreign := token("token_type", `"refresh"`)
 	assert.Equal(t, http.StatusOK, verify(foreign), "another issuer's, unused")
 	assert.Equal(t, http.StatusOK, verify(foreign), "asking does not use it")
-	_, err = f.Renew(t.Context(), foreign)
+	_, err = f.Refresh(t.Context(), foreign)
 	require.NoError(t, err)
 	assert.Equal(t, http.StatusUnauthorized, verify(foreign), "used")
 	require.NoError(t, f.EndSubject(t.Context(), "1"))
@@ -189,14 +189,14 @@ func TestEndSubject(t *testing.T) {
 		require.NoError(t, f.EndSubject(t.Context(), "1"))
 		_, err = f.v.Verify(t.Context(), access, auth.Access)
 		assert.Equal(t, auth.TokenRevoked, reason(err))
-		_, err = f.Renew(t.Context(), refresh)
+		_, err = f.Refresh(t.Context(), refresh)
 		assert.Equal(t, auth.TokenRevoked, reason(err))
-		_, err = f.Renew(t.Context(), other.Refresh)
+		_, err = f.Refresh(t.Context(), other.Refresh)
 		assert.NoError(t, err)
 
 		time.Sleep(time.Millisecond) // the same second
 		_, refresh = login(t, f)
-		_, err = f.Renew(t.Context(), refresh)
+		_, err = f.Refresh(t.Context(), refresh)
 		assert.NoError(t, err)
 		assert.Error(t, f.EndSubject(t.Context(), ""))
 	})
@@ -209,7 +209,7 @@ func TestALoginThatRacesAPasswordChangeMakesNoSession(t *testing.T) {
 			time.Sleep(time.Second)
 			assert.NoError(t, f.EndSubject(t.Context(), "1"))
 		}
-		w := postJSON(t, f.Obtain(), goodLogin)
+		w := postJSON(t, f.IssueHandler(), goodLogin)
 		assert.Equal(t, http.StatusUnauthorized, w.Code)
 		assert.Equal(t, "no_active_account", member(t, w, "code"))
 	})
@@ -222,12 +222,12 @@ func TestEndAll(t *testing.T) {
 		time.Sleep(time.Hour)
 		_, young := login(t, f)
 		require.NoError(t, f.EndAll(t.Context(), time.Now().Add(-time.Minute)))
-		_, err := f.Renew(t.Context(), old)
+		_, err := f.Refresh(t.Context(), old)
 		assert.Equal(t, auth.TokenRevoked, reason(err))
-		pair, err := f.Renew(t.Context(), young)
+		pair, err := f.Refresh(t.Context(), young)
 		require.NoError(t, err)
 		require.NoError(t, f.EndAll(t.Context(), time.Time{}))
-		_, err = f.Renew(t.Context(), pair.Refresh)
+		_, err = f.Refresh(t.Context(), pair.Refresh)
 		assert.Equal(t, auth.TokenRevoked, reason(err))
 		assert.Error(t, f.EndAll(t.Context(), time.Now().Add(time.Hour)))
 	})
@@ -235,7 +235,7 @@ func TestEndAll(t *testing.T) {
 
 func TestLegacyNames(t *testing.T) {
 	f := newFixture(t, func(c *auth.ServiceConfig) { c.LegacyNames = true })
-	w := postJSON(t, f.Obtain(), goodLogin)
+	w := postJSON(t, f.IssueHandler(), goodLogin)
 	for _, name := range []string{"access", "refresh"} {
 		assert.NotEmpty(t, member(t, w, name))
 		assert.Equal(t, member(t, w, name), member(t, w, name+"_token"))
@@ -263,12 +263,12 @@ func TestAPairPrintsRedacted(t *testing.T) {
 func TestTheZeroServiceRefuses(t *testing.T) {
 	var zero auth.Service
 	for _, s := range []*auth.Service{&zero, nil} {
-		for _, h := range []http.Handler{s.Obtain(), s.Refresh(), s.VerifyToken(), s.Logout()} {
+		for _, h := range []http.Handler{s.IssueHandler(), s.RefreshHandler(), s.VerifyHandler(), s.EndSessionHandler()} {
 			assert.Equal(t, http.StatusServiceUnavailable, postJSON(t, h, goodLogin).Code)
 		}
 		_, err := s.Issue(t.Context(), "1", nil)
 		assert.Error(t, err)
-		_, err = s.Renew(t.Context(), "x")
+		_, err = s.Refresh(t.Context(), "x")
 		assert.Error(t, err)
 		assert.Error(t, s.EndSession(t.Context(), "x"))
 		assert.Error(t, s.EndSubject(t.Context(), "x"))
@@ -303,13 +303,13 @@ func TestServiceErrorHandler(t *testing.T) {
 			w.WriteHeader(http.StatusTeapot)
 		}
 	})
-	w := postJSON(t, f.Obtain(), `{"username":"alice","password":"x"}`)
+	w := postJSON(t, f.IssueHandler(), `{"username":"alice","password":"x"}`)
 	assert.Equal(t, http.StatusTeapot, w.Code)
 	assert.Equal(t, `Bearer realm="api"`, w.Header().Get("WWW-Authenticate"))
 	assert.ErrorIs(t, got, auth.ErrBadCredentials)
-	postJSON(t, f.Obtain(), `{}`)
+	postJSON(t, f.IssueHandler(), `{}`)
 	var p *rampart.Problem
 	assert.ErrorAs(t, got, &p)
-	postJSON(t, f.Refresh(), refreshBody("x"))
+	postJSON(t, f.RefreshHandler(), refreshBody("x"))
 	assert.Equal(t, auth.TokenMalformed, reason(got))
 }

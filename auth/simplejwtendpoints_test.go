@@ -117,13 +117,13 @@ func replay(t *testing.T, x exchange) *httptest.ResponseRecorder {
 	switch {
 	case x.Case == "verify blacklisted refresh":
 		body := strings.Replace(x.Body, `"token"`, `"refresh"`, 1)
-		require.Equal(t, http.StatusOK, postJSON(t, s.Logout(), body).Code)
+		require.Equal(t, http.StatusOK, postJSON(t, s.EndSessionHandler(), body).Code)
 	case x.Case == "blacklist again", x.Case == "refresh after blacklist":
-		require.Equal(t, http.StatusOK, postJSON(t, s.Logout(), x.Body).Code)
+		require.Equal(t, http.StatusOK, postJSON(t, s.EndSessionHandler(), x.Body).Code)
 	case x.Case == "refresh reuse of same refresh token":
-		require.Equal(t, http.StatusOK, postJSON(t, s.Refresh(), x.Body).Code)
+		require.Equal(t, http.StatusOK, postJSON(t, s.RefreshHandler(), x.Body).Code)
 	case x.Case == "sliding refresh old token again":
-		require.Equal(t, http.StatusOK, postJSON(t, s.Slide(), x.Body).Code)
+		require.Equal(t, http.StatusOK, postJSON(t, s.SlideHandler(), x.Body).Code)
 	case x.Case == "refresh after password change":
 		require.NoError(t, s.EndSubject(t.Context(), "1"))
 	case slices.Contains([]string{
@@ -133,12 +133,12 @@ func replay(t *testing.T, x exchange) *httptest.ResponseRecorder {
 		users.inactive = true
 	}
 	h := map[string]http.Handler{
-		"/api/token/":           s.Obtain(),
-		"/api/token/refresh/":   s.Refresh(),
-		"/api/token/verify/":    s.VerifyToken(),
-		"/api/token/blacklist/": s.Logout(),
-		"/api/sliding/":         s.ObtainSliding(),
-		"/api/sliding/refresh/": s.Slide(),
+		"/api/token/":           s.IssueHandler(),
+		"/api/token/refresh/":   s.RefreshHandler(),
+		"/api/token/verify/":    s.VerifyHandler(),
+		"/api/token/blacklist/": s.EndSessionHandler(),
+		"/api/sliding/":         s.IssueSlidingHandler(),
+		"/api/sliding/refresh/": s.SlideHandler(),
 	}[x.Path]
 	require.NotNil(t, h, x.Path)
 	return send(h, x.Method, x.ContentType)

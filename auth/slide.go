@@ -10,14 +10,14 @@ import (
 // be renewed.
 const refreshExpiry = "refresh_exp"
 
-// ObtainSliding answers POST {username, password} with {token}: a log-in that
+// IssueSlidingHandler answers POST {username, password} with {token}: a log-in that
 // gets one sliding token in place of a pair. It is good for AccessTTL and can
 // be renewed, while it is good, until RefreshTTL has passed.
 //
 // A sliding token travels with every request and can be renewed as often as
-// its holder likes, so a stolen one is not noticed: prefer [Service.Obtain].
+// its holder likes, so a stolen one is not noticed: prefer [Service.IssueHandler].
 // A verifier whose RequestKind is [Sliding] lets its requests in.
-func (s *Service) ObtainSliding() http.Handler {
+func (s *Service) IssueSlidingHandler() http.Handler {
 	return s.post(fields("username", "password"), func(w http.ResponseWriter, r *http.Request, form []string) (map[string]string, error) {
 		return s.login(w, r, form[0], form[1], s.beginSliding)
 	})
@@ -39,9 +39,9 @@ func (s *Service) beginSliding(ctx context.Context, subject string, began time.T
 	return map[string]string{"token": text}, s.keep(ctx, sess)
 }
 
-// Slide answers POST {token} with {token}: a sliding token that is still good
+// SlideHandler answers POST {token} with {token}: a sliding token that is still good
 // is renewed, until the time in its claim refresh_exp.
-func (s *Service) Slide() http.Handler {
+func (s *Service) SlideHandler() http.Handler {
 	return s.post(fields("token"), func(_ http.ResponseWriter, r *http.Request, form []string) (map[string]string, error) {
 		text, err := s.slide(r.Context(), form[0])
 		return map[string]string{"token": text}, err

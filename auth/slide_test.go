@@ -21,16 +21,16 @@ func TestSlidingTokens(t *testing.T) {
 		f.users.claims = map[string]any{"scope": "a"}
 		v := newVerifier(t, func(c *auth.VerifierConfig) { c.RequestKind, c.Revoked = auth.Sliding, auth.RevokedIn(f.store) })
 		slide := func(raw string) (int, string) {
-			w := postJSON(t, f.Slide(), fmt.Sprintf(`{"token":%q}`, raw))
+			w := postJSON(t, f.SlideHandler(), fmt.Sprintf(`{"token":%q}`, raw))
 			return w.Code, member(t, w, "token")
 		}
-		w := postJSON(t, f.ObtainSliding(), goodLogin)
+		w := postJSON(t, f.IssueSlidingHandler(), goodLogin)
 		require.Equal(t, http.StatusOK, w.Code)
 		first := member(t, w, "token")
 		assert.Regexp(t, `^\{"token_type":"sliding","exp":\d+,"iat":\d+,"jti":"[A-Z2-7.]+","refresh_exp":\d+,"user_id":1,"scope":"a"\}$`, payload(t, first))
 		assert.Equal(t, http.StatusOK, serve(t, v.Handler(spy(t, true)), "Bearer "+first).Code)
 		assert.Equal(t, http.StatusUnauthorized, serve(t, f.v.Handler(spy(t, false)), "Bearer "+first).Code, "no access token")
-		assert.Equal(t, http.StatusUnauthorized, postJSON(t, f.Refresh(), refreshBody(first)).Code, "no refresh token")
+		assert.Equal(t, http.StatusUnauthorized, postJSON(t, f.RefreshHandler(), refreshBody(first)).Code, "no refresh token")
 
 		time.Sleep(4 * time.Minute)
 		code, second := slide(first)
@@ -76,13 +76,13 @@ func TestSlideRefuses(t *testing.T) {
 		{"once more: it slides", foreign, 200},
 	} {
 		t.Run(tt.desc, func(t *testing.T) {
-			assert.Equal(t, tt.status, postJSON(t, f.Slide(), fmt.Sprintf(`{"token":%q}`, tt.raw)).Code)
+			assert.Equal(t, tt.status, postJSON(t, f.SlideHandler(), fmt.Sprintf(`{"token":%q}`, tt.raw)).Code)
 		})
 	}
-	assert.Equal(t, http.StatusUnauthorized, postJSON(t, f.ObtainSliding(), `{"username":"alice","password":"x"}`).Code)
+	assert.Equal(t, http.StatusUnauthorized, postJSON(t, f.IssueSlidingHandler(), `{"username":"alice","password":"x"}`).Code)
 	f.users.claims = map[string]any{"exp": 1}
-	assert.Equal(t, http.StatusServiceUnavailable, postJSON(t, f.ObtainSliding(), goodLogin).Code)
-	assert.Equal(t, http.StatusServiceUnavailable, postJSON(t, f.Slide(), fmt.Sprintf(`{"token":%q}`, foreign)).Code)
+	assert.Equal(t, http.StatusServiceUnavailable, postJSON(t, f.IssueSlidingHandler(), goodLogin).Code)
+	assert.Equal(t, http.StatusServiceUnavailable, postJSON(t, f.SlideHandler(), fmt.Sprintf(`{"token":%q}`, foreign)).Code)
 	f.users.claims = map[string]any{"x": strings.Repeat("x", 9000)}
-	assert.Equal(t, http.StatusServiceUnavailable, postJSON(t, f.ObtainSliding(), goodLogin).Code)
+	assert.Equal(t, http.StatusServiceUnavailable, postJSON(t, f.IssueSlidingHandler(), goodLogin).Code)
 }

@@ -56,7 +56,7 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 		leeway:       cfg.Leeway,
 		subjectClaim: cfg.SubjectClaim,
 		kindClaim:    cfg.KindClaim,
-		accessType:   cfg.Type,
+		accessType:   cfg.HeaderType,
 		requestKind:  cfg.RequestKind,
 		untyped:      cfg.DangerouslyUntyped,
 		maxBytes:     cfg.MaxBytes,
@@ -134,7 +134,7 @@ func (v *Verifier) authenticate(ctx context.Context, raw string) (*Token, error)
 		return nil, refused(TokenMalformed)
 	}
 	if !v.acceptsType(h.typ) {
-		return nil, refused(TokenType)
+		return nil, refused(TokenHeaderType)
 	}
 	key, err := v.findKey(ctx, h)
 	if err != nil {

@@ -74,8 +74,8 @@ func TestVerifyRefusesWhatIsNotOneStrictToken(t *testing.T) {
 		{"kid a number", headed(`{"alg":"HS256","kid":1}`), auth.TokenMalformed},
 		{"a huge kid", headed(`{"alg":"HS256","kid":"` + strings.Repeat("k", 200) + `"}`), auth.TokenMalformed},
 		{"typ a number", headed(`{"alg":"HS256","typ":1}`), auth.TokenMalformed},
-		{"typ of an access token that is not expected", headed(`{"alg":"HS256","typ":"at+jwt"}`), auth.TokenType},
-		{"typ of a log-out token", headed(`{"alg":"HS256","typ":"logout+jwt"}`), auth.TokenType},
+		{"typ of an access token that is not expected", headed(`{"alg":"HS256","typ":"at+jwt"}`), auth.TokenHeaderType},
+		{"typ of a log-out token", headed(`{"alg":"HS256","typ":"logout+jwt"}`), auth.TokenHeaderType},
 		{"typ in another spelling", headed(`{"alg":"HS256","typ":"application/jwt"}`), ""},
 		{"no typ", headed(`{"alg":"HS256"}`), ""},
 		{"a key in the header is not read", headed(`{"alg":"HS256","jwk":{"kty":"oct","k":"AA"},"jku":"https://evil.example","x5u":"","x5c":[]}`), ""},
@@ -295,7 +295,7 @@ func TestLeeway(t *testing.T) {
 }
 
 func TestTypedAccessTokens(t *testing.T) {
-	v := newVerifier(t, func(c *auth.VerifierConfig) { c.Type = "at+jwt" })
+	v := newVerifier(t, func(c *auth.VerifierConfig) { c.HeaderType = "at+jwt" })
 	tests := []struct {
 		desc, typ, kind string
 		ask             auth.Kind
@@ -303,7 +303,7 @@ func TestTypedAccessTokens(t *testing.T) {
 	}{
 		{"the type alone", "at+jwt", "", auth.Access, ""},
 		{"the type and the kind", "application/AT+JWT", `"access"`, auth.Access, ""},
-		{"the kind alone", "JWT", `"access"`, auth.Access, auth.TokenType},
+		{"the kind alone", "JWT", `"access"`, auth.Access, auth.TokenHeaderType},
 		{"an OpenID ID token", "JWT", "", auth.Access, auth.TokenNoKind},
 		{"the type on a refresh token", "at+jwt", `"refresh"`, auth.Refresh, auth.TokenWrongKind},
 		{"a refresh token", "JWT", `"refresh"`, auth.Refresh, ""},
@@ -404,19 +404,19 @@ func TestNewVerifierReportsEveryMistake(t *testing.T) {
 	var nilKeys *auth.Keys
 	_, err = auth.NewVerifier(auth.VerifierConfig{
 		Keys: nilKeys, Issuer: "*", Audiences: []string{"", "*"}, Leeway: time.Hour, SubjectClaim: "exp", KindClaim: "sub",
-		Type: "jwt", RequestKind: auth.Refresh, MaxBytes: math.MaxInt,
+		HeaderType: "jwt", RequestKind: auth.Refresh, MaxBytes: math.MaxInt,
 	})
 	assert.EqualError(t, err, `auth: Keys: missing
 auth: Audiences: invalid
 auth: Audiences: conflict: "*"
 auth: Leeway: invalid: "1h0m0s"
 auth: SubjectClaim: invalid: "exp"
-auth: Type: invalid: "jwt"
+auth: HeaderType: invalid: "jwt"
 auth: KindClaim: invalid: "sub"
 auth: RequestKind: invalid: "refresh"
 auth: MaxBytes: invalid`)
 	cfg, _ := auth.Simplejwt([]byte("short"))
-	cfg.SubjectClaim, cfg.KindClaim, cfg.Type, cfg.DangerouslyUntyped = "scope", "scope", "at+jwt", true
+	cfg.SubjectClaim, cfg.KindClaim, cfg.HeaderType, cfg.DangerouslyUntyped = "scope", "scope", "at+jwt", true
 	_, err = auth.NewVerifier(cfg)
 	assert.EqualError(t, err, `auth: Key material: weak
 auth: KindClaim: conflict: "scope"
@@ -465,4 +465,21 @@ func TestTheIssuerMayBeTheSubject(t *testing.T) {
 	scfg.Verifier = anyone
 	_, err = auth.NewService(scfg)
 	require.ErrorContains(t, err, "Verifier: conflict")
+}
+
+func TestARefusalNamesTheSettingThatDecides(t *testing.T) {
+	for reason, want := range map[auth.TokenReason]string{
+		auth.TokenTooLarge:   "auth: token refused: too_large: see VerifierConfig.MaxBytes",
+		auth.TokenHeaderType: "auth: token refused: wrong_header_type: see VerifierConfig.HeaderType",
+		auth.TokenNoKind:     "auth: token refused: no_kind: see VerifierConfig.KindClaim",
+		auth.TokenWrongKind:  "auth: token refused: wrong_kind: see VerifierConfig.RequestKind",
+		auth.TokenNoID:       "auth: token refused: no_id: see VerifierConfig.DangerouslyUntyped",
+		auth.TokenNoSubject:  "auth: token refused: no_subject: see VerifierConfig.SubjectClaim",
+		auth.TokenIssuer:     "auth: token refused: wrong_issuer: see VerifierConfig.Issuer",
+		auth.TokenAudience:   "auth: token refused: wrong_audience: see VerifierConfig.Audiences",
+		auth.TokenSignature:  "auth: token refused: bad_signature",
+	} {
+		assert.EqualError(t, &auth.TokenError{Reason: reason}, want)
+	}
+	assert.EqualError(t, &auth.TokenError{Reason: auth.TokenUnverified, Err: errors.New("down")}, "auth: token refused: unverified: down")
 }

@@ -1,6 +1,7 @@
 package cors
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"net/http"
@@ -38,7 +39,7 @@ func compile(cfg Config) (*policy, error) {
 	c.policy.credentials = cfg.Credentials
 	c.policy.privateNetwork = cfg.PrivateNetwork
 	c.policy.enforce = cfg.Enforce
-	c.policy.cfg = c.cfg
+	c.policy.errorHandler, c.policy.logger = cfg.ErrorHandler, cfg.Logger
 	c.policy.refusal = refusal()
 	return &c.policy, nil
 }
@@ -126,10 +127,6 @@ func (c *compiler) methods() {
 		}
 	}
 	c.policy.methods = set
-	c.cfg.Methods = sorted(slices.Collect(maps.Keys(set)))
-	if c.policy.anyMethod {
-		c.cfg.Methods = []string{wildcard}
-	}
 }
 
 func (c *compiler) requestHeaders() {
@@ -154,15 +151,9 @@ func (c *compiler) requestHeaders() {
 	}
 	c.policy.headers = set
 	c.policy.longestHeader = nameWindow
-	c.cfg.RequestHeaders = nil
 	for name := range set {
 		c.policy.longestHeader = max(c.policy.longestHeader, len(name))
-		c.cfg.RequestHeaders = append(c.cfg.RequestHeaders, http.CanonicalHeaderKey(name))
 	}
-	if c.policy.anyHeader {
-		c.cfg.RequestHeaders = append(c.cfg.RequestHeaders, wildcard)
-	}
-	c.cfg.RequestHeaders = sorted(c.cfg.RequestHeaders)
 }
 
 func (c *compiler) responseHeaders() {
@@ -185,11 +176,10 @@ func (c *compiler) responseHeaders() {
 			list = append(list, http.CanonicalHeaderKey(name))
 		}
 	}
-	c.cfg.ResponseHeaders = sorted(list)
 	if all {
-		c.cfg.ResponseHeaders = []string{wildcard}
+		list = []string{wildcard}
 	}
-	c.policy.expose = strings.Join(c.cfg.ResponseHeaders, ", ")
+	c.policy.expose = strings.Join(sorted(list), ", ")
 }
 
 func (c *compiler) bounds() {
@@ -201,11 +191,8 @@ func (c *compiler) bounds() {
 	case age > 0:
 		c.policy.maxAge = strconv.Itoa(int(age / time.Second))
 	}
-	switch status := c.cfg.PreflightStatus; {
-	case status == 0:
-		c.cfg.PreflightStatus = http.StatusNoContent
-	case status < 200 || status > 299: // only an ok status lets a preflight succeed (Fetch, CORS-preflight fetch, step 7)
-		c.mistake("PreflightStatus", ReasonOutOfBounds, strconv.Itoa(status))
+	c.policy.status = cmp.Or(c.cfg.PreflightStatus, http.StatusNoContent)
+	if c.policy.status < 200 || c.policy.status > 299 { // only an ok status lets a preflight succeed (Fetch, CORS-preflight fetch, step 7)
+		c.mistake("PreflightStatus", ReasonOutOfBounds, strconv.Itoa(c.policy.status))
 	}
-	c.policy.status = c.cfg.PreflightStatus
 }

@@ -33,7 +33,7 @@ func (c *CORS) Reconfigure(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	if old := c.current.Load(); old != nil && old.cfg.Logger == cfg.Logger {
+	if old := c.current.Load(); old != nil && old.logger == cfg.Logger {
 		p.reporter = old.reporter // so that repeats stay folded
 	} else {
 		p.reporter = rampart.NewReporter(cfg.Logger)
@@ -41,11 +41,6 @@ func (c *CORS) Reconfigure(cfg Config) error {
 	c.current.Store(p)
 	return nil
 }
-
-// Config returns a copy of the configuration as it is understood: sorted,
-// without duplicates and without what the protocol grants anyway.
-// c.Reconfigure(c.Config()) changes nothing.
-func (c *CORS) Config() Config { return c.policy().config() }
 
 func (c *CORS) policy() *policy {
 	if p := c.current.Load(); p != nil {
@@ -130,15 +125,15 @@ func (p *policy) refuse(w http.ResponseWriter, r *http.Request, d *decision) {
 	if d.Kind == Preflight {
 		deleteFamily(w.Header(), nil) // an outer layer's
 		p.varyPreflight(w.Header())
-		if p.cfg.ErrorHandler == nil {
+		if p.errorHandler == nil {
 			p.refusal.ServeHTTP(w, r)
 			return
 		}
 	}
 	answer := p.refusal
-	if p.cfg.ErrorHandler != nil {
+	if p.errorHandler != nil {
 		err := d.err()
-		answer = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.cfg.ErrorHandler(w, r, err) })
+		answer = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.errorHandler(w, r, err) })
 	}
 	p.servePlain(w, r, answer, true) // lets no CORS header through
 }

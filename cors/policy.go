@@ -1,8 +1,8 @@
 package cors
 
 import (
+	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/ecolaura/rampart"
@@ -15,9 +15,10 @@ const maxMethod = 64
 // A policy is a Config compiled for requests: immutable, and shared by all of
 // them. The zero policy allows nobody.
 type policy struct {
-	cfg      Config // normalised
-	reporter *rampart.Reporter
-	refusal  http.Handler
+	errorHandler func(http.ResponseWriter, *http.Request, error) // nil: refusal
+	logger       *slog.Logger
+	reporter     *rampart.Reporter
+	refusal      http.Handler
 
 	everyone bool
 	origins  matcher
@@ -159,14 +160,4 @@ func (p *policy) methodAllowed(method string) bool {
 	}
 	_, ok := p.methods[method]
 	return ok
-}
-
-// config is a deep copy, so that no caller can reach into the policy.
-func (p *policy) config() Config {
-	cfg := p.cfg
-	cfg.Origins = slices.Clone(cfg.Origins)
-	cfg.Methods = slices.Clone(cfg.Methods)
-	cfg.RequestHeaders = slices.Clone(cfg.RequestHeaders)
-	cfg.ResponseHeaders = slices.Clone(cfg.ResponseHeaders)
-	return cfg
 }

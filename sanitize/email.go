@@ -54,6 +54,10 @@ func domainName(s string) (string, bool) {
 	return s, text.IsHostName(s)
 }
 
+// lookup is UTS 46 with every check. It is read-only.
+var lookup = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(true), //nolint:gochecknoglobals // read-only
+	idna.BidiRule(), idna.CheckJoiners(true), idna.ValidateLabels(true), idna.VerifyDNSLength(true))
+
 // aLabels returns the A-label form of s. It is UTS 46, non-transitional, so that
 // "ß" is not another domain than the one its owner registered; A-labels are
 // checked by decoding them, those that come out too: the library does not see
@@ -63,13 +67,11 @@ func aLabels(s string) (string, bool) {
 	if !isShortHost(s, text.MaxHost) {
 		return "", false
 	}
-	profile := idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(true),
-		idna.BidiRule(), idna.CheckJoiners(true), idna.ValidateLabels(true), idna.VerifyDNSLength(true))
-	mapped, err := profile.ToASCII(s)
+	mapped, err := lookup.ToASCII(s)
 	if err != nil {
 		return "", false
 	}
-	again, err := profile.ToASCII(mapped)
+	again, err := lookup.ToASCII(mapped)
 	return mapped, err == nil && again == mapped
 }
 

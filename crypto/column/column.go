@@ -32,7 +32,7 @@ func Seal(c Cipher, v any) driver.Valuer {
 	if err != nil || null {
 		return sealed{err: err, null: null}
 	}
-	if !c.Usable() {
+	if c == nil || !c.Usable() {
 		return sealed{err: errNoKey}
 	}
 	return sealed{token: string(c.Encrypt(text))}
@@ -116,6 +116,9 @@ func (s *scanner) Scan(src any) error {
 }
 
 func (s *scanner) decrypt(token []byte) error {
+	if s.cipher == nil {
+		return errNoKey
+	}
 	text, err := s.cipher.Decrypt(token)
 	if err != nil {
 		return err

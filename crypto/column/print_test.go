@@ -25,6 +25,10 @@ func TestAnIndexPrintsNoKey(t *testing.T) {
 }
 
 func TestWithoutAKeyAStatementFails(t *testing.T) {
-	_, err := column.Seal(new(fernet.Cipher), "text").Value()
-	assert.ErrorContains(t, err, "without a key")
+	for _, c := range []column.Cipher{nil, new(fernet.Cipher)} {
+		_, err := column.Seal(c, "text").Value()
+		assert.ErrorContains(t, err, "without a key")
+		var text string
+		assert.Error(t, column.Scan(c, &text).Scan("gAAAA"))
+	}
 }

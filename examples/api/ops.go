@@ -119,9 +119,7 @@ func (o *ops) done(w http.ResponseWriter, r *http.Request, err error, note, acti
 	if note != "" {
 		attrs = append(attrs, rampart.Text("note", note))
 	}
-	// A Reporter for this one event: orders are few, and of three for one target
-	// the last, which is in force, must not be folded into the first.
-	rampart.NewReporter(o.log).Report(r.Context(), rampart.AuthzAdmin, "", attrs...)
+	o.events.Record(r.Context(), rampart.AuthzAdmin, attrs...) // of three orders for one target the last is in force
 	writeJSON(w, http.StatusOK, answer)
 }
 

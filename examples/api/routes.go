@@ -30,10 +30,10 @@ func routes(a *app, l *layers, st *stack, o *ops, log *slog.Logger) (http.Handle
 	scoped := func(scope string) layer { return chain(secure, st.scope(scope)) }
 
 	mux := server.NewMux()
-	mux.Handle("POST /api/token/{$}", chain(st.login, st.forms)(l.service.Obtain()))
-	mux.Handle("POST /api/token/refresh/{$}", st.forms(l.service.Refresh()))
-	mux.Handle("POST /api/token/verify/{$}", st.forms(l.service.VerifyToken()))
-	mux.Handle("POST /api/token/blacklist/{$}", st.forms(l.service.Logout()))
+	mux.Handle("POST /api/token/{$}", chain(st.login, st.forms)(l.service.IssueHandler()))
+	mux.Handle("POST /api/token/refresh/{$}", st.forms(l.service.RefreshHandler()))
+	mux.Handle("POST /api/token/verify/{$}", st.forms(l.service.VerifyHandler()))
+	mux.Handle("POST /api/token/blacklist/{$}", st.forms(l.service.EndSessionHandler()))
 	mux.Handle("POST /api/password/{$}", chain(secure, st.password)(passwords.Handler(a.changePassword(l.service, l.sessions))))
 	mux.Handle("GET /.well-known/jwks.json", l.keySet)
 

@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth/password"
@@ -122,13 +121,11 @@ func (srv *instance) prepare(ctx context.Context, s *settings, u *users) error {
 // close writes what is pending, the uses of API keys and, last, the events that
 // the layers hold back for their second, and closes the database.
 func (srv *instance) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
 	if srv.ops != nil {
 		srv.ops.reencryption.close()
 	}
 	if srv.layers != nil {
-		_ = srv.layers.keys.Close(ctx)
+		_ = srv.layers.keys.Close()
 	}
 	if srv.shared != nil {
 		srv.shared.close()

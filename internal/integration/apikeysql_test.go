@@ -67,7 +67,7 @@ func newKeys(t *testing.T, s apikey.Store, log io.Writer) *apikey.Keys {
 	t.Helper()
 	keys, err := apikey.New(apikey.Config{Store: s, Prefix: "eco_test", Logger: slog.New(slog.NewJSONHandler(log, nil))})
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = keys.Close(context.Background()) })
+	t.Cleanup(func() { _ = keys.Close() })
 	return keys
 }
 
@@ -102,7 +102,7 @@ func TestAPIKeySQLIsSharedByServers(t *testing.T) {
 		caller, err := two.Verify(ctx, secret.Reveal(), netip.Addr{})
 		require.NoError(t, err)
 		assert.Equal(t, "alice", caller.Owner())
-		require.NoError(t, two.Close(ctx))
+		require.NoError(t, two.Close())
 		page, err := one.List(ctx, apikey.Filter{Owner: "alice"})
 		require.NoError(t, err)
 		require.Len(t, page, 1)
@@ -133,7 +133,7 @@ func TestAPIKeySQLRaces(t *testing.T) {
 		for round := range max(rounds, 200) {
 			keys := newKeys(t, apikey.NewMemoryStore(), io.Discard)
 			apikeyRace(t, keys, "owner", round%2 == 0)
-			require.NoError(t, keys.Close(t.Context()))
+			require.NoError(t, keys.Close())
 		}
 	})
 }
@@ -254,7 +254,7 @@ func apikeyLeaksNothing(t *testing.T, db *sql.DB, d rampart.Dialect, stored func
 		require.NoError(t, err)
 		secrets = append(secrets, secret.Reveal(), next.Reveal())
 	}
-	require.NoError(t, keys.Close(t.Context()))
+	require.NoError(t, keys.Close())
 	rows := stored(t)
 	require.Contains(t, rows, "alice", "the keys are in it")
 	dump := log.String() + rows

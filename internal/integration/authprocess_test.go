@@ -175,7 +175,7 @@ func renewAtOnce(ctx context.Context, s *auth.Service, refresh string, n int) (g
 	for range n {
 		wg.Go(func() {
 			<-start
-			pair, err := s.Renew(ctx, refresh)
+			pair, err := s.Refresh(ctx, refresh)
 			mu.Lock()
 			defer mu.Unlock()
 			te, refused := errors.AsType[*auth.TokenError](err)

@@ -135,7 +135,7 @@ func TestSimplejwtTakesOursAndWeTakeItsTokens(t *testing.T) {
 
 			pair, err := s.Issue(t.Context(), "1", map[string]any{"scope": "products:write"})
 			require.NoError(t, err)
-			sliding := postToken(t, s.ObtainSliding(), `{"username":"1","password":"x"}`)
+			sliding := postToken(t, s.IssueSlidingHandler(), `{"username":"1","password":"x"}`)
 			answer := askDjango(t, python, djangoAsk{
 				Algorithm: string(alg), Secret: authSecret,
 				Private: text("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(private)), Public: text("PUBLIC KEY", public),
@@ -175,14 +175,14 @@ func TestSimplejwtTakesOursAndWeTakeItsTokens(t *testing.T) {
 			}
 
 			// The endpoints take them, too: renewed, and ended by a log-out.
-			access := postMember(t, s.Refresh(), `{"refresh":"`+answer.Made["refresh"]+`"}`, "access")
+			access := postMember(t, s.RefreshHandler(), `{"refresh":"`+answer.Made["refresh"]+`"}`, "access")
 			_, err = v.Verify(t.Context(), access, auth.Access)
 			assert.NoError(t, err)
-			slid := postToken(t, s.Slide(), `{"token":"`+answer.Made["sliding"]+`"}`)
+			slid := postToken(t, s.SlideHandler(), `{"token":"`+answer.Made["sliding"]+`"}`)
 			_, err = v.Verify(t.Context(), slid, auth.Sliding)
 			assert.NoError(t, err)
-			assert.Equal(t, http.StatusOK, postAuth(t, s.Logout(), `{"refresh":"`+answer.Made["refresh"]+`"}`).Code)
-			assert.Equal(t, http.StatusUnauthorized, postAuth(t, s.Refresh(), `{"refresh":"`+answer.Made["refresh"]+`"}`).Code)
+			assert.Equal(t, http.StatusOK, postAuth(t, s.EndSessionHandler(), `{"refresh":"`+answer.Made["refresh"]+`"}`).Code)
+			assert.Equal(t, http.StatusUnauthorized, postAuth(t, s.RefreshHandler(), `{"refresh":"`+answer.Made["refresh"]+`"}`).Code)
 		})
 	}
 }

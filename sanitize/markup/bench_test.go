@@ -1,6 +1,7 @@
 package markup_test
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 
@@ -34,5 +35,19 @@ func TestPlainTextCostsNothing(t *testing.T) {
 	in := strings.Repeat("It's plain, nothing else – ", 40)
 	if n := testing.AllocsPerRun(100, func() { h.Clean(in) }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestALinkWithATabTakesNoTableOfItsOwn(t *testing.T) {
+	const links = 1000
+	in := strings.Repeat("<a href=\"/\t\">", links)
+	h := markup.UGC()
+	h.Clean(in)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	h.Clean(in)
+	runtime.ReadMemStats(&after)
+	if n := (after.TotalAlloc - before.TotalAlloc) / links; n > 1000 {
+		t.Errorf("%d bytes for each link", n)
 	}
 }

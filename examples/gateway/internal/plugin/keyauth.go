@@ -28,7 +28,7 @@ func newKeyStore(keys []*conf.KeyAuth) (*keyStore, conf.Mistakes) {
 	if err != nil {
 		return ks, conf.Mistakes{keys[0].Mistake("", err.Error())}
 	}
-	defer func() { _ = in.Close(context.Background()) }()
+	defer func() { _ = in.Close() }()
 	var mistakes conf.Mistakes
 	for _, k := range keys {
 		got, err := in.Import(context.Background(), apikey.Key{Name: k.ID, Owner: string(k.Consumer)}, apikey.PlainText(), k.Key)
@@ -94,7 +94,7 @@ func keyAuth(cfg *conf.KeyAuthConfig, e *Env) (func(http.Handler) http.Handler, 
 			strict.ServeHTTP(w, asked)
 		})
 	}
-	return layer, func() { _ = keys.Close(context.Background()) }, nil
+	return layer, func() { _ = keys.Close() }, nil
 }
 
 // withKey returns r with the key where package apikey looks for it, and nowhere
