@@ -6,20 +6,20 @@ type TokenReason string
 
 // The reasons of a [*TokenError].
 const (
-	TokenMissing    TokenReason = "missing"           // no credentials at all
-	TokenSource     TokenReason = "bad_source"        // a malformed or repeated Authorization header or cookie
-	TokenTooLarge   TokenReason = "too_large"         // longer than MaxBytes
-	TokenMalformed  TokenReason = "malformed"         // not three segments, not canonical base64url, no strict header
-	TokenHeaderType TokenReason = "wrong_header_type" // header typ
-	TokenAlgorithm  TokenReason = "algorithm"         // not the algorithm of the key
-	TokenKey        TokenReason = "unknown_key"       // no key with that id and algorithm
-	TokenSignature  TokenReason = "bad_signature"     // not made with the key
-	TokenClaims     TokenReason = "bad_claims"        // not strict JSON, or a claim of a wrong type
-	TokenNoExpiry   TokenReason = "no_exp"            // no claim exp
-	TokenNoID       TokenReason = "no_id"             // no claim jti
-	TokenNoKind     TokenReason = "no_kind"           // no kind claim
-	TokenWrongKind  TokenReason = "wrong_kind"        // of another kind than asked for
-	TokenNoSubject  TokenReason = "no_subject"        // no claim that names the subject
+	TokenMissing    TokenReason = "missing"       // no credentials at all
+	TokenSource     TokenReason = "bad_source"    // a malformed or repeated Authorization header or cookie
+	TokenTooLarge   TokenReason = "too_large"     // longer than MaxBytes
+	TokenMalformed  TokenReason = "malformed"     // not three segments, not canonical base64url, no strict header
+	TokenHeaderType TokenReason = "wrong_typ"     // header typ
+	TokenAlgorithm  TokenReason = "algorithm"     // not the algorithm of the key
+	TokenKey        TokenReason = "unknown_key"   // no key with that id and algorithm
+	TokenSignature  TokenReason = "bad_signature" // not made with the key
+	TokenClaims     TokenReason = "bad_claims"    // not strict JSON, or a claim of a wrong type
+	TokenNoExpiry   TokenReason = "no_exp"        // no claim exp
+	TokenNoID       TokenReason = "no_id"         // no claim jti
+	TokenNoKind     TokenReason = "no_kind"       // no kind claim
+	TokenWrongKind  TokenReason = "wrong_kind"    // of another kind than asked for
+	TokenNoSubject  TokenReason = "no_subject"    // no claim that names the subject
 	TokenIssuer     TokenReason = "wrong_issuer"
 	TokenAudience   TokenReason = "wrong_audience"
 	TokenExpired    TokenReason = "expired"

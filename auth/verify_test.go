@@ -470,7 +470,7 @@ func TestTheIssuerMayBeTheSubject(t *testing.T) {
 func TestARefusalNamesTheSettingThatDecides(t *testing.T) {
 	for reason, want := range map[auth.TokenReason]string{
 		auth.TokenTooLarge:   "auth: token refused: too_large: see VerifierConfig.MaxBytes",
-		auth.TokenHeaderType: "auth: token refused: wrong_header_type: see VerifierConfig.HeaderType",
+		auth.TokenHeaderType: "auth: token refused: wrong_typ: see VerifierConfig.HeaderType",
 		auth.TokenNoKind:     "auth: token refused: no_kind: see VerifierConfig.KindClaim",
 		auth.TokenWrongKind:  "auth: token refused: wrong_kind: see VerifierConfig.RequestKind",
 		auth.TokenNoID:       "auth: token refused: no_id: see VerifierConfig.DangerouslyUntyped",

@@ -160,7 +160,7 @@ func (er *eventReader) read() {
 			}
 		}
 	}
-	reports["Report"], reports["Refused"], reports["Counted"] = nil, []string{"method", "path"}, nil
+	reports["Report"], reports["Record"], reports["Refused"], reports["Counted"] = nil, nil, []string{"method", "path"}, nil
 	for _, f := range er.funcs {
 		if f.Body == nil || eventParam(f) {
 			continue

@@ -3,14 +3,19 @@ package deptest_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"iter"
+	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -18,64 +23,30 @@ import (
 
 const module = "github.com/ecolaura/rampart"
 
-// rule is what one public package may use beyond the standard library, the
-// root package, internal/ and the packages under its own top folder.
-type rule struct {
-	imports []string // packages of other modules that it imports itself
-	links   []string // modules that a program using it links, its own imports' requirements included
-}
-
-// rules has one line for each public package. A new import or a module that
-// comes in with one must be added here, with its reason in CONTRIBUTING.md.
-var rules = map[string]rule{
-	"":                  {},
-	"apikey":            {},
-	"apikey/apikeysql":  {},
-	"apikey/apikeytest": {},
-	"attack":            {},
-	"auth": {
-		imports: []string{"github.com/lestrrat-go/jwx/v2/jwk", "github.com/go-json-experiment/json", "github.com/go-json-experiment/json/jsontext"},
-		links: []string{
-			"github.com/lestrrat-go/jwx/v2", "github.com/go-json-experiment/json", "github.com/lestrrat-go/blackmagic",
-			"github.com/lestrrat-go/httpcc", "github.com/lestrrat-go/httprc", "github.com/lestrrat-go/iter", "github.com/lestrrat-go/option",
-			"github.com/decred/dcrd/dcrec/secp256k1/v4", "github.com/goccy/go-json", "github.com/segmentio/asm", "golang.org/x/crypto", "golang.org/x/sys",
-		},
-	},
-	"auth/authredis":         {},
-	"auth/authsql":           {},
-	"auth/authtest":          {},
-	"auth/password":          {imports: []string{"golang.org/x/crypto/argon2", "golang.org/x/crypto/bcrypt"}, links: []string{"golang.org/x/crypto", "golang.org/x/sys"}},
-	"cors":                   {imports: []string{"golang.org/x/net/publicsuffix"}, links: []string{"golang.org/x/net"}},
-	"crypto":                 {},
-	"crypto/column":          {},
-	"crypto/fernet":          {},
-	"crypto/tlsconf":         {},
-	"feed":                   {},
-	"feed/feedredis":         {},
-	"feed/feedsql":           {},
-	"feed/feedtest":          {},
-	"monitor":                {},
-	"server":                 {},
-	"headers":                {imports: []string{"github.com/unrolled/secure"}, links: []string{"github.com/unrolled/secure"}},
-	"throttle":               {imports: []string{"golang.org/x/time/rate"}, links: []string{"golang.org/x/time"}},
-	"throttle/ipfilter":      {},
-	"throttle/throttleredis": {},
-	"throttle/throttletest":  {},
-	"sanitize/markup": {
-		imports: []string{"golang.org/x/net/html", "golang.org/x/net/html/atom"},
-		links:   []string{"golang.org/x/net"},
-	},
-	"sanitize": {
-		imports: []string{
-			"github.com/go-json-experiment/json", "github.com/go-json-experiment/json/jsontext", "github.com/go-playground/validator/v10",
-			"golang.org/x/net/idna",
-			"golang.org/x/text/secure/precis", "golang.org/x/text/unicode/norm",
-		},
-		links: []string{
-			"github.com/go-json-experiment/json", "github.com/go-playground/validator/v10", "github.com/go-playground/locales", "github.com/go-playground/universal-translator",
-			"github.com/gabriel-vasile/mimetype", "github.com/leodido/go-urn", "golang.org/x/crypto", "golang.org/x/net", "golang.org/x/sys", "golang.org/x/text",
-		},
-	},
+// allowed reads CONTRIBUTING.md's table of dependencies: for each module the
+// public packages that may import it.
+func allowed(t *testing.T) map[string][]string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root(t), "CONTRIBUTING.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := map[string][]string{}
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(strings.TrimSpace(line), " | ")
+		path := strings.Trim(cells[0], "| `")
+		host, _, _ := strings.Cut(path, "/")
+		if len(cells) != 3 || !strings.Contains(host, ".") {
+			continue
+		}
+		for name := range strings.FieldsFuncSeq(cells[1], func(r rune) bool { return strings.ContainsRune(" ,`", r) }) {
+			table[path] = append(table[path], name)
+		}
+	}
+	if len(table) == 0 {
+		t.Fatal("CONTRIBUTING.md has no table of dependencies")
+	}
+	return table
 }
 
 // pkg is what `go list -json` says of a package.
@@ -103,7 +74,7 @@ func root(t *testing.T) string {
 var listed = sync.OnceValues(func() (map[string]pkg, error) {
 	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Dir,Standard,GoFiles,Imports,Deps,Module", "./...")
 	cmd.Dir = filepath.Join("..", "..")
-	cmd.Env = append(os.Environ(), "GOWORK=off")
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOOS=linux", "GOARCH=amd64")
 	out, err := cmd.Output()
 	if err != nil {
 		return nil, err
@@ -142,41 +113,106 @@ func own(all map[string]pkg, internal bool) map[string]pkg {
 	return found
 }
 
-func TestEachPackageImportsOnlyWhatItsRuleAllows(t *testing.T) {
-	all := list(t)
+func TestEachPackageImportsOnlyWhatTheTableAllows(t *testing.T) {
+	all, table := list(t), allowed(t)
+	used := map[string]bool{}
 	for name, p := range own(all, false) {
-		r, ok := rules[name]
-		if !ok {
-			t.Errorf("package %q has no rule in the table", name)
-			continue
-		}
 		for _, path := range p.Imports {
-			switch {
-			case all[path].Standard, path == module && name != "", strings.HasPrefix(path, module+"/internal/"):
-			case sameFolder(name, path):
-			case slices.Contains(r.imports, path):
+			switch dep := all[path]; {
+			case dep.Standard, path == module && name != "", strings.HasPrefix(path, module+"/internal/"), sameFolder(name, path):
+			case dep.Module != nil && slices.Contains(table[dep.Module.Path], name):
+				used[dep.Module.Path+" "+name] = true
 			default:
 				t.Errorf("package %q imports %s", name, path)
 			}
 		}
-		links := slices.Clone(r.links)
-		for _, path := range p.Deps {
-			if sameFolder(name, path) {
-				links = append(links, rules[strings.TrimPrefix(path, module+"/")].links...)
+	}
+	for path, names := range table {
+		for _, name := range names {
+			if _, ok := own(all, false)[name]; ok && !used[path+" "+name] {
+				t.Errorf("CONTRIBUTING.md: package %q does not import %s", name, path)
 			}
-		}
-		for _, path := range p.Deps {
-			dep := all[path]
-			if dep.Standard || dep.Module == nil || dep.Module.Path == module || slices.Contains(links, dep.Module.Path) {
-				continue
-			}
-			links = append(links, dep.Module.Path) // said once
-			t.Errorf("package %q links module %s (by %s)", name, dep.Module.Path, path)
 		}
 	}
-	for name := range rules {
-		if _, ok := own(all, false)[name]; !ok {
-			t.Errorf("the table has a rule for %q, which is no package", name)
+}
+
+// A module that a program links comes in unseen with another one, so the list
+// of them is kept: its diff is for a reviewer.
+func TestEachPackageLinksTheModulesOfTheList(t *testing.T) {
+	all := list(t)
+	var got strings.Builder
+	for name, p := range sorted(own(all, false)) {
+		links := map[string]bool{}
+		for _, path := range p.Deps {
+			if dep := all[path]; !dep.Standard && dep.Module != nil && dep.Module.Path != module {
+				links[dep.Module.Path] = true
+			}
+		}
+		fmt.Fprintln(&got, strings.Join(append([]string{path.Join(module, name) + ":"}, slices.Sorted(maps.Keys(links))...), " "))
+	}
+	generated(t, filepath.Join("internal", "deptest", "testdata", "links.txt"), func(string) string { return got.String() })
+}
+
+func TestTheLinterHasTheTable(t *testing.T) {
+	allow := map[string]map[string]bool{}
+	for name := range own(list(t), false) {
+		if top, _, _ := strings.Cut(name, "/"); top != "" {
+			allow[top] = map[string]bool{}
+		}
+	}
+	for path, names := range allowed(t) {
+		for _, name := range names {
+			if top, _, _ := strings.Cut(name, "/"); allow[top] != nil {
+				allow[top][path] = true
+			}
+		}
+	}
+	var rules strings.Builder
+	for top, paths := range sorted(allow) {
+		quoted := []string{`"$gostd"`, strconv.Quote(module + "$"), strconv.Quote(module + "/internal"), strconv.Quote(module + "/" + top)}
+		for path := range sorted(paths) {
+			quoted = append(quoted, strconv.Quote(path))
+		}
+		fmt.Fprintf(&rules, "        %[1]s:\n          list-mode: strict\n          files: [\"**/%[1]s/**.go\", \"!$test\"]\n          allow: [%[2]s]\n", top, strings.Join(quoted, ", "))
+	}
+	const begin, end = "      rules: # generated: RAMPART_UPDATE=1 go test ./internal/deptest\n", "    forbidigo:\n"
+	generated(t, ".golangci.yml", func(old string) string {
+		before, rest, ok := strings.Cut(old, begin)
+		_, after, ok2 := strings.Cut(rest, end)
+		if !ok || !ok2 {
+			t.Fatal(".golangci.yml has no place for the rules")
+		}
+		return before + begin + rules.String() + end + after
+	})
+}
+
+// generated holds a file against what it should be, and with RAMPART_UPDATE=1 writes it.
+func generated(t *testing.T, name string, from func(old string) string) {
+	t.Helper()
+	file := filepath.Join(root(t), name)
+	old, err := os.ReadFile(file)
+	if err != nil {
+		t.Error(err)
+	}
+	text := from(string(old))
+	if text == string(old) {
+		return
+	}
+	if os.Getenv("RAMPART_UPDATE") == "" {
+		t.Fatalf("write %s anew: RAMPART_UPDATE=1 go test ./internal/deptest", name)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sorted goes through m in the order of its keys.
+func sorted[V any](m map[string]V) iter.Seq2[string, V] {
+	return func(yield func(string, V) bool) {
+		for _, key := range slices.Sorted(maps.Keys(m)) {
+			if !yield(key, m[key]) {
+				return
+			}
 		}
 	}
 }
