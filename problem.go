@@ -28,6 +28,9 @@ type Problem struct { //nolint:errname // the name of RFC 9457; being an error i
 	Code string
 	// Errors lists what is wrong with each input field, in input order.
 	Errors []FieldError
+	// Header holds fields that the response needs, such as WWW-Authenticate and
+	// Retry-After. They are no part of the body.
+	Header http.Header
 	// Extensions holds further members, written after the others in the order
 	// of their names. A name of a member above is ignored.
 	Extensions map[string]any
@@ -39,6 +42,10 @@ type FieldError struct {
 	Parameter string `json:"parameter,omitempty"` // or the name of a query or path parameter
 	Code      string `json:"code"`                // stable word for programs, such as "required"
 	Detail    string `json:"detail"`              // sentence for people
+
+	// Params holds the numbers and words of the rule that was broken, such as
+	// {"min": "8"}, for clients that write the sentence themselves.
+	Params map[string]string `json:"params,omitempty"`
 }
 
 // Error implements error.
@@ -49,6 +56,12 @@ func (p *Problem) Error() string {
 	}
 	return s
 }
+
+// Denial returns p's code, and Problem p itself: a Problem is a [Refusal].
+func (p *Problem) Denial() Denial { return Denial(p.Code) }
+
+// Problem implements [Refusal].
+func (p *Problem) Problem() *Problem { return p }
 
 func (p *Problem) status() int {
 	if p.Status == 0 {
@@ -134,17 +147,21 @@ func appendJSONString(b []byte, s string) []byte {
 
 // Write answers with p. Headers that were set for another body (ETag,
 // Last-Modified, Content-Encoding, Content-Length, Content-Disposition) are
-// removed, as [http.Error] does; all others stay, so set WWW-Authenticate or
-// Retry-After before the call. The answer is never cached or sniffed.
+// removed, as [http.Error] does; all others stay, and those of p.Header are set.
+// The answer is never cached or sniffed.
 func (p *Problem) Write(w http.ResponseWriter) {
+	maps.Copy(w.Header(), p.Header.Clone()) // no response shares a slice with another
 	WriteProblem(w, p.status(), p.body())
 }
 
 // Render returns a handler that answers every request as [Problem.Write] would
 // answer now, with a body made once: for layers that a flood makes refuse often.
 func (p *Problem) Render() http.Handler {
-	status, body := p.status(), p.body()
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { WriteProblem(w, status, body) })
+	status, body, header := p.status(), p.body(), p.Header.Clone()
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		maps.Copy(w.Header(), header.Clone())
+		WriteProblem(w, status, body)
+	})
 }
 
 func (p *Problem) body() []byte {

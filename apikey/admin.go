@@ -267,11 +267,11 @@ func (a admin) revoke(w http.ResponseWriter, r *http.Request, by Actor) error {
 func (a admin) own(r *http.Request, by Actor) (Key, error) {
 	id := r.PathValue("id")
 	if !validID(id) {
-		return Key{}, &Error{Reason: ReasonUnknown}
+		return Key{}, &Error{Reason: KeyUnknown}
 	}
 	k, err := a.keys.lookup(r.Context(), id)
 	if err == nil && !by.All && k.Owner != by.Owner {
-		err = &Error{Reason: ReasonUnknown, KeyID: id}
+		err = &Error{Reason: KeyUnknown, KeyID: id}
 	}
 	return k, err
 }
@@ -340,9 +340,9 @@ func asProblem(err error) (*rampart.Problem, []slog.Attr) {
 		attrs = append(attrs, slog.String("key_id", e.KeyID))
 	}
 	switch e.Reason {
-	case ReasonUnknown:
+	case KeyUnknown:
 		return &rampart.Problem{Status: http.StatusNotFound, Code: "not_found", Detail: "Not found."}, attrs
-	case ReasonUnavailable:
+	case KeyUnavailable:
 		return outage(), attrs
 	default: // revoked, expired, rotated: its owner may know
 		return &rampart.Problem{Status: http.StatusConflict, Code: "key_" + string(e.Reason), Detail: "The key cannot be rotated any more."}, attrs

@@ -98,7 +98,7 @@ func TestAKeyLivesThroughTheAdminHandler(t *testing.T) {
 		assert.Empty(t, w.Body.String())
 	}
 	_, err = f.Verify(t.Context(), text, anywhere)
-	assert.Equal(t, apikey.ReasonRevoked, reason(err))
+	assert.Equal(t, apikey.KeyRevoked, reason(err))
 	w = call(t, h, "POST", "/api/keys/"+id+"/rotate/", `{"overlap":"24h"}`)
 	assert.Equal(t, 409, w.Code)
 	assert.Contains(t, w.Body.String(), `"key_revoked"`)
@@ -222,7 +222,7 @@ func TestWhoManagesAllKeysSetsPlanAndOwner(t *testing.T) {
 	_, err := f.Verify(t.Context(), made["key"].(string), netip.MustParseAddr("203.0.113.7"))
 	require.NoError(t, err)
 	_, err = f.Verify(t.Context(), made["key"].(string), anywhere)
-	assert.Equal(t, apikey.ReasonAddress, reason(err))
+	assert.Equal(t, apikey.KeyAddress, reason(err))
 }
 
 func TestComplaintsAboutOneBodyAreBounded(t *testing.T) {

@@ -13,13 +13,14 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/apikey"
 )
 
 func withCache(c *apikey.Config) { c.CacheTTL = time.Minute }
 
 // verified says why text is refused, and how often the store was read for it.
-func (f fixture) verified(t *testing.T, text string) (apikey.Reason, int) {
+func (f fixture) verified(t *testing.T, text string) (rampart.Denial, int) {
 	t.Helper()
 	before := f.store.lookups.Load()
 	caller, err := f.Verify(t.Context(), text, anywhere)
@@ -29,7 +30,7 @@ func (f fixture) verified(t *testing.T, text string) (apikey.Reason, int) {
 	return reason(err), int(f.store.lookups.Load() - before)
 }
 
-func expect(t *testing.T, f fixture, text string, want apikey.Reason, reads int, desc string) {
+func expect(t *testing.T, f fixture, text string, want rampart.Denial, reads int, desc string) {
 	t.Helper()
 	why, n := f.verified(t, text)
 	assert.Equal(t, want, why, desc)
@@ -42,14 +43,14 @@ func TestAWarmKeyCostsNoReadUntilItsTimeIsUp(t *testing.T) {
 		k, text := f.make(t)
 		forged := prefix + "_" + k.ID + "_000000000000000000000000000000"
 		forged += crc62(forged)
-		expect(t, f, forged, apikey.ReasonMismatch, 1, "a guess")
+		expect(t, f, forged, apikey.KeyMismatch, 1, "a guess")
 		expect(t, f, text, "", 1, "cold: a guess left nothing behind")
 		for range 3 {
 			expect(t, f, text, "", 0, "warm")
 		}
-		expect(t, f, forged, apikey.ReasonMismatch, 1, "a guess at a warm key costs what one at an unknown key costs")
-		expect(t, f, good+checksumOfGood, apikey.ReasonUnknown, 1, "an unknown key")
-		expect(t, f, good+checksumOfGood, apikey.ReasonUnknown, 1, "an unknown key again: nothing is kept of it")
+		expect(t, f, forged, apikey.KeyMismatch, 1, "a guess at a warm key costs what one at an unknown key costs")
+		expect(t, f, good+checksumOfGood, apikey.KeyUnknown, 1, "an unknown key")
+		expect(t, f, good+checksumOfGood, apikey.KeyUnknown, 1, "an unknown key again: nothing is kept of it")
 		expect(t, f, text, "", 0, "still warm")
 		time.Sleep(time.Minute)
 		expect(t, f, text, "", 1, "cold again")
@@ -67,16 +68,16 @@ func TestARevocationCountsAtOnceHereAndWithinTheTimeElsewhere(t *testing.T) {
 			require.NoError(t, err)
 		}
 		require.NoError(t, here.Revoke(t.Context(), k.ID))
-		expect(t, here, text, apikey.ReasonRevoked, 1, "here")
-		expect(t, here, text, apikey.ReasonRevoked, 0, "refused keys are kept, too")
+		expect(t, here, text, apikey.KeyRevoked, 1, "here")
+		expect(t, here, text, apikey.KeyRevoked, 0, "refused keys are kept, too")
 		told.Invalidate(k.ID, "", "unknown")
 		_, err := told.Verify(t.Context(), text, anywhere)
-		assert.Equal(t, apikey.ReasonRevoked, reason(err))
+		assert.Equal(t, apikey.KeyRevoked, reason(err))
 		_, err = elsewhere.Verify(t.Context(), text, anywhere)
 		require.NoError(t, err, "not seen yet")
 		time.Sleep(time.Minute)
 		_, err = elsewhere.Verify(t.Context(), text, anywhere)
-		assert.Equal(t, apikey.ReasonRevoked, reason(err))
+		assert.Equal(t, apikey.KeyRevoked, reason(err))
 	})
 }
 
@@ -90,12 +91,12 @@ func TestARotationAndAnOwnersRevocationCountAtOnce(t *testing.T) {
 	}
 	_, secret, err := f.Rotate(t.Context(), k.ID, 0)
 	require.NoError(t, err)
-	expect(t, f, text, apikey.ReasonExpired, 1, "rotated without overlap")
+	expect(t, f, text, apikey.KeyExpired, 1, "rotated without overlap")
 	expect(t, f, secret.Reveal(), "", 1, "its successor")
 	_, err = f.RevokeOwner(t.Context(), "alice")
 	require.NoError(t, err)
-	expect(t, f, secret.Reveal(), apikey.ReasonRevoked, 1, "revoked with its owner")
-	expect(t, f, other, apikey.ReasonRevoked, 1, "another one of that owner")
+	expect(t, f, secret.Reveal(), apikey.KeyRevoked, 1, "revoked with its owner")
+	expect(t, f, other, apikey.KeyRevoked, 1, "another one of that owner")
 }
 
 // halfRevoked revokes an owner's keys and then reports a failure.
@@ -112,7 +113,7 @@ func TestAfterARevocationOfUnknownOutcomeNothingIsBelieved(t *testing.T) {
 	expect(t, f, text, "", 1, "cold")
 	_, err := f.RevokeOwner(t.Context(), "alice")
 	require.ErrorIs(t, err, errDown)
-	expect(t, f, text, apikey.ReasonRevoked, 1, "read again")
+	expect(t, f, text, apikey.KeyRevoked, 1, "read again")
 	plain := newFixture(t, func(c *apikey.Config) { c.Store = halfRevoked{c.Store} })
 	_, err = plain.RevokeOwner(t.Context(), "alice")
 	require.ErrorIs(t, err, errDown)
@@ -126,7 +127,7 @@ func TestAReadThatIsOlderThanARevocationIsNotKept(t *testing.T) {
 		require.NoError(t, f.Revoke(t.Context(), k.ID))
 	}
 	expect(t, f, text, "", 1, "asked before the revocation returned")
-	expect(t, f, text, apikey.ReasonRevoked, 1, "asked after it")
+	expect(t, f, text, apikey.KeyRevoked, 1, "asked after it")
 }
 
 func TestExpiryIsHeldAgainstTheClockForWarmKeysToo(t *testing.T) {
@@ -135,7 +136,7 @@ func TestExpiryIsHeldAgainstTheClockForWarmKeysToo(t *testing.T) {
 		_, text := f.make(t, func(k *apikey.Key) { k.Expires = time.Now().Add(time.Second) })
 		expect(t, f, text, "", 1, "cold")
 		time.Sleep(time.Second)
-		expect(t, f, text, apikey.ReasonExpired, 0, "warm, but its time is over")
+		expect(t, f, text, apikey.KeyExpired, 0, "warm, but its time is over")
 	})
 }
 
@@ -205,10 +206,10 @@ func TestRevocationsRaceWithWarmReads(t *testing.T) {
 		wg.Go(func() {
 			assert.NoError(t, f.Revoke(context.Background(), k.ID))
 			_, err := f.Verify(context.Background(), text, anywhere)
-			assert.Equal(t, apikey.ReasonRevoked, reason(err))
+			assert.Equal(t, apikey.KeyRevoked, reason(err))
 		})
 		wg.Wait()
 		_, err := f.Verify(t.Context(), text, anywhere)
-		require.Equal(t, apikey.ReasonRevoked, reason(err))
+		require.Equal(t, apikey.KeyRevoked, reason(err))
 	}
 }

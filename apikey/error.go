@@ -1,33 +1,39 @@
 package apikey
 
-import "strconv"
+import (
+	"cmp"
+	"net/http"
+	"strconv"
 
-// A Reason says why a key was refused. It is for logs and for code, never for
-// the client: which of its guesses came close is no client's business.
-type Reason string
-
-// The reasons, in the order of the checks.
-const (
-	ReasonMissing     Reason = "missing"     // the request holds no key
-	ReasonDuplicate   Reason = "duplicate"   // it holds more than one
-	ReasonMalformed   Reason = "malformed"   // not a key of ours, or its checksum is wrong
-	ReasonUnknown     Reason = "unknown"     // there is no key with this id
-	ReasonMismatch    Reason = "mismatch"    // the id is known, the secret is wrong
-	ReasonRevoked     Reason = "revoked"     // the key was revoked
-	ReasonExpired     Reason = "expired"     // the key has expired
-	ReasonAddress     Reason = "address"     // it may not be used from this address
-	ReasonScope       Reason = "scope"       // it lacks a scope that [Keys.RequireScope] asks for
-	ReasonRotated     Reason = "rotated"     // [Keys.Rotate] only: the key has a successor already
-	ReasonUnavailable Reason = "unavailable" // the store did not answer
+	"github.com/ecolaura/rampart"
 )
 
-// An Error says why a key was refused, or why nothing could be done with it.
-// Errors may be shared between requests: do not change one.
-type Error struct {
-	Reason Reason
-	KeyID  string // empty where no key could be told
+// The reasons of an [*Error], in the order of the checks. They are for logs and
+// for code, never for the client: which of its guesses came close is no client's
+// business.
+const (
+	KeyMissing     rampart.Denial = "missing"     // the request holds no key
+	KeyDuplicate   rampart.Denial = "duplicate"   // it holds more than one
+	KeyMalformed   rampart.Denial = "malformed"   // not a key of ours, or its checksum is wrong
+	KeyUnknown     rampart.Denial = "unknown"     // there is no key with this id
+	KeyMismatch    rampart.Denial = "mismatch"    // the id is known, the secret is wrong
+	KeyRevoked     rampart.Denial = "revoked"     // the key was revoked
+	KeyExpired     rampart.Denial = "expired"     // the key has expired
+	KeyAddress     rampart.Denial = "address"     // it may not be used from this address
+	KeyScope       rampart.Denial = "scope"       // it lacks a scope that [Keys.RequireScope] asks for
+	KeyRotated     rampart.Denial = "rotated"     // [Keys.Rotate] only: the key has a successor already
+	KeyUnavailable rampart.Denial = "unavailable" // the store did not answer
+)
 
-	cause error
+// An Error says why a key was refused, or why nothing could be done with it. It
+// is a [rampart.Refusal]. Errors may be shared between requests: do not change
+// one.
+type Error struct {
+	Reason rampart.Denial // one of the constants above
+	KeyID  string         // empty where no key could be told
+
+	challenge string // of a 401
+	cause     error
 }
 
 // Error implements error.
@@ -42,9 +48,30 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Unwrap returns the store's error behind [ReasonUnavailable], else nil.
+// Denial implements [rampart.Refusal].
+func (e *Error) Denial() rampart.Denial { return e.Reason }
+
+// Problem implements [rampart.Refusal]. Texts are those of Django REST framework.
+func (e *Error) Problem() *rampart.Problem {
+	p := &rampart.Problem{
+		Status: http.StatusUnauthorized, Code: "authentication_failed", Detail: "Incorrect authentication credentials.",
+		Header: http.Header{"Www-Authenticate": {cmp.Or(e.challenge, defaultScheme)}}, // RFC 9110 section 11.6.1
+	}
+	switch e.Reason {
+	case KeyUnavailable:
+		return outage()
+	case KeyScope:
+		return &rampart.Problem{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: "You do not have permission to perform this action."}
+	case KeyMissing:
+		p.Code, p.Detail = "not_authenticated", "Authentication credentials were not provided."
+	default:
+	}
+	return p
+}
+
+// Unwrap returns the store's error behind [KeyUnavailable], else nil.
 func (e *Error) Unwrap() error { return e.cause }
 
 func unavailable(id string, cause error) error {
-	return &Error{Reason: ReasonUnavailable, KeyID: id, cause: cause}
+	return &Error{Reason: KeyUnavailable, KeyID: id, cause: cause}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/apikey"
 )
 
@@ -60,7 +61,7 @@ func instances(t *testing.T) (b *bus, here, elsewhere fixture, k apikey.Key, tex
 	return b, here, elsewhere, k, text
 }
 
-func refused(t *testing.T, f fixture, text string) apikey.Reason {
+func refused(t *testing.T, f fixture, text string) rampart.Denial {
 	t.Helper()
 	_, err := f.Verify(t.Context(), text, anywhere)
 	return reason(err)
@@ -70,25 +71,25 @@ func TestTheFeedTellsOtherInstances(t *testing.T) {
 	tests := []struct {
 		desc string
 		do   func(t *testing.T, ks fixture, k apikey.Key)
-		want apikey.Reason
+		want rampart.Denial
 	}{
 		{"of a revoked key", func(t *testing.T, ks fixture, k apikey.Key) {
 			require.NoError(t, ks.Revoke(t.Context(), k.ID))
-		}, apikey.ReasonRevoked},
+		}, apikey.KeyRevoked},
 		{"of a revoked key, though its revoker has hung up", func(t *testing.T, ks fixture, k apikey.Key) {
 			ctx, hangUp := context.WithCancel(t.Context())
 			hangUp()
 			require.NoError(t, ks.Revoke(ctx, k.ID))
-		}, apikey.ReasonRevoked},
+		}, apikey.KeyRevoked},
 		{"of an owner's revoked keys", func(t *testing.T, ks fixture, k apikey.Key) {
 			n, err := ks.RevokeOwner(t.Context(), k.Owner)
 			require.NoError(t, err)
 			assert.Equal(t, 1, n)
-		}, apikey.ReasonRevoked},
+		}, apikey.KeyRevoked},
 		{"of a rotated key", func(t *testing.T, ks fixture, k apikey.Key) {
 			_, _, err := ks.Rotate(t.Context(), k.ID, 0)
 			require.NoError(t, err)
-		}, apikey.ReasonExpired},
+		}, apikey.KeyExpired},
 	}
 	for _, tt := range tests {
 		t.Run(tt.desc, func(t *testing.T) {
@@ -117,15 +118,15 @@ func TestWithoutTheFeedOneLearnsThatOthersMayNotKnow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, here, elsewhere, k, text := instances(t)
 		b.down = true
-		assert.Equal(t, apikey.ReasonUnavailable, reason(here.Revoke(t.Context(), k.ID)))
+		assert.Equal(t, apikey.KeyUnavailable, reason(here.Revoke(t.Context(), k.ID)))
 		n, err := here.RevokeOwner(t.Context(), k.Owner)
 		assert.Equal(t, 0, n)
-		assert.Equal(t, apikey.ReasonUnavailable, reason(err))
-		assert.Equal(t, apikey.ReasonRevoked, refused(t, here, text))
-		assert.Equal(t, apikey.Reason(""), refused(t, elsewhere, text))
+		assert.Equal(t, apikey.KeyUnavailable, reason(err))
+		assert.Equal(t, apikey.KeyRevoked, refused(t, here, text))
+		assert.Equal(t, rampart.Denial(""), refused(t, elsewhere, text))
 		b.down = false
 		require.NoError(t, here.Revoke(t.Context(), k.ID), "again")
-		assert.Equal(t, apikey.ReasonRevoked, refused(t, elsewhere, text))
+		assert.Equal(t, apikey.KeyRevoked, refused(t, elsewhere, text))
 	})
 }
 
@@ -139,10 +140,10 @@ func TestWithoutTheFeedTheCacheTimeBounds(t *testing.T) {
 		require.Error(t, here.Revoke(t.Context(), k.ID))
 		for range 4 {
 			time.Sleep(ttl/4 - time.Millisecond)
-			assert.Equal(t, apikey.Reason(""), refused(t, elsewhere, text), "cached")
+			assert.Equal(t, rampart.Denial(""), refused(t, elsewhere, text), "cached")
 		}
 		time.Sleep(4 * time.Millisecond)
-		assert.Equal(t, apikey.ReasonRevoked, refused(t, elsewhere, text))
+		assert.Equal(t, apikey.KeyRevoked, refused(t, elsewhere, text))
 	})
 }
 
@@ -152,15 +153,15 @@ func TestARotationHandsOutItsSecretThoughTheFeedIsDown(t *testing.T) {
 	_, secret, err := here.Rotate(t.Context(), k.ID, 0)
 	require.NoError(t, err)
 	assert.Contains(t, here.log.String(), "sys_backend_unavailable")
-	assert.Equal(t, apikey.Reason(""), refused(t, elsewhere, secret.Reveal()))
-	assert.Equal(t, apikey.Reason(""), refused(t, elsewhere, text), "as long as it was cached for")
+	assert.Equal(t, rampart.Denial(""), refused(t, elsewhere, secret.Reveal()))
+	assert.Equal(t, rampart.Denial(""), refused(t, elsewhere, text), "as long as it was cached for")
 }
 
 func TestInstancesWithoutACacheTellOthersToo(t *testing.T) {
 	b, here, elsewhere, k, text := instances(t)
 	plain := newFixture(t, func(c *apikey.Config) { c.Feed, c.Store = b, here.store })
 	require.NoError(t, plain.Revoke(t.Context(), k.ID))
-	assert.Equal(t, apikey.ReasonRevoked, refused(t, elsewhere, text))
+	assert.Equal(t, apikey.KeyRevoked, refused(t, elsewhere, text))
 	_, err := plain.RevokeOwner(t.Context(), k.Owner)
 	require.NoError(t, err)
 }

@@ -61,7 +61,7 @@ func TestNoChangedKeyIsWellFormed(t *testing.T) {
 			t.Errorf("well-formed: %q", text)
 		}
 		_, err := f.Verify(t.Context(), text, anywhere)
-		if reason(err) != apikey.ReasonMalformed {
+		if reason(err) != apikey.KeyMalformed {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
@@ -113,7 +113,7 @@ func TestANonLetterWithARightChecksumIsRefused(t *testing.T) {
 		body = good[:len(good)-1] + letter
 		assert.Equal(t, want, apikey.WellFormed("eco_test", body+crc62(body)), "%q in the secret", letter)
 		_, err := f.Verify(t.Context(), body+crc62(body), anywhere)
-		assert.Equal(t, want, reason(err) != apikey.ReasonMalformed)
+		assert.Equal(t, want, reason(err) != apikey.KeyMalformed)
 	}
 	assert.EqualValues(t, 62, f.store.lookups.Load())
 }

@@ -1,7 +1,6 @@
 package apikey
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -13,21 +12,27 @@ import (
 )
 
 // Check returns the caller of r. A refusal is an [*Error], with
-// [ReasonMissing] if r holds no key at all. It neither logs nor answers.
+// [KeyMissing] if r holds no key at all. It neither logs nor answers.
 func (ks *Keys) Check(r *http.Request) (*Caller, error) {
 	if ks.store == nil {
 		return nil, unavailable("", errZero)
 	}
 	text, reason := ks.present(r)
 	if reason != "" {
-		return nil, &Error{Reason: reason}
+		return nil, &Error{Reason: reason, challenge: ks.challenge}
 	}
-	return ks.Verify(r.Context(), text, ks.addr(r))
+	caller, err := ks.Verify(r.Context(), text, ks.addr(r))
+	if e, ok := errors.AsType[*Error](err); ok {
+		own := *e
+		own.challenge = ks.challenge
+		return nil, &own
+	}
+	return caller, err
 }
 
 // present returns the one key in the headers of r. Of two, no one can say
 // which another server on the way has looked at.
-func (ks *Keys) present(r *http.Request) (text string, reason Reason) {
+func (ks *Keys) present(r *http.Request) (text string, reason rampart.Denial) {
 	found := 0
 	for _, s := range ks.sources {
 		lines := r.Header[s.name]
@@ -40,11 +45,11 @@ func (ks *Keys) present(r *http.Request) (text string, reason Reason) {
 	}
 	switch found {
 	case 0:
-		return "", ReasonMissing
+		return "", KeyMissing
 	case 1:
 		return text, ""
 	default:
-		return "", ReasonDuplicate
+		return "", KeyDuplicate
 	}
 }
 
@@ -65,7 +70,7 @@ func (ks *Keys) layer(next http.Handler, optional bool) http.Handler {
 		switch {
 		case err == nil:
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, caller)))
-		case optional && is(err, ReasonMissing):
+		case optional && is(err, KeyMissing):
 			next.ServeHTTP(w, r)
 		default:
 			ks.turnAway(w, r, err)
@@ -73,7 +78,7 @@ func (ks *Keys) layer(next http.Handler, optional bool) http.Handler {
 	})
 }
 
-func is(err error, reason Reason) bool {
+func is(err error, reason rampart.Denial) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && e.Reason == reason
 }
@@ -88,9 +93,9 @@ func (ks *Keys) RequireScope(scope string, more ...string) func(http.Handler) ht
 			caller, ok := FromContext(r.Context())
 			switch {
 			case !ok:
-				ks.turnAway(w, r, &Error{Reason: ReasonMissing})
+				ks.turnAway(w, r, &Error{Reason: KeyMissing, challenge: ks.challenge})
 			case slices.ContainsFunc(scopes, func(s string) bool { return !caller.HasScope(s) }):
-				ks.turnAway(w, r, &Error{Reason: ReasonScope, KeyID: caller.ID()})
+				ks.turnAway(w, r, &Error{Reason: KeyScope, KeyID: caller.ID()})
 			default:
 				next.ServeHTTP(w, r)
 			}
@@ -110,44 +115,30 @@ func (ks *Keys) turnAway(w http.ResponseWriter, r *http.Request, err error) {
 	fold := string(e.Reason) + " " + e.KeyID
 	event := rampart.AuthnLoginFail
 	switch e.Reason {
-	case ReasonMissing, ReasonDuplicate, ReasonMalformed, ReasonUnknown:
+	case KeyMissing, KeyDuplicate, KeyMalformed, KeyUnknown:
 		fold = string(e.Reason) + " " + ks.addr(r).String()
-	case ReasonScope:
+	case KeyScope:
 		event = rampart.AuthzFail
-	case ReasonUnavailable:
+	case KeyUnavailable:
 		event, fold = rampart.SysBackendUnavailable, kind
 		attrs = append(attrs, rampart.Text("error", e.cause.Error()))
 	default:
 	}
-	if r.Context().Err() == nil || e.Reason != ReasonUnavailable { // a client that hangs up is no outage
+	if r.Context().Err() == nil || e.Reason != KeyUnavailable { // a client that hangs up is no outage
 		ks.rep.Refused(r, event, fold, attrs...)
 	}
-	if ks.errorHandler == nil { // zero Keys
-		ks.refuse(w, r, err)
+	if ks.errorHandler == nil {
+		e.Problem().Write(w)
 		return
 	}
 	ks.errorHandler(w, r, err)
 }
 
-// refuse answers with a problem. Texts are those of Django REST framework.
-func (ks *Keys) refuse(w http.ResponseWriter, _ *http.Request, err error) {
-	p := &rampart.Problem{Status: http.StatusUnauthorized, Code: "authentication_failed", Detail: "Incorrect authentication credentials."}
-	switch {
-	case is(err, ReasonUnavailable):
-		p = outage()
-	case is(err, ReasonScope):
-		p = &rampart.Problem{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: "You do not have permission to perform this action."}
-	case is(err, ReasonMissing):
-		p.Code, p.Detail = "not_authenticated", "Authentication credentials were not provided."
-	}
-	if p.Status == http.StatusUnauthorized { // RFC 9110 section 11.6.1
-		w.Header().Set("WWW-Authenticate", cmp.Or(ks.challenge, defaultScheme))
-	}
-	p.Write(w)
-}
-
 func outage() *rampart.Problem {
-	return &rampart.Problem{Status: http.StatusServiceUnavailable, Code: "unavailable", Detail: "Service temporarily unavailable, try again later."}
+	return &rampart.Problem{
+		Status: http.StatusServiceUnavailable, Code: "unavailable", Detail: "Service temporarily unavailable, try again later.",
+		Header: http.Header{"Retry-After": {"1"}},
+	}
 }
 
 // addr returns the address of r's client.

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/apikey"
 )
 
@@ -45,26 +46,26 @@ func TestHandler(t *testing.T) {
 		header []string
 		status int
 		body   string
-		reason apikey.Reason
+		reason rampart.Denial
 	}{
 		{"a good key", []string{"X-API-Key", text}, 200, "", ""},
 		{"a good key in Authorization", []string{"Authorization", "Api-Key " + text}, 200, "", ""},
 		{"the scheme in another case", []string{"Authorization", "api-key  " + text}, 200, "", ""},
 		{"beside another scheme's credentials", []string{"Authorization", "Bearer x", "X-API-Key", text}, 200, "", ""},
-		{"no key", nil, 401, none, apikey.ReasonMissing},
-		{"another scheme", []string{"Authorization", "Bearer " + text}, 401, none, apikey.ReasonMissing},
-		{"a scheme alone", []string{"Authorization", "Api-Key"}, 401, none, apikey.ReasonMissing},
-		{"a header with underscores", []string{"X_API_Key", text}, 401, none, apikey.ReasonMissing},
-		{"an empty key", []string{"X-API-Key", ""}, 401, bad, apikey.ReasonMalformed},
-		{"two keys", []string{"X-API-Key", text, "X-API-Key", text}, 401, bad, apikey.ReasonDuplicate},
-		{"a key in both headers", []string{"X-API-Key", text, "Authorization", "Api-Key " + text}, 401, bad, apikey.ReasonDuplicate},
-		{"two Authorization headers", []string{"Authorization", "Bearer x", "Authorization", "Api-Key " + text}, 401, bad, apikey.ReasonDuplicate},
-		{"two keys in one line", []string{"X-API-Key", text + ", " + text}, 401, bad, apikey.ReasonMalformed},
-		{"10 KB", []string{"X-API-Key", strings.Repeat("C", 10_000)}, 401, bad, apikey.ReasonMalformed},
-		{"a NUL", []string{"X-API-Key", "a\x00b"}, 401, bad, apikey.ReasonMalformed},
-		{"an unknown key", []string{"X-API-Key", good + checksumOfGood}, 401, bad, apikey.ReasonUnknown},
-		{"a revoked key", []string{"X-API-Key", revokedText}, 401, bad, apikey.ReasonRevoked},
-		{"a key from the wrong address", []string{"X-API-Key", elsewhere}, 401, bad, apikey.ReasonAddress},
+		{"no key", nil, 401, none, apikey.KeyMissing},
+		{"another scheme", []string{"Authorization", "Bearer " + text}, 401, none, apikey.KeyMissing},
+		{"a scheme alone", []string{"Authorization", "Api-Key"}, 401, none, apikey.KeyMissing},
+		{"a header with underscores", []string{"X_API_Key", text}, 401, none, apikey.KeyMissing},
+		{"an empty key", []string{"X-API-Key", ""}, 401, bad, apikey.KeyMalformed},
+		{"two keys", []string{"X-API-Key", text, "X-API-Key", text}, 401, bad, apikey.KeyDuplicate},
+		{"a key in both headers", []string{"X-API-Key", text, "Authorization", "Api-Key " + text}, 401, bad, apikey.KeyDuplicate},
+		{"two Authorization headers", []string{"Authorization", "Bearer x", "Authorization", "Api-Key " + text}, 401, bad, apikey.KeyDuplicate},
+		{"two keys in one line", []string{"X-API-Key", text + ", " + text}, 401, bad, apikey.KeyMalformed},
+		{"10 KB", []string{"X-API-Key", strings.Repeat("C", 10_000)}, 401, bad, apikey.KeyMalformed},
+		{"a NUL", []string{"X-API-Key", "a\x00b"}, 401, bad, apikey.KeyMalformed},
+		{"an unknown key", []string{"X-API-Key", good + checksumOfGood}, 401, bad, apikey.KeyUnknown},
+		{"a revoked key", []string{"X-API-Key", revokedText}, 401, bad, apikey.KeyRevoked},
+		{"a key from the wrong address", []string{"X-API-Key", elsewhere}, 401, bad, apikey.KeyAddress},
 	}
 	for _, tt := range tests {
 		t.Run(tt.desc, func(t *testing.T) {

@@ -39,12 +39,12 @@ func clone(k Key) Key {
 }
 
 // state says why k is refused at the time now, or "".
-func (k *Key) state(now time.Time) Reason {
+func (k *Key) state(now time.Time) rampart.Denial {
 	switch {
 	case !k.Revoked.IsZero():
-		return ReasonRevoked
+		return KeyRevoked
 	case !k.Expires.IsZero() && !now.Before(k.Expires):
-		return ReasonExpired
+		return KeyExpired
 	}
 	return ""
 }

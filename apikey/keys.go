@@ -53,7 +53,7 @@ func New(cfg Config) (*Keys, error) {
 		errorHandler: cfg.ErrorHandler,
 		rep:          rampart.NewReporter(cfg.Logger),
 		now:          cfg.Now,
-		malformed:    &Error{Reason: ReasonMalformed},
+		malformed:    &Error{Reason: KeyMalformed},
 	}
 	var vary []string
 	for _, s := range k.sources {
@@ -117,8 +117,8 @@ func (ks *Keys) mint(k *Key, now time.Time) (text string) {
 // secret, not what was granted and until when.
 //
 // A key is rotated once; after that, rotate its successor. The [*Error] for a
-// key that cannot be rotated has the reason [ReasonUnknown], [ReasonRevoked],
-// [ReasonExpired] or [ReasonRotated].
+// key that cannot be rotated has the reason [KeyUnknown], [KeyRevoked],
+// [KeyExpired] or [KeyRotated].
 func (ks *Keys) Rotate(ctx context.Context, id string, overlap time.Duration) (Key, Secret, error) {
 	if overlap < 0 {
 		return Key{}, Secret{}, errors.New("apikey: negative overlap")
@@ -149,10 +149,10 @@ func (ks *Keys) Rotate(ctx context.Context, id string, overlap time.Duration) (K
 	return next, newSecret(text), nil
 }
 
-func (k *Key) rotatable(now time.Time) Reason {
+func (k *Key) rotatable(now time.Time) rampart.Denial {
 	reason := k.state(now)
 	if reason == "" && k.Successor != "" {
-		return ReasonRotated
+		return KeyRotated
 	}
 	return reason
 }
@@ -184,15 +184,15 @@ func asError(id string, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, ErrNotFound):
-		return &Error{Reason: ReasonUnknown, KeyID: id}
+		return &Error{Reason: KeyUnknown, KeyID: id}
 	default:
 		return unavailable(id, err)
 	}
 }
 
 // Revoke refuses a key from now on, for good. Revoking it again changes
-// nothing. An unknown id is an [*Error] with [ReasonUnknown]. After one with
-// [ReasonUnavailable] the store or the [Config.Feed] may not have taken it:
+// nothing. An unknown id is an [*Error] with [KeyUnknown]. After one with
+// [KeyUnavailable] the store or the [Config.Feed] may not have taken it:
 // revoke again; until then another instance's cache may know the key as good
 // for as long as [Config.CacheTTL].
 func (ks *Keys) Revoke(ctx context.Context, id string) error {

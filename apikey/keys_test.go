@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/apikey"
 )
 
@@ -104,7 +105,7 @@ func TestRotation(t *testing.T) {
 	assert.Equal(t, next.ID, event["key_id"])
 	assert.Equal(t, old.ID, event["replaces"])
 
-	verify := func(text string) apikey.Reason {
+	verify := func(text string) rampart.Denial {
 		_, err := f.Verify(t.Context(), text, anywhere)
 		return reason(err)
 	}
@@ -112,18 +113,18 @@ func TestRotation(t *testing.T) {
 	assert.Empty(t, verify(oldText), "within the overlap")
 	assert.Empty(t, verify(text))
 	_, _, err = f.Rotate(t.Context(), old.ID, time.Hour)
-	assert.Equal(t, apikey.ReasonRotated, reason(err))
+	assert.Equal(t, apikey.KeyRotated, reason(err))
 	now = now.Add(time.Millisecond)
-	assert.Equal(t, apikey.ReasonExpired, verify(oldText), "the overlap is over")
+	assert.Equal(t, apikey.KeyExpired, verify(oldText), "the overlap is over")
 	assert.Empty(t, verify(text))
 	_, _, err = f.Rotate(t.Context(), old.ID, time.Hour)
-	assert.Equal(t, apikey.ReasonExpired, reason(err))
+	assert.Equal(t, apikey.KeyExpired, reason(err))
 
 	_, _, err = f.Rotate(t.Context(), next.ID, 0)
 	require.NoError(t, err)
-	assert.Equal(t, apikey.ReasonExpired, verify(text), "no overlap: it ends at once")
+	assert.Equal(t, apikey.KeyExpired, verify(text), "no overlap: it ends at once")
 	_, _, err = f.Rotate(t.Context(), "nobody", 0)
-	assert.Equal(t, apikey.ReasonUnknown, reason(err))
+	assert.Equal(t, apikey.KeyUnknown, reason(err))
 	_, _, err = f.Rotate(t.Context(), next.ID, -1)
 	assert.EqualError(t, err, "apikey: negative overlap")
 }
@@ -138,7 +139,7 @@ func TestARotationLengthensNoLife(t *testing.T) {
 	now = now.Add(time.Minute)
 	for _, text := range []string{oldText, secret.Reveal()} {
 		_, err = f.Verify(t.Context(), text, anywhere)
-		assert.Equal(t, apikey.ReasonExpired, reason(err))
+		assert.Equal(t, apikey.KeyExpired, reason(err))
 	}
 }
 
@@ -146,22 +147,22 @@ func TestARotationThatLosesARaceSaysWhy(t *testing.T) {
 	for _, tt := range []struct {
 		desc string
 		do   func(apikey.Store, string) error
-		want apikey.Reason
+		want rampart.Denial
 	}{
-		{"to a revocation", func(s apikey.Store, id string) error { return s.Revoke(t.Context(), id, time.Now()) }, apikey.ReasonRevoked},
+		{"to a revocation", func(s apikey.Store, id string) error { return s.Revoke(t.Context(), id, time.Now()) }, apikey.KeyRevoked},
 		{"to another rotation", func(s apikey.Store, id string) error {
 			return s.Rotate(t.Context(), id, time.Now().Add(time.Hour), apikey.Key{ID: "next"}, []byte("h"))
-		}, apikey.ReasonRotated},
+		}, apikey.KeyRotated},
 		{"to an outage", func(s apikey.Store, id string) error {
 			return errors.Join(s.Rotate(t.Context(), id, time.Now(), apikey.Key{ID: "next"}, []byte("h")))
-		}, apikey.ReasonUnavailable},
+		}, apikey.KeyUnavailable},
 	} {
 		t.Run(tt.desc, func(t *testing.T) {
 			f := newFixture(t)
 			k, _ := f.make(t)
 			f.store.before = func(string) {
 				require.NoError(t, tt.do(f.store.Store, k.ID))
-				f.store.broken.Store(tt.want == apikey.ReasonUnavailable)
+				f.store.broken.Store(tt.want == apikey.KeyUnavailable)
 			}
 			_, _, err := f.Rotate(t.Context(), k.ID, 0)
 			assert.Equal(t, tt.want, reason(err))
@@ -180,10 +181,10 @@ func TestARevokedKeyStaysRevoked(t *testing.T) {
 	assert.Equal(t, k.ID, event["key_id"])
 	require.NoError(t, f.Revoke(t.Context(), k.ID))
 	_, err := f.Verify(t.Context(), text, anywhere)
-	assert.Equal(t, apikey.ReasonRevoked, reason(err))
+	assert.Equal(t, apikey.KeyRevoked, reason(err))
 	_, _, err = f.Rotate(t.Context(), k.ID, time.Hour)
-	assert.Equal(t, apikey.ReasonRevoked, reason(err))
-	assert.Equal(t, apikey.ReasonUnknown, reason(f.Revoke(t.Context(), "nobody")))
+	assert.Equal(t, apikey.KeyRevoked, reason(err))
+	assert.Equal(t, apikey.KeyUnknown, reason(f.Revoke(t.Context(), "nobody")))
 
 	_, err = f.Verify(t.Context(), otherText, anywhere)
 	require.NoError(t, err)
@@ -192,7 +193,7 @@ func TestARevokedKeyStaysRevoked(t *testing.T) {
 	assert.Equal(t, 1, n)
 	assert.Equal(t, other.ID, f.log.last(t)["key_id"])
 	_, err = f.Verify(t.Context(), otherText, anywhere)
-	assert.Equal(t, apikey.ReasonRevoked, reason(err))
+	assert.Equal(t, apikey.KeyRevoked, reason(err))
 	_, err = f.RevokeOwner(t.Context(), "")
 	assert.EqualError(t, err, "apikey: no owner")
 }
@@ -221,17 +222,17 @@ func TestAStoreThatFailsIsUnavailableNotARefusal(t *testing.T) {
 	ctx := t.Context()
 	_, err := f.Verify(ctx, text, anywhere)
 	require.ErrorIs(t, err, errDown)
-	assert.Equal(t, apikey.ReasonUnavailable, reason(err))
+	assert.Equal(t, apikey.KeyUnavailable, reason(err))
 	assert.EqualError(t, err, `apikey: unavailable: key "`+k.ID+`": connection refused`)
 	_, _, err = f.Create(ctx, apikey.Key{Name: "n"})
-	assert.Equal(t, apikey.ReasonUnavailable, reason(err))
+	assert.Equal(t, apikey.KeyUnavailable, reason(err))
 	_, _, err = f.Rotate(ctx, k.ID, 0)
-	assert.Equal(t, apikey.ReasonUnavailable, reason(err))
-	assert.Equal(t, apikey.ReasonUnavailable, reason(f.Revoke(ctx, k.ID)))
+	assert.Equal(t, apikey.KeyUnavailable, reason(err))
+	assert.Equal(t, apikey.KeyUnavailable, reason(f.Revoke(ctx, k.ID)))
 	_, err = f.RevokeOwner(ctx, "alice")
-	assert.Equal(t, apikey.ReasonUnavailable, reason(err))
+	assert.Equal(t, apikey.KeyUnavailable, reason(err))
 	_, err = f.List(ctx, apikey.Filter{})
-	assert.Equal(t, apikey.ReasonUnavailable, reason(err))
+	assert.Equal(t, apikey.KeyUnavailable, reason(err))
 }
 
 func TestVerify(t *testing.T) {
@@ -263,29 +264,29 @@ func TestVerify(t *testing.T) {
 	_, ok = caller.Meta("none")
 	assert.False(t, ok)
 
-	for addr, want := range map[string]apikey.Reason{"::ffff:203.0.113.7": "", "fe80::1%eth0": "", "198.51.100.1": apikey.ReasonAddress} {
+	for addr, want := range map[string]rampart.Denial{"::ffff:203.0.113.7": "", "fe80::1%eth0": "", "198.51.100.1": apikey.KeyAddress} {
 		_, err = f.Verify(t.Context(), text, netip.MustParseAddr(addr))
 		assert.Equal(t, want, reason(err), addr)
 	}
 	_, err = f.Verify(t.Context(), text, anywhere)
-	assert.Equal(t, apikey.ReasonAddress, reason(err), "an address that cannot be told")
+	assert.Equal(t, apikey.KeyAddress, reason(err), "an address that cannot be told")
 
 	_, err = f.Verify(t.Context(), good+checksumOfGood, home)
-	assert.Equal(t, apikey.ReasonUnknown, reason(err))
+	assert.Equal(t, apikey.KeyUnknown, reason(err))
 	forged := prefix + "_" + k.ID + "_" + strings.Repeat("0", 30)
 	forged += crc62(forged)
 	_, err = f.Verify(t.Context(), forged, home)
-	assert.Equal(t, apikey.ReasonMismatch, reason(err))
+	assert.Equal(t, apikey.KeyMismatch, reason(err))
 	assert.EqualError(t, err, `apikey: mismatch: key "`+k.ID+`"`)
 
 	now = now.Add(time.Hour)
 	_, err = f.Verify(t.Context(), text, anywhere)
-	assert.Equal(t, apikey.ReasonExpired, reason(err), "expired is told before the address")
+	assert.Equal(t, apikey.KeyExpired, reason(err), "expired is told before the address")
 	require.NoError(t, f.Revoke(t.Context(), k.ID))
 	_, err = f.Verify(t.Context(), text, anywhere)
-	assert.Equal(t, apikey.ReasonRevoked, reason(err), "revoked is told before expired")
+	assert.Equal(t, apikey.KeyRevoked, reason(err), "revoked is told before expired")
 	_, err = f.Verify(t.Context(), forged, anywhere)
-	assert.Equal(t, apikey.ReasonMismatch, reason(err), "a wrong secret learns nothing of the key")
+	assert.Equal(t, apikey.KeyMismatch, reason(err), "a wrong secret learns nothing of the key")
 }
 
 func TestAGoodKeyCostsOneReadAndNoWrite(t *testing.T) {
@@ -316,7 +317,7 @@ func TestPeppers(t *testing.T) {
 
 	only, _ := keys(first)
 	_, err := only.Verify(t.Context(), text, anywhere)
-	assert.Equal(t, apikey.ReasonMismatch, reason(err), "without an empty pepper, plain hashes are not accepted")
+	assert.Equal(t, apikey.KeyMismatch, reason(err), "without an empty pepper, plain hashes are not accepted")
 
 	both, log := keys(second, first, nil)
 	store.broken.Store(false)
@@ -360,7 +361,7 @@ func TestConcurrentUseOfOneKey(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for range 200 {
-				if _, err := f.Verify(t.Context(), text, anywhere); err != nil && reason(err) != apikey.ReasonRevoked {
+				if _, err := f.Verify(t.Context(), text, anywhere); err != nil && reason(err) != apikey.KeyRevoked {
 					t.Error(err)
 				}
 			}
@@ -368,6 +369,6 @@ func TestConcurrentUseOfOneKey(t *testing.T) {
 	}
 	require.NoError(t, f.Revoke(t.Context(), k.ID))
 	_, err := f.Verify(t.Context(), text, anywhere)
-	assert.Equal(t, apikey.ReasonRevoked, reason(err))
+	assert.Equal(t, apikey.KeyRevoked, reason(err))
 	wg.Wait()
 }

@@ -140,7 +140,7 @@ func (ks *Keys) findLegacy(ctx context.Context, text string, now time.Time) (*ca
 			continue
 		}
 		e, err := ks.findKind(ctx, id, text, now, kind)
-		if !is(err, ReasonUnknown) {
+		if !is(err, KeyUnknown) {
 			return e, err
 		}
 		last = err
@@ -175,5 +175,5 @@ func (ks *Keys) readByHash(ctx context.Context, text string) (*cached, error) {
 		}
 		return newCached(k), nil
 	}
-	return nil, &Error{Reason: ReasonUnknown}
+	return nil, &Error{Reason: KeyUnknown}
 }

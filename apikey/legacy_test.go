@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/apikey"
 )
 
@@ -92,7 +93,7 @@ func TestImportedKeysWorkAndAreUpgradedOnFirstUse(t *testing.T) {
 			assert.Equal(t, "alice", next.Owner)
 			require.NoError(t, f.Revoke(t.Context(), k.ID))
 			_, err = f.Verify(t.Context(), tt.text, anywhere)
-			assert.Equal(t, apikey.ReasonRevoked, reason(err))
+			assert.Equal(t, apikey.KeyRevoked, reason(err))
 			assert.NotContains(t, f.log.String(), tt.text)
 		})
 	}
@@ -110,34 +111,34 @@ func TestImportedKeysAreRefusedForTheSameReasons(t *testing.T) {
 	require.NoError(t, err, "an expired key stays so")
 	for _, tt := range []struct {
 		desc, text string
-		want       apikey.Reason
+		want       rampart.Denial
 	}{
-		{"expired", plainText, apikey.ReasonExpired},
-		{"unknown plain text", strings.ToLower(plainText), apikey.ReasonUnknown},
-		{"an unknown prefix", "Zb3dEf9h.0123456789ABCDEFabcdef0123456789", apikey.ReasonUnknown},
-		{"a wrong secret", "Ab3dEf9h.0123456789ABCDEFabcdef012345678A", apikey.ReasonMismatch},
-		{"the id of a key of ours", own.ID + ".0123456789ABCDEFabcdef0123456789", apikey.ReasonMismatch},
-		{"too short", "0123456789abcde", apikey.ReasonMalformed},
-		{"too long", strings.Repeat("x", 129), apikey.ReasonMalformed},
-		{"a space", "0123456789 abcdef", apikey.ReasonMalformed},
-		{"not ASCII", "0123456789abcdefé", apikey.ReasonMalformed},
+		{"expired", plainText, apikey.KeyExpired},
+		{"unknown plain text", strings.ToLower(plainText), apikey.KeyUnknown},
+		{"an unknown prefix", "Zb3dEf9h.0123456789ABCDEFabcdef0123456789", apikey.KeyUnknown},
+		{"a wrong secret", "Ab3dEf9h.0123456789ABCDEFabcdef012345678A", apikey.KeyMismatch},
+		{"the id of a key of ours", own.ID + ".0123456789ABCDEFabcdef0123456789", apikey.KeyMismatch},
+		{"too short", "0123456789abcde", apikey.KeyMalformed},
+		{"too long", strings.Repeat("x", 129), apikey.KeyMalformed},
+		{"a space", "0123456789 abcdef", apikey.KeyMalformed},
+		{"not ASCII", "0123456789abcdefé", apikey.KeyMalformed},
 	} {
 		_, err := f.Verify(t.Context(), tt.text, anywhere)
 		assert.Equal(t, tt.want, reason(err), tt.desc)
 	}
 	expectNoError(t, f, djangoText)
 	expect(t, f, djangoText, "", 0, "a warm one costs no read")
-	expect(t, f, "Ab3dEf9h.0123456789ABCDEFabcdef012345678A", apikey.ReasonMismatch, 1, "a wrong one does")
+	expect(t, f, "Ab3dEf9h.0123456789ABCDEFabcdef012345678A", apikey.KeyMismatch, 1, "a wrong one does")
 	calls := hasher.calls
 	_, err = f.Verify(t.Context(), "Ab3dEf9h.0123456789ABCDEFabcdef012345678A", anywhere)
-	assert.Equal(t, apikey.ReasonMismatch, reason(err))
+	assert.Equal(t, apikey.KeyMismatch, reason(err))
 	assert.Equal(t, calls, hasher.calls, "once upgraded, a guess is cheap")
 
 	none := newFixture(t, func(c *apikey.Config) { c.Store = f.store })
 	f.store.lookups.Store(0)
 	for _, text := range []string{plainText, djangoText} {
 		_, err = none.Verify(t.Context(), text, anywhere)
-		assert.Equal(t, apikey.ReasonMalformed, reason(err), "not accepted unless asked for")
+		assert.Equal(t, apikey.KeyMalformed, reason(err), "not accepted unless asked for")
 	}
 	assert.Zero(t, f.store.lookups.Load())
 }
@@ -186,7 +187,7 @@ func TestImportedPlainTextFollowsThePeppers(t *testing.T) {
 	expectNoError(t, after, plainText)
 	assert.EqualValues(t, 1, store.writes.Load())
 	_, err = before.Verify(t.Context(), plainText, anywhere)
-	assert.Equal(t, apikey.ReasonUnknown, reason(err), "stored under the new pepper only")
+	assert.Equal(t, apikey.KeyUnknown, reason(err), "stored under the new pepper only")
 }
 
 // noHashes is a store whose index of hashes is down.
@@ -203,7 +204,7 @@ func TestAnOutageIsNoVerdictOnAnImportedKey(t *testing.T) {
 	for _, text := range []string{djangoText, plainText} {
 		_, err = f.Verify(t.Context(), text, anywhere)
 		require.ErrorIs(t, err, errDown)
-		assert.Equal(t, apikey.ReasonUnavailable, reason(err))
+		assert.Equal(t, apikey.KeyUnavailable, reason(err))
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/apikey"
 )
 
@@ -183,7 +184,7 @@ func (f fixture) make(tb testing.TB, change ...func(*apikey.Key)) (apikey.Key, s
 }
 
 // reason returns the reason of an [*apikey.Error], or "".
-func reason(err error) apikey.Reason {
+func reason(err error) rampart.Denial {
 	if e, ok := errors.AsType[*apikey.Error](err); ok {
 		return e.Reason
 	}

@@ -26,7 +26,7 @@ func (ks *Keys) Verify(ctx context.Context, text string, from netip.Addr) (*Call
 		return nil, &Error{Reason: reason, KeyID: k.ID}
 	}
 	if !k.admits(from) {
-		return nil, &Error{Reason: ReasonAddress, KeyID: k.ID}
+		return nil, &Error{Reason: KeyAddress, KeyID: k.ID}
 	}
 	if last := time.UnixMicro(e.used.Load()); ks.touch.due(last, now) {
 		e.used.Store(now.UnixMicro())
@@ -80,7 +80,7 @@ func (ks *Keys) read(ctx context.Context, id, text string, now time.Time, kind *
 		}
 	}
 	if !ok {
-		return nil, &Error{Reason: ReasonMismatch, KeyID: id}
+		return nil, &Error{Reason: KeyMismatch, KeyID: id}
 	}
 	if pepper != 0 && k.state(now) == "" {
 		ks.rehash(ctx, id, hash, text)

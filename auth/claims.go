@@ -7,16 +7,11 @@ import (
 	"time"
 )
 
-// A claimError is a claim that is not what it must be.
-type claimError TokenReason
-
-func (e claimError) Error() string { return string(e) }
-
 // parseClaims reads the claims of a token whose signature is good, and checks
 // all that time does not change. typ is that of the header.
 func (v *Verifier) parseClaims(s *scratch, payload, typ string) (*Token, error) {
 	t := &Token{payload: payload}
-	var audience audienceMatch
+	var audience audience
 	err := s.json.object(payload, func(name, value string) error {
 		ok := true
 		switch name {
@@ -31,7 +26,8 @@ func (v *Verifier) parseClaims(s *scratch, payload, typ string) (*Token, error) 
 		case "iat":
 			t.issuedAt, ok = numericDate(value)
 		case "aud":
-			audience, ok = v.matchAudience(value)
+			audience.text = value
+			audience.ours, ok = v.matchAudience(value)
 		case "scope":
 			var scope string
 			scope, ok = stringOf(value)
@@ -43,7 +39,7 @@ func (v *Verifier) parseClaims(s *scratch, payload, typ string) (*Token, error) 
 		case v.kindClaim:
 			var kind string
 			if kind, ok = stringOf(value); !ok {
-				return claimError(TokenWrongKind)
+				return refused(TokenWrongKind)
 			}
 			t.kind = Kind(kind)
 		case "sub": // RFC 7519 section 4.1.2; another claim names the subject
@@ -68,56 +64,47 @@ func (v *Verifier) parseClaims(s *scratch, payload, typ string) (*Token, error) 
 }
 
 // checkClaims checks what must be there, and from whom and for whom it is.
-func (v *Verifier) checkClaims(t *Token, audience audienceMatch, typ string) error {
+func (v *Verifier) checkClaims(t *Token, audience audience, typ string) error {
 	if typ == typeAccess { // RFC 9068 section 2.1: the type says what others say in a claim
 		if t.kind == "" {
 			t.kind = Access
 		} else if t.kind != Access {
-			return claimError(TokenWrongKind)
+			return mismatch(TokenWrongKind, string(t.kind), string(Access))
 		}
 	}
 	switch {
 	case typ != typeAccess && t.kind == Access && v.accessType == typeAccess:
-		return claimError(TokenHeaderType)
+		return mismatch(TokenHeaderType, typ, v.accessType)
 	case t.expires.IsZero():
-		return claimError(TokenNoExpiry)
+		return refused(TokenNoExpiry)
 	case t.id == "" && !v.untyped:
-		return claimError(TokenNoID)
+		return refused(TokenNoID)
 	case t.kind == "" && !v.untyped:
-		return claimError(TokenNoKind)
+		return refused(TokenNoKind)
 	case t.subject == "": // RFC 8725 section 3.8
-		return claimError(TokenNoSubject)
+		return refused(TokenNoSubject)
 	case v.issuer != anyValue && t.issuer != v.issuer: // RFC 8725 section 3.8
-		return claimError(TokenIssuer)
-	case !slices.Contains(v.audiences, anyValue) && audience != audienceOurs: // RFC 8725 section 3.9
-		return claimError(TokenAudience)
+		return mismatch(TokenIssuer, t.issuer, v.issuer)
+	case !slices.Contains(v.audiences, anyValue) && !audience.ours: // RFC 8725 section 3.9
+		return mismatch(TokenAudience, audience.text, strings.Join(v.audiences, " or "))
 	}
 	return nil
 }
 
-type audienceMatch uint8
-
-const (
-	audienceAbsent audienceMatch = iota
-	audienceOther
-	audienceOurs
-)
+// audience is the claim aud: its JSON text, and whether this server is in it.
+type audience struct {
+	text string
+	ours bool
+}
 
 // matchAudience reads the claim aud, a string or a list of strings (RFC 7519
 // section 4.1.3).
-func (v *Verifier) matchAudience(value string) (audienceMatch, bool) {
-	one, ok := stringOf(value)
-	if ok && slices.Contains(v.audiences, one) {
-		return audienceOurs, true
-	}
-	if ok {
-		return audienceOther, true
+func (v *Verifier) matchAudience(value string) (ours, ok bool) {
+	if one, ok := stringOf(value); ok {
+		return slices.Contains(v.audiences, one), true
 	}
 	list, ok := stringsOf(value)
-	if ok && slices.ContainsFunc(list, func(a string) bool { return slices.Contains(v.audiences, a) }) {
-		return audienceOurs, true
-	}
-	return audienceOther, ok
+	return ok && slices.ContainsFunc(list, func(a string) bool { return slices.Contains(v.audiences, a) }), ok
 }
 
 // maxDate is the last second of the year 9999.

@@ -143,7 +143,7 @@ type action func(w http.ResponseWriter, r *http.Request, form []string) (map[str
 func (s *Service) post(read formReader, do action) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s == nil || s.sessions == nil {
-			answerService(w, r, errZeroService)
+			serviceProblem(errZeroService).Write(w)
 			return
 		}
 		if r.Method != http.MethodPost {

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/ecolaura/rampart"
 )
@@ -66,7 +66,7 @@ func (v *Verifier) RequireScope(scope string, more ...string) func(http.Handler)
 				return
 			}
 			if slices.ContainsFunc(need, func(s string) bool { return !t.HasScope(s) }) {
-				v.refuse(w, r, &scopeError{TokenError{Reason: TokenScope}, need})
+				v.refuse(w, r, &TokenError{Reason: TokenScope, scopes: need})
 				return
 			}
 			next.ServeHTTP(w, r)
@@ -74,59 +74,36 @@ func (v *Verifier) RequireScope(scope string, more ...string) func(http.Handler)
 	}
 }
 
-// scopeError carries the scopes that are needed to the header of the answer.
-type scopeError struct {
-	TokenError
-	need []string
-}
-
-func (e *scopeError) Unwrap() error { return &e.TokenError }
-
 // refuse logs and answers a request that is not let in.
 func (v *Verifier) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	if v == nil || v.errorHandler == nil { // zero Verifier
-		v.answer(w, r, err)
+	te, ok := errors.AsType[*TokenError](err)
+	if !ok { // whoever cannot say is not believed
+		te = &TokenError{Reason: TokenUnverified, Err: err}
+	}
+	if v != nil {
+		v.report(r, te)
+	}
+	if v == nil || v.errorHandler == nil {
+		te.Problem().Write(w)
 		return
 	}
-	reason := TokenUnverified
-	if te, ok := errors.AsType[*TokenError](err); ok {
-		reason = te.Reason
-	}
-	switch {
-	case reason == TokenUnverified && r.Context().Err() != nil: // the client is gone, not the backend
-	case reason == TokenUnverified:
-		v.reporter.Refused(r, rampart.SysBackendUnavailable, "auth", rampart.Text("error", err.Error()))
-	default:
-		attrs := []slog.Attr{slog.String("reason", string(reason))}
-		if t, ok := FromContext(r.Context()); ok {
-			attrs = append(attrs, rampart.Text("subject", t.subject))
-		}
-		v.reporter.Refused(r, rampart.AuthzFail, "", attrs...)
-	}
-	setChallenge(w, err)
+	maps.Copy(w.Header(), te.Problem().Header)
 	v.errorHandler(w, r, err)
 }
 
-// setChallenge sets WWW-Authenticate as RFC 6750 section 3 has it: no error code
-// for a request without a token, and invalid_request for one whose credentials
-// are malformed or repeated. Section 3.1 would have 400 for the latter; it stays
-// 401, as simplejwt answers it: clients log in anew on a 401.
-func setChallenge(w http.ResponseWriter, err error) {
-	challenge := `Bearer realm="api"`
-	te, _ := errors.AsType[*TokenError](err)
+func (v *Verifier) report(r *http.Request, te *TokenError) {
 	switch {
-	case te == nil || te.Reason == TokenUnverified:
-		return
-	case te.Reason == TokenMissing:
-	case te.Reason == TokenScope:
-		challenge += `, error="insufficient_scope"`
-		if se, ok := errors.AsType[*scopeError](err); ok && !slices.ContainsFunc(se.need, func(s string) bool { return !isScope(s) }) {
-			challenge += `, scope="` + strings.Join(se.need, " ") + `"`
-		}
-	case te.Reason == TokenSource:
-		challenge += `, error="invalid_request"`
+	case te.Reason == TokenUnverified && r.Context().Err() != nil: // the client is gone, not the backend
+	case te.Reason == TokenUnverified:
+		v.reporter.Refused(r, rampart.SysBackendUnavailable, "auth", rampart.Text("error", te.Error()))
 	default:
-		challenge += `, error="invalid_token"`
+		attrs := []slog.Attr{slog.String("reason", string(te.Reason))}
+		if t, ok := FromContext(r.Context()); ok {
+			attrs = append(attrs, rampart.Text("subject", t.subject))
+		}
+		if te.Got != "" || te.Want != "" {
+			attrs = append(attrs, rampart.Text("got", te.Got), rampart.Text("want", te.Want))
+		}
+		v.reporter.Refused(r, rampart.AuthzFail, "", attrs...)
 	}
-	w.Header().Set("WWW-Authenticate", challenge)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/server"
 )
@@ -213,7 +214,7 @@ func TestFromCookie(t *testing.T) {
 		desc          string
 		cookies       []string
 		authorization string
-		want          auth.TokenReason
+		want          rampart.Denial
 	}{
 		{"the cookie", []string{token()}, "", ""},
 		{"another scheme beside it", []string{token()}, "Basic YTpi", ""},

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
 )
 
@@ -90,7 +91,7 @@ func newVerifier(tb testing.TB, change ...func(*auth.VerifierConfig)) *auth.Veri
 }
 
 // reason returns why err refuses a token; empty for nil.
-func reason(err error) auth.TokenReason {
+func reason(err error) rampart.Denial {
 	if err == nil {
 		return ""
 	}

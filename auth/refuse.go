@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -17,43 +18,73 @@ type guardError struct{ err error }
 func (e *guardError) Error() string { return "auth: guard: " + e.err.Error() }
 func (e *guardError) Unwrap() error { return e.err }
 
+// An endpointError is why an endpoint does not serve a request, with what it
+// answers: simplejwt's endpoints say less than its authentication class.
+type endpointError struct {
+	error
+	problem *rampart.Problem
+}
+
+func (e *endpointError) Unwrap() error             { return e.error }
+func (e *endpointError) Problem() *rampart.Problem { return e.problem }
+
+// Denial is that of the cause, if it has one: else the code of the answer.
+func (e *endpointError) Denial() rampart.Denial {
+	if r, ok := errors.AsType[rampart.Refusal](e.error); ok {
+		return r.Denial()
+	}
+	return e.problem.Denial()
+}
+
 // refuse logs and answers a request that an endpoint does not serve.
 func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	p := serviceProblem(err)
+	s.report(r, err, p)
+	maps.Copy(w.Header(), p.Header)
+	s.errorHandler(w, r, &endpointError{err, p})
+}
+
+func (s *Service) report(r *http.Request, err error, p *rampart.Problem) {
 	te, _ := errors.AsType[*TokenError](err)
 	ge, _ := errors.AsType[*guardError](err)
-	p, _ := errors.AsType[*rampart.Problem](err)
-	status := serviceProblem(err).Status
+	own, _ := errors.AsType[*rampart.Problem](err)
 	switch {
-	case errors.Is(err, ErrBadCredentials), te != nil && te.Reason != TokenUnverified:
-		if te != nil {
-			s.reporter.Refused(r, rampart.AuthzFail, "", slog.String("reason", string(te.Reason)))
-		}
-		w.Header().Set("WWW-Authenticate", `Bearer realm="api"`) // RFC 9110 section 15.5.2
+	case te != nil && te.Reason != TokenUnverified:
+		s.reporter.Refused(r, rampart.AuthzFail, "", slog.String("reason", string(te.Reason)))
+	case errors.Is(err, ErrBadCredentials):
 	case errors.Is(err, ErrCrossOrigin):
 		s.reporter.Refused(r, rampart.MaliciousCSRF, "", rampart.Text("origin", r.Header.Get("Origin")))
-	case ge != nil && status == http.StatusTooManyRequests:
+	case ge != nil && p.Status == http.StatusTooManyRequests:
 		s.reporter.Refused(r, rampart.ExcessRateLimit, "")
-	case ge != nil && status < http.StatusInternalServerError: // it keeps somebody out for another reason
+	case ge != nil && p.Status < http.StatusInternalServerError: // it keeps somebody out for another reason
 		s.reporter.Refused(r, rampart.AuthzFail, "", slog.String("reason", p.Code))
-	case ge == nil && p != nil:
+	case ge == nil && own != nil:
 		s.reporter.Refused(r, rampart.InputValidationFail, "", slog.String("code", p.Code))
 	case errors.Is(err, context.Canceled) && r.Context().Err() != nil: // the client is gone
 	default:
 		s.reporter.Refused(r, rampart.SysBackendUnavailable, "auth", rampart.Text("error", err.Error()))
 	}
-	s.errorHandler(w, r, err)
 }
 
-// answerService is the default ErrorHandler of a [Service].
-func answerService(w http.ResponseWriter, _ *http.Request, err error) {
-	p := serviceProblem(err)
-	if after := retryAfterOf(err, p.Status); after > 0 {
-		w.Header().Set("Retry-After", strconv.FormatInt(int64((after+time.Second-1)/time.Second), 10))
-	}
-	p.Write(w)
-}
-
+// serviceProblem is what an endpoint answers.
 func serviceProblem(err error) *rampart.Problem {
+	p := *problemOf(err)
+	if p.Header = p.Header.Clone(); p.Header == nil {
+		p.Header = http.Header{}
+	}
+	ra, _ := errors.AsType[retryAfter](err)
+	switch {
+	case ra != nil && ra.RetryAfter() > 0:
+		p.Header.Set("Retry-After", strconv.FormatInt(int64((ra.RetryAfter()+time.Second-1)/time.Second), 10))
+	case p.Status == http.StatusServiceUnavailable && p.Header["Retry-After"] == nil:
+		p.Header.Set("Retry-After", "1")
+	case p.Status == http.StatusUnauthorized: // RFC 9110 section 15.5.2
+		p.Header.Set("WWW-Authenticate", plainChallenge)
+	}
+	return &p
+}
+
+func problemOf(err error) *rampart.Problem {
 	if p, ok := errors.AsType[*rampart.Problem](err); ok {
 		return p
 	}
@@ -75,22 +106,10 @@ func serviceProblem(err error) *rampart.Problem {
 	case te == nil || te.Reason == TokenUnverified:
 		return unavailable()
 	case te.Reason == TokenInactive:
-		return &rampart.Problem{Status: http.StatusUnauthorized, Code: "no_active_account", Detail: te.Reason.message()}
+		return &rampart.Problem{Status: http.StatusUnauthorized, Code: "no_active_account", Detail: message(te.Reason)}
 	default:
-		return &rampart.Problem{Status: http.StatusUnauthorized, Code: "token_not_valid", Detail: te.Reason.message()}
+		return &rampart.Problem{Status: http.StatusUnauthorized, Code: "token_not_valid", Detail: message(te.Reason)}
 	}
 }
 
-// retryAfterOf returns when to try again: what err says, or a second while we
-// are not available.
-func retryAfterOf(err error, status int) time.Duration {
-	var ra retryAfter
-	switch {
-	case errors.As(err, &ra):
-		return ra.RetryAfter()
-	case status == http.StatusServiceUnavailable:
-		return time.Second
-	default:
-		return 0
-	}
-}
+func writeError(w http.ResponseWriter, _ *http.Request, err error) { rampart.WriteError(w, err) }

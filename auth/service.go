@@ -146,7 +146,7 @@ func NewService(cfg ServiceConfig) (*Service, error) {
 	s.keys, _ = cfg.Verifier.keys.(*Keys) // validate saw it
 	s.claimer, _ = cfg.Users.(Claimer)
 	if s.errorHandler == nil {
-		s.errorHandler = answerService
+		s.errorHandler = writeError
 	}
 	if s.guard == nil {
 		s.guard = func(context.Context, *http.Request, string) (func(error), error) { return nil, nil } //nolint:nilnil // a guard that lets all pass

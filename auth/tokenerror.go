@@ -1,47 +1,66 @@
 package auth
 
-// A TokenReason says why a token was refused. It is for logs and metrics: the
-// client is told less.
-type TokenReason string
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
 
-// The reasons of a [*TokenError].
-const (
-	TokenMissing    TokenReason = "missing"       // no credentials at all
-	TokenSource     TokenReason = "bad_source"    // a malformed or repeated Authorization header or cookie
-	TokenTooLarge   TokenReason = "too_large"     // longer than MaxBytes
-	TokenMalformed  TokenReason = "malformed"     // not three segments, not canonical base64url, no strict header
-	TokenHeaderType TokenReason = "wrong_typ"     // header typ
-	TokenAlgorithm  TokenReason = "algorithm"     // not the algorithm of the key
-	TokenKey        TokenReason = "unknown_key"   // no key with that id and algorithm
-	TokenSignature  TokenReason = "bad_signature" // not made with the key
-	TokenClaims     TokenReason = "bad_claims"    // not strict JSON, or a claim of a wrong type
-	TokenNoExpiry   TokenReason = "no_exp"        // no claim exp
-	TokenNoID       TokenReason = "no_id"         // no claim jti
-	TokenNoKind     TokenReason = "no_kind"       // no kind claim
-	TokenWrongKind  TokenReason = "wrong_kind"    // of another kind than asked for
-	TokenNoSubject  TokenReason = "no_subject"    // no claim that names the subject
-	TokenIssuer     TokenReason = "wrong_issuer"
-	TokenAudience   TokenReason = "wrong_audience"
-	TokenExpired    TokenReason = "expired"
-	TokenNotYet     TokenReason = "not_yet_valid" // nbf or iat in the future
-	TokenRevoked    TokenReason = "revoked"       // the session has ended
-	TokenReused     TokenReason = "reused"        // a refresh token that has been used already
-	TokenInactive   TokenReason = "inactive"      // the subject may no longer log in
-	TokenScope      TokenReason = "scope"         // lacks a required scope: 403
-	TokenUnverified TokenReason = "unverified"    // the verifier, its keys or its revocations are not available: 503
+	"github.com/ecolaura/rampart"
 )
 
-// A TokenError says why a token was refused.
+// The reasons of a [*TokenError]. They are for logs and metrics: the client is
+// told less.
+const (
+	TokenMissing    rampart.Denial = "missing"       // no credentials at all
+	TokenSource     rampart.Denial = "bad_source"    // a malformed or repeated Authorization header or cookie
+	TokenTooLarge   rampart.Denial = "too_large"     // longer than MaxBytes
+	TokenMalformed  rampart.Denial = "malformed"     // not three segments, not canonical base64url, no strict header
+	TokenHeaderType rampart.Denial = "wrong_typ"     // header typ
+	TokenAlgorithm  rampart.Denial = "algorithm"     // not the algorithm of the key
+	TokenKey        rampart.Denial = "unknown_key"   // no key with that id and algorithm
+	TokenSignature  rampart.Denial = "bad_signature" // not made with the key
+	TokenClaims     rampart.Denial = "bad_claims"    // not strict JSON, or a claim of a wrong type
+	TokenNoExpiry   rampart.Denial = "no_exp"        // no claim exp
+	TokenNoID       rampart.Denial = "no_id"         // no claim jti
+	TokenNoKind     rampart.Denial = "no_kind"       // no kind claim
+	TokenWrongKind  rampart.Denial = "wrong_kind"    // of another kind than asked for
+	TokenNoSubject  rampart.Denial = "no_subject"    // no claim that names the subject
+	TokenIssuer     rampart.Denial = "wrong_issuer"
+	TokenAudience   rampart.Denial = "wrong_audience"
+	TokenExpired    rampart.Denial = "expired"
+	TokenNotYet     rampart.Denial = "not_yet_valid" // nbf or iat in the future
+	TokenRevoked    rampart.Denial = "revoked"       // the session has ended
+	TokenReused     rampart.Denial = "reused"        // a refresh token that has been used already
+	TokenInactive   rampart.Denial = "inactive"      // the subject may no longer log in
+	TokenScope      rampart.Denial = "scope"         // lacks a required scope: 403
+	TokenUnverified rampart.Denial = "unverified"    // the verifier, its keys or its revocations are not available: 503
+)
+
+// A TokenError says why a token was refused. It is a [rampart.Refusal].
 type TokenError struct {
-	Reason TokenReason
-	Err    error // the backend's failure, for TokenUnverified
+	Reason rampart.Denial // one of the constants above
+
+	// Got is what the token says and Want what the verifier asks for, where the
+	// two are held against each other: for TokenIssuer, TokenAudience,
+	// TokenHeaderType and TokenWrongKind. Got is the client's text.
+	Got, Want string
+
+	Err error // the backend's failure, for TokenUnverified
+
+	sliding bool     // the verifier takes sliding tokens: simplejwt names the class
+	scopes  []string // that are needed, for TokenScope
 }
 
-// Error implements error. It never holds text of the token; where a setting
-// decides, it names that.
+// Error implements error. Of the token's text it has only Got, quoted. Where a
+// setting decides, it names that.
 func (e *TokenError) Error() string {
 	text := "auth: token refused: " + string(e.Reason)
-	if field := e.Reason.field(); field != "" {
+	if e.Got != "" || e.Want != "" {
+		text += fmt.Sprintf(": got %.128q, want %q", e.Got, e.Want)
+	}
+	if field := setting(e.Reason); field != "" {
 		text += ": see VerifierConfig." + field
 	}
 	if e.Err != nil {
@@ -53,12 +72,82 @@ func (e *TokenError) Error() string {
 // Unwrap returns the backend's failure, if any.
 func (e *TokenError) Unwrap() error { return e.Err }
 
-func refused(reason TokenReason) error { return &TokenError{Reason: reason} }
+// Denial implements [rampart.Refusal].
+func (e *TokenError) Denial() rampart.Denial { return e.Reason }
 
-// field names the field of [VerifierConfig] by which a token of another issuer
+// Problem implements [rampart.Refusal]. It is what simplejwt's authentication
+// class answers: detail and code are what its clients look at, and messages is
+// what they show.
+func (e *TokenError) Problem() *rampart.Problem {
+	p := &rampart.Problem{Status: http.StatusUnauthorized, Code: "token_not_valid", Header: e.challenge()}
+	switch e.Reason {
+	case TokenUnverified:
+		return unavailable()
+	case TokenMissing:
+		p.Code, p.Detail = "not_authenticated", "Authentication credentials were not provided."
+	case TokenSource:
+		p.Code, p.Detail = "bad_authorization_header", "Authorization header must contain two space-delimited values"
+	case TokenScope:
+		p.Status, p.Code, p.Detail = http.StatusForbidden, "insufficient_scope", "You do not have permission to perform this action."
+	case TokenNoSubject:
+		p.Detail = message(e.Reason)
+	default:
+		class, kind := "AccessToken", Access
+		if e.sliding {
+			class, kind = "SlidingToken", Sliding
+		}
+		p.Detail = "Given token not valid for any token type"
+		p.Extensions = map[string]any{"messages": json.RawMessage(
+			`[{"token_class":"` + class + `","token_type":"` + string(kind) + `","message":` + quote(message(e.Reason)) + `}]`)}
+	}
+	return p
+}
+
+// challenge is WWW-Authenticate as RFC 6750 section 3 has it: no error code for a
+// request without a token, and invalid_request for one whose credentials are
+// malformed or repeated. Section 3.1 would have 400 for the latter; it stays
+// 401, as simplejwt answers it: clients log in anew on a 401.
+func (e *TokenError) challenge() http.Header {
+	text := plainChallenge
+	switch e.Reason {
+	case TokenMissing:
+	case TokenScope:
+		text += `, error="insufficient_scope"`
+		if len(e.scopes) > 0 && !slices.ContainsFunc(e.scopes, func(s string) bool { return !isScope(s) }) {
+			text += `, scope="` + strings.Join(e.scopes, " ") + `"`
+		}
+	case TokenSource:
+		text += `, error="invalid_request"`
+	default:
+		text += `, error="invalid_token"`
+	}
+	return http.Header{"Www-Authenticate": {text}}
+}
+
+const plainChallenge = `Bearer realm="api"`
+
+// unavailable is the answer while tokens or passwords cannot be checked. It is
+// no 401: clients would throw good tokens away.
+func unavailable() *rampart.Problem {
+	return &rampart.Problem{
+		Status: http.StatusServiceUnavailable,
+		Code:   "authentication_unavailable",
+		Detail: "Authentication is temporarily unavailable.",
+		Header: http.Header{"Retry-After": {"1"}},
+	}
+}
+
+func refused(reason rampart.Denial) *TokenError { return &TokenError{Reason: reason} }
+
+// mismatch refuses a token that says got where the verifier asks for want.
+func mismatch(reason rampart.Denial, got, want string) *TokenError {
+	return &TokenError{Reason: reason, Got: got, Want: want}
+}
+
+// setting names the field of [VerifierConfig] by which a token of another issuer
 // may be refused although nothing is wrong with it.
-func (r TokenReason) field() string {
-	switch r {
+func setting(reason rampart.Denial) string {
+	switch reason {
 	case TokenTooLarge:
 		return "MaxBytes"
 	case TokenHeaderType:
@@ -82,8 +171,8 @@ func (r TokenReason) field() string {
 
 // message is simplejwt's text for the reason, on which its clients rely. All
 // that a forger could learn from has one text.
-func (r TokenReason) message() string {
-	switch r {
+func message(reason rampart.Denial) string {
+	switch reason {
 	case TokenNoExpiry:
 		return "Token has no 'exp' claim"
 	case TokenNoID:

@@ -43,4 +43,7 @@ var ErrBadCredentials = errors.New("auth: no active account with these credentia
 type Guard = func(ctx context.Context, r *http.Request, name string) (done func(err error), err error)
 
 // retryAfter is what an error may tell about when to try again.
-type retryAfter interface{ RetryAfter() time.Duration }
+type retryAfter interface {
+	error
+	RetryAfter() time.Duration
+}

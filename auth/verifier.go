@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -68,9 +69,6 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 		cache:        newTokenCache(cfg.CacheSize),
 	}
 	v.scratch.New = func() any { return newScratch() }
-	if v.errorHandler == nil {
-		v.errorHandler = v.answer
-	}
 	return v, nil
 }
 
@@ -134,7 +132,7 @@ func (v *Verifier) authenticate(ctx context.Context, raw string) (*Token, error)
 		return nil, refused(TokenMalformed)
 	}
 	if !v.acceptsType(h.typ) {
-		return nil, refused(TokenHeaderType)
+		return nil, mismatch(TokenHeaderType, h.typ, cmp.Or(v.accessType, "JWT"))
 	}
 	key, err := v.findKey(ctx, h)
 	if err != nil {
@@ -168,8 +166,8 @@ func (v *Verifier) header(s *scratch, segment []byte) (h header, known, ok bool)
 }
 
 func claimsRefused(err error) error {
-	if ce, ok := errors.AsType[claimError](err); ok {
-		return refused(TokenReason(ce))
+	if _, ok := errors.AsType[*TokenError](err); ok {
+		return err
 	}
 	return refused(TokenClaims)
 }
@@ -222,7 +220,7 @@ func (v *Verifier) checkKind(t *Token, want Kind) error {
 	case known && (t.kind == want || want == Any):
 		return nil
 	default:
-		return refused(TokenWrongKind)
+		return mismatch(TokenWrongKind, string(t.kind), string(want))
 	}
 }
 
@@ -250,5 +248,9 @@ func (v *Verifier) Check(r *http.Request) (*Token, error) {
 	if err != nil {
 		return nil, sourceRefused(err)
 	}
-	return v.Verify(r.Context(), raw, v.requestKind)
+	t, err := v.Verify(r.Context(), raw, v.requestKind)
+	if te, ok := errors.AsType[*TokenError](err); ok {
+		te.sliding = v.requestKind == Sliding
+	}
+	return t, err
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
 )
 
@@ -26,7 +27,7 @@ func TestVerifyRefusesWhatIsNotOneStrictToken(t *testing.T) {
 	tests := []struct {
 		desc string
 		raw  string
-		want auth.TokenReason
+		want rampart.Denial
 	}{
 		{"a good token", good, ""},
 		{"no text", "", auth.TokenMissing},
@@ -113,7 +114,7 @@ func TestVerifyChecksEveryClaim(t *testing.T) {
 	tests := []struct {
 		desc string
 		raw  string
-		want auth.TokenReason
+		want rampart.Denial
 	}{
 		{"exp in the past", token("exp", fmt.Sprint(now-1)), auth.TokenExpired},
 		{"exp now", token("exp", fmt.Sprint(now)), auth.TokenExpired},
@@ -259,7 +260,7 @@ func TestIssuerAndAudience(t *testing.T) {
 	tests := []struct {
 		desc     string
 		iss, aud string
-		want     auth.TokenReason
+		want     rampart.Denial
 	}{
 		{"both", `"https://issuer.example"`, `"api"`, ""},
 		{"one of a list", `"https://issuer.example"`, `["x","other"]`, ""},
@@ -284,11 +285,11 @@ func TestLeeway(t *testing.T) {
 	v := newVerifier(t, func(c *auth.VerifierConfig) {
 		c.Leeway, c.Now = 10*time.Second, func() time.Time { return now }
 	})
-	for exp, want := range map[int64]auth.TokenReason{-10: auth.TokenExpired, -9: "", 0: ""} {
+	for exp, want := range map[int64]rampart.Denial{-10: auth.TokenExpired, -9: "", 0: ""} {
 		_, err := v.Verify(t.Context(), token("exp", fmt.Sprint(now.Unix()+exp)), auth.Access)
 		assert.Equal(t, want, reason(err), "exp %d", exp)
 	}
-	for nbf, want := range map[int64]auth.TokenReason{10: "", 11: auth.TokenNotYet} {
+	for nbf, want := range map[int64]rampart.Denial{10: "", 11: auth.TokenNotYet} {
 		_, err := v.Verify(t.Context(), token("exp", "2000009999", "nbf", fmt.Sprint(now.Unix()+nbf)), auth.Access)
 		assert.Equal(t, want, reason(err), "nbf %d", nbf)
 	}
@@ -299,7 +300,7 @@ func TestTypedAccessTokens(t *testing.T) {
 	tests := []struct {
 		desc, typ, kind string
 		ask             auth.Kind
-		want            auth.TokenReason
+		want            rampart.Denial
 	}{
 		{"the type alone", "at+jwt", "", auth.Access, ""},
 		{"the type and the kind", "application/AT+JWT", `"access"`, auth.Access, ""},
@@ -366,7 +367,7 @@ func TestKeySources(t *testing.T) {
 		desc string
 		key  *auth.Key
 		err  error
-		want auth.TokenReason
+		want rampart.Denial
 	}{
 		{"the key", newKey(t), nil, ""},
 		{"an unknown key", nil, fmt.Errorf("x: %w", auth.ErrUnknownKey), auth.TokenKey},
@@ -468,7 +469,7 @@ func TestTheIssuerMayBeTheSubject(t *testing.T) {
 }
 
 func TestARefusalNamesTheSettingThatDecides(t *testing.T) {
-	for reason, want := range map[auth.TokenReason]string{
+	for reason, want := range map[rampart.Denial]string{
 		auth.TokenTooLarge:   "auth: token refused: too_large: see VerifierConfig.MaxBytes",
 		auth.TokenHeaderType: "auth: token refused: wrong_typ: see VerifierConfig.HeaderType",
 		auth.TokenNoKind:     "auth: token refused: no_kind: see VerifierConfig.KindClaim",

@@ -138,11 +138,7 @@ func (p *policy) refuse(w http.ResponseWriter, r *http.Request, d *decision) {
 	p.servePlain(w, r, answer, true) // lets no CORS header through
 }
 
-// refusal answers 403 and says no more than that: what would help a script to
-// guess the policy goes to the log.
-func refusal() http.Handler {
-	return (&rampart.Problem{Status: http.StatusForbidden, Code: "cors_denied"}).Render()
-}
+func refusal() http.Handler { return new(DeniedError).Problem().Render() }
 
 // report writes the security event of a denial. A stranger's request may be an
 // attack; an allowed origin that asks for too much is a mistake of its author.

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/cors"
 )
 
@@ -235,7 +236,7 @@ func TestVerdictsAndReasons(t *testing.T) {
 		method string
 		lines  lines
 		want   cors.Verdict
-		reason cors.Reason
+		reason rampart.Denial
 		value  string
 	}{
 		{"no Origin", full(), "POST", nil, cors.Verdict{Kind: cors.NotCORS}, "", ""},

@@ -3,6 +3,7 @@ package cors
 import (
 	"strings"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/token"
 )
 
@@ -104,7 +105,7 @@ func lowerToken(name string) bool {
 
 // headersAllowed judges the lines of Access-Control-Request-Headers. The value
 // is the first name that is not allowed.
-func (p *policy) headersAllowed(lines []string) (value string, reason Reason) {
+func (p *policy) headersAllowed(lines []string) (value string, reason rampart.Denial) {
 	switch {
 	case !p.anyHeader:
 		return p.listedHeaders(lines)
@@ -118,7 +119,7 @@ func (p *policy) headersAllowed(lines []string) (value string, reason Reason) {
 }
 
 // listedHeaders is for a policy that names its headers.
-func (p *policy) listedHeaders(lines []string) (string, Reason) {
+func (p *policy) listedHeaders(lines []string) (string, rampart.Denial) {
 	l := headerList{lines: lines, window: p.longestHeader}
 	for l.next() {
 		if _, ok := p.headers[l.name]; ok {
@@ -137,7 +138,7 @@ func (p *policy) listedHeaders(lines []string) (string, Reason) {
 
 // echoableHeaders is for "*" with Credentials, where browsers take "*" for a
 // header's name and the answer has to name what was asked for.
-func echoableHeaders(lines []string) (string, Reason) {
+func echoableHeaders(lines []string) (string, rampart.Denial) {
 	size := 0
 	for _, line := range lines {
 		if size += len(line); size > maxEchoed {
@@ -160,7 +161,7 @@ func echoableHeaders(lines []string) (string, Reason) {
 // but Authorization (Fetch, CORS-preflight fetch, step 7.5). The answer is the
 // constant "*", so nothing else of the list matters: the walk ends where a
 // sorted list has no Authorization any more, or is none that a browser sent.
-func authorizationAsked(lines []string) (string, Reason) {
+func authorizationAsked(lines []string) (string, rampart.Denial) {
 	l := headerList{lines: lines, window: nameWindow}
 	for size := 0; size < maxEchoed && l.next() && l.name <= authorization; size += len(l.name) + 1 {
 		if l.name == authorization {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/cors"
 )
 
@@ -25,7 +26,7 @@ func TestNamedCases(t *testing.T) {
 		cfg    cors.Config
 		method string
 		lines  lines
-		reason cors.Reason
+		reason rampart.Denial
 	}{
 		{
 			"two Origin lines, the first listed", only("https://app.example.com"), "GET",

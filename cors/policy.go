@@ -45,7 +45,7 @@ type policy struct {
 type decision struct {
 	Verdict
 
-	reason Reason // "" if not denied
+	reason rampart.Denial // "" if not denied
 	value  string
 }
 
@@ -135,7 +135,7 @@ func sameOrigin(r *http.Request, o origin) bool {
 }
 
 // preflightAllowed judges what a preflight of an allowed origin asks for.
-func (p *policy) preflightAllowed(h http.Header) (value string, reason Reason) {
+func (p *policy) preflightAllowed(h http.Header) (value string, reason rampart.Denial) {
 	methods := h["Access-Control-Request-Method"]
 	if wantsPrivateNetwork(h) && !p.privateNetwork {
 		return "true", PrivateNetworkNotAllowed

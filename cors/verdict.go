@@ -1,6 +1,11 @@
 package cors
 
-import "fmt"
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/ecolaura/rampart"
+)
 
 // A Kind says what a request is to the CORS protocol.
 type Kind uint8
@@ -43,25 +48,31 @@ type Verdict struct {
 	Allowed bool   // the origin may read the answer, or go on after its preflight
 }
 
-// A Reason says why a request was denied.
-type Reason string
-
-// Reasons of a [DeniedError].
+// Reasons of a [*DeniedError].
 const (
-	OriginNotAllowed         Reason = "origin_not_allowed"          // not listed
-	OriginMalformed          Reason = "origin_malformed"            // nothing that a browser sends, or more than one line
-	MethodNotAllowed         Reason = "method_not_allowed"          // allowed origin, preflight for another method
-	HeaderNotAllowed         Reason = "header_not_allowed"          // allowed origin, preflight for another header
-	HeaderListMalformed      Reason = "header_list_malformed"       // allowed origin, no list that a browser sends
-	PrivateNetworkNotAllowed Reason = "private_network_not_allowed" // allowed origin, PrivateNetwork unset
+	OriginNotAllowed         rampart.Denial = "origin_not_allowed"          // not listed
+	OriginMalformed          rampart.Denial = "origin_malformed"            // nothing that a browser sends, or more than one line
+	MethodNotAllowed         rampart.Denial = "method_not_allowed"          // allowed origin, preflight for another method
+	HeaderNotAllowed         rampart.Denial = "header_not_allowed"          // allowed origin, preflight for another header
+	HeaderListMalformed      rampart.Denial = "header_list_malformed"       // allowed origin, no list that a browser sends
+	PrivateNetworkNotAllowed rampart.Denial = "private_network_not_allowed" // allowed origin, PrivateNetwork unset
 )
 
 // A DeniedError is a request that the policy does not cover. What it holds was
 // chosen by the client.
 type DeniedError struct {
-	Reason Reason
-	Origin string // well-formed, or empty
-	Value  string // what is not allowed: the origin line, method or header; at most 256 bytes
+	Reason rampart.Denial // one of the constants above
+	Origin string         // well-formed, or empty
+	Value  string         // what is not allowed: the origin line, method or header; at most 256 bytes
+}
+
+// Denial implements [rampart.Refusal].
+func (e *DeniedError) Denial() rampart.Denial { return e.Reason }
+
+// Problem implements [rampart.Refusal]. It says no more than that: what would
+// help a script to guess the policy goes to the log.
+func (e *DeniedError) Problem() *rampart.Problem {
+	return &rampart.Problem{Status: http.StatusForbidden, Code: "cors_denied"}
 }
 
 // Error implements error.

@@ -66,28 +66,33 @@ type csrfPolicy struct {
 	reporter      *rampart.Reporter
 }
 
-// A CSRFReason says why a request was taken for a forged one.
-type CSRFReason string
-
-// Reasons of a [*CSRFError].
+// Reasons of a [*CSRFError]: why a request was taken for a forged one.
 const (
-	CSRFCrossOrigin CSRFReason = "cross_origin" // a page of an origin that is not trusted
-	CSRFAmbiguous   CSRFReason = "ambiguous"    // two lines of a header that browsers send once
-	CSRFMalformed   CSRFReason = "malformed"    // an Origin or Sec-Fetch-Site that no browser writes
-	CSRFInsecure    CSRFReason = "insecure"     // the same host over plain http
-	CSRFNoSignal    CSRFReason = "no_signal"    // RequireSignal
-	CSRFUnset       CSRFReason = "unset"        // the zero CSRF admits none
+	CSRFCrossOrigin rampart.Denial = "cross_origin" // a page of an origin that is not trusted
+	CSRFAmbiguous   rampart.Denial = "ambiguous"    // two lines of a header that browsers send once
+	CSRFMalformed   rampart.Denial = "malformed"    // an Origin or Sec-Fetch-Site that no browser writes
+	CSRFInsecure    rampart.Denial = "insecure"     // the same host over plain http
+	CSRFNoSignal    rampart.Denial = "no_signal"    // RequireSignal
+	CSRFUnset       rampart.Denial = "unset"        // the zero CSRF admits none
 )
 
 // A CSRFError says why [CSRF.Check] refused a request.
 type CSRFError struct {
-	Origin string // as sent; "" if there was none
-	Reason CSRFReason
+	Origin string         // as sent; "" if there was none
+	Reason rampart.Denial // one of the constants above
 }
 
 // Error implements error.
 func (e *CSRFError) Error() string {
 	return fmt.Sprintf("headers: csrf: origin %q: %s", e.Origin, e.Reason)
+}
+
+// Denial implements [rampart.Refusal].
+func (e *CSRFError) Denial() rampart.Denial { return e.Reason }
+
+// Problem implements [rampart.Refusal].
+func (e *CSRFError) Problem() *rampart.Problem {
+	return &rampart.Problem{Status: http.StatusForbidden, Code: "csrf_failed", Detail: "Request forgery protection refused this request."}
 }
 
 // NewCSRF returns a CSRF that behaves as cfg says, or every mistake in cfg,
@@ -138,7 +143,7 @@ func (c *CSRF) Reconfigure(cfg CSRFConfig) error {
 		return err
 	}
 	if p.errorHandler == nil {
-		p.errorHandler = refuseForged
+		p.errorHandler = writeError
 	}
 	if old := c.policy.Load(); old != nil && old.log == cfg.Logger {
 		p.reporter = old.reporter
@@ -209,18 +214,14 @@ func (c *CSRF) Handler(next http.Handler) http.Handler {
 		}
 		p := c.policy.Load()
 		if p == nil {
-			refuseForged(w, r, err)
+			writeError(w, r, err)
 			return
 		}
-		reason := CSRFReason("")
+		reason := rampart.Denial("")
 		if e, ok := errors.AsType[*CSRFError](err); ok {
 			reason = e.Reason
 		}
 		p.reporter.Refused(r, rampart.MaliciousCSRF, "", rampart.Text("reason", string(reason)), rampart.Text("origin", r.Header.Get("Origin")))
 		p.errorHandler(w, r, err)
 	})
-}
-
-func refuseForged(w http.ResponseWriter, _ *http.Request, _ error) {
-	(&rampart.Problem{Status: http.StatusForbidden, Code: "csrf_failed", Detail: "Request forgery protection refused this request."}).Write(w)
 }

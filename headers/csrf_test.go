@@ -51,8 +51,8 @@ func TestCSRF(t *testing.T) {
 		target string
 		header h
 		plain  bool
-		want   headers.CSRFReason // "" = admitted
-		std    bool               // the standard library admits it
+		want   rampart.Denial // "" = admitted
+		std    bool           // the standard library admits it
 	}{
 		{"a page of ours", zero, "POST", "/", site("same-origin", "https://api.example.com"), false, "", true},
 		{"a bookmark", zero, "POST", "/", site("none"), false, "", true},

@@ -1,6 +1,10 @@
 package headers
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/ecolaura/rampart"
+)
 
 // check decides about one request.
 func (p *csrfPolicy) check(r *http.Request) error {
@@ -19,7 +23,7 @@ func (p *csrfPolicy) check(r *http.Request) error {
 }
 
 // suspicion returns why the request may be forged, or "".
-func (p *csrfPolicy) suspicion(r *http.Request, upgrade bool) CSRFReason {
+func (p *csrfPolicy) suspicion(r *http.Request, upgrade bool) rampart.Denial {
 	sites, origins := r.Header["Sec-Fetch-Site"], r.Header["Origin"]
 	switch {
 	case len(sites) > 1 || len(origins) > 1:

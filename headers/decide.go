@@ -104,7 +104,7 @@ func (p *policy) refusesRedirect(r *http.Request) error {
 	if name := p.credentialIn(r.Header); name != "" {
 		return &InsecureError{Reason: InsecureCredentials, Header: name}
 	}
-	var reason InsecureReason
+	var reason rampart.Denial
 	switch {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		reason = InsecureMethod

@@ -2,6 +2,7 @@ package headers
 
 import (
 	"fmt"
+	"net/http"
 
 	"github.com/ecolaura/rampart"
 )
@@ -22,21 +23,18 @@ func mistake(field, reason, value string) error {
 	return &rampart.ConfigError{Package: "headers", Field: field, Reason: reason, Value: value}
 }
 
-// A HostReason says what is wrong with a Host.
-type HostReason string
-
 // Reasons of a [*HostError].
 const (
-	HostMissing    HostReason = "missing"     // no Host at all
-	HostMalformed  HostReason = "malformed"   // not host[:port] in ASCII (RFC 9110 section 7.2)
-	HostNotAllowed HostReason = "not_allowed" // not in AllowedHosts
-	HostUnset      HostReason = "unset"       // the zero Headers allows none
+	HostMissing    rampart.Denial = "missing"     // no Host at all
+	HostMalformed  rampart.Denial = "malformed"   // not host[:port] in ASCII (RFC 9110 section 7.2)
+	HostNotAllowed rampart.Denial = "not_allowed" // not in AllowedHosts
+	HostUnset      rampart.Denial = "unset"       // the zero Headers allows none
 )
 
 // A HostError says why a request was refused for its Host.
 type HostError struct {
-	Host   string // as the client sent it
-	Reason HostReason
+	Host   string         // as the client sent it
+	Reason rampart.Denial // one of the constants above
 }
 
 // Error implements error.
@@ -44,23 +42,20 @@ func (e *HostError) Error() string {
 	return fmt.Sprintf("headers: host %q: %s", e.Host, e.Reason)
 }
 
-// An InsecureReason says why plain http was not redirected but refused.
-type InsecureReason string
-
-// Reasons of an [*InsecureError].
+// Reasons of an [*InsecureError]: why plain http was not redirected but refused.
 const (
-	InsecureMethod      InsecureReason = "method"      // neither GET nor HEAD
-	InsecureCredentials InsecureReason = "credentials" // a credential header was sent in the clear
-	InsecureBody        InsecureReason = "body"        // a body was sent in the clear
-	InsecureUpgrade     InsecureReason = "upgrade"     // another protocol was asked for, such as WebSocket
-	InsecureTarget      InsecureReason = "target"      // a request target that is no path
-	InsecureNoRedirect  InsecureReason = "no_redirect" // Redirect.Off
+	InsecureMethod      rampart.Denial = "method"      // neither GET nor HEAD
+	InsecureCredentials rampart.Denial = "credentials" // a credential header was sent in the clear
+	InsecureBody        rampart.Denial = "body"        // a body was sent in the clear
+	InsecureUpgrade     rampart.Denial = "upgrade"     // another protocol was asked for, such as WebSocket
+	InsecureTarget      rampart.Denial = "target"      // a request target that is no path
+	InsecureNoRedirect  rampart.Denial = "no_redirect" // Redirect.Off
 )
 
 // An InsecureError says why a request was refused for coming over plain http.
 type InsecureError struct {
-	Reason InsecureReason
-	Header string // name of the credential header, if that is the reason; never its value
+	Reason rampart.Denial // one of the constants above
+	Header string         // name of the credential header, if that is the reason; never its value
 }
 
 // Error implements error.
@@ -69,4 +64,20 @@ func (e *InsecureError) Error() string {
 		return fmt.Sprintf("headers: plain http: %s (%s)", e.Reason, e.Header)
 	}
 	return fmt.Sprintf("headers: plain http: %s", e.Reason)
+}
+
+// Denial implements [rampart.Refusal].
+func (e *HostError) Denial() rampart.Denial { return e.Reason }
+
+// Problem implements [rampart.Refusal].
+func (e *HostError) Problem() *rampart.Problem {
+	return &rampart.Problem{Status: http.StatusBadRequest, Code: "bad_host", Detail: "Bad host."}
+}
+
+// Denial implements [rampart.Refusal].
+func (e *InsecureError) Denial() rampart.Denial { return e.Reason }
+
+// Problem implements [rampart.Refusal].
+func (e *InsecureError) Problem() *rampart.Problem {
+	return &rampart.Problem{Status: http.StatusForbidden, Code: "https_required", Detail: "Use https."}
 }

@@ -70,7 +70,7 @@ func (h *Headers) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := h.policy.Load()
 		if p == nil {
-			refuse(w, r, &HostError{Host: r.Host, Reason: HostUnset})
+			writeError(w, r, &HostError{Host: r.Host, Reason: HostUnset})
 			return
 		}
 		p.serve(w, r, next, p.set) //nolint:contextcheck // the request carries it
@@ -116,11 +116,5 @@ func (p *policy) report(r *http.Request, err error) {
 	}
 }
 
-// refuse is the default ErrorHandler.
-func refuse(w http.ResponseWriter, _ *http.Request, err error) {
-	if _, ok := errors.AsType[*InsecureError](err); ok {
-		(&rampart.Problem{Status: http.StatusForbidden, Code: "https_required", Detail: "Use https."}).Write(w)
-		return
-	}
-	(&rampart.Problem{Status: http.StatusBadRequest, Code: "bad_host", Detail: "Bad host."}).Write(w)
-}
+// writeError is the default ErrorHandler.
+func writeError(w http.ResponseWriter, _ *http.Request, err error) { rampart.WriteError(w, err) }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/ecolaura/rampart"
 )
 
 // hostList answers whether a Host is one of ours.
@@ -65,7 +67,7 @@ func (l *hostList) add(pattern string) (reason string) {
 }
 
 // match returns the normal form of host, or why it is not ours.
-func (l *hostList) match(host string) (hostPort, HostReason) {
+func (l *hostList) match(host string) (hostPort, rampart.Denial) {
 	if h, ok := l.literal[host]; ok {
 		return h, ""
 	}

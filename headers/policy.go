@@ -54,7 +54,7 @@ func newPolicy(cfg *Config) (*policy, error) {
 		return nil, err
 	}
 	if p.errorHandler == nil {
-		p.errorHandler = refuse
+		p.errorHandler = writeError
 	}
 	return p, nil
 }

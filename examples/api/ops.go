@@ -128,7 +128,7 @@ func (o *ops) failed(w http.ResponseWriter, r *http.Request, err error) {
 		p.Write(w)
 		return
 	}
-	if e, ok := errors.AsType[*apikey.Error](err); ok && e.Reason == apikey.ReasonUnknown {
+	if e, ok := errors.AsType[*apikey.Error](err); ok && e.Reason == apikey.KeyUnknown {
 		notFound(w)
 		return
 	}

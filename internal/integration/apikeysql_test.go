@@ -71,7 +71,7 @@ func newKeys(t *testing.T, s apikey.Store, log io.Writer) *apikey.Keys {
 	return keys
 }
 
-func whyNot(err error) apikey.Reason {
+func whyNot(err error) rampart.Denial {
 	if e, ok := errors.AsType[*apikey.Error](err); ok {
 		return e.Reason
 	}
@@ -110,7 +110,7 @@ func TestAPIKeySQLIsSharedByServers(t *testing.T) {
 		assert.WithinDuration(t, time.Now(), page[0].LastUsed, time.Minute)
 		require.NoError(t, one.Revoke(ctx, k.ID))
 		_, err = two.Verify(ctx, secret.Reveal(), netip.Addr{})
-		assert.Equal(t, apikey.ReasonRevoked, whyNot(err))
+		assert.Equal(t, apikey.KeyRevoked, whyNot(err))
 	})
 }
 
@@ -154,7 +154,7 @@ func apikeyRace(t *testing.T, keys *apikey.Keys, owner string, whole bool) {
 				assert.NoError(t, err)
 				rotated.Add(1)
 				successor.Store(&next)
-			case apikey.ReasonRotated, apikey.ReasonRevoked:
+			case apikey.KeyRotated, apikey.KeyRevoked:
 			default:
 				t.Error(err)
 			}
@@ -168,11 +168,11 @@ func apikeyRace(t *testing.T, keys *apikey.Keys, owner string, whole bool) {
 			assert.NoError(t, keys.Revoke(ctx, k.ID))
 		}
 		_, err := keys.Verify(ctx, secret.Reveal(), netip.Addr{})
-		assert.Equal(t, apikey.ReasonRevoked, whyNot(err), "accepted after the revocation returned")
+		assert.Equal(t, apikey.KeyRevoked, whyNot(err), "accepted after the revocation returned")
 	})
 	wg.Go(func() {
 		if _, err := keys.Verify(ctx, secret.Reveal(), netip.Addr{}); err != nil {
-			assert.Equal(t, apikey.ReasonRevoked, whyNot(err))
+			assert.Equal(t, apikey.KeyRevoked, whyNot(err))
 		}
 	})
 	wg.Wait()
@@ -183,7 +183,7 @@ func apikeyRace(t *testing.T, keys *apikey.Keys, owner string, whole bool) {
 	if next := successor.Load(); next != nil {
 		_, err := keys.Verify(ctx, next.Reveal(), netip.Addr{})
 		if whole {
-			require.Equal(t, apikey.ReasonRevoked, whyNot(err), "a successor outlived its owner's revocation")
+			require.Equal(t, apikey.KeyRevoked, whyNot(err), "a successor outlived its owner's revocation")
 		} else {
 			require.NoError(t, err)
 		}

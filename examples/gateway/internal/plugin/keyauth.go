@@ -84,7 +84,7 @@ func keyAuth(cfg *conf.KeyAuthConfig, e *Env) (func(http.Handler) http.Handler, 
 			asked := withKey(r, cfg)
 			if anonymous != nil {
 				if _, err := keys.Check(asked); err != nil {
-					if ke, ok := errors.AsType[*apikey.Error](err); !ok || ke.Reason != apikey.ReasonUnavailable {
+					if ke, ok := errors.AsType[*apikey.Error](err); !ok || ke.Reason != apikey.KeyUnavailable {
 						e.known(c, conf.Ref(anonymous.ID), "")
 						next.ServeHTTP(w, r)
 						return
