@@ -13,16 +13,6 @@ import (
 	"github.com/ecolaura/rampart"
 )
 
-// Outage is what [Revocations] does with a token while it cannot know all that
-// has been revoked.
-type Outage uint8
-
-// The outage policies. There is no default: each is wrong for somebody.
-const (
-	FailClosed Outage = iota + 1 // refuse every token: 503
-	FailOpen                     // go by what is known: a revoked access token may stay good until it expires
-)
-
 // RevocationsConfig configures [Revocations].
 type RevocationsConfig struct {
 	_ [0]func() // no comparison, no unkeyed literals
@@ -31,11 +21,12 @@ type RevocationsConfig struct {
 	// one set of users. nil: what is revoked holds in this process only.
 	Feed rampart.Feed
 
-	// Outage says what happens to tokens while the feed brings nothing, or
-	// while more than MaxEntries revocations are live: with FailOpen, those that
-	// found no room have no effect here, and ordering one is ErrNoRoom. Required with a feed;
-	// without one FailClosed is taken.
-	Outage Outage
+	// Outage says what happens to tokens while the feed brings nothing, or while
+	// more than MaxEntries revocations are live. FailClosed refuses them all: 503.
+	// FailOpen goes by what is known: a revoked access token may stay good until it
+	// expires, revocations that found no room have no effect here, and ordering
+	// one is ErrNoRoom. Required with a feed; without one FailClosed is taken.
+	Outage rampart.Outage
 
 	// MaxEntries bounds the sessions that are held, and the subjects: each takes
 	// some 150 bytes until its tokens have expired. An eighth more may wait for
@@ -77,7 +68,7 @@ var (
 // knows nothing, and answers ErrOutage.
 type Revocations struct {
 	feed     rampart.Feed // nil: this process only
-	outage   Outage
+	outage   rampart.Outage
 	reporter *rampart.Reporter
 	sessions *expiringSet // by id
 	subjects *expiringSet // floors in microseconds since 1970
@@ -92,8 +83,8 @@ type Revocations struct {
 func NewRevocations(cfg RevocationsConfig) (*Revocations, error) {
 	var errs []error
 	switch {
-	case cfg.Outage > FailOpen:
-		errs = append(errs, mistake("Outage", ReasonInvalid, strconv.Itoa(int(cfg.Outage))))
+	case cfg.Outage > rampart.FailOpen: // there is nothing to fall back to
+		errs = append(errs, mistake("Outage", ReasonInvalid, cfg.Outage.String()))
 	case cfg.Outage == 0 && cfg.Feed != nil:
 		errs = append(errs, mistake("Outage", ReasonMissing, ""))
 	}
@@ -132,7 +123,7 @@ func (r *Revocations) Revoked(_ context.Context, t *Token) (bool, error) {
 	if r.knows(t) {
 		return true, nil
 	}
-	if r.outage != FailOpen && r.blind() {
+	if r.outage != rampart.FailOpen && r.blind() {
 		return false, ErrOutage
 	}
 	return false, nil
@@ -201,7 +192,7 @@ func (r *Revocations) RevokeToken(ctx context.Context, issuer, id string, expire
 // endSession revokes the tokens of a session for that long.
 func (r *Revocations) endSession(ctx context.Context, id string, keep time.Duration) error {
 	err := r.publish(ctx, "session "+id, keep)
-	if err == nil && r != nil && r.outage == FailOpen {
+	if err == nil && r != nil && r.outage == rampart.FailOpen {
 		if _, ok := r.sessions.get(id); !ok {
 			return ErrNoRoom
 		}
@@ -217,7 +208,7 @@ func (r *Revocations) endSubject(ctx context.Context, subject string, before tim
 		return r.publish(ctx, "all "+floor, keep)
 	}
 	err := r.publish(ctx, "subject "+floor+" "+subject, keep)
-	if err == nil && r != nil && r.outage == FailOpen {
+	if err == nil && r != nil && r.outage == rampart.FailOpen {
 		if _, ok := r.subjects.get(subject); !ok { // one that is known has been raised
 			return ErrNoRoom
 		}

@@ -54,7 +54,7 @@ func (l *line) Age() time.Duration { return l.age }
 
 func newRevocations(tb testing.TB, feed rampart.Feed, change ...func(*auth.RevocationsConfig)) *auth.Revocations {
 	tb.Helper()
-	cfg := auth.RevocationsConfig{Feed: feed, Outage: auth.FailClosed, Logger: slog.New(slog.DiscardHandler)}
+	cfg := auth.RevocationsConfig{Feed: feed, Outage: rampart.FailClosed, Logger: slog.New(slog.DiscardHandler)}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -221,7 +221,7 @@ func TestTheOutagePolicyDecidesWhileTheFeedBringsNothing(t *testing.T) {
 	feed := &line{}
 	store := auth.NewMemoryStore(0)
 	s, closed := newInstance(t, store, newRevocations(t, feed))
-	_, open := newInstance(t, store, newRevocations(t, feed, func(c *auth.RevocationsConfig) { c.Outage = auth.FailOpen }))
+	_, open := newInstance(t, store, newRevocations(t, feed, func(c *auth.RevocationsConfig) { c.Outage = rampart.FailOpen }))
 	good, err := s.Issue(t.Context(), "1", nil)
 	require.NoError(t, err)
 	bad, err := s.Issue(t.Context(), "1", nil)
@@ -291,7 +291,7 @@ func TestRevocationsAreBoundedAndExpire(t *testing.T) {
 }
 
 func TestARevocationThatFoundNoRoomWaitsForIt(t *testing.T) {
-	for _, outage := range []auth.Outage{auth.FailClosed, auth.FailOpen} {
+	for _, outage := range []rampart.Outage{rampart.FailClosed, rampart.FailOpen} {
 		synctest.Test(t, func(t *testing.T) {
 			feed := &line{}
 			r := newRevocations(t, feed, func(c *auth.RevocationsConfig) { c.MaxEntries, c.Outage = 1, outage })
@@ -304,7 +304,7 @@ func TestARevocationThatFoundNoRoomWaitsForIt(t *testing.T) {
 				return err
 			}
 			require.NoError(t, r.RevokeToken(t.Context(), "", "first", time.Now().Add(time.Minute)))
-			if err := r.RevokeToken(t.Context(), "", "lasting", expires); outage == auth.FailOpen {
+			if err := r.RevokeToken(t.Context(), "", "lasting", expires); outage == rampart.FailOpen {
 				assert.ErrorIs(t, err, auth.ErrNoRoom, "success would be a lie")
 				assert.NoError(t, verify(other))
 			} else {
@@ -320,7 +320,7 @@ func TestARevocationThatFoundNoRoomWaitsForIt(t *testing.T) {
 				require.NoError(t, feed.Publish(t.Context(), "", fmt.Appendf(nil, "subject 1 b%d", i), time.Hour))
 			}
 			time.Sleep(30 * time.Minute)
-			if outage == auth.FailClosed {
+			if outage == rampart.FailClosed {
 				assert.ErrorIs(t, verify(other), auth.ErrOutage)
 			}
 			time.Sleep(time.Hour)
@@ -333,7 +333,7 @@ func TestARevocationThatFoundNoRoomWaitsForIt(t *testing.T) {
 }
 
 func TestFailOpenTellsThatASubjectHasNoRoom(t *testing.T) {
-	r := newRevocations(t, &line{}, func(c *auth.RevocationsConfig) { c.MaxEntries, c.Outage = 1, auth.FailOpen })
+	r := newRevocations(t, &line{}, func(c *auth.RevocationsConfig) { c.MaxEntries, c.Outage = 1, rampart.FailOpen })
 	s, _ := newInstance(t, auth.NewMemoryStore(0), r)
 	require.NoError(t, s.EndSubject(t.Context(), "1"))
 	require.NoError(t, s.EndSubject(t.Context(), "1"))
@@ -382,7 +382,7 @@ func TestRevocationsConfigMistakes(t *testing.T) {
 	_, err := auth.NewRevocations(auth.RevocationsConfig{Feed: &line{}, MaxEntries: -1})
 	assert.EqualError(t, err, "auth: Outage: missing\nauth: MaxEntries: invalid: \"-1\"")
 	_, err = auth.NewRevocations(auth.RevocationsConfig{Outage: 3})
-	assert.EqualError(t, err, `auth: Outage: invalid: "3"`)
+	assert.EqualError(t, err, `auth: Outage: invalid: "FallBack"`)
 }
 
 func TestRevocationsUnderConcurrentUse(t *testing.T) {

@@ -166,6 +166,6 @@ func (l *layers) policy(name string) (throttle.Rate, bool) {
 // down the blocks that are known hold: refusing everybody would finish what an
 // attacker of the feed began.
 func newBlocks(clientIP *server.ClientIP, sh *shared, cfg ipfilter.Config) (*ipfilter.Filter, error) {
-	cfg.ClientIP, cfg.Feed, cfg.Outage = clientIP.Addr, sh.feed, ipfilter.FailOpen
+	cfg.ClientIP, cfg.Feed, cfg.Outage = clientIP.Addr, sh.feed, rampart.FailOpen
 	return ipfilter.New(cfg)
 }

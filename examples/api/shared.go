@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/feed"
 	"github.com/ecolaura/rampart/feed/feedredis"
@@ -47,7 +48,7 @@ func openShared(ctx context.Context, s *settings, db *database, log *slog.Logger
 			return nil, err
 		}
 	}
-	sh.revocations, err = auth.NewRevocations(auth.RevocationsConfig{Feed: sh.feed, Outage: auth.FailClosed, Logger: log})
+	sh.revocations, err = auth.NewRevocations(auth.RevocationsConfig{Feed: sh.feed, Outage: rampart.FailClosed, Logger: log})
 	return sh, err
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/feed"
 )
@@ -16,7 +17,7 @@ import (
 // authInstance is what one of several processes has: a service and a verifier
 // that asks no store about access tokens. maxStale is that of the feed; 0 is its
 // default.
-func authInstance(t testing.TB, store auth.SessionStore, source feed.Source, outage auth.Outage, maxStale time.Duration) (*auth.Service, *auth.Verifier) {
+func authInstance(t testing.TB, store auth.SessionStore, source feed.Source, outage rampart.Outage, maxStale time.Duration) (*auth.Service, *auth.Verifier) {
 	t.Helper()
 	discard := slog.New(slog.DiscardHandler)
 	changes, err := feed.New(t.Context(), feed.Config{Source: source, MaxStale: maxStale, Logger: discard})
@@ -39,9 +40,9 @@ func TestRevocationReachesThreeInstancesWithinASecond(t *testing.T) {
 	for _, backend := range authBackends() {
 		t.Run(backend.name, func(t *testing.T) {
 			dbA, dbB := backend.open(t)
-			a, verifierA := authInstance(t, authStore(t, dbA, backend.dialect), feedSource(t, dbA, backend.dialect), auth.FailClosed, 0)
-			b, verifierB := authInstance(t, authStore(t, dbB, backend.dialect), feedSource(t, dbB, backend.dialect), auth.FailClosed, 0)
-			_, verifierC := authInstance(t, authStore(t, dbB, backend.dialect), feedSource(t, dbB, backend.dialect), auth.FailClosed, 0)
+			a, verifierA := authInstance(t, authStore(t, dbA, backend.dialect), feedSource(t, dbA, backend.dialect), rampart.FailClosed, 0)
+			b, verifierB := authInstance(t, authStore(t, dbB, backend.dialect), feedSource(t, dbB, backend.dialect), rampart.FailClosed, 0)
+			_, verifierC := authInstance(t, authStore(t, dbB, backend.dialect), feedSource(t, dbB, backend.dialect), rampart.FailClosed, 0)
 			verifiers := []*auth.Verifier{verifierA, verifierB, verifierC}
 			good := func(pair *auth.Pair) (n int) {
 				for _, v := range verifiers {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
 )
 
@@ -23,7 +24,7 @@ func TestRevocationReachesThreeProcessesWithinASecond(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			b := backend(t)
-			b.Feed, b.Outage = true, auth.FailClosed
+			b.Feed, b.Outage = true, rampart.FailClosed
 			all := startProcesses(t, b, 3)
 			var times []time.Duration
 			for desc, end := range map[string]func(issued answer) command{
@@ -100,7 +101,7 @@ func TestWithoutRedisThePolicyHoldsAndNothingHangs(t *testing.T) {
 		"hung":   syscall.SIGSTOP, // connections are taken, and nothing comes
 	}
 	for how, signal := range stops {
-		for policy, outage := range map[string]auth.Outage{"closed": auth.FailClosed, "open": auth.FailOpen} {
+		for policy, outage := range map[string]rampart.Outage{"closed": rampart.FailClosed, "open": rampart.FailOpen} {
 			t.Run(how+", fail "+policy, func(t *testing.T) {
 				addr, server := ownRedis(t)
 				p := startProcess(t, backendAt{Redis: addr, Prefix: "t", Feed: true, Outage: outage, MaxStale: 2 * time.Second})
@@ -112,7 +113,7 @@ func TestWithoutRedisThePolicyHoldsAndNothingHangs(t *testing.T) {
 				require.NoError(t, server.Process.Signal(signal))
 				stopped := time.Now()
 				want, within := "", 3*time.Second // MaxStale and a poll
-				if outage == auth.FailClosed {
+				if outage == rampart.FailClosed {
 					want = string(auth.TokenUnverified)
 				}
 				asked, slow := 0, 0

@@ -37,7 +37,7 @@ type backendAt struct {
 	Schema        string // of PostgreSQL
 	Grace         time.Duration
 	Feed          bool // revocations come by the feed, not from the store
-	Outage        auth.Outage
+	Outage        rampart.Outage
 	MaxStale      time.Duration // of the feed
 	Patient       bool          // a slow machine must not fail a race
 }

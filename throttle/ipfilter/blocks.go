@@ -16,15 +16,6 @@ import (
 	"github.com/ecolaura/rampart"
 )
 
-// Outage is what a [Filter] does while its feed brings no blocks.
-type Outage uint8
-
-// The outage policies. There is no default: each is wrong for somebody.
-const (
-	FailClosed Outage = iota + 1 // refuse every request: 503 with Retry-After
-	FailOpen                     // go by the blocks that are known
-)
-
 // Errors of [Filter.Block] and [Filter.Unblock] that are not the feed's.
 var (
 	// ErrPrefix is returned for a prefix that is none, or so short (less than /8
@@ -114,7 +105,9 @@ func (f *Filter) apply(data []byte, _ time.Time) {
 }
 
 // blind says whether blocks may be missing here and that matters.
-func (f *Filter) blind() bool { return f.outage == FailClosed && f.feed != nil && f.feed.Age() > 0 }
+func (f *Filter) blind() bool {
+	return f.outage == rampart.FailClosed && f.feed != nil && f.feed.Age() > 0
+}
 
 // blocks holds the prefixes that are blocked, each until its time, in a table for
 // each length. Few lengths are in use at a time.

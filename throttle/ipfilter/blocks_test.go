@@ -62,8 +62,8 @@ func admits(f *ipfilter.Filter, addr string) bool { return f.Check(from(addr)) =
 func TestABlockHoldsUntilItsTimeOnEveryInstanceAndOverARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := feed.Memory()
-		one := newFilter(t, ipfilter.Config{Feed: newFeed(t, source), Outage: ipfilter.FailOpen})
-		two := newFilter(t, ipfilter.Config{Feed: newFeed(t, source), Outage: ipfilter.FailOpen})
+		one := newFilter(t, ipfilter.Config{Feed: newFeed(t, source), Outage: rampart.FailOpen})
+		two := newFilter(t, ipfilter.Config{Feed: newFeed(t, source), Outage: rampart.FailOpen})
 		until := time.Now().Add(time.Hour)
 		require.NoError(t, one.Block(t.Context(), netip.MustParsePrefix("192.0.2.7/24"), until))
 		require.NoError(t, one.Block(t.Context(), netip.MustParsePrefix("2001:db8::/48"), until.Add(time.Hour)))
@@ -76,7 +76,7 @@ func TestABlockHoldsUntilItsTimeOnEveryInstanceAndOverARestart(t *testing.T) {
 		require.NoError(t, one.Reconfigure(ipfilter.Config{Deny: prefixes("198.51.100.0/24")}))
 		assert.False(t, admits(one, "192.0.2.200:1"), "a new configuration keeps the blocks")
 
-		restarted := newFilter(t, ipfilter.Config{Feed: newFeed(t, source), Outage: ipfilter.FailOpen})
+		restarted := newFilter(t, ipfilter.Config{Feed: newFeed(t, source), Outage: rampart.FailOpen})
 		assert.False(t, admits(restarted, "192.0.2.200:1"))
 
 		require.NoError(t, two.Unblock(t.Context(), netip.MustParsePrefix("2001:db8::/48")))
@@ -84,7 +84,7 @@ func TestABlockHoldsUntilItsTimeOnEveryInstanceAndOverARestart(t *testing.T) {
 		time.Sleep(501 * time.Millisecond)
 		assert.True(t, admits(one, "[2001:db8::9]:1"))
 		require.NoError(t, two.Unblock(t.Context(), netip.MustParsePrefix("2001:db8:1::/48")), "none there")
-		restarted = newFilter(t, ipfilter.Config{Feed: newFeed(t, source), Outage: ipfilter.FailOpen})
+		restarted = newFilter(t, ipfilter.Config{Feed: newFeed(t, source), Outage: rampart.FailOpen})
 		assert.True(t, admits(restarted, "[2001:db8::9]:1"))
 
 		time.Sleep(time.Until(until) - 1)
@@ -109,12 +109,12 @@ func TestAnOrderThatWasReplacedDoesNotComeBackWithARestart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				source, p := feed.Memory(), netip.MustParsePrefix("192.0.2.0/24")
-				one := newFilter(t, ipfilter.Config{Feed: newFeed(t, source), Outage: ipfilter.FailOpen})
+				one := newFilter(t, ipfilter.Config{Feed: newFeed(t, source), Outage: rampart.FailOpen})
 				require.NoError(t, one.Block(t.Context(), p, time.Now().Add(5*time.Hour)))
 				require.NoError(t, replace(t.Context(), one, p))
 				for range 2 {
 					time.Sleep(2 * time.Hour)
-					restarted := newFilter(t, ipfilter.Config{Feed: newFeed(t, source), Outage: ipfilter.FailOpen})
+					restarted := newFilter(t, ipfilter.Config{Feed: newFeed(t, source), Outage: rampart.FailOpen})
 					assert.True(t, admits(restarted, "192.0.2.1:1"))
 				}
 			})
@@ -162,7 +162,7 @@ func TestWhatCannotBeBlocked(t *testing.T) {
 
 func TestTheOutagePolicySaysWhatHappensWhileTheFeedBringsNothing(t *testing.T) {
 	blocked := netip.MustParsePrefix("192.0.2.7/32")
-	for outage, want := range map[ipfilter.Outage]int{ipfilter.FailClosed: http.StatusServiceUnavailable, ipfilter.FailOpen: http.StatusOK} {
+	for outage, want := range map[rampart.Outage]int{rampart.FailClosed: http.StatusServiceUnavailable, rampart.FailOpen: http.StatusOK} {
 		fake := &fakeFeed{Feed: newFeed(t, feed.Memory())}
 		f := newFilter(t, ipfilter.Config{Feed: fake, Outage: outage})
 		require.NoError(t, f.Block(t.Context(), blocked, time.Now().Add(time.Hour)))
@@ -207,7 +207,7 @@ func (b *logBuffer) String() string {
 func TestAChangeThatIsNotUnderstoodIsReported(t *testing.T) {
 	log := new(logBuffer)
 	shared := newFeed(t, feed.Memory())
-	f := newFilter(t, ipfilter.Config{Feed: shared, Outage: ipfilter.FailOpen, MaxBlocks: 1, Logger: slog.New(slog.NewJSONHandler(log, nil))})
+	f := newFilter(t, ipfilter.Config{Feed: shared, Outage: rampart.FailOpen, MaxBlocks: 1, Logger: slog.New(slog.NewJSONHandler(log, nil))})
 	ends := fmt.Sprint(time.Now().Add(time.Hour).UnixMicro())
 	for _, change := range []string{"", "192.0.2.7/32", "192.0.2.7 " + ends, "192.0.2.7/32 soon", "0.0.0.0/0 " + ends} {
 		require.NoError(t, shared.Publish(t.Context(), "ipfilter.blocks", []byte(change), time.Hour))

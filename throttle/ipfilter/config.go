@@ -31,8 +31,9 @@ type Config struct {
 	// process only.
 	Feed rampart.Feed
 
-	// Outage says what happens while the feed brings nothing. Required with one.
-	Outage Outage
+	// Outage says what happens while the feed brings nothing: FailClosed refuses
+	// every request, FailOpen goes by the blocks that are known. Required with one.
+	Outage rampart.Outage
 
 	// MaxBlocks bounds how many blocks are held, each some 100 bytes; 0:
 	// 100 000. Blocks above it are not held, and an event says so.
@@ -65,8 +66,8 @@ func (c *Config) validate() error {
 		mistake("Allow or Deny", ReasonMissing, "")
 	}
 	switch {
-	case c.Outage > FailOpen:
-		mistake("Outage", ReasonInvalid, strconv.Itoa(int(c.Outage)))
+	case c.Outage > rampart.FailOpen: // there is nothing to fall back to
+		mistake("Outage", ReasonInvalid, c.Outage.String())
 	case c.Outage == 0 && c.Feed != nil:
 		mistake("Outage", ReasonMissing, "")
 	}

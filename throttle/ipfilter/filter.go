@@ -1,9 +1,9 @@
 package ipfilter
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"sync/atomic"
@@ -16,8 +16,8 @@ import (
 type Filter struct {
 	current atomic.Pointer[compiled]
 	blocks  *blocks
-	feed    rampart.Feed // of the first Config
-	outage  Outage       // of the first Config
+	feed    rampart.Feed   // of the first Config
+	outage  rampart.Outage // of the first Config
 }
 
 // compiled is a Config in the form that requests use. It never changes.
@@ -65,15 +65,7 @@ func (f *Filter) Reconfigure(cfg Config) error {
 		c.clientIP = rampart.PeerAddr
 	}
 	if c.errorHandler == nil {
-		denied := (&rampart.Problem{Status: http.StatusForbidden, Code: "address_denied"}).Render()
-		unknown := (&rampart.Problem{Status: http.StatusServiceUnavailable, Code: "blocks_unavailable", Detail: "Blocked addresses cannot be checked right now."}).Render()
-		c.errorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
-			if d, ok := errors.AsType[*DeniedError](err); ok && d.Reason == BlocksUnknown {
-				unknown.ServeHTTP(w, r)
-				return
-			}
-			denied.ServeHTTP(w, r)
-		}
+		c.errorHandler = func(w http.ResponseWriter, _ *http.Request, err error) { rampart.WriteError(w, err) }
 	}
 	if old := f.current.Load(); old != nil && old.logger == cfg.Logger {
 		c.reporter = old.reporter // it may hold counts that are not written yet
@@ -86,20 +78,17 @@ func (f *Filter) Reconfigure(cfg Config) error {
 
 // A DeniedError says why [Filter.Check] refused a request.
 type DeniedError struct {
-	Addr   netip.Addr // zero if the address could not be told
-	Reason DeniedReason
+	Addr   netip.Addr     // zero if the address could not be told
+	Reason rampart.Denial // one of the constants below
 }
-
-// DeniedReason is why a request was refused.
-type DeniedReason string
 
 // Reasons of a [*DeniedError].
 const (
-	NotAdmitted   DeniedReason = "not_admitted"   // by the lists
-	Blocked       DeniedReason = "blocked"        // by Block
-	AddrUnknown   DeniedReason = "addr_unknown"   // the address cannot be told
-	BlocksUnknown DeniedReason = "blocks_unknown" // 503: the feed fails, and the outage policy is FailClosed
-	NotConfigured DeniedReason = "not_configured" // a zero Filter
+	NotAdmitted   rampart.Denial = "not_admitted"   // by the lists
+	Blocked       rampart.Denial = "blocked"        // by Block
+	AddrUnknown   rampart.Denial = "addr_unknown"   // the address cannot be told
+	BlocksUnknown rampart.Denial = "blocks_unknown" // 503: the feed fails, and the outage policy is FailClosed
+	NotConfigured rampart.Denial = "not_configured" // a zero Filter
 )
 
 // Error implements error.
@@ -114,6 +103,20 @@ func (e *DeniedError) Error() string {
 	default:
 		return fmt.Sprintf("ipfilter: client address %s not admitted", e.Addr)
 	}
+}
+
+// Denial implements [rampart.Refusal].
+func (e *DeniedError) Denial() rampart.Denial { return e.Reason }
+
+// Problem implements [rampart.Refusal].
+func (e *DeniedError) Problem() *rampart.Problem {
+	if e.Reason == BlocksUnknown {
+		return &rampart.Problem{
+			Status: http.StatusServiceUnavailable, Code: "blocks_unavailable", Detail: "Blocked addresses cannot be checked right now.",
+			Header: http.Header{"Retry-After": {"1"}},
+		}
+	}
+	return &rampart.Problem{Status: http.StatusForbidden, Code: "address_denied"}
 }
 
 // Check returns nil if r is admitted and a [*DeniedError] otherwise. It
@@ -152,7 +155,7 @@ func (f *Filter) Handler(next http.Handler) http.Handler {
 		c := f.current.Load()
 		if c == nil {
 			(*rampart.Reporter)(nil).Refused(r, rampart.AuthzFail, "", slog.String("reason", string(NotConfigured)))
-			(&rampart.Problem{Status: http.StatusForbidden, Code: "address_denied"}).Write(w)
+			(&DeniedError{Reason: NotConfigured}).Problem().Write(w)
 			return
 		}
 		if err := f.check(c, r); err != nil {
@@ -168,8 +171,6 @@ func (c *compiled) refuse(w http.ResponseWriter, r *http.Request, err *DeniedErr
 	if !c.reporter.Counted(r.Context(), rampart.AuthzFail, key) {
 		c.reporter.Refused(r, rampart.AuthzFail, key, slog.String("reason", string(err.Reason)))
 	}
-	if err.Reason == BlocksUnknown {
-		w.Header().Set("Retry-After", "1")
-	}
+	maps.Copy(w.Header(), err.Problem().Header)
 	c.errorHandler(w, r, err)
 }

@@ -173,7 +173,7 @@ func TestReasonsInTheLogAreAFixedSet(t *testing.T) {
 		require.NoError(t, err)
 		t.Cleanup(func() { assert.NoError(t, monitor.Close()) })
 		news := &fakeFeed{Feed: newFeed(t, feed.Memory())}
-		f, err := ipfilter.New(ipfilter.Config{Deny: prefixes("198.51.100.0/24"), Feed: news, Outage: ipfilter.FailClosed, Logger: slog.New(monitor)})
+		f, err := ipfilter.New(ipfilter.Config{Deny: prefixes("198.51.100.0/24"), Feed: news, Outage: rampart.FailClosed, Logger: slog.New(monitor)})
 		require.NoError(t, err)
 		require.NoError(t, f.Block(t.Context(), netip.MustParsePrefix("203.0.113.0/24"), time.Now().Add(time.Hour)))
 		news.age = time.Minute
