@@ -36,7 +36,7 @@ type cached struct {
 }
 
 func newCached(k Key) *cached {
-	e := &cached{caller: &Caller{&k}}
+	e := &cached{caller: newCaller(&k)}
 	e.used.Store(k.LastUsed.UnixMicro())
 	return e
 }

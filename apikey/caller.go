@@ -4,12 +4,20 @@ import (
 	"context"
 	"iter"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/ecolaura/rampart"
 )
 
 // A Caller is who a request comes from: the bearer of a valid key. It is
 // immutable, since requests may share one.
-type Caller struct{ key *Key }
+type Caller struct {
+	key   *Key
+	scope string // the scopes, separated by spaces
+}
+
+func newCaller(k *Key) *Caller { return &Caller{k, strings.Join(k.Scopes, " ")} }
 
 // ID returns the id of the key.
 func (c *Caller) ID() string { return c.key.ID }
@@ -36,6 +44,11 @@ func (c *Caller) Scopes() iter.Seq[string] { return slices.Values(c.key.Scopes) 
 func (c *Caller) Meta(name string) (string, bool) {
 	v, ok := c.key.Meta[name]
 	return v, ok
+}
+
+// Caller returns what c is to limits, scopes and logs.
+func (c *Caller) Caller() rampart.Caller {
+	return rampart.Caller{Kind: rampart.KindKey, Subject: c.key.Owner, Scope: c.scope, ID: c.key.ID}
 }
 
 type callerKey struct{}

@@ -76,7 +76,7 @@ func TestLaterChangesOfConfigHaveNoEffect(t *testing.T) {
 func TestAZeroKeysFailsClosed(t *testing.T) {
 	var keys apikey.Keys
 	next := new(spy)
-	for _, h := range []http.Handler{keys.Handler(next), keys.Optional(next), keys.RequireScope("a")(next), mounted(fixture{Keys: &keys}, nil), mounted(fixture{Keys: &keys}, asAlice)} {
+	for _, h := range []http.Handler{keys.Handler(next), keys.Optional(next), mounted(fixture{Keys: &keys}, nil), mounted(fixture{Keys: &keys}, asAlice)} {
 		r := request(t, "X-API-Key", good+checksumOfGood)
 		r.URL.Path = "/api/keys/"
 		w := serve(h, r)

@@ -1,14 +1,15 @@
 package apikey
 
 import (
-	"context"
+	"cmp"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
-	"slices"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/request"
 )
 
 // Check returns the caller of r. A refusal is an [*Error], with
@@ -69,11 +70,11 @@ func (ks *Keys) layer(next http.Handler, optional bool) http.Handler {
 		caller, err := ks.Check(r)
 		switch {
 		case err == nil:
-			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, caller)))
+			next.ServeHTTP(w, r.WithContext(request.WithCredential(r.Context(), callerKey{}, caller, ks.refuseScope)))
 		case optional && is(err, KeyMissing):
-			next.ServeHTTP(w, r)
+			next.ServeHTTP(w, request.Anonymous(r, ks.refuseScope))
 		default:
-			ks.turnAway(w, r, err)
+			ks.Refuse(w, r, err)
 		}
 	})
 }
@@ -83,29 +84,38 @@ func is(err error, reason rampart.Denial) bool {
 	return ok && e.Reason == reason
 }
 
-// RequireScope returns a layer, for inside [Keys.Handler], that serves callers
-// who have all the scopes. The scope "" is never had. A request without a
-// caller is answered as one without a key.
-func (ks *Keys) RequireScope(scope string, more ...string) func(http.Handler) http.Handler {
-	scopes := append([]string{scope}, more...)
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			caller, ok := FromContext(r.Context())
-			switch {
-			case !ok:
-				ks.turnAway(w, r, &Error{Reason: KeyMissing, challenge: ks.challenge})
-			case slices.ContainsFunc(scopes, func(s string) bool { return !caller.HasScope(s) }):
-				ks.turnAway(w, r, &Error{Reason: KeyScope, KeyID: caller.ID()})
-			default:
-				next.ServeHTTP(w, r)
-			}
-		})
-	}
+// Present implements [rampart.Credential].
+func (ks *Keys) Present(r *http.Request) bool {
+	_, reason := ks.present(r)
+	return reason != KeyMissing || ks.store == nil // the zero Keys refuses
 }
 
-// turnAway logs a refusal and answers it.
-func (ks *Keys) turnAway(w http.ResponseWriter, r *http.Request, err error) {
-	e, _ := errors.AsType[*Error](err) // each error here is one
+// Challenge implements [rampart.Credential].
+func (ks *Keys) Challenge() string { return cmp.Or(ks.challenge, defaultScheme) }
+
+// refuseScope is how [rampart.RequireScope] refuses.
+func (ks *Keys) refuseScope(w http.ResponseWriter, r *http.Request, scopes []string) {
+	err := &Error{Reason: KeyMissing, challenge: ks.challenge}
+	if len(scopes) > 0 {
+		err.Reason = KeyScope
+		if caller, ok := FromContext(r.Context()); ok {
+			err.KeyID = caller.ID()
+		}
+	}
+	ks.Refuse(w, r, err)
+}
+
+// Refuse implements [rampart.Credential]: it logs a request that err keeps out,
+// an error of [Keys.Check], and answers it by the ErrorHandler.
+func (ks *Keys) Refuse(w http.ResponseWriter, r *http.Request, err error) {
+	refusal, ok := errors.AsType[rampart.Refusal](err)
+	if !ok { // who cannot say is not believed
+		refusal = &Error{Reason: KeyUnavailable, cause: err}
+	}
+	e, ok := refusal.(*Error)
+	if !ok {
+		e = &Error{Reason: refusal.Denial()}
+	}
 	attrs := []slog.Attr{slog.String("kind", kind), slog.String("reason", string(e.Reason))}
 	if e.KeyID != "" {
 		attrs = append(attrs, slog.String("key_id", e.KeyID))
@@ -128,9 +138,10 @@ func (ks *Keys) turnAway(w http.ResponseWriter, r *http.Request, err error) {
 		ks.rep.Refused(r, event, fold, attrs...)
 	}
 	if ks.errorHandler == nil {
-		e.Problem().Write(w)
+		refusal.Problem().Write(w)
 		return
 	}
+	maps.Copy(w.Header(), refusal.Problem().Header)
 	ks.errorHandler(w, r, err)
 }
 

@@ -128,7 +128,7 @@ func TestRequireScope(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.desc, func(t *testing.T) {
 			next := new(spy)
-			w := serve(f.Handler(f.RequireScope(tt.scopes[0], tt.scopes[1:]...)(next)), request(t, "X-API-Key", text))
+			w := serve(f.Handler(rampart.RequireScope(tt.scopes[0], tt.scopes[1:]...)(next)), request(t, "X-API-Key", text))
 			assert.Equal(t, tt.status, w.Code)
 			if tt.status == 200 {
 				assert.Equal(t, 1, next.calls)
@@ -144,7 +144,7 @@ func TestRequireScope(t *testing.T) {
 	assert.Equal(t, "scope", event["reason"])
 	assert.Equal(t, k.ID, event["key_id"])
 	next := new(spy)
-	assert.Equal(t, 401, serve(f.RequireScope("a")(next), request(t)).Code, "outside Handler")
+	assert.Equal(t, 401, serve(rampart.RequireScope("a")(next), request(t)).Code, "outside Handler")
 	assert.Zero(t, next.calls)
 }
 

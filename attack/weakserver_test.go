@@ -381,7 +381,7 @@ func (s *weakServer) routes(log *slog.Logger, keys *apikey.Keys) http.Handler {
 		t, _ := auth.FromContext(r.Context())
 		return t.Subject()
 	})})
-	scope := s.verifier.RequireScope("reports:read")
+	scope := rampart.RequireScope("reports:read")
 	if s.on("A caller without the scope is served") {
 		scope = func(next http.Handler) http.Handler { return next }
 	}
@@ -406,7 +406,7 @@ func (s *weakServer) routes(log *slog.Logger, keys *apikey.Keys) http.Handler {
 	mux.Handle("GET /api/limited/{$}", limited(public))
 	mux.Handle("GET /api/mine/{$}", s.verifier.Handler(user.Handler(public)))
 	mux.Handle("GET /api/reports/{$}", s.verifier.Handler(scope(public)))
-	mux.Handle("POST /api/products/{$}", s.verifier.Handler(s.verifier.RequireScope("products:write")(s.postProducts(log))))
+	mux.Handle("POST /api/products/{$}", s.verifier.Handler(rampart.RequireScope("products:write")(s.postProducts(log))))
 	mux.HandleFunc("GET /api/products/{$}", s.getProducts)
 	mux.Handle("/api/notes/", s.verifier.Handler(http.HandlerFunc(s.note)))
 	mux.Handle("POST /api/upload/{$}", s.verifier.Handler(http.HandlerFunc(s.upload)))

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
 )
 
@@ -75,7 +76,7 @@ func Example() {
 	// 401
 }
 
-func ExampleVerifier_RequireScope() {
+func ExampleVerifier_Handler_scope() {
 	key, err := auth.ParseKey(auth.ES256, "", []byte(`{"kty":"EC","crv":"P-256","use":"sig",
 		"x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}`))
 	if err != nil {
@@ -98,7 +99,7 @@ func ExampleVerifier_RequireScope() {
 		fmt.Println(err)
 		return
 	}
-	admin := verifier.Handler(verifier.RequireScope("admin")(http.NotFoundHandler()))
+	admin := verifier.Handler(rampart.RequireScope("admin")(http.NotFoundHandler()))
 	w := httptest.NewRecorder()
 	admin.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
 	fmt.Println(w.Code, w.Header().Get("WWW-Authenticate"))

@@ -6,9 +6,9 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"slices"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/request"
 )
 
 // Handler serves requests with a good access token by next, which finds it with
@@ -17,10 +17,10 @@ func (v *Verifier) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		t, err := v.Check(r)
 		if err != nil {
-			v.refuse(w, r, err)
+			v.Refuse(w, r, err)
 			return
 		}
-		next.ServeHTTP(w, withToken(r, t))
+		next.ServeHTTP(w, v.withToken(r, t))
 	})
 }
 
@@ -30,78 +30,85 @@ func (v *Verifier) Optional(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		t, err := v.Check(r)
 		if te, ok := errors.AsType[*TokenError](err); ok && te.Reason == TokenMissing {
-			next.ServeHTTP(w, withToken(r, nil))
+			next.ServeHTTP(w, v.withoutToken(r))
 			return
 		}
 		if err != nil {
-			v.refuse(w, r, err)
+			v.Refuse(w, r, err)
 			return
 		}
-		next.ServeHTTP(w, withToken(r, t))
+		next.ServeHTTP(w, v.withToken(r, t))
 	})
 }
 
-// withToken puts t, which may be nil, in the place of any token of a layer
-// further out.
-func withToken(r *http.Request, t *Token) *http.Request {
-	if t == nil {
-		if _, ok := FromContext(r.Context()); !ok {
-			return r
-		}
-		return r.WithContext(context.WithValue(r.Context(), tokenKey{}, nil))
-	}
-	return r.WithContext(context.WithValue(r.Context(), tokenKey{}, t))
+// withToken puts t in the place of any token of a layer further out.
+func (v *Verifier) withToken(r *http.Request, t *Token) *http.Request {
+	return r.WithContext(request.WithCredential(r.Context(), tokenKey{}, t, v.refuseScope))
 }
 
-// RequireScope serves requests whose token has all the given scopes; others get
-// 403, and requests without a token 401. It stands inside [Verifier.Handler] or
-// [Verifier.Optional]. The scope "" is never had.
-func (v *Verifier) RequireScope(scope string, more ...string) func(http.Handler) http.Handler {
-	need := append([]string{scope}, more...)
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			t, ok := FromContext(r.Context())
-			if !ok {
-				v.refuse(w, r, refused(TokenMissing))
-				return
-			}
-			if slices.ContainsFunc(need, func(s string) bool { return !t.HasScope(s) }) {
-				v.refuse(w, r, &TokenError{Reason: TokenScope, scopes: need})
-				return
-			}
-			next.ServeHTTP(w, r)
-		})
+// withoutToken hides the token of a layer further out, which this request did
+// not bring to us.
+func (v *Verifier) withoutToken(r *http.Request) *http.Request {
+	if _, ok := FromContext(r.Context()); ok {
+		return r.WithContext(request.WithCredential(r.Context(), tokenKey{}, nil, v.refuseScope))
 	}
+	return request.Anonymous(r, v.refuseScope)
 }
 
-// refuse logs and answers a request that is not let in.
-func (v *Verifier) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	te, ok := errors.AsType[*TokenError](err)
-	if !ok { // whoever cannot say is not believed
-		te = &TokenError{Reason: TokenUnverified, Err: err}
+// NewContext returns a context in which [FromContext] finds t, for a handler's
+// own tests.
+func NewContext(ctx context.Context, t *Token) context.Context {
+	return request.WithCredential(ctx, tokenKey{}, t, nil)
+}
+
+// Present implements [rampart.Credential].
+func (v *Verifier) Present(r *http.Request) bool {
+	if v == nil || v.source == nil {
+		return true // the zero Verifier refuses
 	}
-	if v != nil {
-		v.report(r, te)
-	}
-	if v == nil || v.errorHandler == nil {
-		te.Problem().Write(w)
+	_, err := v.source(r)
+	return !errors.Is(err, ErrNoToken)
+}
+
+// Challenge implements [rampart.Credential].
+func (v *Verifier) Challenge() string { return plainChallenge }
+
+// refuseForScope is how [rampart.RequireScope] refuses.
+func (v *Verifier) refuseForScope(w http.ResponseWriter, r *http.Request, scopes []string) {
+	if len(scopes) == 0 {
+		v.Refuse(w, r, refused(TokenMissing))
 		return
 	}
-	maps.Copy(w.Header(), te.Problem().Header)
+	v.Refuse(w, r, &TokenError{Reason: TokenScope, scopes: scopes})
+}
+
+// Refuse implements [rampart.Credential]: it logs a request that err keeps out,
+// an error of [Verifier.Check], and answers it by the ErrorHandler.
+func (v *Verifier) Refuse(w http.ResponseWriter, r *http.Request, err error) {
+	refusal, ok := errors.AsType[rampart.Refusal](err)
+	if !ok { // who cannot say is not believed
+		refusal = &TokenError{Reason: TokenUnverified, Err: err}
+	}
+	if v == nil || v.reporter == nil { // zero Verifier
+		refusal.Problem().Write(w)
+		return
+	}
+	v.report(r, refusal)
+	maps.Copy(w.Header(), refusal.Problem().Header)
 	v.errorHandler(w, r, err)
 }
 
-func (v *Verifier) report(r *http.Request, te *TokenError) {
-	switch {
-	case te.Reason == TokenUnverified && r.Context().Err() != nil: // the client is gone, not the backend
-	case te.Reason == TokenUnverified:
-		v.reporter.Refused(r, rampart.SysBackendUnavailable, "auth", rampart.Text("error", te.Error()))
+func (v *Verifier) report(r *http.Request, refusal rampart.Refusal) {
+	switch unverified := refusal.Denial() == TokenUnverified; {
+	case unverified && r.Context().Err() != nil: // the client is gone, not the backend
+	case unverified:
+		v.reporter.Refused(r, rampart.SysBackendUnavailable, "auth", rampart.Text("error", refusal.Error()))
 	default:
-		attrs := []slog.Attr{slog.String("reason", string(te.Reason))}
+		attrs := []slog.Attr{slog.String("reason", string(refusal.Denial()))}
 		if t, ok := FromContext(r.Context()); ok {
 			attrs = append(attrs, rampart.Text("subject", t.subject))
 		}
-		if te.Got != "" || te.Want != "" {
+		if te, ok := refusal.(*TokenError); ok && te.Got+te.Want != "" {
 			attrs = append(attrs, rampart.Text("got", te.Got), rampart.Text("want", te.Want))
 		}
 		v.reporter.Refused(r, rampart.AuthzFail, "", attrs...)

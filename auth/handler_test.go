@@ -191,7 +191,7 @@ func TestRequireScope(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.desc, func(t *testing.T) {
-			h := v.Handler(v.RequireScope(tt.need[0], tt.need[1:]...)(spy(t, tt.status == 200)))
+			h := v.Handler(rampart.RequireScope(tt.need[0], tt.need[1:]...)(spy(t, tt.status == 200)))
 			w := serve(t, h, "Bearer "+token("scope", tt.scope))
 			assert.Equal(t, tt.status, w.Code)
 			assert.Equal(t, tt.challenge, w.Header().Get("WWW-Authenticate"))
@@ -202,7 +202,7 @@ func TestRequireScope(t *testing.T) {
 		})
 	}
 	t.Run("an anonymous request is 401", func(t *testing.T) {
-		w := serve(t, v.Optional(v.RequireScope("a")(spy(t, false))))
+		w := serve(t, v.Optional(rampart.RequireScope("a")(spy(t, false))))
 		assert.Equal(t, http.StatusUnauthorized, w.Code)
 		assert.Equal(t, `Bearer realm="api"`, w.Header().Get("WWW-Authenticate"))
 	})
@@ -269,7 +269,7 @@ func TestRefusalsAreEventsWithoutTheToken(t *testing.T) {
 	require.NoError(t, err)
 	r := request(t, "Bearer "+token())
 	r.Header.Set("X-Forwarded-For", "198.51.100.7")
-	ip.Handler(v.Handler(v.RequireScope("a")(spy(t, false)))).ServeHTTP(httptest.NewRecorder(), r)
+	ip.Handler(v.Handler(rampart.RequireScope("a")(spy(t, false)))).ServeHTTP(httptest.NewRecorder(), r)
 	assert.Contains(t, log.String(), "reason=scope subject=1 method=GET path=/secure client_ip=198.51.100.7")
 }
 
@@ -280,7 +280,7 @@ func TestErrorHandler(t *testing.T) {
 		}
 	})
 	assert.Equal(t, "missing", serve(t, v.Handler(spy(t, false))).Body.String())
-	w := serve(t, v.Handler(v.RequireScope("a")(spy(t, false))), "Bearer "+token())
+	w := serve(t, v.Handler(rampart.RequireScope("a")(spy(t, false))), "Bearer "+token())
 	assert.Equal(t, "scope", w.Body.String())
 	assert.Contains(t, w.Header().Get("WWW-Authenticate"), "insufficient_scope")
 }

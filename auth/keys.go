@@ -169,6 +169,12 @@ func (ks *Keys) change(f func([]keyUntil) []keyUntil) error {
 	return nil
 }
 
+// canSign reports whether source holds a key that signs.
+func canSign(source KeySource) bool {
+	ks, ok := source.(*Keys)
+	return ok && ks != nil && ks.signing().canSign()
+}
+
 // signing returns the key that signs; nil if there is none.
 func (ks *Keys) signing() *Key {
 	if set := ks.set.Load(); set != nil {

@@ -178,8 +178,7 @@ func (c ServiceConfig) validate() error {
 	if c.Verifier == nil || c.Verifier.keys == nil {
 		add(true, "Verifier", ReasonMissing, "")
 	} else {
-		keys, ok := c.Verifier.keys.(*Keys)
-		add(!ok || !keys.signing().canSign(), "Verifier", ReasonMismatch, "")
+		add(!canSign(c.Verifier.keys), "Verifier", ReasonMismatch, "")
 		add(c.Verifier.subjectClaim == "iss", "Verifier", ReasonConflict, "")
 		add(c.Verifier.untyped, "Verifier", ReasonConflict, "") // our refresh tokens would have to be told from strangers'
 	}

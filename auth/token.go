@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"github.com/ecolaura/rampart"
 )
 
 // A Kind says what a token is good for. A token of one kind never passes for
@@ -32,6 +34,7 @@ type Token struct {
 	kind                         Kind
 	issuedAt, notBefore, expires time.Time
 	scope                        string // separated by spaces
+	ours                         bool   // the verifier's keys can sign
 }
 
 // ID returns the claim jti; empty if the token has none.
@@ -104,6 +107,16 @@ func (t *Token) Claim(name string, dst any) error {
 		return ErrNoClaim
 	}
 	return decode(found, dst)
+}
+
+// Caller returns who carries the token. The issuer is empty if this service
+// itself issued the token: if its keys can sign.
+func (t *Token) Caller() rampart.Caller {
+	issuer := t.issuer
+	if t.ours {
+		issuer = ""
+	}
+	return rampart.Caller{Kind: rampart.KindToken, Issuer: issuer, Subject: t.subject, Scope: t.scope, ID: t.id}
 }
 
 // LogValue implements [slog.LogValuer]: what identifies the token, no claims.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/request"
 )
 
 // A Verifier checks tokens. It is safe for concurrent use. Create one with
@@ -23,6 +24,8 @@ type Verifier struct {
 	accessType              string
 	requestKind             Kind
 	untyped                 bool
+	ours                    bool // the keys can sign
+	refuseScope             request.Refuse
 	maxBytes                int
 	revoked                 func(context.Context, *Token) (bool, error)
 	source                  func(*http.Request) (string, error)
@@ -63,12 +66,17 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 		maxBytes:     cfg.MaxBytes,
 		revoked:      cfg.Revoked,
 		source:       cfg.Source,
-		errorHandler: cfg.ErrorHandler,
 		reporter:     rampart.NewReporter(cfg.Logger),
 		now:          cfg.Now,
+		ours:         canSign(cfg.Keys),
+		errorHandler: cfg.ErrorHandler,
 		cache:        newTokenCache(cfg.CacheSize),
 	}
 	v.scratch.New = func() any { return newScratch() }
+	v.refuseScope = v.refuseForScope
+	if v.errorHandler == nil {
+		v.errorHandler = writeError
+	}
 	return v, nil
 }
 
@@ -152,7 +160,7 @@ func (v *Verifier) authenticate(ctx context.Context, raw string) (*Token, error)
 	if !known {
 		v.last.Store(&knownHeader{segment: string(e.header), header: h})
 	}
-	t.key, t.keyID = key, h.kid
+	t.key, t.keyID, t.ours = key, h.kid, v.ours
 	return t, nil
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/throttle"
 )
 
@@ -34,7 +35,7 @@ func (l *layers) stack(a *app) *stack {
 		required:   l.verifier.Handler,
 		apiKey:     l.keys.Handler,
 		owner:      a.activeOwner,
-		scope:      func(name string) layer { return l.verifier.RequireScope(name) },
+		scope:      func(name string) layer { return rampart.RequireScope(name) },
 		public:     l.public.Handler,
 		login:      l.login.Handler,
 		register:   l.register.Handler,

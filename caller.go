@@ -1,0 +1,121 @@
+package rampart
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ecolaura/rampart/internal/request"
+)
+
+// Kinds of a [Caller], by the credential that the request carries.
+const (
+	KindToken = "token" // package auth
+	KindKey   = "key"   // package apikey
+)
+
+// A Caller is who a request comes from, whatever its credential. It is a value:
+// a change reaches no other request.
+type Caller struct {
+	Kind    string // [KindToken], [KindKey] or a word of your own
+	Issuer  string // of a token; empty: this service itself
+	Subject string // of a token, or the owner of a key
+	Scope   string // the scopes, separated by spaces (RFC 8693 section 4.2)
+	ID      string // of the token (its jti) or of the key
+}
+
+// Key tells c apart from every other caller: limits, logs and stores use it. It
+// is made of Kind, Issuer and Subject, so the subject "42" of two issuers is two
+// callers, and the owner of a key is not the subject of a token of that name:
+// where they are one, map them with [WithCaller]. Lengths keep the parts from
+// running into one another.
+func (c Caller) Key() string {
+	return strconv.Itoa(len(c.Kind)) + ":" + c.Kind + strconv.Itoa(len(c.Issuer)) + ":" + c.Issuer + c.Subject
+}
+
+// Scopes iterates over c's scopes.
+func (c Caller) Scopes() iter.Seq[string] { return strings.FieldsSeq(c.Scope) }
+
+// HasScope reports whether c has the scope s. Nobody has the scope "".
+func (c Caller) HasScope(s string) bool {
+	for have := range c.Scopes() {
+		if have == s {
+			return true
+		}
+	}
+	return false
+}
+
+// Caller returns c itself, as a credential does that knows whose it is.
+func (c Caller) Caller() Caller { return c }
+
+// CallerFrom returns who the request of ctx comes from; false if no layer says:
+// none is around, or the request came without a credential.
+func CallerFrom(ctx context.Context) (Caller, bool) {
+	if c := request.CredentialFrom(ctx); c != nil {
+		if known, ok := c.Holder.(interface{ Caller() Caller }); ok {
+			return known.Caller(), true
+		}
+	}
+	return Caller{}, false
+}
+
+// WithCaller returns a context in which c is the caller: for a handler's own
+// tests, and for a layer that maps callers, such as the owner of a key to the
+// user of that name.
+func WithCaller(ctx context.Context, c Caller) context.Context {
+	var refuse request.Refuse
+	if around := request.CredentialFrom(ctx); around != nil {
+		refuse = around.Refuse
+	}
+	return request.WithCredential(ctx, nil, c, refuse)
+}
+
+// RequireScope returns a layer that serves callers who have all the scopes, for
+// inside a layer that says who calls. Others get 403 from that layer, with the
+// challenge of its kind, and a request without a caller 401. The scope "" is
+// never had.
+func RequireScope(scope string, more ...string) func(http.Handler) http.Handler {
+	need := append([]string{scope}, more...)
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			caller, ok := CallerFrom(r.Context())
+			if ok && !slices.ContainsFunc(need, func(s string) bool { return !caller.HasScope(s) }) {
+				next.ServeHTTP(w, r)
+				return
+			}
+			missing := need
+			if !ok {
+				missing = nil
+			}
+			if c := request.CredentialFrom(r.Context()); c != nil && c.Refuse != nil {
+				c.Refuse(w, r, missing)
+				return
+			}
+			refuseScope(w, r, ok)
+		})
+	}
+}
+
+// refuseScope refuses where no layer around says how.
+func refuseScope(w http.ResponseWriter, r *http.Request, known bool) {
+	p := &Problem{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: "You do not have permission to perform this action."}
+	if !known {
+		p = unauthenticated([]string{"Bearer"})
+	}
+	(*Reporter)(nil).Refused(r, AuthzFail, "", slog.String("reason", p.Code))
+	p.Write(w)
+}
+
+// unauthenticated is the response to a request without a credential, in the words
+// of Django REST framework. A 401 names what would help (RFC 9110 section 11.6.1).
+func unauthenticated(challenges []string) *Problem {
+	return &Problem{
+		Status: http.StatusUnauthorized, Code: "not_authenticated", Detail: "Authentication credentials were not provided.",
+		Header: http.Header{"Www-Authenticate": challenges},
+	}
+}

@@ -1,0 +1,57 @@
+package request
+
+import (
+	"context"
+	"net/http"
+)
+
+// A Credential is what a layer learned of who calls, and how that layer refuses.
+// It is the context that carries it: one allocation for each request.
+type Credential struct {
+	context.Context //nolint:containedctx // it is a context
+
+	Holder any    // such as an *auth.Token; nil: the request came without
+	Refuse Refuse // nil: nobody says how
+
+	key any
+}
+
+// Refuse logs and answers a request whose caller lacks one of the scopes; with
+// none, one that has no caller.
+type Refuse = func(w http.ResponseWriter, r *http.Request, scopes []string)
+
+type credentialKey struct{}
+
+// WithCredential returns a context for which [CredentialFrom] returns a
+// Credential of holder and refuse; holder also stands under a key of the layer's
+// own.
+func WithCredential(ctx context.Context, key, holder any, refuse Refuse) context.Context {
+	return &Credential{Context: ctx, Holder: holder, Refuse: refuse, key: key}
+}
+
+// Anonymous returns r for a layer that found no credential: unless another layer
+// found one, refuse is how a scope is asked for.
+func Anonymous(r *http.Request, refuse Refuse) *http.Request {
+	if c := CredentialFrom(r.Context()); c != nil && c.Holder != nil {
+		return r
+	}
+	return r.WithContext(WithCredential(r.Context(), nil, nil, refuse))
+}
+
+// Value implements [context.Context].
+func (c *Credential) Value(key any) any {
+	switch key {
+	case c.key:
+		return c.Holder
+	case credentialKey{}:
+		return c
+	default:
+		return c.Context.Value(key)
+	}
+}
+
+// CredentialFrom returns the innermost credential of ctx; nil if there is none.
+func CredentialFrom(ctx context.Context) *Credential {
+	c, _ := ctx.Value(credentialKey{}).(*Credential)
+	return c
+}
