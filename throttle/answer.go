@@ -84,19 +84,15 @@ func (c *compiled) draftPolicies(q *call) string {
 	return string(b)
 }
 
-// appendDraftPolicy appends p's quota and its window in seconds. For a token
-// bucket that is what it holds and how long it takes to fill.
+// appendDraftPolicy appends p's quota and its window in seconds: what a bucket
+// holds and how long that takes to fill.
 func appendDraftPolicy(b []byte, p *policy, it *Item) []byte {
-	window := it.Rate.Period
-	if it.Algorithm == TokenBucket {
-		refill, _ := share(it.Rate.burst(), it.Rate)
-		window = time.Duration(refill)
-	}
+	window, _ := share(it.Limit(), it.Rate)
 	b = append(b, p.draftName...)
 	b = append(b, ";q="...)
-	b = strconv.AppendInt(b, int64(it.limit()), 10)
+	b = strconv.AppendInt(b, int64(it.Limit()), 10)
 	b = append(b, ";w="...)
-	return strconv.AppendInt(b, seconds(window), 10)
+	return strconv.AppendInt(b, seconds(time.Duration(window)), 10)
 }
 
 // joinDraftPolicies returns the field for when all of ps apply; "" if one of

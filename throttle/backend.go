@@ -131,7 +131,7 @@ func (b *backend) note(ctx context.Context, err error) {
 // share reduces it to what one of the replicas may let pass: at least 1, in a
 // longer period if need be.
 func (b *backend) share(it *Item) {
-	r, whole := &it.Rate, it.limit()
+	r, whole := &it.Rate, it.Limit()
 	if r.Count >= b.replicas {
 		r.Count /= b.replicas
 	} else {
@@ -142,10 +142,7 @@ func (b *backend) share(it *Item) {
 	if r.Burst > 0 {
 		r.Burst = max(r.Burst/b.replicas, 1)
 	}
-	if it.Algorithm == SlidingWindow {
-		r.Burst = 0
-	}
 	if it.Cost <= whole { // else a cost that the store lets pass never would
-		it.Cost = min(it.Cost, it.limit())
+		it.Cost = min(it.Cost, it.Limit())
 	}
 }

@@ -5,6 +5,11 @@ import (
 	"time"
 )
 
+// TokenBucket lets Burst pass at once, then Count per Period: up to Burst +
+// Count in the first Period. It is GCRA, exact to the nanosecond, and decides
+// as golang.org/x/time/rate does. A [Memory] takes 36 bytes for a key.
+const TokenBucket Algorithm = 1
+
 // bucket is the state of a TokenBucket: GCRA's theoretical arrival time, at
 // which the bucket is full again. Time is counted in whole nanoseconds plus
 // frac/Count of one, so that nothing is lost however often it is charged.
@@ -81,7 +86,7 @@ func (b *bucket) give(now moment, it *Item) {
 func share(n int, r Rate) (nanos int64, frac uint32) {
 	count := uint64(r.Count)                          //nolint:gosec // positive
 	hi, lo := bits.Mul64(uint64(n), uint64(r.Period)) //nolint:gosec // positive
-	q, rest := bits.Div64(hi, lo, count)              // Rate.valid: the quotient is at most maxRefill
+	q, rest := bits.Div64(hi, lo, count)              // Rate.inBounds: the quotient is at most maxRefill
 	return int64(q), uint32(rest)                     //nolint:gosec // see above; rest < count
 }
 

@@ -128,7 +128,7 @@ func (p *Policy) validate(field string, mistake func(field, reason, value string
 		mistake(field+"Name", ReasonInvalid, p.Name)
 	}
 	switch {
-	case p.Algorithm > TokenBucket:
+	case int(p.Algorithm) >= len(algorithms):
 		mistake(field+"Algorithm", ReasonInvalid, "")
 	case p.Rate == Rate{} && p.RateFor == nil:
 		mistake(field+"Rate", ReasonMissing, "")

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// A slot is the state of one bucket: a *bucket or a *window. All zero is full.
+// A slot is the state of one bucket of an algorithm. All zero is full.
 type slot[S any] interface {
 	*S
 	used(now moment) float32                     // share of the limit: 0 or less: it is free, the less the longer; above limited: it must stay
@@ -19,9 +19,18 @@ type slot[S any] interface {
 // float32 rounds.
 const limited = 1 + 1.0/(1<<19)
 
-// keeper keeps all buckets of one algorithm. Its tables are made when they are
-// first charged. The caller of its methods holds the lock of the shard.
-type keeper[S any, P slot[S]] struct {
+// A keeper keeps all buckets of one algorithm. The caller of its methods holds
+// the lock of the shard.
+type keeper interface {
+	charge(at place, now moment, it *Item, res *Result) bool
+	look(at place, now moment, it *Item, res *Result) bool
+	give(at place, now moment, it *Item)
+	reset(at place)
+}
+
+// keeperOf is the keeper of an algorithm whose slots are P. Its tables are made
+// when they are first charged.
+type keeperOf[S any, P slot[S]] struct {
 	tables []table[S, P] // one for each shard
 	slots  int           // of a shard, at least
 
@@ -41,17 +50,17 @@ type overflowKey struct {
 // this is far off unless rates are made up by the request.
 const maxOverflow = 1024
 
-func (k *keeper[S, P]) init(shards, slots int) {
-	k.tables, k.slots = make([]table[S, P], shards), slots
+func newKeeper[S any, P slot[S]](shards, slots int) keeper {
+	return &keeperOf[S, P]{tables: make([]table[S, P], shards), slots: slots}
 }
 
 // charge charges it and fills res.
-func (k *keeper[S, P]) charge(at place, now moment, it *Item, res *Result) bool {
+func (k *keeperOf[S, P]) charge(at place, now moment, it *Item, res *Result) bool {
 	t, tag := &k.tables[at.shard], tagOf(at.hash, it.Rate)
 	*res = Result{Policy: it.Policy}
 	s := t.find(at.hash, tag)
 	if s == nil {
-		if it.Cost == 0 || it.Cost > it.limit() { // nothing to keep
+		if it.Cost == 0 || it.Cost > it.Limit() { // nothing to keep
 			t.scratch = *new(S)
 			return P(&t.scratch).take(now, it, res)
 		}
@@ -66,7 +75,7 @@ func (k *keeper[S, P]) charge(at place, now moment, it *Item, res *Result) bool 
 }
 
 // look does as charge does, but keeps only that it.Cost was refused.
-func (k *keeper[S, P]) look(at place, now moment, it *Item, res *Result) bool {
+func (k *keeperOf[S, P]) look(at place, now moment, it *Item, res *Result) bool {
 	t := &k.tables[at.shard]
 	*res = Result{Policy: it.Policy}
 	t.scratch = *new(S)
@@ -83,16 +92,16 @@ func (k *keeper[S, P]) look(at place, now moment, it *Item, res *Result) bool {
 	return ok
 }
 
-func (k *keeper[S, P]) give(at place, now moment, it *Item) {
+func (k *keeperOf[S, P]) give(at place, now moment, it *Item) {
 	if s := k.tables[at.shard].find(at.hash, tagOf(at.hash, it.Rate)); s != nil {
 		s.give(now, it)
 	}
 }
 
-func (k *keeper[S, P]) reset(at place) { k.tables[at.shard].reset(at.hash) }
+func (k *keeperOf[S, P]) reset(at place) { k.tables[at.shard].reset(at.hash) }
 
 // takeOverflow charges the shared bucket for it, or only looks.
-func (k *keeper[S, P]) takeOverflow(now moment, it *Item, res *Result, keep bool) bool {
+func (k *keeperOf[S, P]) takeOverflow(now moment, it *Item, res *Result, keep bool) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.last = max(k.last, now) // shards read the clock on their own
@@ -105,7 +114,7 @@ func (k *keeper[S, P]) takeOverflow(now moment, it *Item, res *Result, keep bool
 			maps.DeleteFunc(k.overflow, func(_ overflowKey, s P) bool { return s.used(now) <= 0 })
 		}
 		if len(k.overflow) >= maxOverflow {
-			res.Limit, res.RetryAfter, res.ResetAfter = it.limit(), it.Rate.Period, it.Rate.Period
+			res.Limit, res.RetryAfter, res.ResetAfter = it.Limit(), it.Rate.Period, it.Rate.Period
 			return it.Cost == 0
 		}
 		s = new(S)
@@ -121,14 +130,6 @@ func (k *keeper[S, P]) takeOverflow(now moment, it *Item, res *Result, keep bool
 		s = &k.scratch
 	}
 	return s.take(now, it, res)
-}
-
-// limit returns how much it's bucket holds.
-func (it *Item) limit() int {
-	if it.Algorithm == TokenBucket {
-		return it.Rate.burst()
-	}
-	return it.Rate.Count
 }
 
 // A tag tells a bucket from others in its rows: 40 bits of the key's hash and

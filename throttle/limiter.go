@@ -190,7 +190,7 @@ func (l *Limiter) Peek(ctx context.Context, policy, key string) (Result, error) 
 	}
 	rate, _ := c.overrides.tighten(p, p.Rate)
 	items := []Item{{Policy: p.Name, Key: key, Rate: rate, Algorithm: p.Algorithm}}
-	out := []Result{{Policy: p.Name, Limit: items[0].limit(), Remaining: items[0].limit()}}
+	out := []Result{{Policy: p.Name, Limit: items[0].Limit(), Remaining: items[0].Limit()}}
 	if _, _, err = c.backend.take(ctx, items, out); err != nil {
 		return Result{}, &DeniedError{Reason: StoreUnavailable, Policy: p.Name, Err: err}
 	}

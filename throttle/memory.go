@@ -46,20 +46,18 @@ type Memory struct {
 	seed    maphash.Seed
 	started time.Time
 	shards  []shard
-	buckets keeper[bucket, *bucket]
-	windows keeper[window, *window]
+	keepers [len(algorithms)]keeper
 }
 
-// shard is the lock of a part of both tables.
+// shard is the lock of a part of all tables.
 type shard struct {
 	sync.Mutex
 	_ [56]byte // keep neighbours out of this cache line
 }
 
 // NewMemory returns a Memory with room for maxKeys keys (one for each
-// policy and caller) of each algorithm; 0 or less means 65 536. It takes 36
-// bytes for each of them once a [TokenBucket] is charged, and 159 bytes once a
-// [SlidingWindow] is.
+// policy and caller) of each algorithm; 0 or less means 65 536. It takes their
+// memory, which each [Algorithm] tells, when that is first charged.
 func NewMemory(maxKeys int) *Memory {
 	if maxKeys <= 0 {
 		maxKeys = defaultKeys
@@ -72,24 +70,21 @@ func NewMemory(maxKeys int) *Memory {
 	m := &Memory{seed: maphash.MakeSeed(), started: time.Now(), shards: make([]shard, shards)}
 	// With so many slots to spare, the choice between two rows drops hardly a
 	// key that should fit: none of a million buckets, 0.2 % of the windows.
-	m.buckets.init(shards, keys*3/2)
-	m.windows.init(shards, keys*11/10)
+	for i, a := range algorithms {
+		m.keepers[i] = a.keeper(shards, keys+keys/a.spare)
+	}
 	return m
 }
 
 func (m *Memory) now() moment { return epoch + moment(time.Since(m.started)) }
 
-// keeper returns what keeps the buckets of an algorithm.
-func (m *Memory) keeper(a Algorithm) interface {
-	charge(at place, now moment, it *Item, res *Result) bool
-	look(at place, now moment, it *Item, res *Result) bool
-	give(at place, now moment, it *Item)
-	reset(at place)
-} {
-	if a == TokenBucket {
-		return &m.buckets
+// keeper returns what keeps the buckets of an algorithm; one that is none is
+// taken for the zero one.
+func (m *Memory) keeper(a Algorithm) keeper {
+	if int(a) >= len(m.keepers) {
+		a = 0
 	}
-	return &m.windows
+	return m.keepers[a]
 }
 
 // place says where a key lives: in a shard, and there in rows that follow from
@@ -186,8 +181,9 @@ func (m *Memory) Reset(_ context.Context, policy string, keys ...string) error {
 	}
 	defer m.lock(places).unlock()
 	for _, at := range places {
-		m.buckets.reset(at)
-		m.windows.reset(at)
+		for _, k := range m.keepers {
+			k.reset(at)
+		}
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func TestMemoryKeepsTheContract(t *testing.T) {
 
 func algorithms(t *testing.T, run func(*testing.T, throttle.Algorithm)) {
 	t.Helper()
-	for _, a := range []throttle.Algorithm{throttle.SlidingWindow, throttle.TokenBucket} {
+	for _, a := range throttle.Algorithms() {
 		t.Run(a.String(), func(t *testing.T) { run(t, a) })
 	}
 }

@@ -101,7 +101,7 @@ func (o *Overrides) Tighten(ctx context.Context, policy string, rate Rate, until
 	switch {
 	case !o.known(policy):
 		return ErrUnknownPolicy
-	case !rate.valid(TokenBucket) || left <= 0 || left > maxOverride:
+	case !rate.inBounds() || left <= 0 || left > maxOverride:
 		return ErrInvalidOverride
 	}
 	return o.order(ctx, policy, override{rate, until})
@@ -167,7 +167,7 @@ func (o *Overrides) apply(data []byte, _ time.Time) {
 	now := time.Now()
 	maps.DeleteFunc(next, func(name string, old override) bool { return name == policy || !now.Before(old.until) })
 	if ok && now.Before(v.until) {
-		ok = v.rate.valid(TokenBucket) && len(next) < maxOverrides
+		ok = v.rate.inBounds() && len(next) < maxOverrides
 		next[policy] = v
 	}
 	if !ok {
@@ -211,7 +211,7 @@ func (o *Overrides) tighten(p *policy, rate Rate) (Rate, bool) {
 	if !ok || r.Limit() >= rate.Limit() {
 		return rate, false
 	}
-	if p.Algorithm == SlidingWindow {
+	if !r.valid(p.Algorithm) {
 		r.Burst = 0
 	}
 	return r, true

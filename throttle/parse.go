@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A RateError says why [Parse] refused a text.
+// A RateError says why [Parse] refused a text, or why a [Rate] has none.
 type RateError struct {
 	Text   string // the text
 	Reason RateReason
@@ -31,9 +31,10 @@ const (
 //
 // The period is one of Django REST framework's words or a number and a word:
 // s, sec, second, seconds; m, min, minute, minutes; h, hr, hour, hours; d,
-// day, days; also ms. Unlike there, where only the first letter counts, a word
-// must be spelled right: "5/moon" is an error, not 5 a minute. Signs, spaces,
-// leading zeros and fractions are errors too. The error is a [*RateError].
+// day, days; also ms and ns. Unlike there, where only the first letter counts,
+// a word must be spelled right: "5/moon" is an error, not 5 a minute. Signs,
+// spaces, leading zeros and fractions are errors too. The error is a
+// [*RateError].
 func Parse(s string) (Rate, error) {
 	fail := func(reason RateReason) (Rate, error) { return Rate{}, &RateError{Text: s, Reason: reason} }
 	main, burst, hasBurst := strings.Cut(s, " burst=")
@@ -43,25 +44,25 @@ func Parse(s string) (Rate, error) {
 	}
 	r := Rate{}
 	var reason RateReason
-	if r.Count, reason = parseCount(count); reason != "" {
+	if r.Count, reason = parseNumber(count, maxCount); reason != "" {
 		return fail(reason)
 	}
 	if r.Period, reason = parsePeriod(period); reason != "" {
 		return fail(reason)
 	}
 	if hasBurst {
-		if r.Burst, reason = parseCount(burst); reason != "" {
+		if r.Burst, reason = parseNumber(burst, maxCount); reason != "" {
 			return fail(reason)
 		}
 	}
-	if !r.valid(TokenBucket) { // each part fits, but the burst takes too long to refill
+	if !r.inBounds() { // each part fits, but the burst takes too long to refill
 		return fail(RateTooLarge)
 	}
 	return r, nil
 }
 
-// parseCount reads digits that start with none of "0", "+", "-".
-func parseCount(s string) (int, RateReason) {
+// parseNumber reads digits that start with none of "0", "+", "-".
+func parseNumber[N int | int64](s string, most N) (N, RateReason) {
 	negative := strings.HasPrefix(s, "-")
 	digits := strings.TrimPrefix(s, "-")
 	if digits == "" || strings.Trim(digits, "0123456789") != "" {
@@ -72,23 +73,21 @@ func parseCount(s string) (int, RateReason) {
 		return 0, RateZero
 	case digits[0] == '0':
 		return 0, RateSyntax
-	case len(digits) > len("2147483647"):
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n > int64(most) {
 		return 0, RateTooLarge
 	}
-	n, err := strconv.Atoi(digits)
-	if err != nil || n > maxCount {
-		return 0, RateTooLarge
-	}
-	return n, ""
+	return N(n), ""
 }
 
 // parsePeriod reads an optional count and a unit.
 func parsePeriod(s string) (time.Duration, RateReason) {
 	word := strings.TrimLeft(s, "-0123456789")
-	n := 1
+	n := int64(1)
 	if number := s[:len(s)-len(word)]; number != "" {
 		var reason RateReason
-		if n, reason = parseCount(number); reason != "" {
+		if n, reason = parseNumber(number, int64(maxPeriod)); reason != "" {
 			return 0, reason
 		}
 	}
@@ -106,6 +105,8 @@ func parsePeriod(s string) (time.Duration, RateReason) {
 
 func unitOf(word string) time.Duration {
 	switch word {
+	case "ns":
+		return time.Nanosecond
 	case "ms":
 		return time.Millisecond
 	case "s", "sec", "second", "seconds":
@@ -120,13 +121,13 @@ func unitOf(word string) time.Duration {
 	return 0
 }
 
-// periodText is the inverse of parsePeriod; periods that it cannot read (below
-// a millisecond) are written as [time.Duration] does.
+// periodText is the inverse of parsePeriod; periods that it cannot read (0 and
+// less) are written as [time.Duration] does.
 func periodText(d time.Duration) string {
 	for _, u := range [...]struct {
 		word string
 		size time.Duration
-	}{{"d", 24 * time.Hour}, {"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}, {"ms", time.Millisecond}} {
+	}{{"d", 24 * time.Hour}, {"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}, {"ms", time.Millisecond}, {"ns", 1}} {
 		if d == u.size {
 			return u.word
 		}

@@ -1,6 +1,9 @@
 package throttle_test
 
 import (
+	"encoding/json"
+	"flag"
+	"io"
 	"math"
 	"testing"
 	"time"
@@ -27,6 +30,7 @@ func TestParse(t *testing.T) {
 		"5/1h":                {Count: 5, Period: time.Hour},
 		"7/366d":              {Count: 7, Period: 366 * 24 * time.Hour},
 		"1/250ms":             {Count: 1, Period: 250 * time.Millisecond},
+		"5/1500ns":            {Count: 5, Period: 1500},
 		"2147483647/s":        {Count: 2147483647, Period: time.Second},
 		"1/s burst=100000000": {Count: 1, Period: time.Second, Burst: 100_000_000},
 	} {
@@ -38,45 +42,47 @@ func TestParse(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for text, want := range map[string]throttle.RateReason{
-		"":                       throttle.RateSyntax,
-		"100":                    throttle.RateSyntax,
-		"/h":                     throttle.RateSyntax,
-		"100/":                   throttle.RateSyntax,
-		"5/30":                   throttle.RateSyntax,
-		"+5/h":                   throttle.RateSyntax,
-		" 5/h":                   throttle.RateSyntax,
-		"5 /h":                   throttle.RateSyntax,
-		"05/h":                   throttle.RateSyntax,
-		"1_0/h":                  throttle.RateSyntax,
-		"1e3/h":                  throttle.RateSyntax,
-		"1.5/h":                  throttle.RateSyntax,
-		"٥/h":                    throttle.RateSyntax,
-		"5/h burst=":             throttle.RateSyntax,
-		"5/h burst=x":            throttle.RateSyntax,
-		"5/3-0m":                 throttle.RateSyntax,
-		"5/--m":                  throttle.RateSyntax,
-		"5/moon":                 throttle.RateUnit,
-		"5/H":                    throttle.RateUnit,
-		"5/ h":                   throttle.RateUnit,
-		"5/h ":                   throttle.RateUnit,
-		"5/h/h":                  throttle.RateUnit,
-		"5/1.5h":                 throttle.RateUnit,
-		"5/week":                 throttle.RateUnit,
-		"5/h  burst=3":           throttle.RateUnit,
-		"0/h":                    throttle.RateZero,
-		"00/h":                   throttle.RateZero,
-		"-1/h":                   throttle.RateZero,
-		"5/0m":                   throttle.RateZero,
-		"5/-3m":                  throttle.RateZero,
-		"5/h burst=0":            throttle.RateZero,
-		"5/h burst=-1":           throttle.RateZero,
-		"2147483648/h":           throttle.RateTooLarge,
-		"99999999999999/h":       throttle.RateTooLarge,
-		"5/367d":                 throttle.RateTooLarge,
-		"5/9999999999d":          throttle.RateTooLarge,
-		"5/h burst=2147483648":   throttle.RateTooLarge,
-		"1/366d burst=100":       throttle.RateTooLarge,
-		"1/366d burst=999999999": throttle.RateTooLarge,
+		"":                        throttle.RateSyntax,
+		"100":                     throttle.RateSyntax,
+		"/h":                      throttle.RateSyntax,
+		"100/":                    throttle.RateSyntax,
+		"5/30":                    throttle.RateSyntax,
+		"+5/h":                    throttle.RateSyntax,
+		" 5/h":                    throttle.RateSyntax,
+		"5 /h":                    throttle.RateSyntax,
+		"05/h":                    throttle.RateSyntax,
+		"1_0/h":                   throttle.RateSyntax,
+		"1e3/h":                   throttle.RateSyntax,
+		"1.5/h":                   throttle.RateSyntax,
+		"٥/h":                     throttle.RateSyntax,
+		"5/h burst=":              throttle.RateSyntax,
+		"5/h burst=x":             throttle.RateSyntax,
+		"5/3-0m":                  throttle.RateSyntax,
+		"5/--m":                   throttle.RateSyntax,
+		"5/moon":                  throttle.RateUnit,
+		"5/H":                     throttle.RateUnit,
+		"5/ h":                    throttle.RateUnit,
+		"5/h ":                    throttle.RateUnit,
+		"5/h/h":                   throttle.RateUnit,
+		"5/1.5h":                  throttle.RateUnit,
+		"5/week":                  throttle.RateUnit,
+		"5/h  burst=3":            throttle.RateUnit,
+		"0/h":                     throttle.RateZero,
+		"00/h":                    throttle.RateZero,
+		"-1/h":                    throttle.RateZero,
+		"5/0m":                    throttle.RateZero,
+		"5/-3m":                   throttle.RateZero,
+		"5/h burst=0":             throttle.RateZero,
+		"5/h burst=-1":            throttle.RateZero,
+		"2147483648/h":            throttle.RateTooLarge,
+		"99999999999999/h":        throttle.RateTooLarge,
+		"5/367d":                  throttle.RateTooLarge,
+		"5/9999999999d":           throttle.RateTooLarge,
+		"5/31622400000000001ns":   throttle.RateTooLarge,
+		"5/99999999999999999999d": throttle.RateTooLarge,
+		"5/h burst=2147483648":    throttle.RateTooLarge,
+		"1/366d burst=100":        throttle.RateTooLarge,
+		"1/366d burst=999999999":  throttle.RateTooLarge,
 	} {
 		got, err := throttle.Parse(text)
 		var re *throttle.RateError
@@ -104,6 +110,10 @@ func FuzzParse(f *testing.F) {
 		again, err := throttle.Parse(r.String())
 		require.NoError(t, err, "%q is written as %q", s, r)
 		assert.Equal(t, r, again)
+		text, err := r.MarshalText()
+		require.NoError(t, err)
+		require.NoError(t, again.UnmarshalText(text))
+		assert.Equal(t, r, again, "through %q", text)
 		if _, err = throttle.New(throttle.Config{Policies: []throttle.Policy{{
 			Name: "p", Rate: r, Algorithm: throttle.TokenBucket, Key: throttle.ByIP(nil),
 		}}}); err != nil {
@@ -116,7 +126,64 @@ func TestRatesAreWrittenShort(t *testing.T) {
 	assert.Equal(t, "100/h", throttle.Rate{Count: 100, Period: time.Hour}.String())
 	assert.Equal(t, "5/30m burst=9", throttle.Rate{Count: 5, Period: 30 * time.Minute, Burst: 9}.String())
 	assert.Equal(t, "5/90s", throttle.Rate{Count: 5, Period: 90 * time.Second}.String())
-	assert.Equal(t, "5/1.5µs", throttle.Rate{Count: 5, Period: 1500}.String())
+	assert.Equal(t, "5/1500ns", throttle.Rate{Count: 5, Period: 1500}.String())
+}
+
+func TestRatesKeepTheirValueThroughText(t *testing.T) {
+	type settings struct{ Rate throttle.Rate }
+	for text, r := range map[string]throttle.Rate{
+		"":                      {},
+		"100/h":                 {Count: 100, Period: time.Hour},
+		"10/s burst=20":         {Count: 10, Period: time.Second, Burst: 20},
+		"2/ns":                  {Count: 2, Period: 1},
+		"1/3600000000001ns":     {Count: 1, Period: time.Hour + 1},
+		"7/31622399999999999ns": {Count: 7, Period: 366*24*time.Hour - 1},
+	} {
+		encoded, err := json.Marshal(settings{r})
+		require.NoError(t, err)
+		assert.JSONEq(t, `{"Rate":"`+text+`"}`, string(encoded))
+		decoded := settings{throttle.Rate{Count: 3, Period: 3, Burst: 3}}
+		require.NoError(t, json.Unmarshal(encoded, &decoded))
+		assert.Equal(t, r, decoded.Rate, text)
+	}
+}
+
+func TestRatesThatNoPolicyCanHaveHaveNoText(t *testing.T) {
+	for want, rates := range map[throttle.RateReason][]throttle.Rate{
+		throttle.RateZero: {
+			{Count: 5}, {Period: time.Hour}, {Burst: 1}, {Count: -1, Period: time.Hour}, {Count: 5, Period: -1}, {Count: 5, Period: time.Hour, Burst: -1},
+		},
+		throttle.RateTooLarge: {{Count: 1, Period: 366*24*time.Hour + 1}, {Count: 1, Period: 366 * 24 * time.Hour, Burst: 100}},
+	} {
+		for _, r := range rates {
+			text, err := r.MarshalText()
+			var re *throttle.RateError
+			require.ErrorAs(t, err, &re, "%v", r)
+			assert.Equal(t, want, re.Reason, "%v", r)
+			assert.Empty(t, text)
+		}
+	}
+}
+
+func TestATextThatIsNoRateLeavesARateAsItWas(t *testing.T) {
+	r := throttle.Rate{Count: 3, Period: time.Hour}
+	for _, text := range []string{"5/moon", "5", " ", "0/h"} {
+		var re *throttle.RateError
+		require.ErrorAs(t, r.UnmarshalText([]byte(text)), &re)
+		assert.Equal(t, text, re.Text)
+		assert.Equal(t, throttle.Rate{Count: 3, Period: time.Hour}, r)
+	}
+}
+
+func TestARateStandsInFlags(t *testing.T) {
+	var r throttle.Rate
+	flags := flag.NewFlagSet("", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.TextVar(&r, "rate", throttle.Rate{Count: 100, Period: time.Hour}, "")
+	assert.Equal(t, "100/h", flags.Lookup("rate").DefValue)
+	require.NoError(t, flags.Parse([]string{"-rate", "5/30m burst=9"}))
+	assert.Equal(t, throttle.Rate{Count: 5, Period: 30 * time.Minute, Burst: 9}, r)
+	require.ErrorContains(t, flags.Parse([]string{"-rate", "5/moon"}), "unknown unit of time")
 }
 
 func TestConversionsToAndFromXTimeRate(t *testing.T) {

@@ -2,36 +2,6 @@ package throttle
 
 import "net/http"
 
-// Algorithm is what a [Rate] means.
-type Algorithm uint8
-
-// The algorithms.
-const (
-	// SlidingWindow never lets more than Count pass in any Period, wherever
-	// the period starts: what Django REST framework promises and what people
-	// read in "100/hour". It is exact up to a count of 16; above that it may
-	// refuse a little early (up to 2 % of the period), never late. A [Memory]
-	// with too little room can forget who has not used up a limit.
-	SlidingWindow Algorithm = iota
-
-	// TokenBucket lets Burst pass at once, then Count per Period: up to
-	// Burst + Count in the first Period. It is GCRA, exact to the nanosecond,
-	// and decides as golang.org/x/time/rate does.
-	TokenBucket
-)
-
-// String returns the algorithm's name.
-func (a Algorithm) String() string {
-	switch a {
-	case SlidingWindow:
-		return "SlidingWindow"
-	case TokenBucket:
-		return "TokenBucket"
-	default:
-		return "unknown"
-	}
-}
-
 // A Policy is one named limit. Its functions must be safe to call from several
 // goroutines.
 type Policy struct {

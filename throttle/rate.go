@@ -34,6 +34,34 @@ func (r Rate) String() string {
 	return s
 }
 
+// MarshalText implements [encoding.TextMarshaler]: it returns r as [Rate.String]
+// does, or a [*RateError] if [Parse] would refuse that. The zero Rate is "".
+func (r Rate) MarshalText() ([]byte, error) {
+	if r == (Rate{}) {
+		return nil, nil
+	}
+	s := r.String()
+	if _, err := Parse(s); err != nil {
+		return nil, err
+	}
+	return []byte(s), nil
+}
+
+// UnmarshalText implements [encoding.TextUnmarshaler]: it reads what [Parse]
+// does, and "" as the zero Rate. The error is a [*RateError]; r is then as it
+// was.
+func (r *Rate) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*r = Rate{}
+		return nil
+	}
+	read, err := Parse(string(text))
+	if err == nil {
+		*r = read
+	}
+	return err
+}
+
 // burst returns how much a TokenBucket of r holds.
 func (r Rate) burst() int {
 	if r.Burst == 0 {
@@ -44,17 +72,19 @@ func (r Rate) burst() int {
 
 // valid says whether a policy with algorithm a can take r.
 func (r Rate) valid(a Algorithm) bool {
+	return r.inBounds() && (a.entry().bursts || r.burst() == r.Count)
+}
+
+// inBounds says whether there is an algorithm that can take r.
+func (r Rate) inBounds() bool {
 	if r.Count < 1 || r.Count > maxCount || r.Period < 1 || r.Period > maxPeriod || r.Burst < 0 || r.Burst > maxCount {
 		return false
-	}
-	if a == SlidingWindow {
-		return r.Burst == 0 || r.Burst == r.Count
 	}
 	hi, lo := bits.Mul64(uint64(r.burst()), uint64(r.Period)) //nolint:gosec // both are positive, see above
 	return hi == 0 && lo/uint64(r.Count) <= uint64(maxRefill) || hi != 0 && refillFits(hi, lo, r.Count)
 }
 
-// refillFits is the rare case of valid: burst × period needs more than 64 bits.
+// refillFits is the rare case of inBounds: burst × period needs more than 64 bits.
 func refillFits(hi, lo uint64, count int) bool {
 	n := uint64(count) //nolint:gosec // positive
 	if hi >= n {
@@ -99,7 +129,7 @@ func FromLimit(l rate.Limit, burst int) Rate {
 		x = 1 / (x - a)
 	}
 	r := Rate{Count: int(p1), Period: time.Duration(q1), Burst: burst}
-	if !r.valid(TokenBucket) {
+	if !r.inBounds() {
 		return Rate{}
 	}
 	return r

@@ -17,6 +17,14 @@ type Item struct {
 	At        int64 // for Give: the At of the Result of the charge
 }
 
+// Limit returns how much it's bucket holds: the Limit of its [Result].
+func (it *Item) Limit() int {
+	if it.Algorithm.entry().bursts {
+		return it.Rate.burst()
+	}
+	return it.Rate.Count
+}
+
 // A Result is the state of one bucket after a decision.
 type Result struct {
 	Policy     string        // name of the policy

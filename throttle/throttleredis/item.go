@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
-	"time"
 
 	"github.com/ecolaura/rampart/throttle"
 )
@@ -38,15 +37,11 @@ func (s *Store) redisKey(id bucketID, key string) string {
 	return string(base64.RawURLEncoding.AppendEncode(b, id[:]))
 }
 
-// cells is how many cells of a window a period spans, and the largest count for
-// which it is exact.
-const cells = 50
-
 // item is a throttle.Item in the numbers of the script.
 type item struct {
 	numbers [5]int64
 	rate    uint64 // fingerprint
-	bucket  bool
+	kind    throttle.Algorithm
 	charged bool // it is to be paid
 	never   bool // it costs more than its bucket holds
 	limit   int
@@ -55,12 +50,9 @@ type item struct {
 // convert returns it in the numbers of the script; false if its rate is none.
 func convert(it *throttle.Item) (item, bool) {
 	r := it.Rate
-	x := item{limit: r.Count, bucket: it.Algorithm == throttle.TokenBucket, rate: fingerprint(it)}
-	if r.Count < 1 || r.Period < 1 || r.Burst < 0 || it.Cost < 0 || it.Algorithm > throttle.TokenBucket {
+	x := item{kind: it.Algorithm, rate: fingerprint(it), limit: it.Limit()}
+	if r.Count < 1 || r.Period < 1 || r.Burst < 0 || it.Cost < 0 || int(it.Algorithm) >= len(algorithms) {
 		return x, false
-	}
-	if x.bucket && r.Burst > 0 {
-		x.limit = r.Burst
 	}
 	asked := max(it.Cost, 1) // a peek tells when a cost of 1 passes
 	x.never = asked > x.limit
@@ -68,19 +60,7 @@ func convert(it *throttle.Item) (item, bool) {
 		asked = 1
 	}
 	x.charged = it.Cost > 0 && !x.never
-	if x.bucket {
-		unit := int64(r.Count) * 1000 // in which the rest of a microsecond counts
-		cost, costRest := share(asked, r.Period, unit)
-		size, sizeRest := share(x.limit, r.Period, unit)
-		x.numbers = [5]int64{cost, costRest, unit, size, sizeRest}
-		return x, true
-	}
-	period := micros(r.Period)
-	width := (period + cells - 1) / cells
-	if r.Count <= cells {
-		width = 0
-	}
-	x.numbers = [5]int64{period, width, int64(r.Count), int64(asked), it.At}
+	x.numbers = algorithms[it.Algorithm].numbers(r, x.limit, asked, it.At)
 	return x, true
 }
 
@@ -90,17 +70,14 @@ func (x *item) append(b []byte) []byte {
 		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(float64(n)))
 	}
 	b = binary.LittleEndian.AppendUint64(b, x.rate)
-	kind, charged := byte(0), byte(0)
-	if x.bucket {
-		kind = 1
-	}
+	charged := byte(0)
 	switch {
 	case x.charged:
 		charged = 1
 	case x.never:
 		charged = 2 // nothing is, then
 	}
-	return append(b, kind, charged)
+	return append(b, byte(x.kind), charged)
 }
 
 // fingerprint tells the rates of a caller apart.
@@ -111,30 +88,4 @@ func fingerprint(it *throttle.Item) uint64 {
 		h ^= h >> 32
 	}
 	return h
-}
-
-// micros rounds up.
-func micros(d time.Duration) int64 { return int64((d + time.Microsecond - 1) / time.Microsecond) }
-
-// share returns how long n of them take to refill at unit/1000 in a period:
-// whole microseconds and a rest in 1/unit of one.
-func share(n int, period time.Duration, unit int64) (whole, rest int64) {
-	hi, lo := bits.Mul64(uint64(n), uint64(period)) //nolint:gosec // positive
-	if hi >= uint64(unit) {                         //nolint:gosec // positive
-		return math.MaxInt32 << 20, 0 // no valid rate: longer than any
-	}
-	q, r := bits.Div64(hi, lo, uint64(unit)) //nolint:gosec // positive
-	return int64(q), int64(r)                //nolint:gosec // as Rate.valid bounds it; r < unit
-}
-
-// tokens is the inverse of share, rounded down, at most the limit.
-func (x *item) tokens(whole, rest int64, period time.Duration) int {
-	hi, lo := bits.Mul64(uint64(whole), uint64(x.numbers[2])) //nolint:gosec // not negative
-	lo, carry := bits.Add64(lo, uint64(rest), 0)              //nolint:gosec // not negative
-	hi += carry
-	if hi >= uint64(period) { //nolint:gosec // positive
-		return x.limit
-	}
-	q, _ := bits.Div64(hi, lo, uint64(period)) //nolint:gosec // positive
-	return int(min(q, uint64(x.limit)))        //nolint:gosec // at most the limit
 }

@@ -50,17 +50,14 @@ func parseReply(reply any, items []throttle.Item, converted []item, out []thrott
 	for i := range items {
 		x := &converted[i]
 		left, rest, wait, full := next(maxMicros), next(maxMicros), next(maxMicros), next(maxMicros)
+		remaining, full := algorithms[x.kind].result(*x, items[i].Rate.Period, left, rest, full)
 		out[i] = throttle.Result{
 			Policy:     items[i].Policy,
 			Limit:      x.limit,
-			Remaining:  int(min(left, int64(x.limit))),
+			Remaining:  remaining,
 			RetryAfter: time.Duration(wait) * time.Microsecond,
 			ResetAfter: time.Duration(full) * time.Microsecond,
 			At:         now,
-		}
-		if x.bucket {
-			out[i].Remaining = x.tokens(left, rest, items[i].Rate.Period)
-			out[i].ResetAfter += min(out[i].ResetAfter, time.Microsecond) // for its rest
 		}
 		if x.never {
 			out[i].RetryAfter = throttle.Never

@@ -51,8 +51,9 @@ func New(do DoFunc, cfg Config) (*Store, error) {
 	if err := cfg.validate(do); err != nil {
 		return nil, err
 	}
+	take, give := scripts()
 	return &Store{
-		do: do, take: newProgram(takeScript), give: newProgram(giveScript), prefix: cfg.Prefix, spread: cfg.Spread,
+		do: do, take: newProgram(take), give: newProgram(give), prefix: cfg.Prefix, spread: cfg.Spread,
 		denied: newDenyCache(cfg.DenyFor), breaker: newBreaker(cfg.Logger),
 	}, nil
 }

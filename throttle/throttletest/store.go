@@ -14,7 +14,7 @@ import (
 // two seconds of the store's time.
 func TestStore(t *testing.T, open func(testing.TB) throttle.Store) {
 	t.Helper()
-	for _, a := range []throttle.Algorithm{throttle.SlidingWindow, throttle.TokenBucket} {
+	for _, a := range throttle.Algorithms() {
 		t.Run(a.String(), func(t *testing.T) {
 			for _, test := range []struct {
 				name string
@@ -243,8 +243,9 @@ func (t *tester) large() {
 func (t *tester) fast() {
 	fast, long := t.item("k", 2_000_000, 1), t.item("k", 10, 1)
 	fast.Policy, fast.Rate.Period = "fast", time.Second
-	if t.algorithm == throttle.TokenBucket {
-		fast.Rate = throttle.Rate{Count: 3_000_000, Period: time.Second, Burst: 30}
+	burst := throttle.Item{Rate: throttle.Rate{Count: 3_000_000, Period: time.Second, Burst: 30}, Algorithm: t.algorithm}
+	if burst.Limit() == burst.Rate.Burst {
+		fast.Rate = burst.Rate
 	}
 	for left := 9; left >= 0; left-- {
 		ok, _ := t.take(fast)
