@@ -16,7 +16,7 @@ type backend struct {
 	store    Store
 	memory   *Memory // the store, if it is one
 	timeout  time.Duration
-	outage   Outage
+	outage   rampart.Outage
 	local    *Memory // for FallBack
 	replicas int
 	reporter *rampart.Reporter
@@ -47,7 +47,7 @@ func newBackend(cfg *Config, reporter *rampart.Reporter, old *compiled) *backend
 		b.store = NewMemory(0)
 	}
 	b.memory, _ = b.store.(*Memory)
-	if b.memory == nil && b.outage == FallBack && b.local == nil {
+	if b.memory == nil && b.outage == rampart.FallBack && b.local == nil {
 		b.local = NewMemory(0)
 	}
 	return b
@@ -73,9 +73,9 @@ func (b *backend) take(ctx context.Context, items []Item, out []Result) (bool, m
 		return allowed, inStore, nil
 	}
 	switch b.outage {
-	case FailOpen:
+	case rampart.FailOpen:
 		return true, uncharged, nil
-	case FallBack:
+	case rampart.FallBack:
 		for i := range items {
 			b.share(&items[i])
 		}

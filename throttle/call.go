@@ -20,9 +20,9 @@ type call struct {
 
 	overridden bool // one of items has another rate than its policy
 
-	reason DeniedReason // "" if the request may pass
-	policy string       // that denies
-	err    error        // of the store
+	reason rampart.Denial // "" if the request may pass
+	policy string         // that denies
+	err    error          // of the store
 
 	text       []byte   // of a header field
 	fields     []string // space for values of header fields, each handed out once
@@ -53,7 +53,7 @@ func (c *compiled) add(q *call, p *policy, key string, rate Rate, cost int) {
 func (q *call) denied() bool { return q.reason != "" }
 
 // deny refuses because of p, unless p is a shadow, which then does not apply.
-func (q *call) deny(p *policy, reason DeniedReason) {
+func (q *call) deny(p *policy, reason rampart.Denial) {
 	if !p.Shadow {
 		q.reason, q.policy = reason, p.Name
 	}

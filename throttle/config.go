@@ -11,16 +11,6 @@ import (
 	"github.com/ecolaura/rampart/internal/token"
 )
 
-// Outage is what a [Limiter] does with a request while its [Store] fails.
-type Outage uint8
-
-// The outage policies. There is no default: each is wrong for somebody.
-const (
-	FailClosed Outage = iota + 1 // refuse: 503 with Retry-After
-	FailOpen                     // let pass, without a limit: whoever can bring the store down is rid of it
-	FallBack                     // count in this process, by the rate divided by Config.Replicas
-)
-
 // Headers says which fields tell clients about their limits.
 type Headers uint8
 
@@ -45,8 +35,11 @@ type Config struct {
 	// Timeout for a call of the Store; 0: 100 ms. A Memory needs none.
 	Timeout time.Duration
 
-	// Outage is required with a Store that is not a Memory.
-	Outage Outage
+	// Outage says what happens while the Store fails. FailClosed refuses: 503 with
+	// Retry-After. FailOpen lets pass without a limit: whoever can bring the store
+	// down is rid of it. FallBack counts in this process, by the rate divided by
+	// Replicas. Required with a Store that is not a Memory.
+	Outage rampart.Outage
 
 	// Replicas is how many processes share the Store; required by FallBack.
 	Replicas int
@@ -100,7 +93,7 @@ func (c *Config) validate() error {
 		mistake("Timeout", ReasonInvalid, c.Timeout.String())
 	}
 	switch {
-	case c.Outage > FallBack:
+	case c.Outage > rampart.FallBack:
 		mistake("Outage", ReasonInvalid, "")
 	case c.Outage == 0 && isRemote(c.Store):
 		mistake("Outage", ReasonMissing, "")
@@ -108,7 +101,7 @@ func (c *Config) validate() error {
 	switch {
 	case c.Replicas < 0:
 		mistake("Replicas", ReasonInvalid, "")
-	case c.Replicas == 0 && c.Outage == FallBack:
+	case c.Replicas == 0 && c.Outage == rampart.FallBack:
 		mistake("Replicas", ReasonMissing, "")
 	}
 	if c.Headers > None {

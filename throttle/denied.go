@@ -3,25 +3,27 @@ package throttle
 import (
 	"errors"
 	"fmt"
-)
+	"net/http"
+	"strconv"
+	"time"
 
-// DeniedReason is why a request was refused.
-type DeniedReason string
+	"github.com/ecolaura/rampart"
+)
 
 // Reasons of a [*DeniedError].
 const (
-	QuotaExceeded    DeniedReason = "quota_exceeded"    // 429: the Decision says by which policy
-	CallerUnknown    DeniedReason = "caller_unknown"    // 403: a KeyFunc cannot tell who pays
-	StoreUnavailable DeniedReason = "store_unavailable" // 503: the store or the feed of Overrides fails, and the outage policy is FailClosed
-	NotConfigured    DeniedReason = "not_configured"    // 503: a zero Limiter, or a RateFor that returned no valid rate
+	QuotaExceeded    rampart.Denial = "quota_exceeded"    // 429: the Decision says by which policy
+	CallerUnknown    rampart.Denial = "caller_unknown"    // 403: a KeyFunc cannot tell who pays
+	StoreUnavailable rampart.Denial = "store_unavailable" // 503: the store or the feed of Overrides fails, and the outage policy is FailClosed
+	NotConfigured    rampart.Denial = "not_configured"    // 503: a zero Limiter, or a RateFor that returned no valid rate
 )
 
 // A DeniedError says why a request was refused.
 type DeniedError struct {
-	Reason   DeniedReason
-	Policy   string   // the policy, where one is the cause
-	Decision Decision // for QuotaExceeded
-	Err      error    // for StoreUnavailable: what the store said
+	Reason   rampart.Denial // one of the constants above
+	Policy   string         // the policy, where one is the cause
+	Decision Decision       // for QuotaExceeded
+	Err      error          // for StoreUnavailable: what the store said
 }
 
 // Error implements error. It does not name the caller.
@@ -33,6 +35,37 @@ func (e *DeniedError) Error() string {
 		return fmt.Sprintf("throttle: %s: policy %q", e.Reason, e.Policy)
 	default:
 		return "throttle: " + string(e.Reason)
+	}
+}
+
+// Denial implements [rampart.Refusal].
+func (e *DeniedError) Denial() rampart.Denial { return e.Reason }
+
+// Problem implements [rampart.Refusal].
+func (e *DeniedError) Problem() *rampart.Problem {
+	switch e.Reason {
+	case QuotaExceeded:
+		var wait time.Duration
+		var violated []string
+		for _, res := range e.Decision.Results {
+			if res.RetryAfter != 0 {
+				if res.RetryAfter == Never || wait != Never && res.RetryAfter > wait {
+					wait = res.RetryAfter
+				}
+				violated = append(violated, res.Policy)
+			}
+		}
+		p := exceeded(wait, violated)
+		if wait != Never {
+			p.Header = http.Header{fieldRetryAfter: {strconv.FormatInt(seconds(wait), 10)}}
+		}
+		return p
+	case CallerUnknown:
+		return callerUnknown()
+	default:
+		p := unavailable()
+		p.Header = http.Header{fieldRetryAfter: {unavailableRetry}}
+		return p
 	}
 }
 

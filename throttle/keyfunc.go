@@ -93,6 +93,17 @@ func By(name string, f func(*http.Request) string) KeyFunc {
 	}
 }
 
+// ByCaller lets the caller pay, whatever the credential: by
+// [rampart.Caller.Key], under which two issuers' subjects of one name are two. It
+// belongs inside the layer that says who calls. The policy does not apply to a
+// request without a caller.
+func ByCaller() KeyFunc {
+	return func(r *http.Request) (string, bool) {
+		caller, ok := rampart.CallerFrom(r.Context())
+		return caller.Key(), ok
+	}
+}
+
 // Joint lets a combination pay, such as an address and an account name. It
 // applies where all of fs apply, and refuses where one of them cannot tell.
 // Each part is preceded by its length, so that no two combinations share a key.

@@ -343,7 +343,7 @@ func TestNewReportsEveryMistake(t *testing.T) {
 	}
 
 	one := []throttle.Policy{anon(perHour(1))}
-	_, err = throttle.New(throttle.Config{Policies: one, Store: &fakeStore{}, Outage: throttle.FallBack})
+	_, err = throttle.New(throttle.Config{Policies: one, Store: &fakeStore{}, Outage: rampart.FallBack})
 	require.EqualError(t, err, "throttle: Replicas: missing")
 	_, err = throttle.New(throttle.Config{Policies: one, Outage: 9})
 	require.EqualError(t, err, "throttle: Outage: invalid")

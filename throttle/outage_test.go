@@ -58,7 +58,7 @@ func (f *fakeStore) Reset(ctx context.Context, policy string, keys ...string) er
 
 var errDown = errors.New("connection\nrefused")
 
-func remote(t *testing.T, outage throttle.Outage, policies ...throttle.Policy) (*throttle.Limiter, *fakeStore, *events) {
+func remote(t *testing.T, outage rampart.Outage, policies ...throttle.Policy) (*throttle.Limiter, *fakeStore, *events) {
 	t.Helper()
 	store, log := &fakeStore{Store: throttle.NewMemory(0)}, new(events)
 	l := newLimiter(t, throttle.Config{Policies: policies, Store: store, Outage: outage, Replicas: 2, Logger: log.logger()})
@@ -66,7 +66,7 @@ func remote(t *testing.T, outage throttle.Outage, policies ...throttle.Policy) (
 }
 
 func TestFailClosed(t *testing.T) {
-	l, store, log := remote(t, throttle.FailClosed, anon(perHour(2)))
+	l, store, log := remote(t, rampart.FailClosed, anon(perHour(2)))
 	_, reached := serve(l, get("192.0.2.7:1"))
 	assert.True(t, reached)
 
@@ -109,7 +109,7 @@ func TestFailClosed(t *testing.T) {
 func TestFailOpen(t *testing.T) {
 	refunding := anon(perHour(1))
 	refunding.Refund = func(int) bool { return true }
-	l, store, _ := remote(t, throttle.FailOpen, refunding)
+	l, store, _ := remote(t, rampart.FailOpen, refunding)
 	store.err = errDown
 	for range 5 {
 		w, reached := serve(l, get("192.0.2.7:1"))
@@ -135,7 +135,7 @@ func TestFallBackCountsThisProcessesShare(t *testing.T) {
 	dear := anon(perHour(4))
 	dear.Name, dear.Cost = "dear", func(*http.Request) int { return 4 }
 	dear.Match = func(r *http.Request) bool { return r.Method == http.MethodDelete }
-	l, store, _ := remote(t, throttle.FallBack, anon(perHour(8)), bucket, rare, dear)
+	l, store, _ := remote(t, rampart.FallBack, anon(perHour(8)), bucket, rare, dear)
 	store.err = errDown
 
 	passing := func(method, addr string) (n int, fields string) {
@@ -177,7 +177,7 @@ func TestRefundsGoWhereTheChargeWasMade(t *testing.T) {
 	p.Refund = func(int) bool { return true }
 	shadow := p
 	shadow.Name, shadow.Shadow = "shadow", true
-	l, store, _ := remote(t, throttle.FallBack, p, shadow)
+	l, store, _ := remote(t, rampart.FallBack, p, shadow)
 	for range 5 {
 		_, reached := serve(l, get("192.0.2.7:1"))
 		assert.True(t, reached)
@@ -190,7 +190,7 @@ func TestRefundsGoWhereTheChargeWasMade(t *testing.T) {
 	}
 	assert.Equal(t, 10, store.gave)
 
-	shadowOnly, down, _ := remote(t, throttle.FailClosed, shadow)
+	shadowOnly, down, _ := remote(t, rampart.FailClosed, shadow)
 	down.err = errDown
 	_, reached := serve(shadowOnly, get("192.0.2.7:1"))
 	assert.True(t, reached, "a shadow refuses not even then")
@@ -198,7 +198,7 @@ func TestRefundsGoWhereTheChargeWasMade(t *testing.T) {
 
 func TestAStoreThatHangsIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, store, _ := remote(t, throttle.FailClosed, anon(perHour(2)))
+		l, store, _ := remote(t, rampart.FailClosed, anon(perHour(2)))
 		store.hang = true
 		start := time.Now()
 		w, _ := serve(l, get("192.0.2.7:1"))
@@ -208,7 +208,7 @@ func TestAStoreThatHangsIsCutOff(t *testing.T) {
 }
 
 func TestAClientThatHangsUpDoesNotEscapeItsCharge(t *testing.T) {
-	l, store, _ := remote(t, throttle.FailOpen, anon(perHour(2)))
+	l, store, _ := remote(t, rampart.FailOpen, anon(perHour(2)))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	serve(l, get("192.0.2.7:1").WithContext(ctx))
@@ -226,10 +226,10 @@ type uncomparable struct {
 }
 
 func TestReconfigureKeepsWhatIsKnownOfTheStore(t *testing.T) {
-	l, store, log := remote(t, throttle.FallBack, anon(perHour(4)))
+	l, store, log := remote(t, rampart.FallBack, anon(perHour(4)))
 	store.err = errDown
 	serve(l, get("192.0.2.7:1"))
-	cfg := throttle.Config{Policies: []throttle.Policy{anon(perHour(4))}, Store: store, Outage: throttle.FallBack, Replicas: 2, Timeout: time.Second, Logger: log.logger()}
+	cfg := throttle.Config{Policies: []throttle.Policy{anon(perHour(4))}, Store: store, Outage: rampart.FallBack, Replicas: 2, Timeout: time.Second, Logger: log.logger()}
 	require.NoError(t, l.Reconfigure(cfg))
 	w, _ := serve(l, get("192.0.2.7:1"))
 	assert.Equal(t, `"anon";r=0;t=3600`, w.Header().Get("RateLimit"), "the local share goes on")

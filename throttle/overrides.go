@@ -27,7 +27,7 @@ type OverridesConfig struct {
 	// Outage says what happens while the feed brings nothing: FailClosed refuses
 	// the requests of all Limiters that follow these Overrides (503), FailOpen
 	// goes by what is known. Required with a feed.
-	Outage Outage
+	Outage rampart.Outage
 
 	// Logger receives an event for a change that is not understood; nil:
 	// [slog.Default].
@@ -48,7 +48,7 @@ type OverridesConfig struct {
 // nothing and take no change.
 type Overrides struct {
 	feed     rampart.Feed
-	outage   Outage
+	outage   rampart.Outage
 	reporter *rampart.Reporter
 
 	rates atomic.Pointer[map[string]override] // nil: none
@@ -79,8 +79,8 @@ func NewOverrides(cfg OverridesConfig) (*Overrides, error) {
 		return &rampart.ConfigError{Package: "throttle", Field: "Outage", Reason: reason, Value: value}
 	}
 	switch {
-	case cfg.Outage > FailOpen:
-		return nil, mistake(ReasonInvalid, strconv.Itoa(int(cfg.Outage)))
+	case cfg.Outage > rampart.FailOpen: // there is nothing to fall back to
+		return nil, mistake(ReasonInvalid, cfg.Outage.String())
 	case cfg.Outage == 0 && cfg.Feed != nil:
 		return nil, mistake(ReasonMissing, "")
 	}
@@ -199,7 +199,7 @@ func parseOverride(s string) (policy string, v override, ok bool) {
 
 // blind says whether overrides may be missing here and that matters.
 func (o *Overrides) blind() bool {
-	return o != nil && o.outage == FailClosed && o.feed != nil && o.feed.Age() > 0
+	return o != nil && o.outage == rampart.FailClosed && o.feed != nil && o.feed.Age() > 0
 }
 
 // tighten returns what holds for p instead of rate, and whether that is another.

@@ -71,7 +71,7 @@ func TestATightenedRateHoldsUntilItsTimeOnEveryInstance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := feed.Memory()
 		instance := func() (*throttle.Overrides, *throttle.Limiter) {
-			o := newOverrides(t, throttle.OverridesConfig{Feed: newFeed(t, source), Outage: throttle.FailOpen})
+			o := newOverrides(t, throttle.OverridesConfig{Feed: newFeed(t, source), Outage: rampart.FailOpen})
 			return o, newLimiter(t, throttle.Config{Policies: []throttle.Policy{anon(perHour(10))}, Overrides: o})
 		}
 		overrides, one := instance()
@@ -120,13 +120,13 @@ func TestAnOverrideThatWasReplacedDoesNotComeBackWithARestart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				source := feed.Memory()
-				one := newOverrides(t, throttle.OverridesConfig{Feed: newFeed(t, source), Outage: throttle.FailOpen})
+				one := newOverrides(t, throttle.OverridesConfig{Feed: newFeed(t, source), Outage: rampart.FailOpen})
 				newLimiter(t, throttle.Config{Policies: []throttle.Policy{anon(perHour(10))}, Overrides: one})
 				require.NoError(t, one.Tighten(t.Context(), "anon", strict, time.Now().Add(5*time.Hour)))
 				require.NoError(t, replace(t.Context(), one))
 				for range 2 {
 					time.Sleep(2 * time.Hour)
-					restarted := newOverrides(t, throttle.OverridesConfig{Feed: newFeed(t, source), Outage: throttle.FailOpen})
+					restarted := newOverrides(t, throttle.OverridesConfig{Feed: newFeed(t, source), Outage: rampart.FailOpen})
 					_, _, ok := restarted.Tightened("anon")
 					assert.False(t, ok)
 				}
@@ -178,12 +178,12 @@ func TestOverridesThatCannotBe(t *testing.T) {
 
 	_, err := throttle.NewOverrides(throttle.OverridesConfig{Feed: &lateFeed{}})
 	require.ErrorContains(t, err, "Outage")
-	_, err = throttle.NewOverrides(throttle.OverridesConfig{Outage: throttle.FallBack})
+	_, err = throttle.NewOverrides(throttle.OverridesConfig{Outage: rampart.FallBack})
 	require.ErrorContains(t, err, "Outage")
 }
 
 func TestTheOutagePolicyOfOverrides(t *testing.T) {
-	for outage, want := range map[throttle.Outage]int{throttle.FailClosed: http.StatusServiceUnavailable, throttle.FailOpen: http.StatusOK} {
+	for outage, want := range map[rampart.Outage]int{rampart.FailClosed: http.StatusServiceUnavailable, rampart.FailOpen: http.StatusOK} {
 		late := &lateFeed{Feed: newFeed(t, feed.Memory()), age: time.Minute}
 		overrides := newOverrides(t, throttle.OverridesConfig{Feed: late, Outage: outage})
 		l := newLimiter(t, throttle.Config{Policies: []throttle.Policy{anon(perHour(10))}, Overrides: overrides})
@@ -196,7 +196,7 @@ func TestTheOutagePolicyOfOverrides(t *testing.T) {
 
 func TestAnOverrideThatIsNotUnderstoodIsReported(t *testing.T) {
 	shared, log := newFeed(t, feed.Memory()), new(events)
-	overrides := newOverrides(t, throttle.OverridesConfig{Feed: shared, Outage: throttle.FailOpen, Logger: log.logger()})
+	overrides := newOverrides(t, throttle.OverridesConfig{Feed: shared, Outage: rampart.FailOpen, Logger: log.logger()})
 	end := strconv.FormatInt(time.Now().Add(time.Hour).UnixMicro(), 10)
 	for _, change := range []string{"", "anon 1 2 3", "a b 1 2 3 4", "anon 0 3600000000000 0 " + end, "anon x 1 0 " + end, "an\non 1 3600000000000 0 " + end} {
 		require.NoError(t, shared.Publish(t.Context(), "throttle.overrides", []byte(change), time.Hour))
@@ -220,7 +220,7 @@ func FuzzOverride(f *testing.F) {
 		shared, err := feed.New(t.Context(), feed.Config{Source: source, Logger: quiet()})
 		require.NoError(t, err)
 		defer shared.Close()
-		overrides := newOverrides(t, throttle.OverridesConfig{Feed: shared, Outage: throttle.FailOpen})
+		overrides := newOverrides(t, throttle.OverridesConfig{Feed: shared, Outage: rampart.FailOpen})
 		l := newLimiter(t, throttle.Config{Policies: []throttle.Policy{anon(perHour(10))}, Overrides: overrides})
 		require.NoError(t, shared.Publish(t.Context(), "throttle.overrides", []byte(change), time.Hour))
 		n, _ := passing(l)

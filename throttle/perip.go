@@ -1,6 +1,7 @@
 package throttle
 
 import (
+	"errors"
 	"net/http"
 	"net/netip"
 
@@ -18,6 +19,25 @@ func PerIP(rate string) (*Limiter, error) {
 		return nil, err
 	}
 	return New(Config{Policies: []Policy{{Name: "ip", Rate: r, Key: ByIP(clientAddr)}}})
+}
+
+// PerCaller returns a Limiter in memory as [PerIP] does, for inside the layer that
+// says who calls: each caller may make so many requests ([ByCaller]), and each
+// address so many without a credential. Its policies are called "caller" and "ip".
+func PerCaller(rate, anonymous string) (*Limiter, error) {
+	known, err1 := Parse(rate)
+	strangers, err2 := Parse(anonymous)
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, err
+	}
+	stranger := func(r *http.Request) bool {
+		_, ok := rampart.CallerFrom(r.Context())
+		return !ok
+	}
+	return New(Config{Policies: []Policy{
+		{Name: "caller", Rate: known, Key: ByCaller()},
+		{Name: "ip", Rate: strangers, Key: ByIP(clientAddr), Match: stranger},
+	}})
 }
 
 func clientAddr(r *http.Request) netip.Addr {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/server"
 	"github.com/ecolaura/rampart/throttle"
 )
@@ -70,4 +71,54 @@ func ExamplePerIP() {
 	// Output:
 	// 204
 	// 429
+}
+
+func TestPerCallerCountsCallersWhateverTheirAddressAndStrangersByAddress(t *testing.T) {
+	l, err := throttle.PerCaller("2/hour", "1/hour")
+	require.NoError(t, err)
+	ask := func(c rampart.Caller, addr string) int {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		r.RemoteAddr = addr + ":1"
+		if c != (rampart.Caller{}) {
+			r = r.WithContext(rampart.WithCaller(r.Context(), c))
+		}
+		w := httptest.NewRecorder()
+		l.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
+		return w.Code
+	}
+	alice := rampart.Caller{Kind: rampart.KindToken, Subject: "alice"}
+	foreign := rampart.Caller{Kind: rampart.KindToken, Issuer: "https://other.example", Subject: "alice"}
+	assert.Equal(t, 200, ask(alice, "192.0.2.1"))
+	assert.Equal(t, 200, ask(alice, "192.0.2.2"))
+	assert.Equal(t, 429, ask(alice, "192.0.2.3"))
+	assert.Equal(t, 200, ask(foreign, "192.0.2.3"), "another issuer's alice is another caller")
+	assert.Equal(t, 200, ask(rampart.Caller{}, "192.0.2.1"))
+	assert.Equal(t, 429, ask(rampart.Caller{}, "192.0.2.1"))
+	assert.Equal(t, 200, ask(rampart.Caller{}, "192.0.2.9"))
+
+	_, err = throttle.PerCaller("2/moon", "x")
+	assert.ErrorContains(t, err, `"2/moon"`)
+	assert.ErrorContains(t, err, `"x"`)
+}
+
+func TestWhatCheckRefusesIsWrittenAsTheHandlerWouldWriteIt(t *testing.T) {
+	l, err := throttle.PerIP("1/hour")
+	require.NoError(t, err)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+	_, err = l.Check(r)
+	require.NoError(t, err)
+	_, err = l.Check(r)
+	byHand, byLayer := httptest.NewRecorder(), httptest.NewRecorder()
+	rampart.WriteError(byHand, err)
+	l.Handler(http.NotFoundHandler()).ServeHTTP(byLayer, r)
+	assert.Equal(t, 429, byHand.Code)
+	assert.Equal(t, byLayer.Body.String(), byHand.Body.String())
+	assert.Equal(t, byLayer.Header().Get("Retry-After"), byHand.Header().Get("Retry-After"))
+
+	for reason, want := range map[rampart.Denial]int{throttle.CallerUnknown: 403, throttle.StoreUnavailable: 503, throttle.NotConfigured: 503} {
+		w := httptest.NewRecorder()
+		rampart.WriteError(w, &throttle.DeniedError{Reason: reason})
+		assert.Equal(t, want, w.Code)
+		assert.Equal(t, want == 503, w.Header().Get("Retry-After") != "")
+	}
 }

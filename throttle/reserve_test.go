@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/throttle"
 )
 
@@ -43,7 +44,7 @@ func TestAReservedChargeIsGivenBackOnce(t *testing.T) {
 
 func TestAReservedChargeIsGivenBackToWhereItWasMade(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, store, _ := remote(t, throttle.FallBack, anon(perHour(2)))
+		l, store, _ := remote(t, rampart.FallBack, anon(perHour(2)))
 		_, inStore, err := l.Reserve(t.Context(), "anon", "k", 2)
 		require.NoError(t, err)
 		store.err = errDown
@@ -58,7 +59,7 @@ func TestAReservedChargeIsGivenBackToWhereItWasMade(t *testing.T) {
 		_, err = l.Take(t.Context(), "anon", "k", 2)
 		assert.NoError(t, err)
 
-		open, store, _ := remote(t, throttle.FailOpen, anon(perHour(2)))
+		open, store, _ := remote(t, rampart.FailOpen, anon(perHour(2)))
 		store.err = errDown
 		_, nowhere, err := open.Reserve(t.Context(), "anon", "k", 1)
 		require.NoError(t, err)

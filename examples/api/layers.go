@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/apikey"
 	"github.com/ecolaura/rampart/apikey/apikeysql"
 	"github.com/ecolaura/rampart/auth"
@@ -78,7 +79,7 @@ func newLayers(s *settings, sec *secrets, db *database, u *users, sh *shared, m 
 	l.lockdown = newLockdown(sh.feed, l.clientIP.Addr, log)
 	l.blocks, err = newBlocks(l.clientIP, sh, ipfilter.Config{Logger: log})
 	keep(err)
-	l.overrides, err = throttle.NewOverrides(throttle.OverridesConfig{Feed: sh.feed, Outage: throttle.FailOpen, Logger: log})
+	l.overrides, err = throttle.NewOverrides(throttle.OverridesConfig{Feed: sh.feed, Outage: rampart.FailOpen, Logger: log})
 	keep(err)
 	keep(l.newLimits(s, sh, log))
 	keep(l.newAuth(s, sec, db, u, sh, m, log))

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/apikey"
 	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/throttle"
@@ -20,7 +21,7 @@ func (l *layers) newLimits(s *settings, sh *shared, log *slog.Logger) error {
 		if sh.limits != nil {
 			// While Redis is away each instance counts by itself, as if there
 			// were four of them.
-			cfg.Store, cfg.Outage, cfg.Replicas = sh.limits, throttle.FallBack, 4
+			cfg.Store, cfg.Outage, cfg.Replicas = sh.limits, rampart.FallBack, 4
 		}
 		t, err := throttle.New(cfg)
 		errs = append(errs, err)

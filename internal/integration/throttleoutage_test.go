@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/throttle"
 	"github.com/ecolaura/rampart/throttle/throttleredis"
 )
@@ -129,7 +130,7 @@ func load(h http.Handler) (stop func() []sample) {
 type strike struct{ down, up func(r *mortalRedis) }
 
 func TestThrottleRedisKilledAndRestartedUnderLoad(t *testing.T) {
-	for desc, outage := range map[string]throttle.Outage{"FailClosed": throttle.FailClosed, "FailOpen": throttle.FailOpen, "FallBack": throttle.FallBack} {
+	for desc, outage := range map[string]rampart.Outage{"FailClosed": rampart.FailClosed, "FailOpen": rampart.FailOpen, "FallBack": rampart.FallBack} {
 		for how, strike := range map[string]strike{
 			"killed": {(*mortalRedis).kill, (*mortalRedis).start},
 			"hangs": {
@@ -138,7 +139,7 @@ func TestThrottleRedisKilledAndRestartedUnderLoad(t *testing.T) {
 			},
 		} {
 			for i, client := range redisClients() {
-				if os.Getenv("RAMPART_BARS") == "" && i > 0 && (outage != throttle.FailClosed || how == "hangs") {
+				if os.Getenv("RAMPART_BARS") == "" && i > 0 && (outage != rampart.FailClosed || how == "hangs") {
 					continue
 				}
 				t.Run(desc+"/"+how+"/"+client.name, func(t *testing.T) {
@@ -158,7 +159,7 @@ func TestThrottleRedisKilledAndRestartedUnderLoad(t *testing.T) {
 
 // outageUnderLoad asserts what holds however slow the machine is, and returns
 // what was not as fast, or not reported as seldom, as it should be.
-func outageUnderLoad(t *testing.T, client redisClient, outage throttle.Outage, strike strike) (late []string) {
+func outageUnderLoad(t *testing.T, client redisClient, outage rampart.Outage, strike strike) (late []string) {
 	t.Helper()
 	const limit, callers = 6, 20
 	server, log := newMortalRedis(t), new(eventLog)
@@ -213,13 +214,13 @@ func outageUnderLoad(t *testing.T, client redisClient, outage throttle.Outage, s
 		assert.Contains(t, []int{http.StatusNoContent, http.StatusTooManyRequests, http.StatusServiceUnavailable}, status)
 	}
 	switch outage {
-	case throttle.FailClosed:
+	case rampart.FailClosed:
 		assert.Positive(t, statuses[http.StatusServiceUnavailable])
 		assert.LessOrEqual(t, statuses[http.StatusNoContent], limit*callers, "the count survives")
-	case throttle.FailOpen:
+	case rampart.FailOpen:
 		assert.Zero(t, statuses[http.StatusServiceUnavailable])
 		want(passed["down"] > limit*callers, "only %d passed", passed["down"])
-	case throttle.FallBack:
+	case rampart.FallBack:
 		assert.Zero(t, statuses[http.StatusServiceUnavailable])
 		assert.LessOrEqual(t, statuses[http.StatusNoContent], limit*callers*3/2, "half as many pass meanwhile")
 		want(passed["down"] > limit*callers/4, "of the share of this process only %d passed", passed["down"])

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/throttle"
 	"github.com/ecolaura/rampart/throttle/throttleredis"
 )
@@ -53,7 +54,7 @@ func TestThrottleInstance(t *testing.T) {
 			{Name: "hour", Rate: throttle.Rate{Count: limit, Period: time.Hour}, Key: everybody},
 			{Name: "day", Rate: throttle.Rate{Count: limit * 3 / 2, Period: 24 * time.Hour}, Algorithm: throttle.TokenBucket, Key: everybody, Match: three},
 		},
-		Store: store, Outage: throttle.FailClosed, Timeout: 10 * time.Second,
+		Store: store, Outage: rampart.FailClosed, Timeout: 10 * time.Second,
 	})
 	require.NoError(t, err)
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/throttle"
 	"github.com/ecolaura/rampart/throttle/throttleredis"
 )
@@ -173,10 +174,10 @@ func TestAPanicOfTheClientIsAFailure(t *testing.T) {
 }
 
 func TestALimiterFollowsItsOutagePolicyAndLeavesTheEventToTheStore(t *testing.T) {
-	for outage, want := range map[throttle.Outage][]int{
-		throttle.FailClosed: {503, 503, 503, 503},
-		throttle.FailOpen:   {204, 204, 204, 204},
-		throttle.FallBack:   {204, 204, 429, 429},
+	for outage, want := range map[rampart.Outage][]int{
+		rampart.FailClosed: {503, 503, 503, 503},
+		rampart.FailOpen:   {204, 204, 204, 204},
+		rampart.FallBack:   {204, 204, 429, 429},
 	} {
 		store, srv, log := open(t, throttleredis.Config{})
 		srv.answer = failing(errors.New("LOADING Redis is loading the dataset in memory"))

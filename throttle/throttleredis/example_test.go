@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"time"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/throttle"
 	"github.com/ecolaura/rampart/throttle/throttleredis"
 )
@@ -32,7 +33,7 @@ func ExampleNew() {
 	limiter, err := throttle.New(throttle.Config{
 		Policies: []throttle.Policy{{Name: "anon", Rate: throttle.Rate{Count: 100, Period: time.Hour}, Key: throttle.ByIP(nil)}},
 		Store:    store,
-		Outage:   throttle.FailClosed, // or FailOpen, or FallBack
+		Outage:   rampart.FailClosed, // or FailOpen, or FallBack
 		Logger:   slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
