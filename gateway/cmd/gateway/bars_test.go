@@ -186,10 +186,16 @@ func TestBarCPUPerRequestBesideNginxAndABareProxy(t *testing.T) {
 	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(body) }))
 	defer up.Close()
 	config := filepath.Join(t.TempDir(), "kong.yml")
-	require.NoError(t, os.WriteFile(config, []byte(strings.ReplaceAll(one(`
+	require.NoError(t, os.WriteFile(config, []byte(strings.ReplaceAll(`_format_version: "3.0"
+services:
+  - name: svc
+    url: UPSTREAM
+    routes:
+      - {name: r, paths: [/api], strip_path: false}
+plugins:
   - {name: rate-limiting, config: {second: 1000000, limit_by: ip}}
   - {name: security-headers}
-`), "UPSTREAM", up.URL)), 0o600))
+`, "UPSTREAM", up.URL)), 0o600))
 	name, err := binary()
 	require.NoError(t, err)
 	self, err := os.Executable()

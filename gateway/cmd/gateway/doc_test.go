@@ -28,7 +28,7 @@ func TestTheDocumentTellsTheTruth(t *testing.T) {
 			t.Skip("SKIPPED: no " + tool + ": install it to check the commands of docs/gateway.md")
 		}
 	}
-	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "gateway.md"))
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "gateway.md"))
 	require.NoError(t, err)
 	_, section, _ := strings.Cut(string(text), "## The three calls")
 	section, _, _ = strings.Cut(section, "`?save=true`")
@@ -94,7 +94,10 @@ func startAPI(t *testing.T, args ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	name := filepath.Join(dir, "api")
-	out, err := exec.Command("go", "build", "-o", name, "../api").CombinedOutput()
+	build := exec.Command("go", "build", "-o", name, "./api")
+	build.Dir = filepath.Join("..", "..", "..", "examples")
+	build.Env = append(os.Environ(), "GOWORK=off") // it is in a module of its own
+	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	cmd := exec.Command(name, append([]string{"-addr", "127.0.0.1:0", "-db", filepath.Join(dir, "ecolaura.db")}, args...)...)
 	cmd.Env = []string{"HOME=" + dir, "PATH=" + os.Getenv("PATH")}

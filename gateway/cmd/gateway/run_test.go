@@ -29,7 +29,7 @@ func TestRunServesUntilItIsStopped(t *testing.T) {
 	var out, bad logBuffer
 	status := make(chan int)
 	go func() {
-		status <- run(ctx, []string{"-addr", "127.0.0.1:0", "-config", "testdata/kong.yml", "-access-log", filepath.Join(dir, "log")}, env(map[string]string{
+		status <- run(ctx, []string{"-addr", "127.0.0.1:0", "-config", kongFile, "-access-log", filepath.Join(dir, "log")}, env(map[string]string{
 			"GATEWAY_ADMIN": "127.0.0.1:0", "GATEWAY_TLS_ADDR": "127.0.0.1:0", "GATEWAY_RESOLVE": "a=127.0.0.1,b=127.0.0.1:1",
 		}), &out, &bad)
 	}()
@@ -51,7 +51,7 @@ func TestRunSaysWhyItCannotServe(t *testing.T) {
 		require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
 		return name
 	}
-	taken := echo(t).Listener.Addr().String()
+	taken := upstream(t).Listener.Addr().String()
 	redis := file("_format_version: \"3.0\"\nplugins: [{name: rate-limiting, config: {second: 5, policy: redis}}]\n")
 	for name, c := range map[string]struct {
 		args   []string
@@ -86,7 +86,7 @@ func TestRunSaysWhyItCannotServe(t *testing.T) {
 }
 
 func TestAllThatIsWrongIsListedInTheOrderOfItsLines(t *testing.T) {
-	cert, key := pairUntil(t, time.Now().Add(-time.Hour), "localhost")
+	cert, key := expired(t, "localhost")
 	name := filepath.Join(t.TempDir(), "kong.yml")
 	require.NoError(t, os.WriteFile(name, []byte(`_format_version: "3.0"
 services:
@@ -114,7 +114,16 @@ plugins:
 certificates:
   - cert: `+strconv.Quote(cert)+`
     key: `+strconv.Quote(key)+`
-`+strings.TrimPrefix(people, "\n")+`    keyauth_credentials: [{key: short}]
+consumers:
+  - username: alice
+    custom_id: "7"
+    keyauth_credentials: [{key: alice-key-0123456789}]
+    jwt_secrets: [{key: alice-issuer, secret: 0123456789abcdef0123456789abcdef}]
+    acls: [{group: staff}]
+  - username: bob
+    keyauth_credentials: [{key: bob-key-0123456789abc}]
+  - username: nobody
+    keyauth_credentials: [{key: short}]
     jwt_secrets: [{key: k, secret: short}]
 `), 0o600))
 	for _, args := range [][]string{{"-check", "-config", name}, {"-addr", "127.0.0.1:0", "-config", name}} {
