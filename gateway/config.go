@@ -59,7 +59,7 @@ type Mistake = conf.Mistake
 
 // Mistakes are all things that are wrong with one, in the order of its lines:
 // the error of [Gateway.Use] and [Gateway.Reload], and one of those of [New].
-type Mistakes = conf.Mistakes
+type Mistakes = conf.Mistakes //nolint:errname // they are many
 
 // String returns "REDACTED" and the file's name: a Config may hold a secret.
 func (c Config) String() string { return fmt.Sprintf("gateway.Config(%q REDACTED)", c.File) }

@@ -43,7 +43,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = g.Close() }() //nolint:contextcheck // as above
+	defer func() { _ = g.Close() }()
 
 	var listen net.ListenConfig
 	proxy, err := listen.Listen(ctx, "tcp", *addr)

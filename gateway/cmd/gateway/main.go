@@ -36,7 +36,7 @@ func run(ctx context.Context, args []string, lookupEnv func(string) (string, boo
 		return 0
 	}
 	if err == nil && s.check {
-		err = check(s, stdout)
+		err = check(s, stdout) //nolint:contextcheck // what it makes ends with it
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, describe(err, s))
@@ -81,7 +81,7 @@ func serve(ctx context.Context, s *settings, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = g.Close() }() //nolint:contextcheck // as above
+	defer func() { _ = g.Close() }()
 	on, err := listen(ctx, s, stdout)
 	if err != nil {
 		return err

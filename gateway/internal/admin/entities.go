@@ -64,7 +64,7 @@ func (a *API) entities(w http.ResponseWriter, r *http.Request, parts []string) {
 	}
 }
 
-// owns says whether an entity belongs to the place.
+// owns reports whether an entity belongs to the place.
 func (p place) owns(e conf.Entity) bool {
 	if p.parent == "" {
 		return true

@@ -64,7 +64,7 @@ func given(r *http.Request) string {
 	return t
 }
 
-// loopback says whether a Host names this machine.
+// loopback reports whether a Host names this machine.
 func loopback(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h

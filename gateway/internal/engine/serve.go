@@ -126,7 +126,7 @@ func (e *Engine) dispatch(w *recorder, r *http.Request, c *call.Call, s *state) 
 	found.handler.ServeHTTP(w, r)
 }
 
-// plainMethod says whether a method is one that nginx would take too: Django, for
+// plainMethod reports whether a method is one that nginx would take too: Django, for
 // one, takes delete for DELETE, and a route that is for DELETE does not.
 func plainMethod(s string) bool {
 	for i := range len(s) {

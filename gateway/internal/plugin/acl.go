@@ -17,7 +17,7 @@ type ACL struct {
 	HideGroupsHeader bool     `k:"hide_groups_header"`
 }
 
-func newACL() any { return &ACL{} }
+func newACL() any { return config(&ACL{}) }
 
 // Inert names what Kong has and this gateway has not.
 func (*ACL) Inert() map[string]string {

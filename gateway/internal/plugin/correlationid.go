@@ -16,7 +16,7 @@ type CorrelationID struct {
 }
 
 func newCorrelationID() any {
-	return &CorrelationID{HeaderName: "Kong-Request-ID", Generator: "uuid#counter"}
+	return config(&CorrelationID{HeaderName: "Kong-Request-ID", Generator: "uuid#counter"})
 }
 
 // Check looks for mistakes.

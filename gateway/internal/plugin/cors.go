@@ -21,7 +21,7 @@ type CORS struct {
 }
 
 func newCORS() any {
-	return &CORS{Methods: []string{"GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "OPTIONS", "TRACE", "CONNECT"}}
+	return config(&CORS{Methods: []string{"GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "OPTIONS", "TRACE", "CONNECT"}})
 }
 
 // Inert names what Kong has and this gateway has not.

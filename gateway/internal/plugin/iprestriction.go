@@ -17,7 +17,7 @@ type IPRestriction struct {
 	Message string   `k:"message"`
 }
 
-func newIPRestriction() any { return &IPRestriction{} }
+func newIPRestriction() any { return config(&IPRestriction{}) }
 
 // Check looks for mistakes.
 func (i *IPRestriction) Check(c *conf.Checks, _ *conf.File) {

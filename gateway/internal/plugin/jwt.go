@@ -30,7 +30,7 @@ type JWT struct {
 }
 
 func newJWT() any {
-	return &JWT{HeaderNames: []string{"authorization"}, URIParamNames: []string{"jwt"}, KeyClaimName: "iss", RunOnPreflight: true}
+	return config(&JWT{HeaderNames: []string{"authorization"}, URIParamNames: []string{"jwt"}, KeyClaimName: "iss", RunOnPreflight: true})
 }
 
 // Inert names what Kong has and this gateway has not.

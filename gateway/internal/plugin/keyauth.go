@@ -24,7 +24,7 @@ type KeyAuth struct {
 }
 
 func newKeyAuth() any {
-	return &KeyAuth{KeyNames: []string{"apikey"}, KeyInHeader: true, KeyInQuery: true, RunOnPreflight: true}
+	return config(&KeyAuth{KeyNames: []string{"apikey"}, KeyInHeader: true, KeyInQuery: true, RunOnPreflight: true})
 }
 
 // Inert names what Kong has and this gateway has not.

@@ -35,7 +35,7 @@ func Types() conf.Plugins {
 	}
 }
 
-// config is what each plugin's configuration is.
+// config is what each New of Types returns.
 type config interface {
 	layer(p *conf.Plugin, e *Env) (*Layer, error)
 }

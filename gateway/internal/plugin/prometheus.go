@@ -24,7 +24,7 @@ type Prometheus struct {
 	UpstreamHealth    bool `k:"upstream_health_metrics"`
 }
 
-func newPrometheus() any { return &Prometheus{} }
+func newPrometheus() any { return config(&Prometheus{}) }
 
 // Inert names what Kong has and this gateway has not.
 func (*Prometheus) Inert() map[string]string {

@@ -29,7 +29,7 @@ type RateLimiting struct {
 }
 
 func newRateLimiting() any {
-	return &RateLimiting{LimitBy: "consumer", Policy: "local", FaultTolerant: true, ErrorCode: http.StatusTooManyRequests}
+	return config(&RateLimiting{LimitBy: "consumer", Policy: "local", FaultTolerant: true, ErrorCode: http.StatusTooManyRequests})
 }
 
 // Inert names what Kong has and this gateway has not.

@@ -18,7 +18,7 @@ type RequestSizeLimiting struct {
 }
 
 func newRequestSizeLimiting() any {
-	return &RequestSizeLimiting{AllowedPayloadSize: 128, SizeUnit: "megabytes"}
+	return config(&RequestSizeLimiting{AllowedPayloadSize: 128, SizeUnit: "megabytes"})
 }
 
 // Check looks for mistakes.

@@ -18,7 +18,7 @@ type RequestTermination struct {
 }
 
 func newRequestTermination() any {
-	return &RequestTermination{StatusCode: http.StatusServiceUnavailable}
+	return config(&RequestTermination{StatusCode: http.StatusServiceUnavailable})
 }
 
 // Check looks for mistakes.

@@ -21,7 +21,7 @@ type Headers struct {
 	Headers []string `k:"headers"`
 }
 
-func newResponseTransformer() any { return &ResponseTransformer{} }
+func newResponseTransformer() any { return config(&ResponseTransformer{}) }
 
 // Inert names what Kong has and this gateway has not.
 func (*Headers) Inert() map[string]string { return map[string]string{"json": "[]", "json_types": "[]"} }

@@ -17,7 +17,7 @@ type SecurityHeaders struct {
 	HardenCookies  bool   `k:"harden_cookies"` // those of the upstream
 }
 
-func newSecurityHeaders() any { return &SecurityHeaders{Preset: "api"} }
+func newSecurityHeaders() any { return config(&SecurityHeaders{Preset: "api"}) }
 
 // Check looks for mistakes.
 func (s *SecurityHeaders) Check(c *conf.Checks, _ *conf.File) {

@@ -20,7 +20,7 @@ type UsagePlan struct {
 	FaultTolerant bool   `k:"fault_tolerant"`
 }
 
-func newUsagePlan() any { return &UsagePlan{Policy: "local", FaultTolerant: true} }
+func newUsagePlan() any { return config(&UsagePlan{Policy: "local", FaultTolerant: true}) }
 
 // Check looks for mistakes.
 func (u *UsagePlan) Check(c *conf.Checks, _ *conf.File) {

@@ -104,7 +104,7 @@ func (p *Pool) better(a, b *target) bool {
 	return a.current > b.current
 }
 
-// checking says whether any passive check is on.
+// checking reports whether any passive check is on.
 func (p *Pool) checking() bool {
 	u := p.checks.Unhealthy
 	return p.fewest || u.HTTPFailures+u.TCPFailures+u.Timeouts > 0

@@ -94,7 +94,7 @@ func put(h http.Header, name, value string) {
 	}
 }
 
-// reserved says whether a header of a client is not passed on: what says who
+// reserved reports whether a header of a client is not passed on: what says who
 // it is or asks for something else than the route was found by, and names with an
 // underscore, which an upstream that speaks CGI or WSGI cannot tell from those
 // with a hyphen.

@@ -133,7 +133,7 @@ func (s *Service) ask(out *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// agreed says whether an upgrade is the one that was asked for.
+// agreed reports whether an upgrade is the one that was asked for.
 func agreed(asked, answered http.Header) bool {
 	to := asked.Get("Upgrade")
 	connection := strings.ToLower(strings.Join(answered["Connection"], ","))
@@ -165,7 +165,7 @@ func judge(err error) outcome {
 	return broken
 }
 
-// clientsFault says whether err tells nothing of the target: the client has gone,
+// clientsFault reports whether err tells nothing of the target: the client has gone,
 // its body stalled, or was too long.
 func clientsFault(ctx context.Context, c *call.Call, err error) bool {
 	_, tooLarge := errors.AsType[*http.MaxBytesError](err)

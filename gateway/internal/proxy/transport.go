@@ -101,7 +101,7 @@ type conn struct {
 	readAt, writeAt atomic.Int64 // when the deadlines were set last, in nanoseconds since born; 0: never
 }
 
-// due says whether a deadline that was set at last has to be set anew.
+// due reports whether a deadline that was set at last has to be set anew.
 func due(last *atomic.Int64, now int64, timeout time.Duration) bool {
 	then := last.Load()
 	if then != 0 && now-then < int64(timeout/8) {

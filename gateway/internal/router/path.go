@@ -33,7 +33,7 @@ func Normalize(path string) string {
 	return dots(string(out))
 }
 
-// odd says whether there may be anything to do.
+// odd reports whether there may be anything to do.
 func odd(path string) bool {
 	for i := range len(path) {
 		switch path[i] {
@@ -128,7 +128,7 @@ func harmless(rest string) string {
 	return rest
 }
 
-// Ambiguous says whether a normalized path has a dot segment for an upstream
+// Ambiguous reports whether a normalized path has a dot segment for an upstream
 // that takes ; or an escaped slash or backslash for the end of a segment, as
 // Tomcat and IIS do: /public/..;/admin. No route could be chosen for it.
 func Ambiguous(path string) bool {
@@ -137,9 +137,9 @@ func Ambiguous(path string) bool {
 
 // separators end a segment, for some server at least. Normalize has put escapes
 // in upper case.
-var separators = strings.NewReplacer(";", "/", "%3B", "/", "%2F", "/", "%5C", "/")
+var separators = strings.NewReplacer(";", "/", "%3B", "/", "%2F", "/", "%5C", "/") //nolint:gochecknoglobals // read-only
 
-// dotted says whether one of the parts between separators is . or ..
+// dotted reports whether one of the parts between separators is . or ..
 func dotted(path string) bool {
 	for part := range strings.SplitSeq(separators.Replace(path), "/") {
 		if part == "." || part == ".." {

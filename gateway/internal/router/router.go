@@ -279,7 +279,7 @@ func (e *entry) matches(r *Request) (int, bool) {
 	return len(e.path), true
 }
 
-// in says whether one of a header's values is one of those wanted, whatever
+// in reports whether one of a header's values is one of those wanted, whatever
 // their case, as in Kong.
 func (h *header) in(all http.Header) bool {
 	for _, v := range all[h.name] {
