@@ -32,7 +32,7 @@
 //
 // It ignores nothing: a field or a plugin of Kong's that it does not have is a
 // mistake, with its line. It has no database, no cluster, no active health checks,
-// no HTTP/2 to upstreams, and it buffers no body. It sends Redis what
-// Config.Redis is given and brings no client for it. docs/gateway.md lists the
-// plugins and where it differs from Kong.
+// no HTTP/2 to upstreams, and it buffers no body. It brings no client for Redis:
+// Config.Redis is a function of yours that sends a command. docs/gateway.md lists
+// the plugins, and where they differ from Kong's.
 package gateway

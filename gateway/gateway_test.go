@@ -171,6 +171,30 @@ certificates: [{cert: `+strconv.Quote(cert)+`, key: `+strconv.Quote(key)+`}]
 	require.NoError(t, g.Close())
 }
 
+func TestAFileThatIsGoneLeavesTheConfigurationInUse(t *testing.T) {
+	e := start(t, one(""))
+	require.NoError(t, os.Remove(e.file))
+	assert.ErrorIs(t, e.g.Reload(t.Context()), os.ErrNotExist)
+	e.g.Look(t.Context())
+	assert.Equal(t, 200, e.get("/api").status)
+}
+
+func TestAMistakeIsThatOfTheCertificateThatHasIt(t *testing.T) {
+	good, goodKey := pair(t, "a.example")
+	bad, badKey := pairUntil(t, time.Now().Add(-time.Hour), "b.example")
+	e := start(t, empty)
+	err := e.g.Use(t.Context(), []byte(`_format_version: "3.0"
+certificates:
+  - {cert: `+strconv.Quote(good)+`, key: `+strconv.Quote(goodKey)+`}
+  - {cert: `+strconv.Quote(bad)+`, key: `+strconv.Quote(badKey)+`}
+`))
+	ms, ok := errors.AsType[gateway.Mistakes](err)
+	require.True(t, ok)
+	require.Len(t, ms, 1)
+	assert.Equal(t, "certificates[1].cert", ms[0].Path)
+	assert.Equal(t, 4, ms[0].Line)
+}
+
 func TestUseChangesAllOrNothing(t *testing.T) {
 	e := start(t, empty, func(c *gateway.Config) { c.File = "" })
 	text := strings.ReplaceAll(one(""), "UPSTREAM", echo(t).URL)
