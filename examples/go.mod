@@ -4,11 +4,11 @@ go 1.26.0
 
 require (
 	github.com/ecolaura/rampart v0.0.0
+	github.com/ecolaura/rampart/gateway v0.0.0
 	github.com/go-chi/chi/v5 v5.3.0
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/redis/go-redis/v9 v9.23.0
 	github.com/stretchr/testify v1.12.1
-	go.yaml.in/yaml/v3 v3.0.5
 	modernc.org/sqlite v1.62.0
 )
 
@@ -39,6 +39,7 @@ require (
 	github.com/segmentio/asm v1.2.1 // indirect
 	github.com/unrolled/secure v1.17.0 // indirect
 	go.uber.org/atomic v1.12.0 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/net v0.62.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect
@@ -51,3 +52,5 @@ require (
 )
 
 replace github.com/ecolaura/rampart => ..
+
+replace github.com/ecolaura/rampart/gateway => ../gateway

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # fuzz.sh TIME: runs every fuzz target of every module for TIME.
 set -euo pipefail
-export GOWORK=off
 cd "$(dirname "$0")/.."
 count=0
 log=$(mktemp)
@@ -21,7 +20,7 @@ while IFS=: read -r file line; do
 	target=${line#func }
 	target=${target%%(*}
 	echo "fuzz ${file%/*} $target $1"
-	(cd "${file%/*}" && fuzz "$target" "$1")
+	(GOWORK=$(scripts/work.sh "${file%/*}") && export GOWORK && cd "${file%/*}" && fuzz "$target" "$1")
 	count=$((count + 1))
 done < <(grep -r --include='*_test.go' '^func Fuzz' . | LC_ALL=C sort)
 echo "$count fuzz targets ran for $1 each"

@@ -1,7 +1,9 @@
-// Command gateway is a reverse proxy that reads Kong's declarative files and
-// speaks its Admin API, with the plugins on rampart's packages.
+// Command gateway embeds package gateway in a program of one's own: the proxy on
+// one address, and Kong's Admin API on another.
 //
 //	go run ./examples/gateway -config kong.yml
+//
+// The command with all flags (TLS, Redis, trusted proxies) is gateway/cmd/gateway.
 package main
 
 import (
@@ -10,78 +12,48 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
-	"github.com/ecolaura/rampart/examples/gateway/internal/conf"
+	"github.com/ecolaura/rampart/gateway"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if os.Getenv("GOGC") == "" { // little lives longer than a request, so collect less often
-		debug.SetGCPercent(400)
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "gateway:", err)
+		os.Exit(1)
 	}
-	os.Exit(run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
 }
 
-// run serves until ctx is done. It returns the exit status: 2 for a wrong flag,
-// environment variable or file, 1 if the server could not start or end.
-func run(ctx context.Context, args []string, lookupEnv func(string) (string, bool), stdout, stderr io.Writer) int {
-	s, err := parse(args, lookupEnv, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
+// run serves until ctx is done.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("gateway", flag.ContinueOnError)
+	file := flags.String("config", "", "Kong's declarative `file`")
+	addr := flags.String("addr", "127.0.0.1:8000", "`address` of the proxy")
+	admin := flags.String("admin", "127.0.0.1:8001", "`address` of the Admin API, a loopback one")
+	if err := flags.Parse(args); err != nil {
+		return err
 	}
-	if err != nil {
-		fmt.Fprintln(stderr, "gateway:", err)
-		return 2
-	}
-	var text []byte
-	if s.config != "" {
-		if text, err = os.ReadFile(s.config); err != nil {
-			fmt.Fprintln(stderr, "gateway:", err)
-			return 2
-		}
-	}
-	if s.check {
-		return check(ctx, s, text, stdout, stderr)
-	}
-	g, err := open(ctx, s, text, stdout, stderr)
-	if err != nil {
-		fmt.Fprintln(stderr, describe(err, s.config))
-		if _, ok := errors.AsType[conf.Mistakes](err); ok {
-			return 2
-		}
-		return 1
-	}
-	if err := g.serve(ctx, stdout); err != nil {
-		fmt.Fprintln(stderr, "gateway:", err)
-		return 1
-	}
-	fmt.Fprintln(stdout, "Stopped: every request was answered.")
-	return 0
-}
 
-// check does what open does, and leaves no trace of it.
-func check(ctx context.Context, s *settings, text []byte, stdout, stderr io.Writer) int {
-	g, err := open(ctx, &settings{redis: s.redis, resolve: s.resolve, trusted: s.trusted}, text, io.Discard, io.Discard)
+	g, err := gateway.New(gateway.Config{File: *file, AccessLog: out}) //nolint:contextcheck // it ends with Close
 	if err != nil {
-		fmt.Fprintln(stderr, describe(err, s.config))
-		return 2
+		return err
 	}
-	defer g.close()
-	f := g.engine.File()
-	fmt.Fprintf(stdout, "%s: good: %d services, %d routes, %d plugins, %d consumers.\n", s.config,
-		len(f.Services), len(f.Routes), len(f.Plugins), len(f.Consumers))
-	return 0
-}
+	defer func() { _ = g.Close() }()
 
-// describe lists what is wrong with a file, one mistake on a line.
-func describe(err error, file string) string {
-	if ms, ok := errors.AsType[conf.Mistakes](err); ok {
-		return ms.In(file)
+	var listen net.ListenConfig
+	proxy, err := listen.Listen(ctx, "tcp", *addr)
+	if err != nil {
+		return err
 	}
-	return "gateway: " + err.Error()
+	api, err := listen.Listen(ctx, "tcp", *admin)
+	if err != nil {
+		return errors.Join(err, proxy.Close())
+	}
+	fmt.Fprintf(out, "Proxy listens on %s\nAdmin API listens on %s\n", proxy.Addr(), api.Addr())
+	return g.Serve(ctx, gateway.Listeners{Proxy: proxy, Admin: api})
 }

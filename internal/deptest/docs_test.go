@@ -24,7 +24,7 @@ var docImports = map[string]string{
 	"rampart": module, "apikey": module + "/apikey", "auth": module + "/auth", "cors": module + "/cors",
 	"headers": module + "/headers", "throttle": module + "/throttle", "sanitize": module + "/sanitize", "fernet": module + "/crypto/fernet", "column": module + "/crypto/column", "tlsconf": module + "/crypto/tlsconf",
 	"password": module + "/auth/password", "authsql": module + "/auth/authsql", "ipfilter": module + "/throttle/ipfilter", "feed": module + "/feed",
-	"server": module + "/server", "monitor": module + "/monitor", "feedsql": module + "/feed/feedsql", "feedredis": module + "/feed/feedredis", "markup": module + "/sanitize/markup",
+	"server": module + "/server", "monitor": module + "/monitor", "feedsql": module + "/feed/feedsql", "feedredis": module + "/feed/feedredis", "markup": module + "/sanitize/markup", "gateway": module + "/gateway", "net": "net",
 }
 
 var codeBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```")
@@ -74,7 +74,11 @@ func TestEveryCodeBlockOfTheDocumentsCompiles(t *testing.T) {
 	}
 	cmd := exec.CommandContext(t.Context(), "go", append([]string{"build", "-overlay", file, "-o", os.DevNull}, packages...)...)
 	cmd.Dir = root(t)
-	cmd.Env = append(os.Environ(), "GOWORK=off")
+	work, err := workFile("gateway") // a block may use it
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Env = append(os.Environ(), "GOWORK="+work)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}

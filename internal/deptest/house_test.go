@@ -71,10 +71,29 @@ func root(t *testing.T) string {
 }
 
 // listed holds the packages of the root module and all that they depend on.
-var listed = sync.OnceValues(func() (map[string]pkg, error) {
+var listed = sync.OnceValues(func() (map[string]pkg, error) { return listIn(".") })
+
+// listedAll holds those of every module that users get.
+var listedAll = sync.OnceValues(func() (map[string]pkg, error) {
+	all := map[string]pkg{}
+	for _, dir := range released {
+		found, err := listIn(dir)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(all, found)
+	}
+	return all, nil
+})
+
+func listIn(dir string) (map[string]pkg, error) {
+	work, err := workFile(dir)
+	if err != nil {
+		return nil, err
+	}
 	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Dir,Standard,GoFiles,Imports,Deps,Module", "./...")
-	cmd.Dir = filepath.Join("..", "..")
-	cmd.Env = append(os.Environ(), "GOWORK=off", "GOOS=linux", "GOARCH=amd64")
+	cmd.Dir = filepath.Join("..", "..", dir)
+	cmd.Env = append(os.Environ(), "GOWORK="+work, "GOOS=linux", "GOARCH=amd64")
 	out, err := cmd.Output()
 	if err != nil {
 		return nil, err
@@ -88,7 +107,13 @@ var listed = sync.OnceValues(func() (map[string]pkg, error) {
 		all[p.ImportPath] = p
 	}
 	return all, nil
-})
+}
+
+// workFile returns the GOWORK for the module in a folder of this tree.
+func workFile(dir string) (string, error) {
+	out, err := exec.Command("bash", filepath.Join("..", "..", "scripts", "work.sh"), filepath.Join("..", "..", dir)).Output()
+	return strings.TrimSpace(string(out)), err
+}
 
 func list(t *testing.T) map[string]pkg {
 	t.Helper()
@@ -252,7 +277,11 @@ func TestTheRootModuleHoldsNoDriverAndNoReplace(t *testing.T) {
 }
 
 func TestEachNestedModuleRequiresAndReplacesTheRoot(t *testing.T) {
-	for _, dir := range []string{"examples", "internal/integration", "internal/peers"} {
+	for _, name := range modFiles(t) {
+		dir := filepath.Dir(name)
+		if slices.Contains(released, dir) {
+			continue
+		}
 		text, err := os.ReadFile(filepath.Join(root(t), dir, "go.mod"))
 		if err != nil {
 			t.Error(err)
@@ -267,10 +296,31 @@ func TestEachNestedModuleRequiresAndReplacesTheRoot(t *testing.T) {
 	}
 }
 
-// parsed calls f for each file of this module's own packages, tests left out.
+func TestAModuleThatUsersGetReplacesNothing(t *testing.T) {
+	for _, dir := range released {
+		text, err := os.ReadFile(filepath.Join(root(t), dir, "go.mod"))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if strings.Contains(string(text), "replace") {
+			t.Errorf("%s/go.mod has a replace, which users would not have", dir)
+		}
+		if dir != "." && !strings.Contains(string(text), module+" v0.0.0\n") {
+			t.Errorf("%s/go.mod names another version of the root than v0.0.0: scripts/release.sh writes it, beside the branch", dir)
+		}
+	}
+}
+
+// parsed calls f for each file of the packages of every module that users get,
+// tests left out.
 func parsed(t *testing.T, internal bool, f func(name, file string, fset *token.FileSet, syntax *ast.File)) {
 	t.Helper()
-	for name, p := range own(list(t), internal) {
+	all, err := listedAll()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for name, p := range own(all, internal) {
 		for _, file := range p.GoFiles {
 			fset := token.NewFileSet()
 			syntax, err := parser.ParseFile(fset, filepath.Join(p.Dir, file), nil, parser.ParseComments)

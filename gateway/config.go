@@ -1,0 +1,104 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/gateway/internal/conf"
+	"github.com/ecolaura/rampart/gateway/internal/proxy"
+)
+
+// A Config configures a [Gateway]. The zero Config is one that serves nothing
+// until [Gateway.Use] or the Admin API says what.
+type Config struct {
+	_ [0]func() // no comparison, no unkeyed literals
+
+	// File is Kong's declarative file, YAML or JSON. [New] reads it,
+	// [Gateway.Reload] reads it again, [Gateway.Serve] follows it, and the Admin
+	// API writes it where a request says ?save=true. "": there is none.
+	File string
+
+	// AdminToken is asked for by the Admin API, 16 characters or more. "": it
+	// serves every request for a loopback host.
+	AdminToken string
+
+	// TrustedProxies are those whose X-Forwarded-For, X-Forwarded-Proto and
+	// X-Request-ID are believed.
+	TrustedProxies []netip.Prefix
+
+	// Resolve maps the host names of upstreams to addresses, with or without a
+	// port. Names that it does not have are for DNS.
+	Resolve map[string]string
+
+	// Redis sends a command to Redis, for limits of policy redis: several
+	// gateways then share their counts. See throttleredis.DoFunc. nil: such a
+	// limit is a mistake in the file.
+	Redis func(ctx context.Context, args ...any) (any, error)
+
+	// AccessLog gets a line of JSON for each request, within 200 ms; nil: there
+	// is none.
+	AccessLog io.Writer
+
+	// BodyTimeout is how long a client may send nothing of its body; 0: 60 s.
+	BodyTimeout time.Duration
+
+	// Logger gets the security events and what becomes of changes; nil:
+	// [slog.Default].
+	Logger *slog.Logger
+}
+
+// A Mistake is one thing that is wrong with a declarative configuration.
+type Mistake = conf.Mistake
+
+// Mistakes are all things that are wrong with one, in the order of its lines:
+// the error of [Gateway.Use] and [Gateway.Reload], and one of those of [New].
+type Mistakes = conf.Mistakes //nolint:errname // they are many
+
+// String returns "REDACTED" and the file's name: a Config may hold a secret.
+func (c Config) String() string { return fmt.Sprintf("gateway.Config(%q REDACTED)", c.File) }
+
+// Format implements [fmt.Formatter]: every verb prints what String returns.
+func (c Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
+
+// LogValue implements [slog.LogValuer] with what String returns.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// MarshalText implements [encoding.TextMarshaler] with what String returns.
+func (c Config) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// minToken is the length below which a token might be guessed.
+const minToken = 16
+
+// mistakes returns what is wrong with c.
+func (c Config) mistakes() (errs []error) {
+	mistake := func(field, reason, value string) {
+		errs = append(errs, &rampart.ConfigError{Package: "gateway", Field: field, Reason: reason, Value: value})
+	}
+	if c.AdminToken != "" && len(c.AdminToken) < minToken {
+		mistake("AdminToken", rampart.ReasonInvalid, "")
+	}
+	for _, p := range c.TrustedProxies {
+		switch {
+		case !p.IsValid():
+			mistake("TrustedProxies", rampart.ReasonInvalid, p.String())
+		case p.Bits() == 0:
+			mistake("TrustedProxies", rampart.ReasonTooWide, p.String())
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Resolve)) {
+		if to := c.Resolve[name]; name == "" || !proxy.IsAddress(to) {
+			mistake("Resolve", rampart.ReasonInvalid, name+"="+to)
+		}
+	}
+	if c.BodyTimeout < 0 {
+		mistake("BodyTimeout", rampart.ReasonInvalid, c.BodyTimeout.String())
+	}
+	return errs
+}

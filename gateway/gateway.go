@@ -1,0 +1,177 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/gateway/internal/admin"
+	"github.com/ecolaura/rampart/gateway/internal/engine"
+	"github.com/ecolaura/rampart/gateway/internal/plugin"
+	"github.com/ecolaura/rampart/monitor"
+	"github.com/ecolaura/rampart/server"
+	"github.com/ecolaura/rampart/throttle/throttleredis"
+)
+
+// errZero is what a zero Gateway says.
+var errZero = errors.New("gateway: a zero Gateway serves nothing: make one with New")
+
+// A Gateway is the proxy's handler. It is safe for concurrent use. The zero value
+// refuses every request. Make one with [New], and end it with [Gateway.Close].
+type Gateway struct {
+	log         *slog.Logger
+	token       bool // the Admin API asks for one
+	bodyTimeout time.Duration
+
+	engine  *engine.Engine
+	certs   *certificates
+	reloads *reloader
+	proxy   http.Handler
+	admin   http.Handler
+
+	closers []func() error
+	once    sync.Once
+}
+
+// New returns a Gateway for cfg and its file, or every mistake in both, joined:
+// those of cfg, each a [*rampart.ConfigError], and the file's [Mistakes].
+func New(cfg Config) (*Gateway, error) {
+	cfg.TrustedProxies, cfg.Resolve = slices.Clone(cfg.TrustedProxies), maps.Clone(cfg.Resolve)
+	errs := cfg.mistakes()
+	if len(errs) > 0 { // without what is wrong, the file is still looked at
+		cfg.TrustedProxies, cfg.Resolve, cfg.BodyTimeout = nil, nil, 0
+	}
+	g := &Gateway{token: cfg.AdminToken != "", bodyTimeout: cfg.BodyTimeout}
+	err := g.open(cfg)
+	if err == nil {
+		err = g.reloads.first()
+	}
+	if err := errors.Join(append(errs, err)...); err != nil {
+		_ = g.Close()
+		return nil, err
+	}
+	return g, nil
+}
+
+// open makes what serves requests.
+func (g *Gateway) open(cfg Config) error {
+	log := cfg.Logger
+	if log == nil {
+		log = slog.Default()
+	}
+	events, err := monitor.New(monitor.Config{Handler: log.Handler()})
+	if err != nil {
+		return err
+	}
+	g.closers = append(g.closers, events.Close)
+	g.log = slog.New(events)
+	opts := engine.Options{
+		Log: g.log, Names: cfg.Resolve, Trusted: cfg.TrustedProxies, Metrics: plugin.NewMetrics(), BodyTimeout: cfg.BodyTimeout,
+	}
+	if cfg.AccessLog != nil {
+		opts.Access = engine.NewAccessLog(cfg.AccessLog)
+		g.closers = append(g.closers, closer(opts.Access.Close))
+	}
+	if cfg.Redis != nil {
+		if opts.Shared, err = throttleredis.New(cfg.Redis, throttleredis.Config{Prefix: "rampart:gateway", Logger: g.log}); err != nil {
+			return err
+		}
+	}
+	if g.certs, err = newCertificates(g.log); err != nil {
+		return err
+	}
+	g.closers = append(g.closers, g.certs.close)
+	opts.Certificates = g.certs
+	if g.engine, err = engine.New(opts); err != nil {
+		return err
+	}
+	g.closers = append(g.closers, closer(g.engine.Close))
+	ids, err := server.NewRequestID(server.RequestIDConfig{TrustedProxies: cfg.TrustedProxies})
+	if err != nil {
+		return err
+	}
+	g.proxy = ids.Handler(g.engine)
+
+	g.reloads = &reloader{file: cfg.File, engine: g.engine, log: g.log}
+	refused := rampart.NewReporter(g.log)
+	g.closers = append(g.closers, closer(refused.Flush))
+	api := &admin.API{Engine: g.engine, Reload: g.Reload, Metrics: opts.Metrics.Write, Events: events.Metrics()}
+	if cfg.File != "" {
+		api.Save = g.reloads.save
+	}
+	g.admin = admin.Protect(api, cfg.AdminToken, refused)
+	return nil
+}
+
+// closer is f as one of a Gateway's closers.
+func closer(f func()) func() error {
+	return func() error { f(); return nil }
+}
+
+// ServeHTTP implements [http.Handler]: it proxies a request. Serve it by
+// [Gateway.Serve], or by a server that bounds what the Gateway cannot see: the
+// size of a header, and the time for one.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if g.proxy == nil {
+		refuseAll(w, r)
+		return
+	}
+	g.proxy.ServeHTTP(w, r)
+}
+
+// Admin returns the handler of the Admin API. It refuses web pages, hosts that
+// are not this machine, and requests without Config.AdminToken where there is
+// one; so it serves what runs on this machine, or knows the token.
+func (g *Gateway) Admin() http.Handler {
+	if g.admin == nil {
+		return http.HandlerFunc(refuseAll)
+	}
+	return g.admin
+}
+
+// refuseAll is the zero Gateway's.
+func refuseAll(w http.ResponseWriter, _ *http.Request) {
+	(&rampart.Problem{Status: http.StatusServiceUnavailable, Code: "no_gateway"}).Write(w)
+}
+
+// TLSConfig returns the configuration of a TLS listener, for a server of one's
+// own: each connection gets the certificate that is then configured for its name.
+func (g *Gateway) TLSConfig() *tls.Config { return g.certs.config() }
+
+// Use changes to a declarative configuration, YAML or JSON, for every later
+// request. After an error, which is [Mistakes] unless the machine has failed, the
+// one in use stays.
+func (g *Gateway) Use(ctx context.Context, text []byte) error {
+	if g.reloads == nil {
+		return errZero
+	}
+	return g.reloads.use(ctx, text)
+}
+
+// Reload reads Config.File again and uses it, whether it has changed or not.
+func (g *Gateway) Reload(ctx context.Context) error {
+	if g.reloads == nil {
+		return errZero
+	}
+	return g.reloads.reload(ctx)
+}
+
+// Close ends what the Gateway has started, once it is served no more. It waits
+// for what is yet to be logged, and removes its copies of the certificates' keys;
+// the error says what of that has failed.
+func (g *Gateway) Close() error {
+	var errs []error
+	g.once.Do(func() {
+		for _, end := range slices.Backward(g.closers) { // the log, which is first, is needed by the others
+			errs = append(errs, end())
+		}
+	})
+	return errors.Join(errs...)
+}

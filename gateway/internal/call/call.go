@@ -1,0 +1,60 @@
+// Package call holds what the gateway knows of one request on its way through
+// the plugins.
+package call
+
+import (
+	"context"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/ecolaura/rampart/gateway/internal/conf"
+)
+
+// A Call is one request. It belongs to the goroutine that serves the request.
+type Call struct {
+	Start   time.Time
+	Route   *conf.Route   // nil: none matched
+	Service *conf.Service // nil: none matched
+
+	Path    string // normalized and escaped, as the client sent it
+	Matched int    // length of the part that the route matched
+	Scheme  string // http or https, as the client reached the first proxy
+	Port    int    // of the listener
+	Peer    netip.Addr
+	Client  netip.Addr // behind trusted proxies
+	Trusted bool       // the peer is a trusted proxy
+
+	Consumer   *conf.Consumer // nil: not known
+	Credential string         // id of the credential
+	Anonymous  bool           // Consumer stands for those without a credential
+	Groups     []string       // of Consumer, for the upstream
+
+	SetHeaders  []string // for the upstream: name, value, name, value …
+	HideHeaders []string // not for the upstream: credentials
+	HideQuery   []string
+
+	Target   string // the last server that was asked
+	Tries    int
+	Upstream time.Duration // until its header was there
+
+	BodyFailed atomic.Int32 // the status that says how the client's body ended before its end; 0: it has not
+
+	Counts []Counter // told of the end
+}
+
+// A Counter is told of each answer.
+type Counter interface {
+	Count(c *Call, status int, sent int64, took time.Duration)
+}
+
+type key struct{}
+
+// With puts c into ctx.
+func With(ctx context.Context, c *Call) context.Context { return context.WithValue(ctx, key{}, c) }
+
+// From returns the Call of ctx; nil outside the gateway.
+func From(ctx context.Context) *Call {
+	c, _ := ctx.Value(key{}).(*Call)
+	return c
+}

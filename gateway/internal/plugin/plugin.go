@@ -1,0 +1,123 @@
+// Package plugin holds the gateway's plugins, a file for each: what it can be
+// told, what is wrong with that, and the layer, made of the package of rampart
+// that does its work. Types is the table of them all.
+package plugin
+
+import (
+	"log/slog"
+	"net/http"
+	"net/netip"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/gateway/internal/call"
+	"github.com/ecolaura/rampart/gateway/internal/conf"
+	"github.com/ecolaura/rampart/throttle"
+)
+
+// Types returns the plugins in the order in which they run: that of Kong's
+// priorities, with security-headers outside those that refuse, and usage-plan
+// beside rate-limiting. A new plugin is a file and a line here.
+func Types() conf.Plugins {
+	return conf.Plugins{
+		{Name: "correlation-id", New: newCorrelationID},
+		{Name: "security-headers", New: newSecurityHeaders},
+		{Name: "prometheus", New: newPrometheus},
+		{Name: "response-transformer", New: newResponseTransformer},
+		{Name: "cors", New: newCORS},
+		{Name: "jwt", New: newJWT},
+		{Name: "key-auth", New: newKeyAuth},
+		{Name: "ip-restriction", New: newIPRestriction, PerConsumer: true},
+		{Name: "request-size-limiting", New: newRequestSizeLimiting, PerConsumer: true},
+		{Name: "acl", New: newACL},
+		{Name: "usage-plan", New: newUsagePlan, PerConsumer: true, Counts: true},
+		{Name: "rate-limiting", New: newRateLimiting, PerConsumer: true, Counts: true},
+		{Name: "request-termination", New: newRequestTermination, PerConsumer: true},
+	}
+}
+
+// config is what each New of Types returns.
+type config interface {
+	layer(p *conf.Plugin, e *Env) (*Layer, error)
+}
+
+// A Layer is one use of a plugin.
+type Layer struct {
+	Handler func(http.Handler) http.Handler
+	close   func() // nil: there is nothing to end
+}
+
+// Close ends what the layer has started.
+func (l *Layer) Close() {
+	if l.close != nil {
+		l.close()
+	}
+}
+
+// New returns the layer of p, whose configuration is one of Types.
+func New(p *conf.Plugin, e *Env) (*Layer, error) {
+	return p.Config.(config).layer(p, e) //nolint:forcetypeassert // each of Types is one
+}
+
+// An Env is what plugins need of the gateway.
+type Env struct {
+	File    *conf.File
+	Log     *slog.Logger
+	Events  *rampart.Reporter
+	Metrics *Metrics
+	Trusted []netip.Prefix
+	// Shared keeps the counts of policy redis; nil: there is none.
+	Shared throttle.Store
+
+	consumers map[conf.Ref]*conf.Consumer
+	groups    map[conf.Ref][]string
+	keys      *keyStore
+	tokens    map[string]*tokenKey
+	limiters  int
+}
+
+// Prepare reads credentials and groups of e.File, as far as it can.
+func (e *Env) Prepare() conf.Mistakes {
+	e.consumers, e.groups = map[conf.Ref]*conf.Consumer{}, map[conf.Ref][]string{}
+	for _, c := range e.File.Consumers {
+		e.consumers[conf.Ref(c.ID)] = c
+	}
+	for _, a := range e.File.ACLs {
+		e.groups[a.Consumer] = append(e.groups[a.Consumer], a.Group)
+	}
+	types := Types()
+	for _, p := range e.File.Plugins {
+		if types.Named(p.Name).Counts {
+			e.limiters++
+		}
+	}
+	var keys, tokens conf.Mistakes
+	e.keys, keys = newKeyStore(e.File.KeyAuths)
+	e.tokens, tokens = newTokenKeys(e.File.JWTSecrets, e.Log)
+	return append(keys, tokens...)
+}
+
+// clientAddr is the ClientIP of all plugins.
+func clientAddr(r *http.Request) netip.Addr {
+	if c := call.From(r.Context()); c != nil {
+		return c.Client
+	}
+	return netip.Addr{}
+}
+
+// known notes who calls, and the groups of that; without a credential it is the
+// consumer that stands for strangers, who may be in groups too.
+func (e *Env) known(c *call.Call, consumer conf.Ref, credential string) {
+	c.Consumer, c.Credential, c.Anonymous = e.consumers[consumer], credential, credential == ""
+	c.Groups = e.groups[consumer]
+}
+
+// anonymous returns the consumer that stands for strangers; nil if there is
+// none.
+func (e *Env) anonymous(name string) *conf.Consumer {
+	for _, c := range e.File.Consumers {
+		if name != "" && (c.ID == name || c.Username == name) {
+			return c
+		}
+	}
+	return nil
+}
