@@ -176,7 +176,7 @@ func payloads() []string {
 }
 
 // elevated is a sign that a client gave itself a role.
-var elevated = regexp.MustCompile(`"is_admin":\s*true|"is_superuser":\s*true|attack-admin`) //nolint:gochecknoglobals // read-only
+var elevated = regexp.MustCompile(`"is_admin":\s*true|"is_superuser":\s*true|attack-admin`) // read-only
 
 var active = regexp.MustCompile(`(?is)<\s*(script|iframe|object|embed|svg|math|style|form|base|link|meta)\b|<[^>]*[\s/"']on[a-z]+\s*=|<[^>]*(href|src|action|style)\s*=[^>]*javascript:`) // read-only
 

@@ -148,9 +148,9 @@ func (c *compiled) refuse(w http.ResponseWriter, r *http.Request, q *call) {
 		if q.retryAfter != "" {
 			w.Header()[fieldRetryAfter] = q.field(q.retryAfter)
 		}
-	case StoreUnavailable, NotConfigured:
-		w.Header()[fieldRetryAfter] = q.field(unavailableRetry)
 	case CallerUnknown: // no waiting helps
+	default:
+		w.Header()[fieldRetryAfter] = q.field(unavailableRetry)
 	}
 	if c.errorHandler != nil {
 		_, err := q.outcome()

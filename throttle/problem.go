@@ -16,7 +16,7 @@ func (c *compiled) answer(w http.ResponseWriter, q *call) {
 		q.answerExceeded(w)
 	case CallerUnknown:
 		callerUnknown().Write(w)
-	case StoreUnavailable, NotConfigured:
+	default:
 		unavailable().Write(w)
 	}
 }
