@@ -114,3 +114,24 @@ func complete(block string) (string, error) {
 	}
 	return "", fmt.Errorf("neither a file, declarations nor statements:\n%s", block)
 }
+
+var namedPath = regexp.MustCompile("`([a-z][a-z0-9]*/[a-z0-9/]+(?:\\.[a-z]+)?|event\\.go)`") // read-only
+
+func TestTheFilesThatContributingNamesAreThere(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root(t), "CONTRIBUTING.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths := namedPath.FindAllStringSubmatch(string(text), -1)
+	if len(paths) < 10 {
+		t.Fatalf("only %d paths", len(paths))
+	}
+	for _, path := range paths {
+		if path[1] == "testing/synctest" { // the standard library's
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(root(t), path[1])); err != nil {
+			t.Error(err)
+		}
+	}
+}
