@@ -3,6 +3,8 @@ package headers
 import (
 	"strconv"
 	"strings"
+
+	"github.com/ecolaura/rampart/internal/text"
 )
 
 // examine looks at one answer. what says in a message which one it is.
@@ -38,7 +40,7 @@ func (a *audit) examineSet(path, what string, got *sent) {
 			a.find("doubled", SeverityError, "", path, "%s has %d lines of %s; which one counts differs from browser to browser", what, len(h[name]), name)
 		}
 	}
-	if !equalFold(h.Get("X-Content-Type-Options"), "nosniff") {
+	if !text.EqualFold(h.Get("X-Content-Type-Options"), "nosniff") {
 		a.find("nosniff", SeverityWarn, "security.W006", path, "%s lacks X-Content-Type-Options: nosniff", what)
 	}
 	frame := strings.ToUpper(h.Get(frameHeader))

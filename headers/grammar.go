@@ -6,11 +6,9 @@ import (
 	"strings"
 
 	"github.com/ecolaura/rampart/internal/token"
-)
 
-// equalFold compares s with a word in ASCII. strings.EqualFold alone takes the
-// long s of "httpſ" for an s, and the Kelvin sign for a k; both are longer.
-func equalFold(s, word string) bool { return len(s) == len(word) && strings.EqualFold(s, word) }
+	"github.com/ecolaura/rampart/internal/text"
+)
 
 // oneOf returns a check for a header that takes one of a few words.
 func oneOf(words ...string) func(string) bool {
@@ -104,7 +102,7 @@ func isFieldValue(s string) bool {
 func hasDirective(lines []string, directive string) bool {
 	for _, line := range lines {
 		for part := range strings.SplitSeq(line, ",") {
-			if equalFold(strings.Trim(part, " \t"), directive) {
+			if text.EqualFold(strings.Trim(part, " \t"), directive) {
 				return true
 			}
 		}

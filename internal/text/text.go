@@ -79,3 +79,7 @@ func LowerASCII(s string) string {
 func IsAlphanumeric(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
 }
+
+// EqualFold reports whether s is word, which is ASCII, in letters of any case.
+// Unicode folds two characters outside ASCII into it: "ſ" and the Kelvin sign.
+func EqualFold(s, word string) bool { return len(s) == len(word) && strings.EqualFold(s, word) }
