@@ -55,7 +55,11 @@ type Proxies struct {
 
 // Trust reports whether r comes from a proxy that is believed.
 func (p *Proxies) Trust(r *http.Request) bool {
-	return p.Hops > 0 || len(p.Prefixes) > 0 && p.Lists(PeerAddr(r))
+	if p.Hops > 0 || len(p.Prefixes) == 0 {
+		return p.Hops > 0
+	}
+	peer := PeerAddr(r)
+	return slices.ContainsFunc(p.Prefixes, func(prefix netip.Prefix) bool { return prefix.Contains(peer) })
 }
 
 // HTTPS reports whether the client spoke TLS: what a believed proxy says, else
@@ -106,26 +110,9 @@ func (p *Proxies) Host(r *http.Request) string {
 	}
 }
 
-// Lists reports whether addr is in one of the Prefixes.
-func (p *Proxies) Lists(addr netip.Addr) bool {
-	for _, prefix := range p.Prefixes {
-		if prefix.Contains(addr) {
-			return true
-		}
-	}
-	return false
-}
-
-// Clone returns a copy that shares nothing with p.
-func (p *Proxies) Clone() Proxies {
-	c := *p
-	c.Prefixes = slices.Clone(p.Prefixes)
-	return c
-}
-
-// Validate returns every mistake in p, each a [*ConfigError], joined. What takes a
-// Proxies calls it.
-func (p *Proxies) Validate() error {
+// Checked returns a copy that shares nothing with p, or every mistake in p, each a
+// [*ConfigError], joined. What takes a Proxies calls it.
+func (p *Proxies) Checked() (Proxies, error) {
 	var errs []error
 	mistake := func(field string, reason string, value string) {
 		errs = append(errs, &ConfigError{Package: "rampart", Field: "Proxies." + field, Reason: reason, Value: value})
@@ -157,7 +144,9 @@ func (p *Proxies) Validate() error {
 	if name := http.CanonicalHeaderKey(p.ClientHeader); p.Hops > 1 && name != "" && name != "X-Forwarded-For" && name != "Forwarded" {
 		mistake("Hops", ReasonConflict, "") // one address is one hop
 	}
-	return errors.Join(errs...)
+	own := *p
+	own.Prefixes = slices.Clone(p.Prefixes)
+	return own, errors.Join(errs...)
 }
 
 // share returns how much of the IPv4 or IPv6 addresses the prefixes hold together.

@@ -144,11 +144,16 @@ func TestProxiesReportEveryMistake(t *testing.T) {
 		{"headers that are none", rampart.Proxies{Hops: 1, ClientHeader: "a b", SchemeHeader: "c:", HostHeader: "é"}, []string{"ClientHeader invalid", "SchemeHeader invalid", "HostHeader invalid"}},
 	} {
 		var got []string
-		for m := range rampart.Mistakes(tt.proxies.Validate()) {
+		for m := range rampart.Mistakes(checked(tt.proxies)) {
 			got = append(got, fmt.Sprint(m.Field[len("Proxies."):], " ", m.Reason))
 		}
 		assert.Equal(t, tt.want, got, tt.desc)
 	}
+}
+
+func checked(p rampart.Proxies) error {
+	_, err := p.Checked()
+	return err
 }
 
 func TestHopsBelieveAUnixSocketToo(t *testing.T) {

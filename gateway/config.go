@@ -83,7 +83,7 @@ func (c Config) mistakes() (errs []error) {
 	if c.AdminToken != "" && len(c.AdminToken) < minToken {
 		mistake("AdminToken", rampart.ReasonInvalid, "")
 	}
-	if err := c.Proxies.Validate(); err != nil {
+	if _, err := c.Proxies.Checked(); err != nil {
 		errs = append(errs, err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Resolve)) {

@@ -43,7 +43,8 @@ type Gateway struct {
 // New returns a Gateway for cfg and its file, or every mistake in both, joined:
 // those of cfg, each a [*rampart.ConfigError], and the file's [Mistakes].
 func New(cfg Config) (*Gateway, error) {
-	cfg.Proxies, cfg.Resolve = cfg.Proxies.Clone(), maps.Clone(cfg.Resolve)
+	cfg.Resolve = maps.Clone(cfg.Resolve)
+	cfg.Proxies, _ = cfg.Proxies.Checked() // the mistakes are reported below
 	errs := cfg.mistakes()
 	if len(errs) > 0 { // without what is wrong, the file is still looked at
 		cfg.Proxies, cfg.Resolve, cfg.BodyTimeout = rampart.Proxies{}, nil, 0

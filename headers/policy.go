@@ -82,8 +82,8 @@ func (p *policy) compileHosts(cfg *Config) (errs []error) {
 }
 
 func (p *policy) compileTransport(cfg *Config) (errs []error) {
-	p.proxies = cfg.Proxies.Clone()
-	if err := cfg.Proxies.Validate(); err != nil {
+	var err error
+	if p.proxies, err = cfg.Proxies.Checked(); err != nil {
 		errs = append(errs, err)
 	}
 	for _, name := range cfg.CredentialHeaders {

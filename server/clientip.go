@@ -33,10 +33,11 @@ const (
 // NewClientIP returns a ClientIP that believes the proxies, or every mistake in
 // them, each a [*rampart.ConfigError], joined.
 func NewClientIP(proxies rampart.Proxies) (*ClientIP, error) {
-	if err := proxies.Validate(); err != nil {
+	proxies, err := proxies.Checked()
+	if err != nil {
 		return nil, err
 	}
-	c := &ClientIP{proxies: proxies.Clone()}
+	c := &ClientIP{proxies: proxies}
 	if c.proxies.Hops > 0 || len(c.proxies.Prefixes) > 0 {
 		c.header = textproto.CanonicalMIMEHeaderKey(cmp.Or(proxies.ClientHeader, "X-Forwarded-For"))
 		switch c.header {
@@ -100,7 +101,7 @@ func (c *ClientIP) walk(peer netip.Addr, lines []string) netip.Addr {
 			}
 			client = parseElement(element, c.kind)
 			hops++
-			if !client.IsValid() || hops == c.proxies.Hops || c.proxies.Hops == 0 && !c.proxies.Lists(client) {
+			if !client.IsValid() || hops == c.proxies.Hops || c.proxies.Hops == 0 && !c.lists(client) {
 				return client
 			}
 		}
@@ -109,6 +110,10 @@ func (c *ClientIP) walk(peer netip.Addr, lines []string) netip.Addr {
 		return netip.Addr{} // fewer hops than proxies: it came past them
 	}
 	return client
+}
+
+func (c *ClientIP) lists(addr netip.Addr) bool {
+	return slices.ContainsFunc(c.proxies.Prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // Handler resolves the address once and keeps it in the request's context, for

@@ -44,14 +44,15 @@ type RequestID struct {
 // NewRequestID returns a RequestID for cfg, or every mistake in cfg, each a
 // [*rampart.ConfigError], joined.
 func NewRequestID(cfg RequestIDConfig) (*RequestID, error) {
-	errs := []error{cfg.Proxies.Validate()}
+	proxies, err := cfg.Proxies.Checked()
+	errs := []error{err}
 	if cfg.Header != "" && !token.Valid(cfg.Header) {
 		errs = append(errs, &rampart.ConfigError{Package: "server", Field: "Header", Reason: rampart.ReasonInvalid, Value: cfg.Header})
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return &RequestID{proxies: cfg.Proxies.Clone(), header: textproto.CanonicalMIMEHeaderKey(cfg.Header)}, nil
+	return &RequestID{proxies: proxies, header: textproto.CanonicalMIMEHeaderKey(cfg.Header)}, nil
 }
 
 // Handler is the layer. Put it outermost, so that every answer carries an id.

@@ -104,7 +104,7 @@ func parse(args []string, getenv func(string) string, usage io.Writer) (*setting
 			s.proxies.Prefixes = append(s.proxies.Prefixes, p)
 		}
 	}
-	if err := s.proxies.Validate(); err != nil {
+	if _, err := s.proxies.Checked(); err != nil {
 		errs = append(errs, fmt.Errorf("-trusted-proxies: %w", err))
 	}
 	if s.anon, err = throttle.Parse(anon); err != nil {

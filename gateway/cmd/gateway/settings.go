@@ -99,7 +99,7 @@ func parse(args []string, lookupEnv func(string) (string, bool), usage io.Writer
 			s.proxies.Prefixes = append(s.proxies.Prefixes, p)
 		}
 	}
-	if err := s.proxies.Validate(); err != nil {
+	if _, err := s.proxies.Checked(); err != nil {
 		errs = append(errs, fmt.Errorf("-trusted-proxies: %w", err))
 	}
 	if s.check && s.config == "" {
