@@ -22,7 +22,7 @@ const (
 // a change reaches no other request.
 type Caller struct {
 	Kind    string // [KindToken], [KindKey] or a word of your own
-	Issuer  string // of a token; empty: this service itself
+	Issuer  string // of a token, its iss; empty where tokens name none, as simplejwt's
 	Subject string // of a token, or the owner of a key
 	Scope   string // the scopes, separated by spaces (RFC 8693 section 4.2)
 	ID      string // of the token (its jti) or of the key
@@ -31,14 +31,27 @@ type Caller struct {
 // Key tells c apart from every other caller: limits, logs and stores use it. It
 // is made of Kind, Issuer and Subject, so the subject "42" of two issuers is two
 // callers, and the owner of a key is not the subject of a token of that name:
-// where they are one, map them with [WithCaller]. Lengths keep the parts from
-// running into one another.
+// where they are one, map them with [WithCaller]. Who has no subject, as a key
+// without an owner, goes by ID. Lengths keep the parts from running into one
+// another.
 func (c Caller) Key() string {
+	if c.Subject == "" {
+		return "id:" + c.Kind + ":" + c.ID
+	}
 	return strconv.Itoa(len(c.Kind)) + ":" + c.Kind + strconv.Itoa(len(c.Issuer)) + ":" + c.Issuer + c.Subject
 }
 
-// Scopes iterates over c's scopes.
-func (c Caller) Scopes() iter.Seq[string] { return strings.FieldsSeq(c.Scope) }
+// Scopes iterates over c's scopes. Only the space separates them (RFC 6749 section
+// 3.3): to an issuer that goes by that, "a\u00a0b" is one.
+func (c Caller) Scopes() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for s := range strings.SplitSeq(c.Scope, " ") {
+			if s != "" && !yield(s) {
+				return
+			}
+		}
+	}
+}
 
 // HasScope reports whether c has the scope s. Nobody has the scope "".
 func (c Caller) HasScope(s string) bool {
@@ -54,12 +67,14 @@ func (c Caller) HasScope(s string) bool {
 // none is around, or the request came without a credential.
 func CallerFrom(ctx context.Context) (Caller, bool) {
 	if c := request.CredentialFrom(ctx); c != nil {
+		var caller Caller
 		switch holder := c.Holder.(type) {
 		case Caller:
-			return holder, true
+			caller = holder
 		case interface{ Caller() Caller }:
-			return holder.Caller(), true
+			caller = holder.Caller()
 		}
+		return caller, caller != Caller{}
 	}
 	return Caller{}, false
 }
@@ -76,9 +91,8 @@ func WithCaller(ctx context.Context, c Caller) context.Context {
 }
 
 // RequireScope returns a layer that serves callers who have all the scopes, for
-// inside a layer that says who calls. Others get 403 from that layer, with the
-// challenge of its kind, and a request without a caller 401. The scope "" is
-// never had.
+// inside a layer that says who calls. Others are refused by that layer, in its
+// way: with 403, and with 401 where there is no caller. The scope "" is never had.
 func RequireScope(scope string, more ...string) func(http.Handler) http.Handler {
 	need := append([]string{scope}, more...)
 	return func(next http.Handler) http.Handler {
@@ -144,21 +158,24 @@ type Credential interface {
 //
 // Whichever it carries must be good: a bad token is refused although there is no
 // key. Two at once are refused too, since nobody can say which of them another
-// server on the way went by. Without any Credential every request is refused.
+// server on the way went by: so each kind has a place of its own in a request, as
+// a cookie, a bearer token and X-API-Key have. Without any Credential every request is refused.
 // Their own denials are "missing" and "ambiguous".
 type Credentials []Credential
 
 // Handler lets requests in that carry one good credential; [CallerFrom] says
 // whose it is.
 func (cs Credentials) Handler(next http.Handler) http.Handler {
+	cs = slices.Clone(cs)
 	return cs.layer(next, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { cs.refuse(w, r, "missing") }))
 }
 
 // Optional lets those in too that carry none: they are anonymous.
 func (cs Credentials) Optional(next http.Handler) http.Handler {
+	cs = slices.Clone(cs)
 	refuse := func(w http.ResponseWriter, r *http.Request, _ []string) { cs.refuse(w, r, "missing") }
 	return cs.layer(next, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, request.Anonymous(r, refuse))
+		next.ServeHTTP(w, r.WithContext(request.WithCredential(r.Context(), nil, nil, refuse)))
 	}))
 }
 
@@ -197,11 +214,13 @@ func (cs Credentials) refuse(w http.ResponseWriter, r *http.Request, reason Deni
 	for _, c := range cs {
 		err.challenges = append(err.challenges, c.Challenge())
 	}
-	if len(cs) == 0 {
-		err.Problem().Write(w)
+	if len(cs) > 0 {
+		cs[0].Refuse(w, r, err)
 		return
 	}
-	cs[0].Refuse(w, r, err)
+	err.challenges = []string{"Bearer"}
+	(*Reporter)(nil).Refused(r, AuthzFail, "", slog.String("reason", string(reason)))
+	err.Problem().Write(w)
 }
 
 // credentialError is a [Refusal] of none of the kinds.

@@ -2,6 +2,11 @@ package rampart_test
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -136,6 +141,11 @@ func TestCallersAreToldApart(t *testing.T) {
 		{Kind: "token", Issuer: "https://a.example4", Subject: "2"},
 		{Kind: "token", Issuer: "", Subject: "0:42"},
 		{Kind: "", Subject: "5:token0:42"},
+		{Kind: "k", Subject: "0:x"},
+		{Kind: "k0:", Subject: "x"},
+		{Kind: "key", ID: "1"},
+		{Kind: "key", ID: "2"},
+		{Kind: "key", Subject: "1"},
 	} {
 		assert.NotContains(t, keys, c.Key(), "%+v", c)
 		keys[c.Key()] = c
@@ -161,7 +171,8 @@ func TestAHandlersOwnTestNamesItsCaller(t *testing.T) {
 }
 
 func TestAKeysOwnerIsAUserOnlyWhereTheServiceSaysSo(t *testing.T) {
-	both, token, key := credentials(t, slog.New(slog.DiscardHandler))
+	var log logtest.Records
+	both, token, key := credentials(t, log.Logger())
 	mapped := func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if c, ok := rampart.CallerFrom(r.Context()); ok && c.Kind == rampart.KindKey {
@@ -188,7 +199,8 @@ func TestAKeysOwnerIsAUserOnlyWhereTheServiceSaysSo(t *testing.T) {
 	assert.NotEqual(t, byToken, byKey)
 	assert.Equal(t, byToken, byMapped)
 	_, status := ask("X-API-Key", key, both.Handler, mapped, rampart.RequireScope("write"))
-	assert.Equal(t, 403, status, "who was mapped is still refused by the layer around")
+	assert.Equal(t, 403, status)
+	assert.Contains(t, log.All(t)[len(log.All(t))-1], "key_id", "who was mapped is refused by the layer around")
 }
 
 func TestNoCredentialsRefuseEveryRequest(t *testing.T) {
@@ -241,3 +253,139 @@ func TestWriteErrorWritesTheRefusalThatIsInTheError(t *testing.T) {
 type wrappedError struct{ error }
 
 func (e wrappedError) Unwrap() error { return e.error }
+
+// secrets of two issuers.
+const secretA, secretB = "a secret of thirty-two bytes, for A, really", "a secret of thirty-two bytes, for B, really"
+
+// foreign returns a token of an issuer and the verifier of its tokens.
+func foreign(t *testing.T, secret, issuer, scope string, source func(*http.Request) (string, error)) (*auth.Verifier, string) {
+	t.Helper()
+	key, err := auth.NewKey(auth.HS256, "", []byte(secret))
+	require.NoError(t, err)
+	keys, err := auth.NewKeys(key)
+	require.NoError(t, err)
+	v, err := auth.NewVerifier(auth.VerifierConfig{Keys: keys, Issuer: issuer, Audiences: []string{"*"}, Source: source, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	claims, err := json.Marshal(map[string]any{"iss": issuer, "sub": "42", "jti": "x", "token_type": "access", "scope": scope, "exp": time.Now().Add(time.Hour).Unix()})
+	require.NoError(t, err)
+	text := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + base64.RawURLEncoding.EncodeToString(claims)
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(text))
+	return v, text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+func TestTwoIssuersThatShareASecretWithUsAreTwoCallers(t *testing.T) {
+	a, textA := foreign(t, secretA, "https://a.example", "", nil)
+	b, textB := foreign(t, secretB, "https://b.example", "", nil)
+	tokenA, err := a.Verify(t.Context(), textA, auth.Access)
+	require.NoError(t, err)
+	tokenB, err := b.Verify(t.Context(), textB, auth.Access)
+	require.NoError(t, err)
+	assert.NotEqual(t, tokenA.Caller().Key(), tokenB.Caller().Key())
+}
+
+func TestOnlySpacesSeparateScopes(t *testing.T) {
+	for _, between := range []string{"\u00a0", "\u0085", "\t", "\n", "\u3000"} {
+		v, text := foreign(t, secretA, "https://a.example", "read"+between+"admin", nil)
+		token, err := v.Verify(t.Context(), text, auth.Access)
+		require.NoError(t, err)
+		assert.False(t, token.Caller().HasScope("admin"), "%q", between)
+	}
+	assert.True(t, rampart.Caller{Scope: " a  b "}.HasScope("b"))
+}
+
+// keysIn returns a layer for keys in a header of their own, and one of its keys.
+func keysIn(t *testing.T, header string, scopes ...string) (*apikey.Keys, string) {
+	t.Helper()
+	keys, err := apikey.New(apikey.Config{Store: apikey.NewMemoryStore(), Prefix: "eco", Header: []string{header}, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = keys.Close() })
+	_, secret, err := keys.Create(t.Context(), apikey.Key{Name: "k", Owner: "mallory", Scopes: scopes})
+	require.NoError(t, err)
+	return keys, secret.Reveal()
+}
+
+func TestWhoBringsNothingToALayerIsNotWhomALayerAroundItKnows(t *testing.T) {
+	outer, secret := keysIn(t, "X-Key", "admin")
+	inner, _ := keysIn(t, "X-Admin-Key")
+	for name, layer := range map[string]func(http.Handler) http.Handler{"optional keys": inner.Optional, "optional credentials": rampart.Credentials{inner}.Optional} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		r.Header.Set("X-Key", secret)
+		w := httptest.NewRecorder()
+		outer.Handler(layer(rampart.RequireScope("admin")(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error(name) })))).ServeHTTP(w, r)
+		assert.Equal(t, 401, w.Code, name)
+	}
+}
+
+func TestWhoIsLetInHasACallerWhateverLayersAroundKnow(t *testing.T) {
+	outer, cookie := foreign(t, secretA, "https://a.example", "", auth.FromCookie("s"))
+	inner, _ := foreign(t, secretB, "https://b.example", "", nil)
+	keys, secret := keysIn(t, "X-Key")
+	h := outer.Optional(rampart.Credentials{inner, keys}.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		caller, ok := rampart.CallerFrom(r.Context())
+		assert.True(t, ok)
+		assert.Equal(t, "mallory", caller.Subject)
+		_, ok = auth.FromContext(r.Context())
+		assert.False(t, ok, "the token was not brought to the inner layer")
+	})))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+	r.Header.Set("X-Key", secret)
+	r.AddCookie(&http.Cookie{Name: "s", Value: cookie})
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	assert.Equal(t, 200, w.Code)
+}
+
+func TestATokenInACookieOrInAHeader(t *testing.T) {
+	byCookie, text := foreign(t, secretA, "https://a.example", "", auth.FromCookie("s"))
+	byHeader, _ := foreign(t, secretA, "https://a.example", "", nil)
+	h := rampart.Credentials{byCookie, byHeader}.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for name, tt := range map[string]struct {
+		cookie, header bool
+		status         int
+	}{"cookie": {true, false, 200}, "header": {false, true, 200}, "both": {true, true, 401}, "none": {false, false, 401}} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		if tt.header {
+			r.Header.Set("Authorization", "Bearer "+text)
+		}
+		if tt.cookie {
+			r.AddCookie(&http.Cookie{Name: "s", Value: text})
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		assert.Equal(t, tt.status, w.Code, name)
+	}
+}
+
+func TestALayerRefusesForWhateverErrorItIsGiven(t *testing.T) {
+	verifier, _ := foreign(t, secretA, "https://a.example", "", nil)
+	keys, _ := keysIn(t, "X-Key")
+	for _, layer := range []rampart.Credential{verifier, keys, new(auth.Verifier), new(apikey.Keys)} {
+		for _, err := range []error{errors.New("down"), &rampart.Problem{Status: 503, Code: "unavailable"}, &apikey.Error{Reason: apikey.KeyUnavailable}, &auth.TokenError{Reason: auth.TokenUnverified}} {
+			w := httptest.NewRecorder()
+			layer.Refuse(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil), err)
+			assert.Equal(t, 503, w.Code, "%T %v", layer, err)
+		}
+	}
+}
+
+func TestCredentialsKeepNothingOfTheirSlice(t *testing.T) {
+	verifier, _ := foreign(t, secretA, "https://a.example", "", nil)
+	keys, secret := keysIn(t, "X-Key")
+	other, _ := keysIn(t, "X-Other-Key")
+	base := append(make(rampart.Credentials, 0, 2), verifier)
+	h := append(base, keys).Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	_ = append(base, other)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+	r.Header.Set("X-Key", secret)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	assert.Equal(t, 200, w.Code)
+}
+
+func TestTheZeroCallerIsNobody(t *testing.T) {
+	for _, ctx := range []context.Context{rampart.WithCaller(t.Context(), rampart.Caller{}), auth.NewContext(t.Context(), nil)} {
+		_, ok := rampart.CallerFrom(ctx)
+		assert.False(t, ok)
+	}
+}

@@ -19,8 +19,8 @@ import (
 // (package headers) and for the gateway. The zero value believes none: the client
 // is the TCP peer.
 //
-// What is not believed is ignored. A proxy that is listed must set or append to
-// the named headers on every request; those that it does not write, it must drop.
+// What is not believed is ignored. A proxy that is listed must replace or append to
+// the named headers on every request.
 type Proxies struct {
 	_ [0]func() // no comparison, no unkeyed literals
 
@@ -31,7 +31,9 @@ type Proxies struct {
 	// Hops is, in place of Prefixes, how many proxies every request passes, 16 at
 	// most, for platforms whose proxies have no fixed address (Django REST
 	// framework's NUM_PROXIES). It believes any peer, so the server must not be
-	// reachable past its proxies. 0: not used.
+	// reachable past its proxies; and each of them must append to a header or
+	// replace it: one that passes it on shifts the count, and what the client
+	// wrote is believed. 0: not used.
 	Hops int
 
 	// ClientHeader holds the client's address. "": X-Forwarded-For, of which the
@@ -47,9 +49,9 @@ type Proxies struct {
 	SchemeHeader string
 
 	// HostHeader holds the host that the client asked for, where a proxy asks by
-	// another: X-Forwarded-Host, or "Forwarded"; the rightmost value counts. "":
-	// it is Host itself. A handler still finds in [http.Request.Host] what the
-	// proxy sent.
+	// another: X-Forwarded-Host, or "Forwarded"; the rightmost value counts, and
+	// package headers checks it. "": it is Host itself. A handler still finds in
+	// [http.Request.Host] what the proxy sent, which nobody has checked.
 	HostHeader string
 }
 
@@ -82,13 +84,11 @@ func (p *Proxies) HTTPS(r *http.Request) bool {
 	single := strings.Trim(lines[0], " \t")
 	switch {
 	case name == "Forwarded":
-		return text.EqualFold(forwarded.Nth(lines, p.Hops, func(line string) []string { return forwarded.Parameters(line, "proto") }), "https")
+		return text.EqualFold(forwarded.NthParameter(lines, max(p.Hops, 1), "proto"), "https")
 	case name != "X-Forwarded-Proto":
 		return len(lines) == 1 && (text.EqualFold(single, "https") || text.EqualFold(single, "on") || single == "1")
-	case len(lines) == 1 && strings.IndexByte(single, ',') < 0: // as most proxies write it: no list is made
-		return text.EqualFold(single, "https")
 	default:
-		return text.EqualFold(forwarded.Nth(lines, p.Hops, forwarded.CommaList), "https")
+		return text.EqualFold(forwarded.Nth(lines, max(p.Hops, 1)), "https")
 	}
 }
 
@@ -104,9 +104,9 @@ func (p *Proxies) Host(r *http.Request) string {
 	case len(lines) == 0:
 		return r.Host
 	case name == "Forwarded":
-		return forwarded.Nth(lines, 1, func(line string) []string { return forwarded.Parameters(line, "host") })
+		return forwarded.NthParameter(lines, 1, "host")
 	default:
-		return forwarded.Nth(lines, 1, forwarded.CommaList)
+		return forwarded.Nth(lines, 1)
 	}
 }
 

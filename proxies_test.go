@@ -6,13 +6,16 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/headers"
+	"github.com/ecolaura/rampart/internal/cputime"
 	"github.com/ecolaura/rampart/server"
 )
 
@@ -163,4 +166,47 @@ func TestHopsBelieveAUnixSocketToo(t *testing.T) {
 	r.RemoteAddr = "@"
 	r.Header.Set("X-Forwarded-For", "198.51.100.7")
 	assert.Equal(t, "198.51.100.7", clients.Addr(r).String())
+}
+
+func TestWithoutProxiesNobodysWordCounts(t *testing.T) {
+	var none rampart.Proxies
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+	r.Header.Set("X-Forwarded-Proto", "https")
+	assert.False(t, none.Trust(r))
+	assert.False(t, none.HTTPS(r))
+	listed := rampart.Proxies{Prefixes: networks("10.0.0.0/8")}
+	assert.False(t, listed.HTTPS(r), "a stranger's")
+	r.RemoteAddr = "10.0.0.1:1"
+	assert.True(t, listed.HTTPS(r))
+}
+
+func TestHopsBelieveNoRequestID(t *testing.T) {
+	ids, err := server.NewRequestID(server.RequestIDConfig{Proxies: rampart.Proxies{Hops: 1}})
+	require.NoError(t, err)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+	r.Header.Set("X-Request-ID", "of-the-client")
+	w := httptest.NewRecorder()
+	ids.Handler(http.NotFoundHandler()).ServeHTTP(w, r)
+	assert.NotEqual(t, "of-the-client", w.Header().Get("X-Request-ID"))
+}
+
+// What a client appends must not cost more than in proportion.
+func TestLongForwardedLinesCostNoMoreThanTheirLength(t *testing.T) {
+	clients, err := server.NewClientIP(rampart.Proxies{Prefixes: networks("192.0.2.0/24"), ClientHeader: "Forwarded"})
+	require.NoError(t, err)
+	for _, piece := range []string{",", "for=192.0.2.1,", `for="192.0.2.1",`, ";"} {
+		for _, n := range []int{64 << 10, 1 << 20} {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+			r.Header["Forwarded"] = []string{strings.Repeat(piece, n/len(piece))}
+			var addr netip.Addr
+			took := cputime.Spent(func() { addr = clients.Addr(r) })
+			assert.Less(t, took, time.Second, "%q", piece)
+			assert.False(t, addr.IsValid() && addr != netip.MustParseAddr("192.0.2.1"), "%q: %s", piece, addr)
+			for _, header := range []string{"Forwarded", "X-Forwarded-Proto"} {
+				r.Header[header] = r.Header["Forwarded"]
+				p := rampart.Proxies{Hops: 2, SchemeHeader: header}
+				assert.LessOrEqual(t, testing.AllocsPerRun(1, func() { p.HTTPS(r) }), 20.0, "%q", piece)
+			}
+		}
+	}
 }

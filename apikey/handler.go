@@ -72,7 +72,7 @@ func (ks *Keys) layer(next http.Handler, optional bool) http.Handler {
 		case err == nil:
 			next.ServeHTTP(w, r.WithContext(request.WithCredential(r.Context(), callerKey{}, caller, ks.refuseScope)))
 		case optional && is(err, KeyMissing):
-			next.ServeHTTP(w, request.Anonymous(r, ks.refuseScope))
+			next.ServeHTTP(w, request.Without(r, callerKey{}, ks.refuseScope))
 		default:
 			ks.Refuse(w, r, err)
 		}
@@ -111,6 +111,7 @@ func (ks *Keys) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	refusal, ok := errors.AsType[rampart.Refusal](err)
 	if !ok { // who cannot say is not believed
 		refusal = &Error{Reason: KeyUnavailable, cause: err}
+		err = refusal
 	}
 	e, ok := refusal.(*Error)
 	if !ok {
@@ -131,7 +132,7 @@ func (ks *Keys) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 		event = rampart.AuthzFail
 	case KeyUnavailable:
 		event, fold = rampart.SysBackendUnavailable, kind
-		attrs = append(attrs, rampart.Text("error", e.cause.Error()))
+		attrs = append(attrs, rampart.Text("error", refusal.Error()))
 	default:
 	}
 	if r.Context().Err() == nil || e.Reason != KeyUnavailable { // a client that hangs up is no outage
@@ -141,7 +142,7 @@ func (ks *Keys) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 		refusal.Problem().Write(w)
 		return
 	}
-	maps.Copy(w.Header(), refusal.Problem().Header)
+	maps.Copy(w.Header(), refusal.Problem().Header.Clone())
 	ks.errorHandler(w, r, err)
 }
 

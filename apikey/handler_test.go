@@ -188,3 +188,14 @@ func TestHooks(t *testing.T) {
 	assert.EqualError(t, got, "apikey: missing")
 	assert.Equal(t, 1, next.calls)
 }
+
+func TestARefusalNamesTheSchemeThatIsAskedFor(t *testing.T) {
+	f := newFixture(t, func(c *apikey.Config) { c.Header = []string{"Authorization: Token"} })
+	for name, r := range map[string]*http.Request{"none": request(t), "a bad one": request(t, "Authorization", "Token x"), "an unknown one": request(t, "Authorization", "Token "+good+checksumOfGood)} {
+		_, err := f.Check(r)
+		w := httptest.NewRecorder()
+		rampart.WriteError(w, err)
+		assert.Equal(t, 401, w.Code, name)
+		assert.Equal(t, "Token", w.Header().Get("WWW-Authenticate"), name)
+	}
+}

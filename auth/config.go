@@ -83,7 +83,8 @@ type VerifierConfig struct {
 	// nil: [FromHeader].
 	Source func(*http.Request) (string, error)
 
-	// ErrorHandler answers a refused request; err is a [*TokenError], and the
+	// ErrorHandler answers a refused request; err is a [rampart.Refusal], of this
+	// layer itself a [*TokenError], and the
 	// header WWW-Authenticate is set where RFC 6750 asks for it. nil:
 	// application/problem+json with simplejwt's detail and code.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)

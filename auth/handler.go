@@ -30,7 +30,7 @@ func (v *Verifier) Optional(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		t, err := v.Check(r)
 		if te, ok := errors.AsType[*TokenError](err); ok && te.Reason == TokenMissing {
-			next.ServeHTTP(w, v.withoutToken(r))
+			next.ServeHTTP(w, request.Without(r, tokenKey{}, v.refuseScope))
 			return
 		}
 		if err != nil {
@@ -44,15 +44,6 @@ func (v *Verifier) Optional(next http.Handler) http.Handler {
 // withToken puts t in the place of any token of a layer further out.
 func (v *Verifier) withToken(r *http.Request, t *Token) *http.Request {
 	return r.WithContext(request.WithCredential(r.Context(), tokenKey{}, t, v.refuseScope))
-}
-
-// withoutToken hides the token of a layer further out, which this request did
-// not bring to us.
-func (v *Verifier) withoutToken(r *http.Request) *http.Request {
-	if _, ok := FromContext(r.Context()); ok {
-		return r.WithContext(request.WithCredential(r.Context(), tokenKey{}, nil, v.refuseScope))
-	}
-	return request.Anonymous(r, v.refuseScope)
 }
 
 // NewContext returns a context in which [FromContext] finds t, for a handler's
@@ -88,13 +79,14 @@ func (v *Verifier) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	refusal, ok := errors.AsType[rampart.Refusal](err)
 	if !ok { // who cannot say is not believed
 		refusal = &TokenError{Reason: TokenUnverified, Err: err}
+		err = refusal
 	}
 	if v == nil || v.reporter == nil { // zero Verifier
 		refusal.Problem().Write(w)
 		return
 	}
 	v.report(r, refusal)
-	maps.Copy(w.Header(), refusal.Problem().Header)
+	maps.Copy(w.Header(), refusal.Problem().Header.Clone())
 	v.errorHandler(w, r, err)
 }
 

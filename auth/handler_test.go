@@ -68,7 +68,7 @@ func TestHandlerAnswersAsSimplejwt(t *testing.T) {
 		{"no header", nil, 401, `Bearer realm="api"`, "Authentication credentials were not provided.", "not_authenticated", ""},
 		{"an empty header", []string{""}, 401, `Bearer realm="api"`, "Authentication credentials were not provided.", "not_authenticated", ""},
 		{"another scheme", []string{"Basic YTpi"}, 401, `Bearer realm="api"`, "Authentication credentials were not provided.", "not_authenticated", ""},
-		{"a tab", []string{"Bearer\t" + good}, 401, `Bearer realm="api"`, "Authentication credentials were not provided.", "not_authenticated", ""},
+		{"a tab, which some servers take for a space", []string{"Bearer\t" + good}, 401, `Bearer realm="api", error="invalid_request"`, "Authorization header must contain two space-delimited values", "bad_authorization_header", ""},
 		{
 			"no token",
 			[]string{"Bearer"},
@@ -222,7 +222,7 @@ func TestFromCookie(t *testing.T) {
 		{"twice", []string{token(), token()}, "", auth.TokenSource},
 		{"empty", []string{""}, "", auth.TokenSource},
 		{"a bearer token beside it", []string{token()}, "Bearer " + token(), auth.TokenSource},
-		{"a bearer token in its place", nil, "Bearer " + token(), auth.TokenSource},
+		{"a bearer token in its place is for another layer", nil, "Bearer " + token(), auth.TokenMissing},
 		{"a malformed header beside it", []string{token()}, "Bearer", auth.TokenSource},
 	}
 	for _, tt := range tests {

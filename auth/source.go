@@ -39,6 +39,8 @@ func bearer(r *http.Request, limit int) (string, error) {
 	switch {
 	case len(line) < len(scheme) && strings.EqualFold(line, scheme[:len(scheme)-1]):
 		return "", errBadSource // nothing after the name
+	case len(line) >= len(scheme) && line[len(scheme)-1] == '\t' && strings.EqualFold(line[:len(scheme)-1], scheme[:len(scheme)-1]):
+		return "", errBadSource // some servers take the tab for a space
 	case len(line) < len(scheme) || !strings.EqualFold(line[:len(scheme)], scheme):
 		return "", ErrNoToken
 	case len(line) > len(scheme)+limit:
@@ -60,7 +62,8 @@ func bearer(r *http.Request, limit int) (string, error) {
 const maxCookies = 64 << 10
 
 // FromCookie takes the token from the one cookie of that name. A request that
-// has it twice, or carries a bearer token too, is refused. Browsers send
+// has it twice, or a bearer token beside it, is refused; a bearer token alone is
+// for a layer of its own (see [rampart.Credentials]). Browsers send
 // cookies with requests that other sites cause: put protection against
 // cross-site requests around the handler ([http.CrossOriginProtection]).
 func FromCookie(name string) func(*http.Request) (string, error) {
@@ -75,7 +78,7 @@ func FromCookie(name string) func(*http.Request) (string, error) {
 		}
 		cookies := r.CookiesNamed(name)
 		switch {
-		case len(cookies) == 0 && errors.Is(headerErr, ErrNoToken):
+		case len(cookies) == 0:
 			return "", ErrNoToken
 		case len(cookies) != 1 || !errors.Is(headerErr, ErrNoToken) || cookies[0].Value == "":
 			return "", errBadSource

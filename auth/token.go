@@ -34,7 +34,6 @@ type Token struct {
 	kind                         Kind
 	issuedAt, notBefore, expires time.Time
 	scope                        string // separated by spaces
-	ours                         bool   // the verifier's keys can sign
 }
 
 // ID returns the claim jti; empty if the token has none.
@@ -109,14 +108,12 @@ func (t *Token) Claim(name string, dst any) error {
 	return decode(found, dst)
 }
 
-// Caller returns who carries the token. The issuer is empty if this service
-// itself issued the token: if its keys can sign.
+// Caller returns who carries the token; the zero Caller if t is nil.
 func (t *Token) Caller() rampart.Caller {
-	issuer := t.issuer
-	if t.ours {
-		issuer = ""
+	if t == nil {
+		return rampart.Caller{}
 	}
-	return rampart.Caller{Kind: rampart.KindToken, Issuer: issuer, Subject: t.subject, Scope: t.scope, ID: t.id}
+	return rampart.Caller{Kind: rampart.KindToken, Issuer: t.issuer, Subject: t.subject, Scope: t.scope, ID: t.id}
 }
 
 // LogValue implements [slog.LogValuer]: what identifies the token, no claims.

@@ -24,7 +24,6 @@ type Verifier struct {
 	accessType              string
 	requestKind             Kind
 	untyped                 bool
-	ours                    bool // the keys can sign
 	refuseScope             request.Refuse
 	maxBytes                int
 	revoked                 func(context.Context, *Token) (bool, error)
@@ -68,7 +67,6 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 		source:       cfg.Source,
 		reporter:     rampart.NewReporter(cfg.Logger),
 		now:          cfg.Now,
-		ours:         canSign(cfg.Keys),
 		errorHandler: cfg.ErrorHandler,
 		cache:        newTokenCache(cfg.CacheSize),
 	}
@@ -160,7 +158,7 @@ func (v *Verifier) authenticate(ctx context.Context, raw string) (*Token, error)
 	if !known {
 		v.last.Store(&knownHeader{segment: string(e.header), header: h})
 	}
-	t.key, t.keyID, t.ours = key, h.kid, v.ours
+	t.key, t.keyID = key, h.kid
 	return t, nil
 }
 

@@ -1,17 +1,23 @@
 package gateway_test
 
 import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/ecolaura/rampart/gateway"
 	"github.com/ecolaura/rampart/gateway/internal/conf"
 	"github.com/ecolaura/rampart/gateway/internal/plugin"
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 )
 
 const empty = "_format_version: \"3.0\"\n"
@@ -211,4 +217,40 @@ func TestTheAdminAPITellsHowItIs(t *testing.T) {
 	assert.Contains(t, do(t, "GET", e.admin+"/", "").body, "usage-plan")
 	assert.Equal(t, 405, do(t, "POST", e.admin+"/status", "").status)
 	assert.Equal(t, 405, do(t, "PUT", e.admin+"/config", "").status)
+}
+
+func TestWithoutATokenTheAdminAPIServesThisMachineOnly(t *testing.T) {
+	g, err := gateway.New(gateway.Config{Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	defer func() { _ = g.Close() }()
+	for peer, want := range map[string]int{"127.0.0.1:1": 200, "[::1]:1": 200, "203.0.113.9:1": 403, "@": 403} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/services", nil)
+		r.RemoteAddr = peer
+		w := httptest.NewRecorder()
+		g.Admin().ServeHTTP(w, r)
+		assert.Equal(t, want, w.Code, peer)
+	}
+	r := httptest.NewRequestWithContext(context.WithValue(t.Context(), http.LocalAddrContextKey, &net.UnixAddr{}), http.MethodGet, "http://localhost/services", nil)
+	w := httptest.NewRecorder()
+	g.Admin().ServeHTTP(w, r)
+	assert.Equal(t, 200, w.Code, "a Unix socket")
+}
+
+// A far listener has an address of a kind of its own, as a tunnel has.
+type farListener struct{ net.Listener }
+
+func (farListener) Addr() net.Addr { return farAddr{} }
+
+type farAddr struct{}
+
+func (farAddr) Network() string { return "tunnel" }
+func (farAddr) String() string  { return "100.64.0.1:8001" }
+
+func TestWithoutATokenServeRefusesAnAdminListenerOfAnUnknownKind(t *testing.T) {
+	g, err := gateway.New(gateway.Config{Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	defer func() { _ = g.Close() }()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	assert.ErrorContains(t, g.Serve(t.Context(), gateway.Listeners{Admin: farListener{ln}}), "AdminToken")
 }

@@ -29,7 +29,8 @@ type Config struct {
 	AdminToken string
 
 	// Proxies are those before the gateway that are believed: about the client's
-	// address, the scheme and the id of a request.
+	// address, the scheme, the port (X-Forwarded-Port) and, by Prefixes, the id of
+	// a request. Routes go by Host, so a HostHeader is a mistake.
 	Proxies rampart.Proxies
 
 	// Resolve maps the host names of upstreams to addresses, with or without a
@@ -85,6 +86,9 @@ func (c Config) mistakes() (errs []error) {
 	}
 	if _, err := c.Proxies.Checked(); err != nil {
 		errs = append(errs, err)
+	}
+	if c.Proxies.HostHeader != "" { // routes go by Host
+		mistake("Proxies.HostHeader", rampart.ReasonInvalid, c.Proxies.HostHeader)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Resolve)) {
 		if to := c.Resolve[name]; name == "" || !proxy.IsAddress(to) {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/gateway"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -294,4 +295,20 @@ func TestThePluginOfTheMostSpecificPlaceRuns(t *testing.T) {
 	}
 	e := start(t, one(plugins.String())+people)
 	assert.Equal(t, 414, e.get("/api", "apikey: bob-key-0123456789abc").status, "route and service, for another consumer")
+}
+
+func TestTheUpstreamGetsTheSchemeThatIsBelieved(t *testing.T) {
+	const conf = "_format_version: \"3.0\"\nservices:\n- name: s\n  url: UPSTREAM\n  routes:\n  - name: r\n    paths: [/]\n"
+	for desc, tt := range map[string]struct {
+		proxies rampart.Proxies
+		headers []string
+	}{
+		"the client writes a header that no proxy writes": {rampart.Proxies{Hops: 1, SchemeHeader: "Forwarded", ClientHeader: "Forwarded"}, []string{"X-Forwarded-Proto: https", "Forwarded: for=203.0.113.9;proto=http"}},
+		"a proxy appends to what the client wrote":        {rampart.Proxies{Hops: 1}, []string{"X-Forwarded-Proto: https, http", "X-Forwarded-For: 203.0.113.9"}},
+	} {
+		e := start(t, conf, func(c *gateway.Config) { c.Proxies = tt.proxies })
+		got := e.get("/", tt.headers...)
+		assert.Equal(t, "http", got.sent(t, "X-Forwarded-Proto"), desc)
+		assert.Empty(t, got.sent(t, "Forwarded"), desc)
+	}
 }

@@ -82,6 +82,12 @@ func (g *Gateway) Serve(ctx context.Context, on Listeners) error {
 
 // reachable reports whether a listener's address is one of another machine's, too.
 func reachable(addr net.Addr) bool {
-	tcp, ok := addr.(*net.TCPAddr)
-	return ok && !tcp.IP.IsLoopback()
+	switch addr := addr.(type) {
+	case *net.TCPAddr:
+		return !addr.IP.IsLoopback()
+	case *net.UnixAddr:
+		return false
+	default: // such as a tunnel's
+		return true
+	}
 }

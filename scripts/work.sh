@@ -6,7 +6,13 @@
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 dir=$(cd "$1" && pwd)
-while [ ! -f "$dir/go.mod" ]; do dir=${dir%/*}; done
+while [ ! -f "$dir/go.mod" ]; do
+	dir=${dir%/*}
+	if [ -z "$dir" ]; then
+		echo "work.sh: $1 is in no module" >&2
+		exit 2
+	fi
+done
 if [ "$dir" = "$root" ] || grep -q '^replace ' "$dir/go.mod"; then
 	echo off
 	exit

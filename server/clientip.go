@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/forwarded"
 	"github.com/ecolaura/rampart/internal/request"
 )
 
@@ -26,7 +27,7 @@ type headerKind uint8
 const (
 	noHeader headerKind = iota
 	forwardedFor
-	forwarded
+	rfc7239
 	single
 )
 
@@ -44,7 +45,7 @@ func NewClientIP(proxies rampart.Proxies) (*ClientIP, error) {
 		case "X-Forwarded-For":
 			c.kind = forwardedFor
 		case "Forwarded":
-			c.kind = forwarded
+			c.kind = rfc7239
 		default:
 			c.kind = single
 		}
@@ -91,11 +92,12 @@ func (c *ClientIP) single(peer netip.Addr, lines []string) netip.Addr {
 // the nearest proxy, and everything left of the client by the client.
 func (c *ClientIP) walk(peer netip.Addr, lines []string) netip.Addr {
 	client, hops := peer, 0
+	list := forwarded.List
+	if c.kind == rfc7239 {
+		list = forwarded.Elements
+	}
 	for _, line := range slices.Backward(lines) {
-		rest, more := line, true
-		for more {
-			var element string
-			rest, element, more = cutLast(rest, c.kind == forwarded)
+		for element := range list(line) {
 			if element == "" {
 				continue // RFC 9110 section 5.6.1.2: empty list elements are ignored
 			}

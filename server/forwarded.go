@@ -7,42 +7,9 @@ import (
 	"github.com/ecolaura/rampart/internal/token"
 )
 
-// cutLast cuts the last element off a comma-separated list. With quoted set, a
-// comma inside a quoted string does not separate (RFC 7239 section 4).
-func cutLast(list string, quoted bool) (before, element string, more bool) {
-	i := strings.LastIndexByte(list, ',')
-	if quoted {
-		i = lastComma(list)
-	}
-	if i < 0 {
-		return "", strings.Trim(list, " \t"), false
-	}
-	return list[:i], strings.Trim(list[i+1:], " \t"), true
-}
-
-// lastComma finds the last comma outside quoted strings. It looks from the
-// left, as a quote's role depends on what stands before it.
-func lastComma(list string) int {
-	last, inQuotes := -1, false
-	for i := 0; i < len(list); i++ {
-		switch c := list[i]; {
-		case inQuotes && c == '\\':
-			i++
-		case c == '"':
-			inQuotes = !inQuotes
-		case c == ',' && !inQuotes:
-			last = i
-		}
-	}
-	if inQuotes { // an open quote: nothing in this list can be told apart
-		return -1
-	}
-	return last
-}
-
 // parseElement reads the address of one hop.
 func parseElement(element string, kind headerKind) netip.Addr {
-	if kind == forwarded {
+	if kind == rfc7239 {
 		node, ok := forwardedFor7239(element)
 		if !ok {
 			return netip.Addr{}

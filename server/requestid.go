@@ -24,7 +24,7 @@ type RequestIDConfig struct {
 	// digits, "-", "_", "."), and whose traceparent is believed
 	// ([ParseTraceParent]). An id of anyone else would let clients pick what their
 	// requests are filed under: a proxy that passes on what the client sent must
-	// not be among them.
+	// not be among them, and of proxies that are told by Hops nothing is believed.
 	Proxies rampart.Proxies
 
 	// Header that carries the id, in and out; "" means X-Request-ID.
@@ -52,6 +52,7 @@ func NewRequestID(cfg RequestIDConfig) (*RequestID, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	proxies.Hops = 0 // any peer would be one
 	return &RequestID{proxies: proxies, header: textproto.CanonicalMIMEHeaderKey(cfg.Header)}, nil
 }
 

@@ -122,3 +122,17 @@ func TestWhatCheckRefusesIsWrittenAsTheHandlerWouldWriteIt(t *testing.T) {
 		assert.Equal(t, want == 503, w.Header().Get("Retry-After") != "")
 	}
 }
+
+func TestOnlyTheViolatedPoliciesAreNamed(t *testing.T) {
+	key := throttle.By("k", func(*http.Request) string { return "v" })
+	l := newLimiter(t, throttle.Config{Policies: []throttle.Policy{
+		{Name: "wide", Rate: perHour(100), Key: key}, {Name: "narrow", Rate: perHour(1), Key: key},
+	}})
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+	_, err := l.Check(r)
+	require.NoError(t, err)
+	_, err = l.Check(r)
+	w := httptest.NewRecorder()
+	rampart.WriteError(w, err)
+	assert.Contains(t, w.Body.String(), `"violated-policies":["narrow"]`)
+}

@@ -29,13 +29,20 @@ func WithCredential(ctx context.Context, key, holder any, refuse Refuse) context
 	return &Credential{Context: ctx, Holder: holder, Refuse: refuse, key: key}
 }
 
-// Anonymous returns r for a layer that found no credential: unless another layer
-// found one, refuse is how a scope is asked for.
-func Anonymous(r *http.Request, refuse Refuse) *http.Request {
-	if c := CredentialFrom(r.Context()); c != nil && c.Holder != nil {
-		return r
+// Without returns r for a layer that found no credential. What a layer of the same
+// kind further out put under key is hidden: this request did not bring it to us.
+// Who another kind says calls stays; if nobody says, refuse is how a scope is
+// asked for.
+func Without(r *http.Request, key any, refuse Refuse) *http.Request {
+	ctx := r.Context()
+	outer := ctx.Value(key)
+	if c := CredentialFrom(ctx); c != nil && c.Holder != nil && c.Holder != outer {
+		if outer == nil {
+			return r
+		}
+		return r.WithContext(context.WithValue(ctx, key, nil))
 	}
-	return r.WithContext(WithCredential(r.Context(), nil, nil, refuse))
+	return r.WithContext(WithCredential(ctx, key, nil, refuse))
 }
 
 // Value implements [context.Context].

@@ -65,8 +65,8 @@ func (*Service) forwardHeaders(c *call.Call, in *http.Request, h http.Header) {
 		forwarded = strings.Join(before, ", ") + ", " + peer
 	}
 	h["X-Forwarded-For"] = []string{forwarded}
-	set("X-Forwarded-Proto", c.Scheme)
-	h["X-Forwarded-Host"] = []string{in.Host} // never a proxy's word: routes have gone by Host
+	h["X-Forwarded-Proto"] = []string{c.Scheme} // what routes and plugins went by
+	h["X-Forwarded-Host"] = []string{in.Host}   // never a proxy's word: routes have gone by Host
 	set("X-Forwarded-Port", strconv.Itoa(c.Port))
 	h["X-Forwarded-Path"] = []string{c.Path}
 	if c.Route.StripPath && c.Matched > 0 {
@@ -105,6 +105,7 @@ func reserved(name string) bool {
 	switch name {
 	case "Http2-Settings", // of h2c
 		"Proxy",                           // HTTP_PROXY to a CGI program
+		"Forwarded",                       // X-Forwarded-* say it to the upstream
 		"X-Original-Url", "X-Rewrite-Url", // a path by which no route was found
 		"X-Http-Method-Override", "X-Http-Method", "X-Method-Override": // nor by that method
 		return true
