@@ -175,24 +175,6 @@ func TestItemsThatNoCallCanChargeAreRefused(t *testing.T) {
 	assert.Zero(t, srv.asked())
 }
 
-func TestAScriptThatTheServerDoesNotKnowIsSentToIt(t *testing.T) {
-	store, srv, _ := open(t, throttleredis.Config{})
-	for range 20 { // is no failure
-		srv.set(func(ctx context.Context, args []string) (any, error) {
-			if args[0] == "EVALSHA" {
-				return nil, errors.New("NOSCRIPT No matching script. Please use EVAL.")
-			}
-			assert.Contains(t, args[1], "redis.call")
-			return replying(1, 0, 9, 0, 0, 0)(ctx, args)
-		})
-		ok, _, err := take(t, store, item("p", "k", 1))
-		require.NoError(t, err)
-		assert.True(t, ok)
-	}
-	assert.Equal(t, 40, srv.asked())
-	assert.Equal(t, srv.calls[0][2:], srv.calls[1][2:])
-}
-
 func TestCostsAboveTheLimitAreNeverLetPass(t *testing.T) {
 	store, srv, _ := open(t, throttleredis.Config{})
 	srv.answer = replying(0, 0, 10, 0, 0, 0, 4, 0, 0, 0)
