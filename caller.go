@@ -38,7 +38,9 @@ func (c Caller) Key() string {
 }
 
 // Scopes iterates over c's scopes.
-func (c Caller) Scopes() iter.Seq[string] { return strings.FieldsSeq(c.Scope) }
+func (c Caller) Scopes() iter.Seq[string] {
+	return strings.FieldsFuncSeq(c.Scope, func(r rune) bool { return r == ' ' }) // RFC 6749 section 3.3
+}
 
 // HasScope reports whether c has the scope s. Nobody has the scope "".
 func (c Caller) HasScope(s string) bool {

@@ -142,6 +142,14 @@ func (s *Store) run(ctx context.Context, redis *redisx.Client, sc redisx.Script,
 
 func micros(t time.Time) string { return strconv.FormatInt(t.UnixMicro(), 10) }
 
+// failed says in which call Redis failed, if that is why.
+func failed(what string, err error) error {
+	if err == nil || errors.Is(err, auth.ErrNoSession) {
+		return err
+	}
+	return fmt.Errorf("authredis: %s: %w", what, err)
+}
+
 // Now implements [auth.SessionStore]: by the clock of Redis.
 func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	reply, err := s.reads.Do(ctx, "TIME")
@@ -149,10 +157,7 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	if err == nil {
 		now, err = readTime(reply)
 	}
-	if err != nil {
-		err = fmt.Errorf("authredis: now: %w", err)
-	}
-	return now, err
+	return now, failed("now", err)
 }
 
 // Create implements [auth.SessionStore].
@@ -172,17 +177,14 @@ func (s *Store) Create(ctx context.Context, sess auth.Session) error {
 		}
 		err = errReply
 	}
-	return fmt.Errorf("authredis: create: %w", err)
+	return failed("create", err)
 }
 
 // Get implements [auth.SessionStore].
 func (s *Store) Get(ctx context.Context, id string) (auth.Session, error) {
 	reply, err := s.run(ctx, s.reads, s.get, id)
 	sess, _, err := read(id, reply, err)
-	if err != nil && !errors.Is(err, auth.ErrNoSession) {
-		err = fmt.Errorf("authredis: get: %w", err)
-	}
-	return sess, err
+	return sess, failed("get", err)
 }
 
 // Advance implements [auth.SessionStore].
@@ -190,18 +192,13 @@ func (s *Store) Advance(ctx context.Context, id string, gen int64, at, expires t
 	reply, err := s.run(ctx, s.writes, s.advance, id,
 		strconv.FormatInt(gen, 10), strconv.FormatInt(gen+1, 10), micros(at), micros(expires))
 	sess, moved, err := read(id, reply, err)
-	if err != nil && !errors.Is(err, auth.ErrNoSession) {
-		err = fmt.Errorf("authredis: advance: %w", err)
-	}
-	return sess, moved, err
+	return sess, moved, failed("advance", err)
 }
 
 // Revoke implements [auth.SessionStore].
 func (s *Store) Revoke(ctx context.Context, id string) error {
-	if _, err := s.run(ctx, s.writes, s.revoke, id); err != nil {
-		return fmt.Errorf("authredis: revoke: %w", err)
-	}
-	return nil
+	_, err := s.run(ctx, s.writes, s.revoke, id)
+	return failed("revoke", err)
 }
 
 // RevokeSubject implements [auth.SessionStore].
@@ -214,10 +211,8 @@ func (s *Store) RevokeSubject(ctx context.Context, subject string, before time.T
 
 // raiseFloor raises the floor of a subject; the subject "" is everybody.
 func (s *Store) raiseFloor(ctx context.Context, subject string, before time.Time) error {
-	if _, err := s.writes.Run(ctx, s.raise, 2, s.floors, s.till, subject, micros(before), s.keep); err != nil {
-		return fmt.Errorf("authredis: revoke subject: %w", err)
-	}
-	return nil
+	_, err := s.writes.Run(ctx, s.raise, 2, s.floors, s.till, subject, micros(before), s.keep)
+	return failed("revoke subject", err)
 }
 
 // RevokeBefore implements [auth.SessionStore].
