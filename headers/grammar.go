@@ -99,19 +99,6 @@ func isFieldValue(s string) bool {
 	return s != "" && strings.Trim(s, " \t") == s
 }
 
-// hasDirective says whether one of the lines of a Cache-Control header holds
-// the directive.
-func hasDirective(lines []string, directive string) bool {
-	for _, line := range lines {
-		for part := range strings.SplitSeq(line, ",") {
-			if equalFold(strings.Trim(part, " \t"), directive) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // isReserved says whether Extra must not hold a header: it has a field of its
 // own, it is one of CORS, of the connection (RFC 9110 section 7.6.1) or of one
 // answer only.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"log/slog"
 	"math"
 	"strings"
@@ -66,8 +65,6 @@ func replying(numbers ...float64) func(context.Context, []string) (any, error) {
 func failing(err error) func(context.Context, []string) (any, error) {
 	return func(context.Context, []string) (any, error) { return nil, err }
 }
-
-var errDown = errors.New("dial tcp: connection\nrefused")
 
 // second is one in the numbers of a reply.
 const second = 1e6
