@@ -52,15 +52,15 @@ func (c Caller) HasScope(s string) bool {
 	return false
 }
 
-// Caller returns c itself, as a credential does that knows whose it is.
-func (c Caller) Caller() Caller { return c }
-
 // CallerFrom returns who the request of ctx comes from; false if no layer says:
 // none is around, or the request came without a credential.
 func CallerFrom(ctx context.Context) (Caller, bool) {
 	if c := request.CredentialFrom(ctx); c != nil {
-		if known, ok := c.Holder.(interface{ Caller() Caller }); ok {
-			return known.Caller(), true
+		switch holder := c.Holder.(type) {
+		case Caller:
+			return holder, true
+		case interface{ Caller() Caller }:
+			return holder.Caller(), true
 		}
 	}
 	return Caller{}, false
@@ -120,4 +120,105 @@ func unauthenticated(challenges []string) *Problem {
 		Status: http.StatusUnauthorized, Code: "not_authenticated", Detail: "Authentication credentials were not provided.",
 		Header: http.Header{"Www-Authenticate": challenges},
 	}
+}
+
+// A Credential is a layer that says who calls, by one kind of credential: an
+// auth.Verifier or apikey.Keys.
+type Credential interface {
+	// Present reports whether the request carries this kind, good or bad.
+	Present(r *http.Request) bool
+
+	// Handler lets requests in that carry a good one, Optional also those that
+	// carry none.
+	Handler(next http.Handler) http.Handler
+	Optional(next http.Handler) http.Handler
+
+	// Refuse logs and answers a request that err keeps out.
+	Refuse(w http.ResponseWriter, r *http.Request, err error)
+
+	// Challenge is the WWW-Authenticate of a request without a credential.
+	Challenge() string
+}
+
+// Credentials are the kinds of which a request may carry one:
+//
+//	rampart.Credentials{verifier, keys}.Handler
+//
+// Whichever it carries must be good: a bad token is refused although there is no
+// key. Two at once are refused too, since nobody can say which of them another
+// server on the way went by. Without any Credential every request is refused.
+// Their own denials are "missing" and "ambiguous".
+type Credentials []Credential
+
+// Handler lets requests in that carry one good credential; [CallerFrom] says
+// whose it is.
+func (cs Credentials) Handler(next http.Handler) http.Handler {
+	return cs.layer(next, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { cs.refuse(w, r, "missing") }))
+}
+
+// Optional lets those in too that carry none: they are anonymous.
+func (cs Credentials) Optional(next http.Handler) http.Handler {
+	refuse := func(w http.ResponseWriter, r *http.Request, _ []string) { cs.refuse(w, r, "missing") }
+	return cs.layer(next, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, request.Anonymous(r, refuse))
+	}))
+}
+
+const ambiguous Denial = "ambiguous"
+
+func (cs Credentials) layer(next, none http.Handler) http.Handler {
+	one := make([]http.Handler, len(cs))
+	for i, c := range cs {
+		inner := next
+		for j, other := range cs {
+			if j != i {
+				inner = other.Optional(inner) // it says by which headers the response varies
+			}
+		}
+		one[i] = c.Handler(inner)
+		none = c.Optional(none)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h, found := none, 0
+		for i, c := range cs {
+			if c.Present(r) {
+				h = one[i]
+				found++
+			}
+		}
+		if found > 1 {
+			cs.refuse(w, r, ambiguous)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+func (cs Credentials) refuse(w http.ResponseWriter, r *http.Request, reason Denial) {
+	err := &credentialError{reason: reason}
+	for _, c := range cs {
+		err.challenges = append(err.challenges, c.Challenge())
+	}
+	if len(cs) == 0 {
+		err.Problem().Write(w)
+		return
+	}
+	cs[0].Refuse(w, r, err)
+}
+
+// credentialError is a [Refusal] of none of the kinds.
+type credentialError struct {
+	reason     Denial
+	challenges []string
+}
+
+func (e *credentialError) Error() string  { return "rampart: credentials: " + string(e.reason) }
+func (e *credentialError) Denial() Denial { return e.reason }
+
+func (e *credentialError) Problem() *Problem {
+	p := unauthenticated(e.challenges)
+	if e.reason == ambiguous {
+		p.Code, p.Detail = "ambiguous_credentials", "Send one credential, not several."
+	}
+	return p
 }

@@ -22,9 +22,9 @@ import (
 func identified(t *testing.T, forwarded string, h http.HandlerFunc) {
 	t.Helper()
 	trusted := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
-	ids, err := server.NewRequestID(server.RequestIDConfig{TrustedProxies: trusted})
+	ids, err := server.NewRequestID(server.RequestIDConfig{Proxies: rampart.Proxies{Prefixes: trusted}})
 	require.NoError(t, err)
-	clients, err := server.NewClientIP(server.ClientIPConfig{TrustedProxies: trusted})
+	clients, err := server.NewClientIP(rampart.Proxies{Prefixes: trusted})
 	require.NoError(t, err)
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 	r.Header.Set("X-Request-ID", "id-1")

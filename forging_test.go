@@ -72,12 +72,12 @@ func (c lineCounter) Handle(ctx context.Context, rec slog.Record) error {
 // loggingService is a chain of layers that log, behind a trusted proxy.
 func loggingService(t *testing.T, log *slog.Logger) http.Handler {
 	t.Helper()
-	ids, err := server.NewRequestID(server.RequestIDConfig{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+	ids, err := server.NewRequestID(server.RequestIDConfig{Proxies: rampart.Proxies{Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}})
 	require.NoError(t, err)
-	ips, err := server.NewClientIP(server.ClientIPConfig{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+	ips, err := server.NewClientIP(rampart.Proxies{Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 	require.NoError(t, err)
 	hcfg := headers.API("api.example.com")
-	hcfg.Logger, hcfg.TrustedProxies = log, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	hcfg.Logger, hcfg.Proxies.Prefixes = log, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	browser, err := headers.New(hcfg)
 	require.NoError(t, err)
 	share, err := cors.New(cors.Config{Origins: []string{"https://www.example.com"}, Logger: log})

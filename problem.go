@@ -154,16 +154,6 @@ func (p *Problem) Write(w http.ResponseWriter) {
 	WriteProblem(w, p.status(), p.body())
 }
 
-// Render returns a handler that answers every request as [Problem.Write] would
-// answer now, with a body made once: for layers that a flood makes refuse often.
-func (p *Problem) Render() http.Handler {
-	status, body, header := p.status(), p.body(), p.Header.Clone()
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		maps.Copy(w.Header(), header.Clone())
-		WriteProblem(w, status, body)
-	})
-}
-
 func (p *Problem) body() []byte {
 	body, err := p.MarshalJSON()
 	if err != nil { // an extension that does not marshal: answer without it

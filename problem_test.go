@@ -59,19 +59,15 @@ func TestWriteDropsHeadersOfAnotherBodyAndKeepsTheRest(t *testing.T) {
 	assert.Equal(t, `{"title":"Unauthorized","status":401,"code":"no"}`+"\n", w.Body.String())
 }
 
-func TestARenderedProblemAnswersAsWriteDoesAndSharesNothing(t *testing.T) {
-	p := &rampart.Problem{Status: http.StatusForbidden, Code: "no"}
-	rendered := p.Render()
-	want := httptest.NewRecorder()
-	p.Write(want)
-	p.Code = "changed later"
+func TestAProblemsHeaderGoesWithItAndIsSharedByNoTwoResponses(t *testing.T) {
+	p := &rampart.Problem{Status: 401, Code: "no", Header: http.Header{"Www-Authenticate": {"Bearer"}}}
 	for range 2 {
 		w := httptest.NewRecorder()
 		w.Header().Set("ETag", "of another body")
-		rendered.ServeHTTP(w, nil)
-		assert.Equal(t, want.Code, w.Code)
-		assert.Equal(t, want.Header(), w.Header())
-		assert.Equal(t, want.Body.String(), w.Body.String())
+		p.Write(w)
+		assert.Equal(t, "Bearer", w.Header().Get("WWW-Authenticate"))
+		assert.Empty(t, w.Header().Get("ETag"))
+		assert.NotContains(t, w.Body.String(), "Bearer")
 		for _, lines := range w.Header() {
 			lines[0] = "written by an outer layer"
 		}

@@ -157,7 +157,7 @@ func TestARefusalNamesTheRequestButNeverItsQuery(t *testing.T) {
 	rep := rampart.NewReporter(log.Logger())
 	ids, err := server.NewRequestID(server.RequestIDConfig{})
 	require.NoError(t, err)
-	ips, err := server.NewClientIP(server.ClientIPConfig{})
+	ips, err := server.NewClientIP(rampart.Proxies{})
 	require.NoError(t, err)
 	h := rampart.Chain(ids.Handler, ips.Handler)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		rep.Refused(r, rampart.AuthzFail, "k", slog.String("reason", "no"))

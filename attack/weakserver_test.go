@@ -160,12 +160,12 @@ func newWeakServer(t *testing.T, weak string) (http.Handler, attack.Target) {
 	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	keep := func(err error) { require.NoError(t, err) }
 
-	ids, err := server.NewRequestID(server.RequestIDConfig{TrustedProxies: loopback})
+	ids, err := server.NewRequestID(server.RequestIDConfig{Proxies: rampart.Proxies{Prefixes: loopback}})
 	keep(err)
-	s.clientIP, err = server.NewClientIP(server.ClientIPConfig{TrustedProxies: loopback})
+	s.clientIP, err = server.NewClientIP(rampart.Proxies{Prefixes: loopback})
 	keep(err)
 	hcfg := headers.API(host)
-	hcfg.TrustedProxies, hcfg.Logger = loopback, log
+	hcfg.Proxies.Prefixes, hcfg.Logger = loopback, log
 	browser, err := headers.New(hcfg)
 	keep(err)
 	share, err := cors.New(cors.Config{Origins: []string{"https://www.example.com"}, Methods: []string{"GET", "POST"}, RequestHeaders: []string{"Authorization", "Content-Type"}, Logger: log})

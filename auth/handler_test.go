@@ -265,7 +265,7 @@ func TestRefusalsAreEventsWithoutTheToken(t *testing.T) {
 	assert.NotContains(t, log.String(), strings.Split(raw, ".")[2])
 
 	log.Reset()
-	ip, err := server.NewClientIP(server.ClientIPConfig{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
+	ip, err := server.NewClientIP(rampart.Proxies{Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
 	require.NoError(t, err)
 	r := request(t, "Bearer "+token())
 	r.Header.Set("X-Forwarded-For", "198.51.100.7")

@@ -138,7 +138,7 @@ func (p *policy) refuse(w http.ResponseWriter, r *http.Request, d *decision) {
 	p.servePlain(w, r, answer, true) // lets no CORS header through
 }
 
-func refusal() http.Handler { return new(DeniedError).Problem().Render() }
+func refusal() http.Handler { return new(DeniedError).Problem() }
 
 // report writes the security event of a denial. A stranger's request may be an
 // attack; an allowed origin that asks for too much is a mistake of its author.

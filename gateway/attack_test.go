@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/attack"
 	"github.com/ecolaura/rampart/gateway"
 	"github.com/ecolaura/rampart/sanitize"
@@ -120,7 +121,7 @@ func TestNoKnownAttackGetsThrough(t *testing.T) {
 	var access, log logBuffer
 	url, admin := serve(t, gateway.Config{
 		AccessLog: &access, Logger: slog.New(slog.NewJSONHandler(&log, nil)), BodyTimeout: 3 * time.Second,
-		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		Proxies: rampart.Proxies{Prefixes: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
 	}, strings.ReplaceAll(attacked, "UPSTREAM", strict(t, &longest).URL))
 	require.Equal(t, 204, do(t, "DELETE", "http://"+admin+"/consumers/dave", "").status)
 	bearer := func(who attack.Account, until time.Duration) string {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -29,9 +28,9 @@ type Config struct {
 	// serves every request for a loopback host.
 	AdminToken string
 
-	// TrustedProxies are those whose X-Forwarded-For, X-Forwarded-Proto and
-	// X-Request-ID are believed.
-	TrustedProxies []netip.Prefix
+	// Proxies are those before the gateway that are believed: about the client's
+	// address, the scheme and the id of a request.
+	Proxies rampart.Proxies
 
 	// Resolve maps the host names of upstreams to addresses, with or without a
 	// port. Names that it does not have are for DNS.
@@ -84,13 +83,8 @@ func (c Config) mistakes() (errs []error) {
 	if c.AdminToken != "" && len(c.AdminToken) < minToken {
 		mistake("AdminToken", rampart.ReasonInvalid, "")
 	}
-	for _, p := range c.TrustedProxies {
-		switch {
-		case !p.IsValid():
-			mistake("TrustedProxies", rampart.ReasonInvalid, p.String())
-		case p.Bits() == 0:
-			mistake("TrustedProxies", rampart.ReasonTooWide, p.String())
-		}
+	if _, err := c.Proxies.Checked(); err != nil {
+		errs = append(errs, err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Resolve)) {
 		if to := c.Resolve[name]; name == "" || !proxy.IsAddress(to) {

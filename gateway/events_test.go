@@ -69,7 +69,7 @@ func TestEveryEventHasTheClientBehindTheTrustedProxy(t *testing.T) {
 		"a cookie that is dropped":   {event: "sys_cookie_dropped", path: "/cookies?set-Set-Cookie=__Host-a%3Db%3B+Domain%3Dx.example"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := start(t, eventful+people, func(c *gateway.Config) { c.TrustedProxies = append(c.TrustedProxies, mustPrefix("127.0.0.0/8")) })
+			e := start(t, eventful+people, func(c *gateway.Config) { c.Proxies.Prefixes = append(c.Proxies.Prefixes, mustPrefix("127.0.0.0/8")) })
 			method := c.method
 			if method == "" {
 				method = http.MethodGet
@@ -114,7 +114,7 @@ type bomb struct{ http.ResponseWriter }
 func (bomb) WriteHeader(int) { panic("of the test") }
 
 func TestAPanicsEventHasTheClientBehindTheTrustedProxy(t *testing.T) {
-	e := start(t, eventful, func(c *gateway.Config) { c.TrustedProxies = append(c.TrustedProxies, mustPrefix("127.0.0.0/8")) })
+	e := start(t, eventful, func(c *gateway.Config) { c.Proxies.Prefixes = append(c.Proxies.Prefixes, mustPrefix("127.0.0.0/8")) })
 	r := httptest.NewRequest(http.MethodGet, "/none", nil)
 	r.RemoteAddr = "127.0.0.1:1234"
 	r.Header.Set("X-Forwarded-For", "203.0.113.9")

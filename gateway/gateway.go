@@ -43,10 +43,11 @@ type Gateway struct {
 // New returns a Gateway for cfg and its file, or every mistake in both, joined:
 // those of cfg, each a [*rampart.ConfigError], and the file's [Mistakes].
 func New(cfg Config) (*Gateway, error) {
-	cfg.TrustedProxies, cfg.Resolve = slices.Clone(cfg.TrustedProxies), maps.Clone(cfg.Resolve)
+	cfg.Resolve = maps.Clone(cfg.Resolve)
+	cfg.Proxies, _ = cfg.Proxies.Checked() // the mistakes are reported below
 	errs := cfg.mistakes()
 	if len(errs) > 0 { // without what is wrong, the file is still looked at
-		cfg.TrustedProxies, cfg.Resolve, cfg.BodyTimeout = nil, nil, 0
+		cfg.Proxies, cfg.Resolve, cfg.BodyTimeout = rampart.Proxies{}, nil, 0
 	}
 	g := &Gateway{token: cfg.AdminToken != "", bodyTimeout: cfg.BodyTimeout}
 	err := g.open(cfg)
@@ -73,7 +74,7 @@ func (g *Gateway) open(cfg Config) error {
 	g.closers = append(g.closers, events.Close)
 	g.log = slog.New(events)
 	opts := engine.Options{
-		Log: g.log, Names: cfg.Resolve, Trusted: cfg.TrustedProxies, Metrics: plugin.NewMetrics(), BodyTimeout: cfg.BodyTimeout,
+		Log: g.log, Names: cfg.Resolve, Proxies: cfg.Proxies, Metrics: plugin.NewMetrics(), BodyTimeout: cfg.BodyTimeout,
 	}
 	if cfg.AccessLog != nil {
 		opts.Access = engine.NewAccessLog(cfg.AccessLog)
@@ -93,7 +94,7 @@ func (g *Gateway) open(cfg Config) error {
 		return err
 	}
 	g.closers = append(g.closers, closer(g.engine.Close))
-	ids, err := server.NewRequestID(server.RequestIDConfig{TrustedProxies: cfg.TrustedProxies})
+	ids, err := server.NewRequestID(server.RequestIDConfig{Proxies: cfg.Proxies})
 	if err != nil {
 		return err
 	}

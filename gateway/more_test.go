@@ -42,7 +42,7 @@ services:
 
 func TestAPluginMayBeForOneSchemeOnly(t *testing.T) {
 	e := start(t, one("  - {name: request-termination, protocols: [https], config: {status_code: 410}}"), func(c *gateway.Config) {
-		c.TrustedProxies = append(c.TrustedProxies, mustPrefix("127.0.0.1/32"))
+		c.Proxies.Prefixes = append(c.Proxies.Prefixes, mustPrefix("127.0.0.1/32"))
 	})
 	assert.Equal(t, 200, e.get("/api").status)
 	assert.Equal(t, 410, e.get("/api", "X-Forwarded-Proto: https").status)

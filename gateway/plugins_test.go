@@ -61,7 +61,7 @@ func TestRequestsReachTheUpstreamWithForwardingHeaders(t *testing.T) {
 
 func TestATrustedProxyIsBelieved(t *testing.T) {
 	e := start(t, one(""), func(c *gateway.Config) {
-		c.TrustedProxies = append(c.TrustedProxies, mustPrefix("127.0.0.0/8"))
+		c.Proxies.Prefixes = append(c.Proxies.Prefixes, mustPrefix("127.0.0.0/8"))
 	})
 	r := e.get("/api", "X-Forwarded-For: 203.0.113.9", "X-Forwarded-Proto: https", "X-Forwarded-Host: shop.example")
 	assert.Equal(t, "203.0.113.9, 127.0.0.1", r.sent(t, "X-Forwarded-For"))

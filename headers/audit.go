@@ -114,7 +114,7 @@ func (a *audit) transport() {
 	for _, stranger := range []string{"192.0.2.1", "198.51.100.1", "203.0.113.1", "1.1.1.1", "8.8.8.8", "2001:db8::1", "2606:4700::1111"} {
 		r := a.request(http.MethodPost, "/", false)
 		r.RemoteAddr = netip.AddrPortFrom(netip.MustParseAddr(stranger), 1024).String()
-		header := a.cfg.SchemeHeader
+		header := a.cfg.Proxies.SchemeHeader
 		if header == "" {
 			header = "X-Forwarded-Proto"
 		}
@@ -124,7 +124,7 @@ func (a *audit) transport() {
 		}
 		r.Header.Set(header, value)
 		if v, _ := a.head.Check(r); v.Scheme == "https" {
-			a.find("proxy-trust", SeverityError, "", "", "%s of the stranger %s is believed: TrustedProxies is too wide", header, stranger)
+			a.find("proxy-trust", SeverityError, "", "", "%s of the stranger %s is believed: Proxies is too wide", header, stranger)
 		}
 	}
 }

@@ -58,7 +58,7 @@ func TestAuditOfAnOpenServer(t *testing.T) {
 	cfg.CSP = &headers.CSP{Default: sources{headers.Self}}
 	cfg.Cookies.Off = true
 	cfg.Remove = []string{}
-	cfg.TrustedProxies = prefixes("128.0.0.0/1")
+	cfg.Proxies.Prefixes = prefixes("192.0.0.0/3")
 	h := newHeaders(t, cfg)
 	findings := h.Audit(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -121,7 +121,7 @@ func TestAuditSeesWhatGoesPastTheLayer(t *testing.T) {
 func TestAuditKnowsWhatWasAskedFor(t *testing.T) {
 	cfg := headers.API("api.example.com")
 	cfg.HSTS = headers.HSTS{Subdomains: true, Preload: true}
-	cfg.TrustedProxies, cfg.SchemeHeader = prefixes("192.0.2.0/24"), "forwarded"
+	cfg.Proxies.Prefixes, cfg.Proxies.SchemeHeader = prefixes("192.0.2.0/24"), "forwarded"
 	cfg.Cookies.ScriptReadable = []string{"csrftoken", "theme"}
 	cfg.Cookies.Prefix = map[string]string{"theme": "__Host-"}
 	got := ids(newHeaders(t, cfg).Audit(setting("csrftoken=1", "theme=1")))

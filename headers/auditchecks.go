@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ecolaura/rampart/internal/text"
 	"github.com/ecolaura/rampart/internal/token"
 )
 
@@ -40,7 +41,7 @@ func (a *audit) examineSet(path, what string, got *sent) {
 			a.find("doubled", SeverityError, "", path, "%s has %d lines of %s; which one counts differs from browser to browser", what, len(h[name]), name)
 		}
 	}
-	if !equalFold(h.Get("X-Content-Type-Options"), "nosniff") {
+	if !text.EqualFold(h.Get("X-Content-Type-Options"), "nosniff") {
 		a.find("nosniff", SeverityWarn, "security.W006", path, "%s lacks X-Content-Type-Options: nosniff", what)
 	}
 	frame := strings.ToUpper(h.Get(frameHeader))

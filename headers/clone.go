@@ -11,7 +11,7 @@ func (c *Config) clone() Config {
 	d := *c
 	d.AllowedHosts = slices.Clone(c.AllowedHosts)
 	d.ProbePaths = slices.Clone(c.ProbePaths)
-	d.TrustedProxies = slices.Clone(c.TrustedProxies)
+	d.Proxies, _ = c.Proxies.Checked() // the mistakes are compile's
 	d.CSP = c.CSP.clone()
 	d.CSPReportOnly = c.CSPReportOnly.clone()
 	d.Permissions = maps.Clone(c.Permissions)

@@ -3,8 +3,9 @@ package headers
 import (
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"time"
+
+	"github.com/ecolaura/rampart"
 )
 
 // A Config configures a [Headers]. AllowedHosts is required; the zero value of
@@ -29,17 +30,9 @@ type Config struct {
 	// over plain http. Their handlers must not use the request's Host.
 	ProbePaths []string
 
-	// TrustedProxies lists the peers whose SchemeHeader is believed. A
-	// stranger's is ignored. A listed peer never counts as a local client, see
-	// Redirect.NoLoopback.
-	TrustedProxies []netip.Prefix
-
-	// SchemeHeader is the header in which the proxies say how the client
-	// reached them. "" means X-Forwarded-Proto, of which the rightmost value
-	// counts; "Forwarded" means RFC 7239, of which the rightmost element
-	// counts; any other name means a header that holds one value, "https" or
-	// "on". Every proxy listed must set it on every request.
-	SchemeHeader string
+	// Proxies are those that are believed about the scheme and the host. None of
+	// them ever counts as a local client, see Redirect.NoLoopback.
+	Proxies rampart.Proxies
 
 	// HSTS configures Strict-Transport-Security. It is sent on https answers
 	// only (RFC 6797 section 7.2).
@@ -152,11 +145,11 @@ type Redirect struct {
 
 	// NoLoopback gives up the exception for local clients. By default plain
 	// http is served if both the peer and Host are loopback and nothing hints
-	// at a proxy: the peer is not in TrustedProxies, no forwarding header is
+	// at a proxy: the peer is none of Proxies, no forwarding header is
 	// there, and the request is HTTP/1.1 or later (nginx speaks 1.0 to its
 	// backends by default). A proxy on this machine that adds no header and
 	// rewrites Host to a loopback name looks like a local client: set this, or
-	// TrustedProxies, where there is one.
+	// Proxies, where there is one.
 	NoLoopback bool
 
 	Off bool // refuses what would be redirected

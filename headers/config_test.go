@@ -40,11 +40,6 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		{"probes", func(c *headers.Config) {
 			c.ProbePaths = []string{"/ok", "/", "/ok/", "healthz", "", "/a/../b", "/a?b", "/a%20b", "//a", "/*"}
 		}, []string{`ProbePaths: invalid: "healthz"`, `ProbePaths: invalid`, `ProbePaths: invalid: "/a/../b"`, `ProbePaths: invalid: "/a?b"`, `ProbePaths: invalid: "/a%20b"`, `ProbePaths: invalid: "//a"`, `ProbePaths: invalid: "/*"`}},
-		{"proxies", func(c *headers.Config) {
-			c.TrustedProxies = append(prefixes("10.0.0.0/8", "0.0.0.0/0", "::/0", "10.0.0.1/8", "::ffff:10.0.0.0/104"), netip.Prefix{})
-		}, []string{`TrustedProxies: too_wide: "0.0.0.0/0"`, `TrustedProxies: too_wide: "::/0"`, `TrustedProxies: invalid: "10.0.0.1/8"`, `TrustedProxies: invalid: "::ffff:10.0.0.0/104"`, `TrustedProxies: invalid: "invalid Prefix"`}},
-		{"a scheme header without proxies", func(c *headers.Config) { c.SchemeHeader = "X-Scheme" }, []string{`SchemeHeader: pointless: "X-Scheme"`}},
-		{"a scheme header that is none", func(c *headers.Config) { c.SchemeHeader = "X Scheme" }, []string{`SchemeHeader: invalid: "X Scheme"`}},
 		{"credential headers", func(c *headers.Config) { c.CredentialHeaders = []string{"X-Ok", "X:No", ""} }, []string{`CredentialHeaders: invalid: "X:No"`, `CredentialHeaders: invalid`}},
 		{"redirect", func(c *headers.Config) { c.Redirect = headers.Redirect{Status: 302, Port: -1, Host: "a:b"} }, []string{`Redirect.Status: invalid: "302"`, `Redirect.Port: invalid: "-1"`, `Redirect.Host: invalid: "a:b"`}},
 		{"redirect to a port that is none", func(c *headers.Config) { c.Redirect.Port = 65536 }, []string{`Redirect.Port: invalid: "65536"`}},
@@ -212,7 +207,7 @@ func TestLaterChangesOfTheConfigHaveNoEffect(t *testing.T) {
 	cfg := headers.Web("api.example.com")
 	cfg.CSP.ReportURI = []string{"/r"}
 	cfg.CredentialHeaders = []string{"X-Key"}
-	cfg.TrustedProxies = prefixes("10.0.0.0/8")
+	cfg.Proxies.Prefixes = prefixes("10.0.0.0/8")
 	cfg.ProbePaths = []string{"/p"}
 	cfg.Extra = map[string]string{"X-Extra": "1"}
 	cfg.Cookies.Prefix = map[string]string{"sid": "__Host-"}
@@ -223,7 +218,7 @@ func TestLaterChangesOfTheConfigHaveNoEffect(t *testing.T) {
 	before := answer(handler, over("https", "GET", "/")).Header
 
 	cfg.AllowedHosts[0], cfg.CSP.Default[0], cfg.CSP.ReportURI[0] = "evil.example", "*", "/evil"
-	cfg.CredentialHeaders[0], cfg.TrustedProxies[0], cfg.ProbePaths[0] = "X-Other", netip.MustParsePrefix("192.0.2.0/24"), "/q"
+	cfg.CredentialHeaders[0], cfg.Proxies.Prefixes[0], cfg.ProbePaths[0] = "X-Other", netip.MustParsePrefix("192.0.2.0/24"), "/q"
 	cfg.Extra["X-Extra"], cfg.Cookies.Prefix["sid"], cfg.Permissions["usb"] = "2", "x", []string{"*"}
 	cfg.Remove[0] = "X-Extra"
 	assert.Equal(t, before, answer(handler, over("https", "GET", "/")).Header)

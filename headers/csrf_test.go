@@ -138,7 +138,7 @@ func TestCSRF(t *testing.T) {
 
 func TestCSRFGoesByTheSchemeOfTheLayer(t *testing.T) {
 	cfg := headers.Web("api.example.com")
-	cfg.TrustedProxies = prefixes("10.0.0.0/8")
+	cfg.Proxies.Prefixes = prefixes("10.0.0.0/8")
 	h := newHeaders(t, cfg)
 	c := newCSRF(t, headers.CSRFConfig{})
 	r := over("http", "POST", "/")

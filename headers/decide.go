@@ -60,14 +60,15 @@ func (d decision) scheme() string {
 
 // decide looks at the host, then at the scheme.
 func (p *policy) decide(r *http.Request) (decision, error) {
-	d := decision{https: p.scheme.isHTTPS(r), action: Serve}
+	d := decision{https: p.proxies.HTTPS(r), action: Serve}
 	if p.isProbe(r) {
 		return d, nil
 	}
-	host, reason := p.hosts.match(r.Host)
+	asked := p.proxies.Host(r)
+	host, reason := p.hosts.match(asked)
 	if reason != "" {
 		d.action = RefuseHost
-		return d, &HostError{Host: r.Host, Reason: reason}
+		return d, &HostError{Host: asked, Reason: reason}
 	}
 	d.host = host
 	if d.https || p.allowHTTP || p.isLocal(r, host) {
@@ -93,8 +94,7 @@ func (p *policy) isLocal(r *http.Request, host hostPort) bool {
 	if p.redirect.NoLoopback || !host.isLoopback() || !r.ProtoAtLeast(1, 1) {
 		return false
 	}
-	peer := rampart.PeerAddr(r)
-	return peer.IsLoopback() && !p.scheme.trusts(peer) && !p.scheme.forwarded(r.Header)
+	return rampart.PeerAddr(r).IsLoopback() && !p.proxies.Trust(r) && !p.forwarded(r.Header)
 }
 
 // refusesRedirect says why a plain http request must not be redirected: what

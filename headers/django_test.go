@@ -47,7 +47,7 @@ func TestDjangoRecording(t *testing.T) {
 	}
 
 	cfg := headers.API("127.0.0.1:9100", "api.ecolaura.com:*")
-	cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} // the original believes anybody
+	cfg.Proxies.Prefixes = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} // the original believes anybody
 	cfg.ReferrerPolicy = "same-origin"
 	cfg.HSTS = headers.HSTS{Subdomains: true, Preload: true}
 	cfg.Redirect = headers.Redirect{Status: 301, Port: 9100}

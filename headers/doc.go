@@ -42,6 +42,6 @@
 // w.Header() returns then. A layer in between with a header map of its own, such
 // as http.TimeoutHandler, sets what its handler set: a backend's header then
 // replaces ours, so give a proxy's Transport the timeouts. A trusted proxy on a
-// Unix socket has no address and so cannot be named in TrustedProxies.
+// Unix socket has no address, so only Proxies.Hops can believe it.
 // Cross-origin access is the package cors.
 package headers

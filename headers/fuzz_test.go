@@ -274,7 +274,7 @@ func FuzzForwardedProto(f *testing.F) {
 	layers := map[string]*headers.Headers{}
 	for _, name := range []string{"Forwarded", "X-Forwarded-Proto"} {
 		cfg := headers.API("api.example.com")
-		cfg.TrustedProxies, cfg.SchemeHeader = prefixes("10.0.0.0/8"), name
+		cfg.Proxies.Prefixes, cfg.Proxies.SchemeHeader = prefixes("10.0.0.0/8"), name
 		layers[name] = newHeaders(f, cfg)
 	}
 	f.Fuzz(func(t *testing.T, client string) {

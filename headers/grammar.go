@@ -8,10 +8,6 @@ import (
 	"github.com/ecolaura/rampart/internal/token"
 )
 
-// equalFold compares s with a word in ASCII. strings.EqualFold alone takes the
-// long s of "httpſ" for an s, and the Kelvin sign for a k; both are longer.
-func equalFold(s, word string) bool { return len(s) == len(word) && strings.EqualFold(s, word) }
-
 // oneOf returns a check for a header that takes one of a few words.
 func oneOf(words ...string) func(string) bool {
 	return func(s string) bool { return slices.Contains(words, s) }

@@ -135,7 +135,7 @@ func TestRefusalsAndRedirect(t *testing.T) {
 			r.Header.Set("X-Forwarded-Proto", "https")
 			return r
 		}, 403, "https_required", ""},
-		{"a trusted proxy's word counts", func(c *headers.Config) { c.TrustedProxies = trusted }, func() *http.Request {
+		{"a trusted proxy's word counts", func(c *headers.Config) { c.Proxies.Prefixes = trusted }, func() *http.Request {
 			r := over("http", "POST", "/")
 			r.RemoteAddr = "10.0.0.1:1"
 			r.Header.Set("X-Forwarded-Proto", "https")

@@ -15,7 +15,7 @@ import (
 type policy struct {
 	set          *set
 	hosts        hostList
-	scheme       schemeRule
+	proxies      rampart.Proxies
 	probes       []string
 	redirect     Redirect
 	redirectPort string   // "" or ":8443"
@@ -82,23 +82,9 @@ func (p *policy) compileHosts(cfg *Config) (errs []error) {
 }
 
 func (p *policy) compileTransport(cfg *Config) (errs []error) {
-	p.scheme = schemeRule{trusted: slices.Clone(cfg.TrustedProxies), header: "X-Forwarded-Proto"}
-	for _, prefix := range cfg.TrustedProxies {
-		switch {
-		case !prefix.IsValid() || prefix != prefix.Masked() || prefix.Addr().Is4In6(): // peers are unmapped: that would match none
-			errs = append(errs, mistake("TrustedProxies", ReasonInvalid, prefix.String()))
-		case prefix.Bits() == 0: // then any client's word about its own scheme counts
-			errs = append(errs, mistake("TrustedProxies", ReasonTooWide, prefix.String()))
-		}
-	}
-	if cfg.SchemeHeader != "" {
-		p.scheme.header = canonical(cfg.SchemeHeader)
-		switch {
-		case !token.Valid(cfg.SchemeHeader):
-			errs = append(errs, mistake("SchemeHeader", ReasonInvalid, cfg.SchemeHeader))
-		case len(cfg.TrustedProxies) == 0:
-			errs = append(errs, mistake("SchemeHeader", ReasonPointless, cfg.SchemeHeader))
-		}
+	var err error
+	if p.proxies, err = cfg.Proxies.Checked(); err != nil {
+		errs = append(errs, err)
 	}
 	for _, name := range cfg.CredentialHeaders {
 		if !token.Valid(name) {

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/ecolaura/rampart/internal/text"
 )
 
 // Canonical names of headers that the code speaks of.
@@ -142,7 +144,7 @@ func (s *set) respell(name string) (proper string, other bool) {
 		return "", false
 	}
 	for _, proper := range s.guarded[len(name)] {
-		if equalFold(name, proper) {
+		if text.EqualFold(name, proper) {
 			return proper, true
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/ecolaura/rampart/internal/text"
 )
 
 // setCookie is one Set-Cookie line as browsers take it apart (RFC 6265bis
@@ -43,7 +45,7 @@ func (s *setCookie) attribute(i int) (name, value string) {
 // name.
 func (s *setCookie) get(attribute string) (value string, ok bool) {
 	for i := len(s.parts) - 1; i > 0; i-- {
-		if name, value := s.attribute(i); equalFold(name, attribute) {
+		if name, value := s.attribute(i); text.EqualFold(name, attribute) {
 			return value, true
 		}
 	}
@@ -57,7 +59,7 @@ func (s *setCookie) add(attribute string) { s.parts = append(s.parts, " "+attrib
 func (s *setCookie) set(attribute, value string) {
 	found := false
 	for i := 1; i < len(s.parts); i++ {
-		if name, _ := s.attribute(i); equalFold(name, attribute) {
+		if name, _ := s.attribute(i); text.EqualFold(name, attribute) {
 			s.parts[i] = " " + attribute + "=" + value
 			found = true
 		}
@@ -71,7 +73,7 @@ func (s *setCookie) set(attribute, value string) {
 func (s *setCookie) drop(attribute string) {
 	kept := s.parts[:1]
 	for _, part := range s.parts[1:] {
-		if name, _, _ := strings.Cut(part, "="); !equalFold(trim(name), attribute) {
+		if name, _, _ := strings.Cut(part, "="); !text.EqualFold(trim(name), attribute) {
 			kept = append(kept, part)
 		}
 	}
@@ -89,7 +91,7 @@ func (s *setCookie) rename(prefix string) {
 // compare without case (RFC 6265bis section 5.7).
 func prefixOf(name string) string {
 	for _, prefix := range [...]string{"__host-http-", "__host-", "__http-", "__secure-"} {
-		if len(name) >= len(prefix) && equalFold(name[:len(prefix)], prefix) {
+		if len(name) >= len(prefix) && text.EqualFold(name[:len(prefix)], prefix) {
 			return prefix
 		}
 	}
@@ -112,7 +114,7 @@ func (s *setCookie) flaw(https bool, host string) string {
 		return "nameless_prefix"
 	case !https && !secure && prefixOf(s.name) != "":
 		return "prefix_without_secure"
-	case !https && !secure && equalFold(sameSite, "none"):
+	case !https && !secure && text.EqualFold(sameSite, "none"):
 		return "samesite_none_without_secure"
 	case domain != "" && !domainCovers(domain, host):
 		return "foreign_domain"

@@ -191,14 +191,14 @@ func tricked() map[string]headers.Config {
 	return map[string]headers.Config{
 		"":           edit(func(*headers.Config) {}),
 		"wildcard":   edit(func(c *headers.Config) { c.AllowedHosts = []string{"*.shop.example"} }),
-		"proxy":      edit(func(c *headers.Config) { c.TrustedProxies = ten }),
-		"proxytls":   edit(func(c *headers.Config) { c.TrustedProxies = ten }),
-		"forwarded":  edit(func(c *headers.Config) { c.TrustedProxies, c.SchemeHeader = ten, "forwarded" }),
-		"single":     edit(func(c *headers.Config) { c.TrustedProxies, c.SchemeHeader = ten, "X-Scheme" }),
+		"proxy":      edit(func(c *headers.Config) { c.Proxies.Prefixes = ten }),
+		"proxytls":   edit(func(c *headers.Config) { c.Proxies.Prefixes = ten }),
+		"forwarded":  edit(func(c *headers.Config) { c.Proxies.Prefixes, c.Proxies.SchemeHeader = ten, "forwarded" }),
+		"single":     edit(func(c *headers.Config) { c.Proxies.Prefixes, c.Proxies.SchemeHeader = ten, "X-Scheme" }),
 		"local":      edit(func(c *headers.Config) { c.AllowedHosts = local }),
 		"noloopback": edit(func(c *headers.Config) { c.AllowedHosts, c.Redirect.NoLoopback = local, true }),
 		"localproxy": edit(func(c *headers.Config) {
-			c.AllowedHosts, c.TrustedProxies = local, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+			c.AllowedHosts, c.Proxies.Prefixes = local, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 		}),
 		"credential": edit(func(c *headers.Config) { c.CredentialHeaders = []string{"x-device-key"} }),
 		"probe":      edit(func(c *headers.Config) { c.ProbePaths = []string{"/healthz"} }),

@@ -2,7 +2,6 @@ package server
 
 import (
 	"cmp"
-	"errors"
 	"net/http"
 	"net/netip"
 	"net/textproto"
@@ -11,36 +10,13 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/request"
-	"github.com/ecolaura/rampart/internal/token"
 )
 
-// ClientIPConfig says whose word about a client's address is believed. The
-// zero value believes nobody: the client is the TCP peer.
-type ClientIPConfig struct {
-	_ [0]func() // no comparison, no unkeyed literals
-
-	// TrustedProxies lists the proxies. A request from any other peer is the
-	// peer's own, whatever its headers say. The header is walked from right to
-	// left, and the first hop that is not listed is the client. IPv4 is written
-	// as IPv4.
-	TrustedProxies []netip.Prefix
-
-	// Hops is, in place of TrustedProxies, the exact number of proxies that
-	// every request passes (DRF's NUM_PROXIES). It believes any peer, so the
-	// server must not be reachable past its proxies. 0: not used.
-	Hops int
-
-	// Header that the proxies write: X-Forwarded-For ("" too), Forwarded
-	// (RFC 7239), or the name of a header that holds one address, such as
-	// X-Real-IP. A proxy must set or append to it on every request.
-	Header string
-}
-
-// ClientIP tells the address of a request's client. It is safe for concurrent
-// use. The zero value takes the TCP peer. Create one with [NewClientIP].
+// ClientIP tells the address of a request's client, by what the proxies that are
+// believed say of it. It is safe for concurrent use. The zero value takes the TCP
+// peer. Create one with [NewClientIP].
 type ClientIP struct {
-	trusted []netip.Prefix
-	hops    int
+	proxies rampart.Proxies
 	header  string
 	kind    headerKind
 }
@@ -54,36 +30,16 @@ const (
 	single
 )
 
-// NewClientIP returns a ClientIP for cfg, or every mistake in cfg, each a
-// [*rampart.ConfigError], joined.
-func NewClientIP(cfg ClientIPConfig) (*ClientIP, error) {
-	var errs []error
-	mistake := func(field, reason, value string) {
-		errs = append(errs, &rampart.ConfigError{Package: "server", Field: field, Reason: reason, Value: value})
+// NewClientIP returns a ClientIP that believes the proxies, or every mistake in
+// them, each a [*rampart.ConfigError], joined.
+func NewClientIP(proxies rampart.Proxies) (*ClientIP, error) {
+	proxies, err := proxies.Checked()
+	if err != nil {
+		return nil, err
 	}
-	for _, p := range cfg.TrustedProxies {
-		switch {
-		case !p.IsValid() || p != p.Masked() || p.Addr().Is4In6(): // peers are unmapped: that would match none
-			mistake("TrustedProxies", rampart.ReasonInvalid, p.String())
-		case p.Bits() == 0: // then the leftmost, client-written entry would win
-			mistake("TrustedProxies", rampart.ReasonTooWide, p.String())
-		}
-	}
-	if cfg.Hops < 0 || cfg.Hops > 16 {
-		mistake("Hops", rampart.ReasonInvalid, "")
-	}
-	if cfg.Hops != 0 && len(cfg.TrustedProxies) > 0 {
-		mistake("Hops", rampart.ReasonConflict, "")
-	}
-	if cfg.Header != "" && !token.Valid(cfg.Header) {
-		mistake("Header", rampart.ReasonInvalid, cfg.Header)
-	}
-	if cfg.Header != "" && cfg.Hops == 0 && len(cfg.TrustedProxies) == 0 {
-		mistake("Header", rampart.ReasonPointless, cfg.Header)
-	}
-	c := &ClientIP{trusted: slices.Clone(cfg.TrustedProxies), hops: cfg.Hops}
-	if c.hops > 0 || len(c.trusted) > 0 {
-		c.header = textproto.CanonicalMIMEHeaderKey(cmp.Or(cfg.Header, "X-Forwarded-For"))
+	c := &ClientIP{proxies: proxies}
+	if c.proxies.Hops > 0 || len(c.proxies.Prefixes) > 0 {
+		c.header = textproto.CanonicalMIMEHeaderKey(cmp.Or(proxies.ClientHeader, "X-Forwarded-For"))
 		switch c.header {
 		case "X-Forwarded-For":
 			c.kind = forwardedFor
@@ -92,12 +48,6 @@ func NewClientIP(cfg ClientIPConfig) (*ClientIP, error) {
 		default:
 			c.kind = single
 		}
-	}
-	if c.kind == single && c.hops > 1 {
-		mistake("Hops", rampart.ReasonConflict, "") // one value holds one hop
-	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
 	}
 	return c, nil
 }
@@ -116,10 +66,7 @@ func (c *ClientIP) Addr(r *http.Request) netip.Addr {
 
 func (c *ClientIP) resolve(r *http.Request) netip.Addr {
 	peer := rampart.PeerAddr(r)
-	if c.kind == noHeader || !peer.IsValid() {
-		return peer
-	}
-	if c.hops == 0 && !c.trusts(peer) {
+	if c.kind == noHeader || !c.proxies.Trust(r) {
 		return peer
 	}
 	lines := r.Header[c.header]
@@ -131,7 +78,7 @@ func (c *ClientIP) resolve(r *http.Request) netip.Addr {
 
 // single reads a header that holds one address.
 func (c *ClientIP) single(peer netip.Addr, lines []string) netip.Addr {
-	if len(lines) == 0 && c.hops == 0 {
+	if len(lines) == 0 && c.proxies.Hops == 0 {
 		return peer
 	}
 	if len(lines) != 1 {
@@ -154,24 +101,19 @@ func (c *ClientIP) walk(peer netip.Addr, lines []string) netip.Addr {
 			}
 			client = parseElement(element, c.kind)
 			hops++
-			if !client.IsValid() || hops == c.hops || c.hops == 0 && !c.trusts(client) {
+			if !client.IsValid() || hops == c.proxies.Hops || c.proxies.Hops == 0 && !c.lists(client) {
 				return client
 			}
 		}
 	}
-	if c.hops > 0 {
+	if c.proxies.Hops > 0 {
 		return netip.Addr{} // fewer hops than proxies: it came past them
 	}
 	return client
 }
 
-func (c *ClientIP) trusts(a netip.Addr) bool {
-	for _, p := range c.trusted {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
+func (c *ClientIP) lists(addr netip.Addr) bool {
+	return slices.ContainsFunc(c.proxies.Prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // Handler resolves the address once and keeps it in the request's context, for

@@ -7,9 +7,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/http"
-	"net/netip"
 	"net/textproto"
-	"slices"
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/request"
@@ -22,11 +20,12 @@ import (
 type RequestIDConfig struct {
 	_ [0]func() // no comparison, no unkeyed literals
 
-	// TrustedProxies lists the peers whose id is kept, if it is well-formed (1
-	// to 64 letters, digits, "-", "_", "."), and whose traceparent is believed
-	// ([ParseTraceParent]). An id of anyone else would let clients pick what
-	// their requests are filed under.
-	TrustedProxies []netip.Prefix
+	// Proxies are those whose id is kept, if it is well-formed (1 to 64 letters,
+	// digits, "-", "_", "."), and whose traceparent is believed
+	// ([ParseTraceParent]). An id of anyone else would let clients pick what their
+	// requests are filed under: a proxy that passes on what the client sent must
+	// not be among them.
+	Proxies rampart.Proxies
 
 	// Header that carries the id, in and out; "" means X-Request-ID.
 	Header string
@@ -38,26 +37,22 @@ type RequestIDConfig struct {
 // concurrent use. The zero value behaves like one made from a zero config.
 // Create one with [NewRequestID].
 type RequestID struct {
-	trusted []netip.Prefix
+	proxies rampart.Proxies
 	header  string
 }
 
 // NewRequestID returns a RequestID for cfg, or every mistake in cfg, each a
 // [*rampart.ConfigError], joined.
 func NewRequestID(cfg RequestIDConfig) (*RequestID, error) {
-	var errs []error
-	for _, p := range cfg.TrustedProxies {
-		if !p.IsValid() || p != p.Masked() || p.Addr().Is4In6() { // peers are unmapped: that would match none
-			errs = append(errs, &rampart.ConfigError{Package: "server", Field: "TrustedProxies", Reason: rampart.ReasonInvalid, Value: p.String()})
-		}
-	}
+	proxies, err := cfg.Proxies.Checked()
+	errs := []error{err}
 	if cfg.Header != "" && !token.Valid(cfg.Header) {
 		errs = append(errs, &rampart.ConfigError{Package: "server", Field: "Header", Reason: rampart.ReasonInvalid, Value: cfg.Header})
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return &RequestID{trusted: slices.Clone(cfg.TrustedProxies), header: textproto.CanonicalMIMEHeaderKey(cfg.Header)}, nil
+	return &RequestID{proxies: proxies, header: textproto.CanonicalMIMEHeaderKey(cfg.Header)}, nil
 }
 
 // Handler is the layer. Put it outermost, so that every answer carries an id.
@@ -66,7 +61,7 @@ func (q *RequestID) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := &idAnswer{header: header}
 		a.ResponseWriter, a.Final = w, a
-		if q.trusts(r) {
+		if q.proxies.Trust(r) {
 			if sent := r.Header[header]; len(sent) == 1 && wellFormedID(sent[0]) {
 				a.ID = sent[0]
 			}
@@ -100,14 +95,6 @@ func (a *idAnswer) FinalHeader(h http.Header, _ int) {
 	if sent := h[a.header]; len(sent) != 1 || sent[0] != a.ID {
 		h[a.header] = []string{a.ID}
 	}
-}
-
-func (q *RequestID) trusts(r *http.Request) bool {
-	if len(q.trusted) == 0 {
-		return false
-	}
-	peer := rampart.PeerAddr(r)
-	return slices.ContainsFunc(q.trusted, func(p netip.Prefix) bool { return p.Contains(peer) })
 }
 
 func wellFormedID(id string) bool {

@@ -3,7 +3,6 @@ package server_test
 import (
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"strings"
 	"testing"
 
@@ -15,7 +14,7 @@ import (
 )
 
 func TestRequestIDKeepsOnlyAWellFormedIDOfATrustedPeer(t *testing.T) {
-	trusting := server.RequestIDConfig{TrustedProxies: prefixes("10.0.0.0/8")}
+	trusting := server.RequestIDConfig{Proxies: rampart.Proxies{Prefixes: prefixes("10.0.0.0/8")}}
 	tests := []struct {
 		desc string
 		cfg  server.RequestIDConfig
@@ -69,8 +68,8 @@ func TestRequestIDsDiffer(t *testing.T) {
 }
 
 func TestNewRequestIDReportsEveryMistake(t *testing.T) {
-	_, err := server.NewRequestID(server.RequestIDConfig{TrustedProxies: []netip.Prefix{{}, netip.MustParsePrefix("::ffff:10.0.0.0/104")}, Header: "a b"})
-	assert.EqualError(t, err, "server: TrustedProxies: invalid: \"invalid Prefix\"\nserver: TrustedProxies: invalid: \"::ffff:10.0.0.0/104\"\nserver: Header: invalid: \"a b\"")
+	_, err := server.NewRequestID(server.RequestIDConfig{Proxies: rampart.Proxies{Hops: 17}, Header: "a b"})
+	assert.EqualError(t, err, "rampart: Proxies.Hops: invalid: \"17\"\nserver: Header: invalid: \"a b\"")
 	q, err := server.NewRequestID(server.RequestIDConfig{Header: "traceid"})
 	require.NoError(t, err)
 	w := httptest.NewRecorder()

@@ -99,7 +99,7 @@ func TestOnlyATrustedPeersTraceIsInEachRecord(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var rs logtest.Records
 				rep := rampart.NewReporter(rs.Logger())
-				q, err := server.NewRequestID(server.RequestIDConfig{TrustedProxies: prefixes("10.0.0.0/8")})
+				q, err := server.NewRequestID(server.RequestIDConfig{Proxies: rampart.Proxies{Prefixes: prefixes("10.0.0.0/8")}})
 				require.NoError(t, err)
 				r := httptest.NewRequest(http.MethodGet, "/", nil)
 				r.RemoteAddr = tt.peer

@@ -85,31 +85,31 @@ func TestForwardingTricksChangeNothing(t *testing.T) {
 	require.GreaterOrEqual(t, len(tricks(0)), 60)
 	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	for desc, tt := range map[string]struct {
-		cfg     server.ClientIPConfig
+		cfg     rampart.Proxies
 		proxies []string
 	}{
 		"no proxy":                     {},
-		"no proxy, though some are":    {cfg: server.ClientIPConfig{TrustedProxies: trusted}},
-		"no proxy, Forwarded":          {cfg: server.ClientIPConfig{TrustedProxies: trusted, Header: "Forwarded"}},
-		"no proxy, one value":          {cfg: server.ClientIPConfig{TrustedProxies: trusted, Header: "X-Real-IP"}},
-		"one proxy, one value":         {server.ClientIPConfig{TrustedProxies: trusted, Header: "X-Real-IP"}, []string{"10.0.0.1"}},
-		"two proxies, one value":       {server.ClientIPConfig{TrustedProxies: trusted, Header: "X-Real-IP"}, []string{"10.0.0.2", "10.0.0.1"}},
-		"one by number, one value":     {server.ClientIPConfig{Hops: 1, Header: "X-Real-IP"}, []string{"10.0.0.1"}},
-		"one proxy by prefix":          {server.ClientIPConfig{TrustedProxies: trusted}, []string{"10.0.0.1"}},
-		"one proxy by number":          {server.ClientIPConfig{Hops: 1}, []string{"10.0.0.1"}},
-		"one proxy, Forwarded":         {server.ClientIPConfig{TrustedProxies: trusted, Header: "Forwarded"}, []string{"10.0.0.1"}},
-		"two proxies by prefix":        {server.ClientIPConfig{TrustedProxies: trusted}, []string{"10.0.0.2", "10.0.0.1"}},
-		"two proxies by number":        {server.ClientIPConfig{Hops: 2}, []string{"10.0.0.2", "10.0.0.1"}},
-		"two proxies, Forwarded":       {server.ClientIPConfig{TrustedProxies: trusted, Header: "Forwarded"}, []string{"10.0.0.2", "10.0.0.1"}},
-		"two by number, Forwarded":     {server.ClientIPConfig{Hops: 2, Header: "Forwarded"}, []string{"10.0.0.2", "10.0.0.1"}},
-		"one by number, Forwarded too": {server.ClientIPConfig{Hops: 1, Header: "Forwarded"}, []string{"10.0.0.1"}},
+		"no proxy, though some are":    {cfg: rampart.Proxies{Prefixes: trusted}},
+		"no proxy, Forwarded":          {cfg: rampart.Proxies{Prefixes: trusted, ClientHeader: "Forwarded"}},
+		"no proxy, one value":          {cfg: rampart.Proxies{Prefixes: trusted, ClientHeader: "X-Real-IP"}},
+		"one proxy, one value":         {rampart.Proxies{Prefixes: trusted, ClientHeader: "X-Real-IP"}, []string{"10.0.0.1"}},
+		"two proxies, one value":       {rampart.Proxies{Prefixes: trusted, ClientHeader: "X-Real-IP"}, []string{"10.0.0.2", "10.0.0.1"}},
+		"one by number, one value":     {rampart.Proxies{Hops: 1, ClientHeader: "X-Real-IP"}, []string{"10.0.0.1"}},
+		"one proxy by prefix":          {rampart.Proxies{Prefixes: trusted}, []string{"10.0.0.1"}},
+		"one proxy by number":          {rampart.Proxies{Hops: 1}, []string{"10.0.0.1"}},
+		"one proxy, Forwarded":         {rampart.Proxies{Prefixes: trusted, ClientHeader: "Forwarded"}, []string{"10.0.0.1"}},
+		"two proxies by prefix":        {rampart.Proxies{Prefixes: trusted}, []string{"10.0.0.2", "10.0.0.1"}},
+		"two proxies by number":        {rampart.Proxies{Hops: 2}, []string{"10.0.0.2", "10.0.0.1"}},
+		"two proxies, Forwarded":       {rampart.Proxies{Prefixes: trusted, ClientHeader: "Forwarded"}, []string{"10.0.0.2", "10.0.0.1"}},
+		"two by number, Forwarded":     {rampart.Proxies{Hops: 2, ClientHeader: "Forwarded"}, []string{"10.0.0.2", "10.0.0.1"}},
+		"one by number, Forwarded too": {rampart.Proxies{Hops: 1, ClientHeader: "Forwarded"}, []string{"10.0.0.1"}},
 	} {
 		t.Run(desc, func(t *testing.T) {
 			ip, err := server.NewClientIP(tt.cfg)
 			require.NoError(t, err)
 			header := "X-Forwarded-For"
-			if tt.cfg.Header != "" {
-				header = http.CanonicalHeaderKey(tt.cfg.Header)
+			if tt.cfg.ClientHeader != "" {
+				header = http.CanonicalHeaderKey(tt.cfg.ClientHeader)
 			}
 			p := throttle.Policy{Name: "anon", Rate: perHour(100), Key: throttle.ByIP(ip.Addr)}
 			l := newLimiter(t, throttle.Config{Policies: []throttle.Policy{p}})

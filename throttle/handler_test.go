@@ -253,7 +253,7 @@ func TestNoKeyReachesTheLog(t *testing.T) {
 	l := newLimiter(t, throttle.Config{Policies: []throttle.Policy{p}, Logger: log.logger()})
 	r := get("192.0.2.7:1")
 	r.Header.Set("X-Api-Key", "s3cret")
-	ips, err := server.NewClientIP(server.ClientIPConfig{})
+	ips, err := server.NewClientIP(rampart.Proxies{})
 	require.NoError(t, err)
 	h := ips.Handler(l.Handler(http.NotFoundHandler()))
 	h.ServeHTTP(httptest.NewRecorder(), r)

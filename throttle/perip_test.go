@@ -18,7 +18,7 @@ import (
 func TestPerIPLimitsEachAddress(t *testing.T) {
 	limit, err := throttle.PerIP("2/hour")
 	require.NoError(t, err)
-	clients, err := server.NewClientIP(server.ClientIPConfig{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+	clients, err := server.NewClientIP(rampart.Proxies{Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 	require.NoError(t, err)
 	served := 0
 	limited := limit.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served++ }))

@@ -52,13 +52,13 @@ func newLayers(s *settings, sec *secrets, db *database, u *users, sh *shared, m 
 	keep := func(err error) { errs = append(errs, err) }
 	var err error
 
-	l.requestID, err = server.NewRequestID(server.RequestIDConfig{TrustedProxies: s.trusted})
+	l.requestID, err = server.NewRequestID(server.RequestIDConfig{Proxies: s.proxies})
 	keep(err)
-	l.clientIP, err = server.NewClientIP(server.ClientIPConfig{TrustedProxies: s.trusted})
+	l.clientIP, err = server.NewClientIP(s.proxies)
 	keep(err)
 
 	hcfg := headers.API(s.hosts...)
-	hcfg.TrustedProxies = s.trusted
+	hcfg.Proxies = s.proxies
 	hcfg.ProbePaths = []string{"/healthz"}
 	if s.tlsCert != "" { // where -addr says
 		hcfg.Redirect.Port = s.port

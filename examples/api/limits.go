@@ -6,8 +6,6 @@ import (
 	"net/http"
 
 	"github.com/ecolaura/rampart"
-	"github.com/ecolaura/rampart/apikey"
-	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/throttle"
 )
 
@@ -28,21 +26,13 @@ func (l *layers) newLimits(s *settings, sh *shared, log *slog.Logger) error {
 		return t
 	}
 	byIP := throttle.ByIP(l.clientIP.Addr)
-	bySubject := throttle.By("subject", func(r *http.Request) string {
-		if t, ok := auth.FromContext(r.Context()); ok {
-			return t.Subject()
-		}
-		return ""
-	})
 	stranger := func(r *http.Request) bool {
-		_, ok := auth.FromContext(r.Context())
+		_, ok := rampart.CallerFrom(r.Context())
 		return !ok
 	}
 	byKey := throttle.By("key", func(r *http.Request) string {
-		if c, ok := apikey.FromContext(r.Context()); ok {
-			return c.ID()
-		}
-		return ""
+		c, _ := rampart.CallerFrom(r.Context())
+		return c.ID
 	})
 	// Only refused credentials count: what succeeds gives its charge back, and
 	// so does what was never looked at.
@@ -53,7 +43,7 @@ func (l *layers) newLimits(s *settings, sh *shared, log *slog.Logger) error {
 	l.edge = limiter(throttle.Policy{Name: "edge", Rate: times(larger(s.anon, s.user), 10), Algorithm: throttle.TokenBucket, Key: byIP})
 	l.public = limiter(
 		throttle.Policy{Name: "anon", Rate: s.anon, Key: byIP, Match: stranger},
-		throttle.Policy{Name: "user", Rate: s.user, Key: bySubject},
+		throttle.Policy{Name: "user", Rate: s.user, Key: throttle.ByCaller()},
 	)
 	l.login = limiter(
 		throttle.Policy{Name: "login-address", Rate: fifth(s.anon), Key: byIP, Refund: notGuessed},
@@ -65,7 +55,7 @@ func (l *layers) newLimits(s *settings, sh *shared, log *slog.Logger) error {
 		throttle.Policy{Name: "login-strangers", Rate: s.anon, Key: byGuard},
 	)
 	l.register = limiter(throttle.Policy{Name: "register", Rate: fifth(s.anon), Key: byIP})
-	l.password = limiter(throttle.Policy{Name: "password", Rate: fifth(s.anon), Key: bySubject, Refund: notGuessed})
+	l.password = limiter(throttle.Policy{Name: "password", Rate: fifth(s.anon), Key: throttle.ByCaller(), Refund: notGuessed})
 	// A good key holds its charge while it is served, so this bounds what one
 	// address asks at once, too.
 	l.keyGuesses = limiter(throttle.Policy{Name: "key-guesses", Rate: s.anon, Key: byIP, Refund: notGuessed})

@@ -24,35 +24,38 @@ func routes(a *app, l *layers, st *stack, o *ops, log *slog.Logger) (http.Handle
 		return nil, err
 	}
 
-	chain := rampart.Chain
-	public := chain(st.optional, st.public, st.guard)
-	secure := chain(st.required, st.public, st.guard)
-	scoped := func(scope string) layer { return chain(secure, st.scope(scope)) }
+	public := rampart.Stack{Credential: st.optional, Limit: st.public, Guard: st.guard}.Handler
+	secure := rampart.Stack{Credential: st.required, Limit: st.public, Guard: st.guard}.Handler
+	scoped := func(scope string) layer { return rampart.Chain(secure, st.scope(scope)) }
+	partner := rampart.Stack{Credential: rampart.Chain(st.keyGuesses, st.apiKey, st.owner), Limit: st.partner, Guard: st.guard}.Handler
 
 	mux := server.NewMux()
-	mux.Handle("POST /api/token/{$}", chain(st.login, st.forms)(l.service.IssueHandler()))
+	mux.Handle("POST /api/token/{$}", rampart.Stack{Limit: st.login, Guard: st.forms}.Handler(l.service.IssueHandler()))
 	mux.Handle("POST /api/token/refresh/{$}", st.forms(l.service.RefreshHandler()))
 	mux.Handle("POST /api/token/verify/{$}", st.forms(l.service.VerifyHandler()))
 	mux.Handle("POST /api/token/blacklist/{$}", st.forms(l.service.EndSessionHandler()))
-	mux.Handle("POST /api/password/{$}", chain(secure, st.password)(passwords.Handler(a.changePassword(l.service, l.sessions))))
+	mux.Handle("POST /api/password/{$}", rampart.Chain(secure, st.password)(passwords.Handler(a.changePassword(l.service, l.sessions))))
 	mux.Handle("GET /.well-known/jwks.json", l.keySet)
 
 	mux.Handle("GET /api/secure/{$}", secure(message("This is a secure endpoint.")))
 	mux.Handle("GET /api/public/{$}", public(message("This is a public endpoint.")))
 	mux.Handle("GET /api/products/{$}", public(a.getProducts(pages)))
 	mux.Handle("POST /api/products/{$}", scoped("products:write")(newProducts.Handler(a.postProduct)))
-	mux.Handle("POST /api/register/{$}", chain(st.register, st.guard)(registrations.Handler(a.register)))
+	mux.Handle("POST /api/register/{$}", rampart.Stack{Limit: st.register, Guard: st.guard}.Handler(registrations.Handler(a.register)))
 	mux.Handle("GET /api/customers/{$}", scoped("customers:read")(a.findCustomers(searches)))
 	mux.Handle("GET /api/customers/{id}/{$}", scoped("customers:read")(http.HandlerFunc(a.getCustomer)))
 
-	mux.Handle("GET /api/partner/{$}", chain(st.keyGuesses, st.apiKey, st.owner, st.partner, st.guard)(message("Hello, partner.")))
+	mux.Handle("GET /api/partner/{$}", partner(message("Hello, partner.")))
 	mux.Handle("/api/keys/", scoped("keys:manage")(http.StripPrefix("/api/keys", l.keys.Admin(keyOwner))))
 	mux.Handle("GET /healthz", a.ready)
 	if err := o.routes(mux, scoped("ops")); err != nil {
 		return nil, err
 	}
 
-	return chain(st.requestID, st.clientIP, st.headers, a.probe, st.cors, st.blocks, st.lockdown, st.edge)(mux), nil
+	return rampart.Stack{
+		RequestID: st.requestID, ClientIP: st.clientIP, Headers: st.headers, Probe: a.probe,
+		CORS: st.cors, Block: st.blocks, Lockdown: st.lockdown, Edge: st.edge,
+	}.Handler(mux), nil
 }
 
 // keyOwner says for whom keys are managed: the caller, and never with a scope

@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/throttle"
 )
 
@@ -21,7 +22,7 @@ type settings struct {
 	addr, httpAddr  string
 	hosts, origins  []string
 	db              string // a SQLite file, or a postgres:// URL
-	trusted         []netip.Prefix
+	proxies         rampart.Proxies
 	tlsCert, tlsKey string
 	signingKey      string // a PEM or JWK file; empty: the secret key signs
 	anon, user      throttle.Rate
@@ -49,7 +50,7 @@ func parse(args []string, getenv func(string) string, usage io.Writer) (*setting
 	flags.StringVar(&hosts, "hosts", "localhost:*,127.0.0.1:*,[::1]:*", "host `names` that this server answers to")
 	flags.StringVar(&s.db, "db", "./ecolaura.db", "SQLite `file`, or a postgres:// URL")
 	flags.StringVar(&shared, "redis", "", "`URL` of a Redis through which instances share limits, revocations and blocks")
-	flags.StringVar(&trusted, "trusted-proxies", "", "`prefixes` of the proxies whose X-Forwarded-* headers are believed")
+	flags.StringVar(&trusted, "trusted-proxies", "", "`prefixes` of the proxies whose X-Forwarded-* headers are believed, or how many of them every request passes")
 	flags.StringVar(&s.tlsCert, "tls-cert", "", "certificate `file` (PEM)")
 	flags.StringVar(&s.tlsKey, "tls-key", "", "private key `file` (PEM)")
 	flags.StringVar(&s.signingKey, "signing-key", "", "`file` with an asymmetric signing key (PEM or JWK) in place of the secret, which then only vouches for known devices")
@@ -93,13 +94,18 @@ func parse(args []string, getenv func(string) string, usage io.Writer) (*setting
 	if len(s.origins) == 0 {
 		bad("origins", "missing", origins)
 	}
-	for _, text := range split(trusted) {
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			bad("trusted-proxies", "not a prefix such as 10.0.0.0/8", text)
-			continue
+	if s.proxies.Hops, err = strconv.Atoi(trusted); err != nil {
+		for _, text := range split(trusted) {
+			p, err := netip.ParsePrefix(text)
+			if err != nil {
+				bad("trusted-proxies", "neither prefixes such as 10.0.0.0/8 nor a number of hops", text)
+				continue
+			}
+			s.proxies.Prefixes = append(s.proxies.Prefixes, p)
 		}
-		s.trusted = append(s.trusted, p)
+	}
+	if _, err := s.proxies.Checked(); err != nil {
+		errs = append(errs, fmt.Errorf("-trusted-proxies: %w", err))
 	}
 	if s.anon, err = throttle.Parse(anon); err != nil {
 		bad("anon-rate", "not a rate such as 100/hour", anon)

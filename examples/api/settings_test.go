@@ -20,7 +20,7 @@ func TestEachFlagIsAlsoAnEnvironmentVariableAndTheFlagWins(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, throttle.Rate{Count: 7, Period: time.Minute}, s.anon)
 	assert.Equal(t, throttle.Rate{Count: 8, Period: time.Minute}, s.user)
-	assert.Len(t, s.trusted, 2)
+	assert.Len(t, s.proxies.Prefixes, 2)
 	assert.True(t, s.demo)
 	assert.True(t, s.loopback)
 	assert.Equal(t, []string{"https://www.ecolaura.com", "https://admin.ecolaura.com"}, s.origins)

@@ -1,8 +1,9 @@
-// Command chi is the composition of the README with the chi router: every
-// layer is a func(http.Handler) http.Handler, so chi's Use takes it as it is.
+// Command chi is the composition of the README with the chi router: a Stack's
+// Handler is a func(http.Handler) http.Handler, so chi's Use takes it as it is.
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log"
 	"net/http"
@@ -13,11 +14,12 @@ import (
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/cors"
 	"github.com/ecolaura/rampart/headers"
+	"github.com/ecolaura/rampart/server"
 	"github.com/ecolaura/rampart/throttle"
 )
 
 func main() {
-	h, err := router()
+	h, err := router(rampart.Proxies{}) // none: clients connect to us
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -25,23 +27,18 @@ func main() {
 	log.Fatal(srv.ListenAndServe())
 }
 
-func router() (http.Handler, error) {
-	protect, err := headers.New(headers.API("localhost:*", "127.0.0.1:*"))
-	if err != nil {
-		return nil, err
-	}
-	share, err := cors.New(cors.Config{Origins: []string{"https://www.example.com"}})
-	if err != nil {
-		return nil, err
-	}
-	limit, err := throttle.New(throttle.Config{Policies: []throttle.Policy{
-		{Name: "anon", Rate: throttle.Rate{Count: 100, Period: time.Hour}, Key: throttle.ByIP(rampart.PeerAddr)},
-	}})
-	if err != nil {
+func router(proxies rampart.Proxies) (http.Handler, error) {
+	browserConfig := headers.API("localhost:*", "127.0.0.1:*")
+	browserConfig.Proxies = proxies
+	clients, err1 := server.NewClientIP(proxies)
+	browser, err2 := headers.New(browserConfig)
+	share, err3 := cors.Allow("https://www.example.com")
+	limit, err4 := throttle.PerIP("100/hour")
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return nil, err
 	}
 	r := chi.NewRouter()
-	r.Use(protect.Handler, share.Handler, limit.Handler)
+	r.Use(rampart.Stack{ClientIP: clients.Handler, Headers: browser.Handler, CORS: share.Handler, Edge: limit.Handler}.Handler)
 	r.Get("/hello", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "hello") })
 	return r, nil
 }

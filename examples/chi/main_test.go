@@ -7,13 +7,17 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart"
 )
 
 func TestTheLayersWorkUnderChi(t *testing.T) {
-	h, err := router()
+	h, err := router(rampart.Proxies{Hops: 1})
 	require.NoError(t, err)
 	r := httptest.NewRequest(http.MethodGet, "http://localhost/hello", nil)
-	r.RemoteAddr = "127.0.0.1:1"
+	r.RemoteAddr = "10.0.0.1:1"
+	r.Header.Set("X-Forwarded-For", "198.51.100.7")
+	r.Header.Set("X-Forwarded-Proto", "https")
 	r.Header.Set("Origin", "https://www.example.com")
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)

@@ -8,16 +8,11 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/throttle"
 )
 
 func main() {
-	limit, err := throttle.New(throttle.Config{Policies: []throttle.Policy{{
-		Name: "hello",
-		Rate: throttle.Rate{Count: 5, Period: time.Minute},
-		Key:  throttle.ByIP(rampart.PeerAddr),
-	}}})
+	limit, err := throttle.PerIP("5/minute")
 	if err != nil {
 		log.Fatal(err)
 	}

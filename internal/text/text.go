@@ -89,3 +89,7 @@ func IsDigits(s string) bool {
 	}
 	return s != ""
 }
+
+// EqualFold reports whether s is word, which is ASCII, in letters of any case.
+// Unicode folds two characters outside ASCII into it: "ſ" and the Kelvin sign.
+func EqualFold(s, word string) bool { return len(s) == len(word) && strings.EqualFold(s, word) }

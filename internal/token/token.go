@@ -2,7 +2,11 @@
 // lists of them.
 package token
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/ecolaura/rampart/internal/text"
+)
 
 // table[c] is set for each byte of tchar.
 const table = "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" +
@@ -29,7 +33,7 @@ func Valid(s string) bool {
 func Listed(lines []string, name string) bool {
 	for _, line := range lines {
 		for member := range strings.SplitSeq(line, ",") {
-			if member = strings.Trim(member, " \t"); len(member) == len(name) && strings.EqualFold(member, name) {
+			if text.EqualFold(strings.Trim(member, " \t"), name) {
 				return true
 			}
 		}

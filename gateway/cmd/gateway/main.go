@@ -107,7 +107,7 @@ func serve(ctx context.Context, s *settings, stdout, stderr io.Writer) error {
 // config is what serving and checking have in common, and what ends it.
 func config(s *settings) (gateway.Config, func(), error) {
 	do, end, err := openRedis(s.redis)
-	return gateway.Config{File: s.config, Redis: do, Resolve: s.resolve, TrustedProxies: s.trusted}, end, err
+	return gateway.Config{File: s.config, Redis: do, Resolve: s.resolve, Proxies: s.proxies}, end, err
 }
 
 // listen opens the listeners, and says where they are.

@@ -7,8 +7,10 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/gateway/internal/conf"
 	"github.com/ecolaura/rampart/gateway/internal/proxy"
 )
@@ -19,7 +21,7 @@ type settings struct {
 	config               string
 	check                bool
 	redis                string // a URL; it may hold a password
-	trusted              []netip.Prefix
+	proxies              rampart.Proxies
 	resolve              map[string]string
 	accessLog            string
 	adminToken           string // GATEWAY_ADMIN_TOKEN
@@ -42,7 +44,7 @@ func parse(args []string, lookupEnv func(string) (string, bool), usage io.Writer
 	flags.StringVar(&s.config, "config", "", "Kong's declarative `file`")
 	flags.BoolVar(&s.check, "check", false, "check the file, list every mistake, and end")
 	flags.StringVar(&s.redis, "redis", "", "`URL` of the Redis for rate limits of policy redis")
-	flags.StringVar(&trusted, "trusted-proxies", "", "`prefixes` of the proxies whose X-Forwarded-* headers are believed")
+	flags.StringVar(&trusted, "trusted-proxies", "", "`prefixes` of the proxies whose X-Forwarded-* headers are believed, or how many of them every request passes")
 	flags.StringVar(&s.accessLog, "access-log", "-", "`file` for one JSON line per request; -: standard output; empty: none")
 	flags.Func("resolve", "`name=address` in place of DNS, for upstreams; may be given again, or hold several with commas", func(text string) error {
 		for _, pair := range split(text) {
@@ -86,13 +88,19 @@ func parse(args []string, lookupEnv func(string) (string, bool), usage io.Writer
 	if tokenGiven && len(token) < 16 { // an empty one too: somebody wanted a token
 		errs = append(errs, errors.New("GATEWAY_ADMIN_TOKEN: shorter than 16 characters"))
 	}
-	for _, text := range split(trusted) {
-		p, err := conf.Prefix(text)
-		if err != nil || p.Bits() == 0 {
-			bad("trusted-proxies", "not a prefix such as 10.0.0.0/8", text)
-			continue
+	hops, err := strconv.Atoi(trusted)
+	if s.proxies.Hops = hops; err != nil {
+		for _, text := range split(trusted) {
+			p, err := conf.Prefix(text)
+			if err != nil {
+				bad("trusted-proxies", "neither prefixes such as 10.0.0.0/8 nor a number of hops", text)
+				continue
+			}
+			s.proxies.Prefixes = append(s.proxies.Prefixes, p)
 		}
-		s.trusted = append(s.trusted, p)
+	}
+	if _, err := s.proxies.Checked(); err != nil {
+		errs = append(errs, fmt.Errorf("-trusted-proxies: %w", err))
 	}
 	if s.check && s.config == "" {
 		bad("check", "goes with -config", "")

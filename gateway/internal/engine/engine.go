@@ -8,7 +8,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,7 +26,7 @@ type Options struct {
 	Log     *slog.Logger
 	Access  *AccessLog // nil: none
 	Names   proxy.Resolver
-	Trusted []netip.Prefix
+	Proxies rampart.Proxies
 	Shared  throttle.Store // for policy redis; nil: none
 	Metrics *plugin.Metrics
 	// BodyTimeout is how long a client may send nothing of its body; 0: the
@@ -76,7 +75,7 @@ type keep[T any] struct {
 
 // New returns an Engine that serves nothing yet.
 func New(opts Options) (*Engine, error) {
-	clients, err := server.NewClientIP(server.ClientIPConfig{TrustedProxies: opts.Trusted})
+	clients, err := server.NewClientIP(opts.Proxies)
 	if err != nil {
 		return nil, err
 	}
@@ -227,7 +226,7 @@ func (e *Engine) compile(f *conf.File, old *state) (*state, error) {
 func (e *Engine) layers(f *conf.File, old map[string]keep[*plugin.Layer]) (map[string]keep[*plugin.Layer], conf.Mistakes) {
 	env := &plugin.Env{
 		File: f, Log: e.opts.Log, Events: e.events, Metrics: e.opts.Metrics,
-		Trusted: e.opts.Trusted, Shared: e.opts.Shared,
+		Proxies: e.opts.Proxies, Shared: e.opts.Shared,
 	}
 	mistakes, types := env.Prepare(), plugin.Types()
 	made := map[string]keep[*plugin.Layer]{}

@@ -71,14 +71,9 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 // begin tells what the connection says of a request.
 func (e *Engine) begin(r *http.Request) *call.Call {
 	c := &call.Call{Start: time.Now(), Scheme: "http", Peer: rampart.PeerAddr(r), Client: e.clients.Addr(r)}
-	for _, p := range e.opts.Trusted {
-		c.Trusted = c.Trusted || p.Contains(c.Peer)
-	}
-	if r.TLS != nil {
+	c.Trusted = e.opts.Proxies.Trust(r)
+	if e.opts.Proxies.HTTPS(r) {
 		c.Scheme = "https"
-	}
-	if said := r.Header["X-Forwarded-Proto"]; c.Trusted && len(said) == 1 && (said[0] == "https" || said[0] == "http") {
-		c.Scheme = said[0]
 	}
 	if a, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
 		c.Port = a.Port

@@ -64,7 +64,7 @@ type Env struct {
 	Log     *slog.Logger
 	Events  *rampart.Reporter
 	Metrics *Metrics
-	Trusted []netip.Prefix
+	Proxies rampart.Proxies
 	// Shared keeps the counts of policy redis; nil: there is none.
 	Shared throttle.Store
 

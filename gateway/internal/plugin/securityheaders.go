@@ -46,7 +46,7 @@ func (s *SecurityHeaders) settings() headers.Config {
 // layer is package headers.
 func (s *SecurityHeaders) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
 	hc := s.settings()
-	hc.Logger, hc.TrustedProxies = e.Log, e.Trusted
+	hc.Logger, hc.Proxies = e.Log, e.Proxies
 	h, err := headers.New(hc)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,170 @@
+package rampart
+
+import (
+	"errors"
+	"math"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ecolaura/rampart/internal/forwarded"
+	"github.com/ecolaura/rampart/internal/text"
+	"github.com/ecolaura/rampart/internal/token"
+)
+
+// Proxies says which proxies are believed, and about what: one value for the
+// client's address and the request id (package server), for scheme and host
+// (package headers) and for the gateway. The zero value believes none: the client
+// is the TCP peer.
+//
+// What is not believed is ignored. A proxy that is listed must set or append to
+// the named headers on every request; those that it does not write, it must drop.
+type Proxies struct {
+	_ [0]func() // no comparison, no unkeyed literals
+
+	// Prefixes lists the proxies by address; IPv4 is written as IPv4. A request
+	// of any other peer is that peer's own, whatever its headers say.
+	Prefixes []netip.Prefix
+
+	// Hops is, in place of Prefixes, how many proxies every request passes, 16 at
+	// most, for platforms whose proxies have no fixed address (Django REST
+	// framework's NUM_PROXIES). It believes any peer, so the server must not be
+	// reachable past its proxies. 0: not used.
+	Hops int
+
+	// ClientHeader holds the client's address. "": X-Forwarded-For, of which the
+	// first hop from the right counts that is not in Prefixes, or the one at
+	// Hops. "Forwarded" is RFC 7239, read the same way. Any other name is a
+	// header with one address, such as CF-Connecting-IP.
+	ClientHeader string
+
+	// SchemeHeader says how the client reached the proxies. "":
+	// X-Forwarded-Proto, of whose values the rightmost counts, or with Hops the
+	// one at Hops, if there are so many. "Forwarded" is RFC 7239, read the same
+	// way. Any other name is a header with one value: "https", "on" or "1".
+	SchemeHeader string
+
+	// HostHeader holds the host that the client asked for, where a proxy asks by
+	// another: X-Forwarded-Host, or "Forwarded"; the rightmost value counts. "":
+	// it is Host itself. A handler still finds in [http.Request.Host] what the
+	// proxy sent.
+	HostHeader string
+}
+
+// Trust reports whether r comes from a proxy that is believed.
+func (p *Proxies) Trust(r *http.Request) bool {
+	if p.Hops > 0 || len(p.Prefixes) == 0 {
+		return p.Hops > 0
+	}
+	peer := PeerAddr(r)
+	return slices.ContainsFunc(p.Prefixes, func(prefix netip.Prefix) bool { return prefix.Contains(peer) })
+}
+
+// HTTPS reports whether the client spoke TLS: what a believed proxy says, else
+// whether this connection is TLS. A proxy may speak TLS to us for a client that
+// spoke plain http to it, so where it says something its word counts. r.URL.Scheme
+// never does: the absolute form of a request target (RFC 9112 section 3.2.2) lets
+// any client write it.
+func (p *Proxies) HTTPS(r *http.Request) bool {
+	if !p.Trust(r) {
+		return r.TLS != nil
+	}
+	name := "X-Forwarded-Proto"
+	if p.SchemeHeader != "" {
+		name = http.CanonicalHeaderKey(p.SchemeHeader)
+	}
+	lines := r.Header[name]
+	if len(lines) == 0 {
+		return r.TLS != nil
+	}
+	single := strings.Trim(lines[0], " \t")
+	switch {
+	case name == "Forwarded":
+		return text.EqualFold(forwarded.Nth(lines, p.Hops, func(line string) []string { return forwarded.Parameters(line, "proto") }), "https")
+	case name != "X-Forwarded-Proto":
+		return len(lines) == 1 && (text.EqualFold(single, "https") || text.EqualFold(single, "on") || single == "1")
+	case len(lines) == 1 && strings.IndexByte(single, ',') < 0: // as most proxies write it: no list is made
+		return text.EqualFold(single, "https")
+	default:
+		return text.EqualFold(forwarded.Nth(lines, p.Hops, forwarded.CommaList), "https")
+	}
+}
+
+// Host returns the host that the client asked for: Host itself, or what a
+// believed proxy says in the HostHeader.
+func (p *Proxies) Host(r *http.Request) string {
+	if p.HostHeader == "" || !p.Trust(r) {
+		return r.Host
+	}
+	name := http.CanonicalHeaderKey(p.HostHeader)
+	lines := r.Header[name]
+	switch {
+	case len(lines) == 0:
+		return r.Host
+	case name == "Forwarded":
+		return forwarded.Nth(lines, 1, func(line string) []string { return forwarded.Parameters(line, "host") })
+	default:
+		return forwarded.Nth(lines, 1, forwarded.CommaList)
+	}
+}
+
+// Checked returns a copy that shares nothing with p, or every mistake in p, each a
+// [*ConfigError], joined. What takes a Proxies calls it.
+func (p *Proxies) Checked() (Proxies, error) {
+	var errs []error
+	mistake := func(field string, reason string, value string) {
+		errs = append(errs, &ConfigError{Package: "rampart", Field: "Proxies." + field, Reason: reason, Value: value})
+	}
+	for _, prefix := range p.Prefixes {
+		if !prefix.IsValid() || prefix != prefix.Masked() || prefix.Addr().Is4In6() { // peers are unmapped: that would match none
+			mistake("Prefixes", ReasonInvalid, prefix.String())
+		}
+	}
+	// Where nearly every peer is a proxy, the client's own words are believed.
+	if share(p.Prefixes, true) >= 1.0/2 || share(p.Prefixes, false) >= 1.0/8 { // 2000::/3 is all that is in use
+		mistake("Prefixes", ReasonTooWide, "")
+	}
+	if p.Hops < 0 || p.Hops > 16 {
+		mistake("Hops", ReasonInvalid, strconv.Itoa(p.Hops))
+	}
+	if p.Hops != 0 && len(p.Prefixes) > 0 {
+		mistake("Hops", ReasonConflict, "")
+	}
+	for _, h := range []struct{ field, name string }{{"ClientHeader", p.ClientHeader}, {"SchemeHeader", p.SchemeHeader}, {"HostHeader", p.HostHeader}} {
+		switch {
+		case h.name == "":
+		case !token.Valid(h.name):
+			mistake(h.field, ReasonInvalid, h.name)
+		case p.Hops == 0 && len(p.Prefixes) == 0:
+			mistake(h.field, ReasonPointless, h.name)
+		}
+	}
+	if name := http.CanonicalHeaderKey(p.ClientHeader); p.Hops > 1 && name != "" && name != "X-Forwarded-For" && name != "Forwarded" {
+		mistake("Hops", ReasonConflict, "") // one address is one hop
+	}
+	own := *p
+	own.Prefixes = slices.Clone(p.Prefixes)
+	return own, errors.Join(errs...)
+}
+
+// share returns how much of the IPv4 or IPv6 addresses the prefixes hold together.
+func share(prefixes []netip.Prefix, v4 bool) (sum float64) {
+	for i, p := range prefixes {
+		if !p.IsValid() || p.Addr().Is4() != v4 {
+			continue
+		}
+		within := func(j int, q netip.Prefix) bool {
+			return j != i && q.IsValid() && q.Contains(p.Addr()) && (q.Bits() < p.Bits() || q.Bits() == p.Bits() && j < i)
+		}
+		counted := false
+		for j, q := range prefixes {
+			counted = counted || within(j, q)
+		}
+		if !counted {
+			sum += math.Exp2(-float64(p.Bits()))
+		}
+	}
+	return sum
+}
