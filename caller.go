@@ -44,13 +44,7 @@ func (c Caller) Key() string {
 // Scopes iterates over c's scopes. Only the space separates them (RFC 6749 section
 // 3.3): to an issuer that goes by that, "a\u00a0b" is one.
 func (c Caller) Scopes() iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for s := range strings.SplitSeq(c.Scope, " ") {
-			if s != "" && !yield(s) {
-				return
-			}
-		}
-	}
+	return strings.FieldsFuncSeq(c.Scope, func(r rune) bool { return r == ' ' })
 }
 
 // HasScope reports whether c has the scope s. Nobody has the scope "".

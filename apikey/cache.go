@@ -3,6 +3,7 @@ package apikey
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -127,24 +128,13 @@ func (c *cache) drop(ids ...string) {
 
 // dropOwner forgets the keys of an owner.
 func (c *cache) dropOwner(owner string) {
-	if c == nil {
-		return
-	}
-	for i := range c.shards {
-		sh := &c.shards[i]
-		sh.mu.Lock()
-		sh.version++
-		for id, e := range sh.entries {
-			if e.caller.key.Owner == owner {
-				delete(sh.entries, id)
-			}
-		}
-		sh.mu.Unlock()
-	}
+	c.dropAll(func(_ string, e *cached) bool { return e.caller.key.Owner == owner })
 }
 
 // clear forgets every key.
-func (c *cache) clear() {
+func (c *cache) clear() { c.dropAll(func(string, *cached) bool { return true }) }
+
+func (c *cache) dropAll(of func(id string, e *cached) bool) {
 	if c == nil {
 		return
 	}
@@ -152,7 +142,7 @@ func (c *cache) clear() {
 		sh := &c.shards[i]
 		sh.mu.Lock()
 		sh.version++
-		clear(sh.entries)
+		maps.DeleteFunc(sh.entries, of)
 		sh.mu.Unlock()
 	}
 }

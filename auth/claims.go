@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ecolaura/rampart/internal/text"
 )
 
 // parseClaims reads the claims of a token whose signature is good, and checks
@@ -115,7 +117,7 @@ const maxDate = 253402300799
 // date, and a way past a comparison in floating point or in int64.
 func numericDate(value string) (time.Time, bool) {
 	whole, fraction, _ := strings.Cut(value, ".")
-	if len(whole) > 12 || !isDigits(whole) || fraction != "" && !isDigits(fraction) {
+	if len(whole) > 12 || !text.IsDigits(whole) || fraction != "" && !text.IsDigits(fraction) {
 		return time.Time{}, false
 	}
 	seconds, err := strconv.ParseInt(whole, 10, 64)
@@ -127,15 +129,6 @@ func numericDate(value string) (time.Time, bool) {
 		nanos += int64(fraction[i]-'0') * unit
 	}
 	return time.Unix(seconds, nanos), true
-}
-
-func isDigits(s string) bool {
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return false
-		}
-	}
-	return s != ""
 }
 
 // subjectOf reads the claim that names the subject: a string, or an integer as

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"iter"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/ecolaura/rampart"
@@ -63,27 +62,10 @@ func (t *Token) Expires() time.Time { return t.expires }
 
 // Scopes iterates over the token's scopes: those of the claim scope, a string
 // separated by spaces (RFC 8693 section 4.2), then those of the list scopes.
-func (t *Token) Scopes() iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for rest, more := t.scope, true; more; {
-			var s string
-			s, rest, more = strings.Cut(rest, " ")
-			if s != "" && !yield(s) {
-				return
-			}
-		}
-	}
-}
+func (t *Token) Scopes() iter.Seq[string] { return t.Caller().Scopes() }
 
-// HasScope says whether the token has scope s. It never has "".
-func (t *Token) HasScope(s string) bool {
-	for have := range t.Scopes() {
-		if have == s {
-			return true
-		}
-	}
-	return false
-}
+// HasScope reports whether the token has scope s. It never has "".
+func (t *Token) HasScope(s string) bool { return t.Caller().HasScope(s) }
 
 // ErrNoClaim is returned by [Token.Claim] for a claim that the token lacks.
 var ErrNoClaim = errors.New("auth: no such claim")

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/ecolaura/rampart/internal/respwriter"
+	"github.com/ecolaura/rampart/internal/token"
 )
 
 const (
@@ -189,25 +190,10 @@ func varyActual(h http.Header, everyone bool, slot *[1]string) int {
 	if len(lines) == 0 {
 		slot[0] = varyOrigin
 		h[vary] = slot[:]
-	} else if !variesBy(lines, varyOrigin) {
+	} else if !token.Listed(lines, varyOrigin) && !token.Listed(lines, wildcard) {
 		h[vary] = append(slices.Clip(lines), varyOrigin)
 	}
 	return 1
-}
-
-// variesBy says whether the lines of Vary hold name already, or everything.
-func variesBy(lines []string, name string) bool {
-	for _, line := range lines {
-		if line == name {
-			return true
-		}
-		for field := range strings.SplitSeq(line, ",") {
-			if field = strings.Trim(field, " \t"); field == wildcard || strings.EqualFold(field, name) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // A preflightHeader holds the values of a granted preflight's headers, so that

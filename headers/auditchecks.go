@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/ecolaura/rampart/internal/text"
+	"github.com/ecolaura/rampart/internal/token"
 )
 
 // examine looks at one answer. what says in a message which one it is.
@@ -158,7 +159,7 @@ func (a *audit) examineCookie(path, line string, got *sent, https bool) {
 	case strictnessNone:
 		a.find("cookie-samesite", SeverityInfo, "", path, "the cookie %q is sent with requests from other sites: SameSite=None", s.name)
 	}
-	if cache := got.header[cacheHeader]; !hasDirective(cache, "no-store") && !hasDirective(cache, "private") {
+	if cache := got.header[cacheHeader]; !token.Listed(cache, "no-store") && !token.Listed(cache, "private") {
 		a.find("cookie-cached", SeverityWarn, "", path, "a shared cache may store the answer with the cookie %q: no Cache-Control: no-store", s.name)
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	"github.com/ecolaura/rampart/internal/token"
-
-	"github.com/ecolaura/rampart/internal/text"
 )
 
 // oneOf returns a check for a header that takes one of a few words.
@@ -95,19 +93,6 @@ func isFieldValue(s string) bool {
 		}
 	}
 	return s != "" && strings.Trim(s, " \t") == s
-}
-
-// hasDirective says whether one of the lines of a Cache-Control header holds
-// the directive.
-func hasDirective(lines []string, directive string) bool {
-	for _, line := range lines {
-		for part := range strings.SplitSeq(line, ",") {
-			if text.EqualFold(strings.Trim(part, " \t"), directive) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // isReserved says whether Extra must not hold a header: it has a field of its

@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"net/http"
 	"slices"
+
+	"github.com/ecolaura/rampart/internal/token"
 )
 
 // Nonce returns the nonce of the request that ctx belongs to: 128 fresh random
@@ -68,7 +70,7 @@ func (s *set) finishNonce(h http.Header, status int, nonce string) {
 			h[p.name] = lines
 		}
 	}
-	if nonce != "" && !hasDirective(h[cacheHeader], "no-store") {
+	if nonce != "" && !token.Listed(h[cacheHeader], "no-store") {
 		h[cacheHeader] = []string{"no-store"} // a stored nonce is known to every later reader
 	}
 }

@@ -2,6 +2,7 @@ package headers
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/ecolaura/rampart/internal/text"
@@ -123,14 +124,9 @@ func (s *setCookie) flaw(https bool, host string) string {
 }
 
 func hasControl(parts []string) bool {
-	for _, part := range parts {
-		for i := range len(part) {
-			if c := part[i]; c < ' ' && c != '\t' || c == 0x7f {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(parts, func(part string) bool {
+		return strings.ContainsFunc(part, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
+	})
 }
 
 // domainCovers says whether the host may set a cookie for domain (RFC 6265bis

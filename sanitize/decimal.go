@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"strconv"
 	"strings"
+
+	"github.com/ecolaura/rampart/internal/text"
 )
 
 // A decimal is the rule decimal=DIGITS:PLACES, Django's DecimalField: a number
@@ -31,7 +33,7 @@ func parseDecimal(param string) *decimal {
 func (d *decimal) canonical(s string) (string, *Invalid) {
 	unsigned, negative := strings.CutPrefix(s, "-")
 	whole, part, hasPart := strings.Cut(unsigned, ".")
-	if !isDigits(whole) || hasPart && !isDigits(part) {
+	if !text.IsDigits(whole) || hasPart && !text.IsDigits(part) {
 		return s, &Invalid{CodeInvalid, "A valid number is required."}
 	}
 	whole = strings.TrimLeft(whole, "0")
@@ -62,13 +64,4 @@ func (d *decimal) compare(a, b string) int { return cmp.Compare(d.scaled(a), d.s
 func (d *decimal) scaled(canonical string) int64 {
 	n, _ := strconv.ParseInt(strings.Replace(canonical, ".", "", 1), 10, 64) // at most 18 digits
 	return n
-}
-
-func isDigits(s string) bool {
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return false
-		}
-	}
-	return s != ""
 }

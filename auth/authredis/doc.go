@@ -11,30 +11,11 @@
 // # Where it stands
 //
 // Behind an auth.Service, and behind auth.RevokedIn where access tokens must die
-// with their session. The client is handed over as a [DoFunc]. With go-redis:
-//
-//	func(ctx context.Context, args ...any) (any, error) { return client.Do(ctx, args...).Result() }
-//
-// with redigo:
-//
-//	func(ctx context.Context, args ...any) (any, error) {
-//		conn, err := pool.GetContext(ctx)
-//		if err != nil {
-//			return nil, err
-//		}
-//		defer conn.Close()
-//		return redis.DoContext(conn, ctx, args[0].(string), args[1:]...)
-//	}
-//
-// and with rueidis:
-//
-//	func(ctx context.Context, args ...any) (any, error) {
-//		words := make([]string, len(args))
-//		for i, arg := range args {
-//			words[i] = arg.(string)
-//		}
-//		return client.Do(ctx, client.B().Arbitrary(words...).Build()).ToAny()
-//	}
+// with their session. The client is handed over as a [DoFunc].
+// A call waits no longer than Config.Timeout, whatever the client does. While Redis
+// fails, most calls fail at once ([ErrOpen]) and ten a second try again; the log
+// gets one event when that begins and one when it ends. Reads go on where only
+// writes fail: the server is full, or a replica.
 //
 // # What it does not do
 //

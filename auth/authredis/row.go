@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/internal/redisx"
 )
 
 // The fields of a row, in the order in which the scripts return them. The last
@@ -25,7 +26,7 @@ func read(id string, reply any, err error) (sess auth.Session, moved bool, _ err
 	if err != nil {
 		return auth.Session{}, false, err
 	}
-	row, ok := reply.([]any)
+	row, ok := redisx.Texts(reply)
 	switch {
 	case !ok || len(row) > fieldMoved+1:
 		return auth.Session{}, false, errReply
@@ -36,48 +37,36 @@ func read(id string, reply any, err error) (sess auth.Session, moved bool, _ err
 	}
 	var numbers [fieldEnds + 1]int64
 	for i := fieldBegan; i <= fieldEnds; i++ {
-		if numbers[i], err = strconv.ParseInt(text(row[i]), 10, 64); err != nil {
+		if numbers[i], err = strconv.ParseInt(row[i], 10, 64); err != nil {
 			return auth.Session{}, false, errReply
 		}
 	}
 	at := func(field int) time.Time { return time.UnixMicro(numbers[field]).UTC() }
 	return auth.Session{
 		ID:              id,
-		Subject:         text(row[fieldSubject]),
+		Subject:         row[fieldSubject],
 		AuthenticatedAt: at(fieldBegan),
 		Generation:      numbers[fieldGeneration],
 		RotatedAt:       at(fieldRotated),
 		Expires:         at(fieldExpires),
 		Ends:            at(fieldEnds),
-		Revoked:         text(row[fieldRevoked]) != "0",
+		Revoked:         row[fieldRevoked] != "0",
 	}, len(row) > fieldMoved, nil
 }
 
 // readTime takes the reply of TIME: seconds, and microseconds within one.
 func readTime(reply any) (time.Time, error) {
-	parts, _ := reply.([]any)
-	if len(parts) != 2 {
+	parts, ok := redisx.Texts(reply)
+	if !ok || len(parts) != 2 {
 		return time.Time{}, errReply
 	}
-	seconds, err := strconv.ParseInt(text(parts[0]), 10, 64)
+	seconds, err := strconv.ParseInt(parts[0], 10, 64)
 	if err != nil {
 		return time.Time{}, errReply
 	}
-	micros, err := strconv.ParseInt(text(parts[1]), 10, 64)
+	micros, err := strconv.ParseInt(parts[1], 10, 64)
 	if err != nil {
 		return time.Time{}, errReply
 	}
 	return time.Unix(seconds, micros*int64(time.Microsecond)).UTC(), nil
-}
-
-// text returns what a string of a reply says, whatever type the client gives it.
-func text(v any) string {
-	switch s := v.(type) {
-	case string:
-		return s
-	case []byte:
-		return string(s)
-	default:
-		return ""
-	}
 }

@@ -1,44 +1,5 @@
 package authredis
 
-import (
-	"context"
-	"crypto/sha1" //nolint:gosec // by which EVALSHA names a script; no secret, no signature
-	"encoding/hex"
-	"strconv"
-	"strings"
-)
-
-// A DoFunc sends one command to Redis: its name, then its arguments, all of them
-// strings. Strings in the reply may be string or []byte. The package
-// documentation shows one for each of three clients. It should return when ctx
-// ends: a [Store] waits no longer, but what it leaves behind holds a connection
-// until the client's own time limit.
-type DoFunc func(ctx context.Context, args ...any) (any, error)
-
-// A script is one atomic step.
-type script struct{ text, sha string }
-
-func newScript(text string) script {
-	sum := sha1.Sum([]byte(text)) //nolint:gosec // see the import
-	return script{text: text, sha: hex.EncodeToString(sum[:])}
-}
-
-// run sends the script by its hash, and by its text where Redis does not have it:
-// then nothing of it has run yet.
-func (s script) run(ctx context.Context, do DoFunc, keys [2]string, args []string) (any, error) {
-	command := make([]any, 0, 3+len(keys)+len(args))
-	command = append(command, "EVALSHA", s.sha, strconv.Itoa(len(keys)), keys[0], keys[1])
-	for _, arg := range args {
-		command = append(command, arg)
-	}
-	reply, err := do(ctx, command...)
-	if err != nil && strings.Contains(err.Error(), "NOSCRIPT") {
-		command[0], command[1] = "EVAL", s.text
-		reply, err = do(ctx, command...)
-	}
-	return reply, err
-}
-
 // The scripts. Times are microseconds since 1970, which a Lua number holds
 // exactly until the year 2255; they travel as text.
 

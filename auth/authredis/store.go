@@ -6,12 +6,14 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/internal/redisx"
 )
 
 const (
@@ -32,6 +34,13 @@ const (
 	ReasonInvalid = "invalid" // a value that the field cannot take
 )
 
+// A DoFunc sends one command to Redis. The documentation of the same type in
+// throttle/throttleredis shows one for go-redis, redigo and rueidis.
+type DoFunc = redisx.DoFunc
+
+// ErrOpen is returned, wrapped, without asking while Redis is known to fail.
+var ErrOpen = redisx.ErrOpen
+
 // A Config configures a [Store]. The zero Config is a good one.
 type Config struct {
 	_ [0]func() // no comparison, no unkeyed literals
@@ -49,20 +58,24 @@ type Config struct {
 	// Timeout is how long an answer of Redis is waited for, whatever the client
 	// does. A minute at most; 0: 400 ms.
 	Timeout time.Duration
+
+	// Logger receives an event when Redis begins and when it ceases to fail;
+	// nil: [slog.Default].
+	Logger *slog.Logger
 }
 
 // A Store is an [auth.SessionStore] in Redis. It is safe for concurrent use, also
 // by several processes. A row is deleted when its session has ended. Create one
 // with [New]; the zero Store refuses everything.
 type Store struct {
-	do     DoFunc // nil: the zero Store
+	reads, writes *redisx.Client // nil: the zero Store
+
 	tag    string
 	floors string // key of the floors
 	till   string // key of the times until which they are needed
 	keep   string // milliseconds
-	wait   time.Duration
 
-	create, get, advance, revoke, raise script
+	create, get, advance, revoke, raise redisx.Script
 }
 
 var _ auth.SessionStore = (*Store)(nil)
@@ -98,93 +111,63 @@ func New(do DoFunc, cfg Config) (*Store, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	reads := redisx.New(do, cfg.Timeout, "auth", cfg.Logger)
 	tag := "{" + cfg.Prefix + "}:"
 	return &Store{
-		do:      do,
+		reads:   reads,
+		writes:  reads.Apart(),
 		tag:     tag,
 		floors:  tag + "floors",
 		till:    tag + "floors:till",
 		keep:    strconv.FormatInt(cfg.KeepFloors.Milliseconds(), 10),
-		wait:    cfg.Timeout,
-		create:  newScript(createText),
-		get:     newScript(getText),
-		advance: newScript(advanceText),
-		revoke:  newScript(revokeText),
-		raise:   newScript(raiseText),
+		create:  redisx.NewScript(createText),
+		get:     redisx.NewScript(getText),
+		advance: redisx.NewScript(advanceText),
+		revoke:  redisx.NewScript(revokeText),
+		raise:   redisx.NewScript(raiseText),
 	}, nil
 }
 
 var (
-	errZeroStore = errors.New("the store was not made by New")
-	errReply     = errors.New("a reply of Redis that this command does not have")
-	errNobody    = errors.New("authredis: revoke subject: no subject")
-	errPanic     = errors.New("the client panicked")
+	errReply  = errors.New("a reply of Redis that this command does not have")
+	errNobody = errors.New("authredis: revoke subject: no subject")
 )
 
-// run sends a script about the session of that id.
-func (s *Store) run(ctx context.Context, sc script, id string, args ...string) (any, error) {
+// run runs a script about the session of that id.
+func (s *Store) run(ctx context.Context, redis *redisx.Client, sc redisx.Script, id string, args ...any) (any, error) {
 	sum := sha256.Sum256([]byte(id))
 	key := s.tag + "session:" + base64.RawURLEncoding.EncodeToString(sum[:])
-	return s.within(ctx, func(ctx context.Context) (any, error) {
-		return sc.run(ctx, s.do, [2]string{key, s.floors}, args)
-	})
-}
-
-// within asks Redis, but waits no longer than ctx and the time limit allow:
-// clients retry, and some do not obey a context.
-func (s *Store) within(ctx context.Context, ask func(context.Context) (any, error)) (any, error) {
-	if s.do == nil {
-		return nil, errZeroStore
-	}
-	if err := ctx.Err(); err != nil { // it would be random whether it is sent
-		return nil, err
-	}
-	type answer struct {
-		reply any
-		err   error
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.wait)
-	defer cancel()
-	answers := make(chan answer, 1)
-	go func() {
-		a := answer{err: errPanic} // which would end the process
-		defer func() {
-			_ = recover()
-			answers <- a
-		}()
-		a.reply, a.err = ask(ctx)
-	}()
-	select {
-	case a := <-answers:
-		return a.reply, a.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	return redis.Run(ctx, sc, 2, append([]any{key, s.floors}, args...)...)
 }
 
 func micros(t time.Time) string { return strconv.FormatInt(t.UnixMicro(), 10) }
 
+// failed says in which call Redis failed, if that is why.
+func failed(what string, err error) error {
+	if err == nil || errors.Is(err, auth.ErrNoSession) {
+		return err
+	}
+	return fmt.Errorf("authredis: %s: %w", what, err)
+}
+
 // Now implements [auth.SessionStore]: by the clock of Redis.
 func (s *Store) Now(ctx context.Context) (time.Time, error) {
-	reply, err := s.within(ctx, func(ctx context.Context) (any, error) { return s.do(ctx, "TIME") })
+	reply, err := s.reads.Do(ctx, "TIME")
 	now := time.Time{}
 	if err == nil {
 		now, err = readTime(reply)
 	}
-	if err != nil {
-		err = fmt.Errorf("authredis: now: %w", err)
-	}
-	return now, err
+	return now, failed("now", err)
 }
 
 // Create implements [auth.SessionStore].
 func (s *Store) Create(ctx context.Context, sess auth.Session) error {
-	reply, err := s.run(ctx, s.create, sess.ID,
+	reply, err := s.run(ctx, s.writes, s.create, sess.ID,
 		sess.Subject, micros(sess.AuthenticatedAt), strconv.FormatInt(sess.Generation, 10),
 		micros(sess.RotatedAt), micros(sess.Expires), micros(sess.Ends),
 		strconv.FormatInt(sess.Ends.Add(clockMargin).UnixMilli(), 10))
 	if err == nil {
-		switch text(reply) {
+		switch said, _ := redisx.Text(reply); said {
 		case "created":
 			return nil
 		case "exists":
@@ -194,36 +177,28 @@ func (s *Store) Create(ctx context.Context, sess auth.Session) error {
 		}
 		err = errReply
 	}
-	return fmt.Errorf("authredis: create: %w", err)
+	return failed("create", err)
 }
 
 // Get implements [auth.SessionStore].
 func (s *Store) Get(ctx context.Context, id string) (auth.Session, error) {
-	reply, err := s.run(ctx, s.get, id)
+	reply, err := s.run(ctx, s.reads, s.get, id)
 	sess, _, err := read(id, reply, err)
-	if err != nil && !errors.Is(err, auth.ErrNoSession) {
-		err = fmt.Errorf("authredis: get: %w", err)
-	}
-	return sess, err
+	return sess, failed("get", err)
 }
 
 // Advance implements [auth.SessionStore].
 func (s *Store) Advance(ctx context.Context, id string, gen int64, at, expires time.Time) (auth.Session, bool, error) {
-	reply, err := s.run(ctx, s.advance, id,
+	reply, err := s.run(ctx, s.writes, s.advance, id,
 		strconv.FormatInt(gen, 10), strconv.FormatInt(gen+1, 10), micros(at), micros(expires))
 	sess, moved, err := read(id, reply, err)
-	if err != nil && !errors.Is(err, auth.ErrNoSession) {
-		err = fmt.Errorf("authredis: advance: %w", err)
-	}
-	return sess, moved, err
+	return sess, moved, failed("advance", err)
 }
 
 // Revoke implements [auth.SessionStore].
 func (s *Store) Revoke(ctx context.Context, id string) error {
-	if _, err := s.run(ctx, s.revoke, id); err != nil {
-		return fmt.Errorf("authredis: revoke: %w", err)
-	}
-	return nil
+	_, err := s.run(ctx, s.writes, s.revoke, id)
+	return failed("revoke", err)
 }
 
 // RevokeSubject implements [auth.SessionStore].
@@ -236,13 +211,8 @@ func (s *Store) RevokeSubject(ctx context.Context, subject string, before time.T
 
 // raiseFloor raises the floor of a subject; the subject "" is everybody.
 func (s *Store) raiseFloor(ctx context.Context, subject string, before time.Time) error {
-	_, err := s.within(ctx, func(ctx context.Context) (any, error) {
-		return s.raise.run(ctx, s.do, [2]string{s.floors, s.till}, []string{subject, micros(before), s.keep})
-	})
-	if err != nil {
-		return fmt.Errorf("authredis: revoke subject: %w", err)
-	}
-	return nil
+	_, err := s.writes.Run(ctx, s.raise, 2, s.floors, s.till, subject, micros(before), s.keep)
+	return failed("revoke subject", err)
 }
 
 // RevokeBefore implements [auth.SessionStore].

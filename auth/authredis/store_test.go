@@ -155,20 +155,6 @@ func TestNowIsTheClockOfRedis(t *testing.T) {
 	assert.Equal(t, time.Unix(1700000000, 123456000).UTC(), now)
 }
 
-func TestAScriptThatRedisDoesNotKnowIsSent(t *testing.T) {
-	var names []any
-	store := newStore(t, func(_ context.Context, args ...any) (any, error) {
-		names = append(names, args[0])
-		if args[0] == "EVALSHA" {
-			return nil, errors.New("NOSCRIPT No matching script. Please use EVAL.")
-		}
-		assert.Contains(t, args[1], "redis.call")
-		return "created", nil
-	})
-	require.NoError(t, store.Create(t.Context(), session))
-	assert.Equal(t, []any{"EVALSHA", "EVAL"}, names)
-}
-
 func TestKeysAreHashedAndShareOneHashTag(t *testing.T) {
 	const id, subject = "a session id\r\n}{", "nobody@example.com"
 	do := func(_ context.Context, args ...any) (any, error) {
@@ -232,10 +218,4 @@ func TestNoCommandIsWaitedForLonger(t *testing.T) {
 		assert.Equal(t, 400*time.Millisecond, time.Since(began))
 		close(ended)
 	})
-}
-
-func TestAPanicOfTheClientIsAnError(t *testing.T) {
-	store := newStore(t, func(context.Context, ...any) (any, error) { panic("closed") })
-	_, err := store.Now(t.Context())
-	assert.EqualError(t, err, "authredis: now: the client panicked")
 }

@@ -10,17 +10,15 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart/feed"
+	"github.com/ecolaura/rampart/internal/redisx"
 )
 
-// A DoFunc sends one command to Redis. Strings in the reply may be string or
-// []byte. With go-redis:
-//
-//	func(ctx context.Context, args ...any) (any, error) { return client.Do(ctx, args...).Result() }
-//
-// The documentation of package auth/authredis shows it for redigo and rueidis,
-// too. It should return when ctx ends: the source waits no longer, but what it
-// leaves behind holds a connection until the client's own time limit.
-type DoFunc func(ctx context.Context, args ...any) (any, error)
+// A DoFunc sends one command to Redis: one for throttle/throttleredis serves here,
+// too, and its documentation shows three.
+type DoFunc = redisx.DoFunc
+
+// ErrOpen is returned, wrapped, without asking while Redis is known to fail.
+var ErrOpen = redisx.ErrOpen
 
 // purge is how many entries each Publish looks at for expired ones. It is more
 // than one, so that the stream shrinks faster than it grows.
@@ -30,14 +28,15 @@ const purge = 16
 // is the time. It lasts until the year 2248.
 const seqBits = 20
 
-// maxWait is how long an answer of Redis is waited for. Clients retry, and some do
-// not obey a context; a log-out must not hang on that.
+// maxWait is how long an answer of Redis is waited for: a log-out must not hang
+// on a client that retries.
 const maxWait = 500 * time.Millisecond
 
 // source keeps the changes in one stream. Redis numbers the entries and
 // runs one command at a time, so that they become visible in order.
 type source struct {
-	do    DoFunc
+	reads, writes *redisx.Client
+
 	key   string
 	swept atomic.Int64 // up to where expired changes have been dropped
 }
@@ -48,43 +47,22 @@ type source struct {
 // it is read. A change is as durable as the server's persistence makes it: with
 // appendfsync everysec, a crash of the server may forget the last second. Do not
 // let the server evict the key: use the policy noeviction, or a volatile one.
-func New(do DoFunc, key string) feed.Source { return &source{do: do, key: key} }
-
-// within sends one command, but waits no longer than ctx and maxWait allow.
-func (s *source) within(ctx context.Context, args ...any) (any, error) {
-	if err := ctx.Err(); err != nil { // it would be random whether it is sent
-		return nil, err
-	}
-	type answer struct {
-		reply any
-		err   error
-	}
-	ctx, cancel := context.WithTimeout(ctx, maxWait)
-	defer cancel()
-	answers := make(chan answer, 1)
-	go func() {
-		a := answer{err: errPanic} // which would end the process
-		defer func() {
-			_ = recover()
-			answers <- a
-		}()
-		a.reply, a.err = s.do(ctx, args...)
-	}()
-	select {
-	case a := <-answers:
-		return a.reply, a.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+//
+// A command waits for half a second, whatever the client does. While Redis fails,
+// most fail at once ([ErrOpen]) and ten a second try again; reads go on where only
+// writes fail. The [feed.Feed] reports the outage.
+func New(do DoFunc, key string) feed.Source {
+	reads := redisx.New(do, maxWait, "", nil) // the Feed reports an outage
+	return &source{reads: reads, writes: reads.Apart(), key: key}
 }
 
 // Publish implements [feed.Source].
 func (s *source) Publish(ctx context.Context, topic string, data []byte, keep time.Duration) error {
-	reply, err := s.within(ctx, "XADD", s.key, "*", "topic", topic, "data", string(data), "keep", strconv.FormatInt(keep.Milliseconds(), 10))
+	reply, err := s.writes.Do(ctx, "XADD", s.key, "*", "topic", topic, "data", string(data), "keep", strconv.FormatInt(keep.Milliseconds(), 10))
 	if err != nil {
-		return err
+		return fmt.Errorf("feedredis: %w", err)
 	}
-	id, _ := text(reply)
+	id, _ := redisx.Text(reply)
 	if _, now, ok := parseID(id); ok {
 		s.sweep(ctx, now)
 	}
@@ -112,7 +90,7 @@ func (s *source) sweep(ctx context.Context, now time.Time) {
 	}
 	s.swept.Store(from)
 	if len(del) > 2 {
-		_, _ = s.within(ctx, del...)
+		_, _ = s.writes.Do(ctx, del...)
 	}
 }
 
@@ -135,9 +113,9 @@ func (s *source) Since(ctx context.Context, seq int64, limit int) ([]feed.Change
 
 // read returns the entries after seq, expired ones too.
 func (s *source) read(ctx context.Context, seq int64, limit int) ([]feed.Change, error) {
-	reply, err := s.within(ctx, "XRANGE", s.key, entryID(seq+1), "+", "COUNT", strconv.Itoa(limit))
+	reply, err := s.reads.Do(ctx, "XRANGE", s.key, entryID(seq+1), "+", "COUNT", strconv.Itoa(limit))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("feedredis: %w", err)
 	}
 	entries, ok := reply.([]any)
 	if !ok && reply != nil {
@@ -152,10 +130,7 @@ func (s *source) read(ctx context.Context, seq int64, limit int) ([]feed.Change,
 	return changes, nil
 }
 
-var (
-	errReply = errors.New("feedredis: a reply of Redis that XRANGE does not have")
-	errPanic = errors.New("feedredis: the client of Redis panicked")
-)
+var errReply = errors.New("feedredis: a reply of Redis that XRANGE does not have")
 
 // parseEntry reads [id [name value …]].
 func parseEntry(entry any) (feed.Change, error) {
@@ -163,20 +138,19 @@ func parseEntry(entry any) (feed.Change, error) {
 	if len(pair) != 2 {
 		return feed.Change{}, errReply
 	}
-	id, _ := text(pair[0])
+	id, _ := redisx.Text(pair[0])
 	seq, made, ok := parseID(id)
 	if !ok {
 		return feed.Change{}, fmt.Errorf("feedredis: %q is no id of an entry that this package counts with", id)
 	}
-	fields, _ := pair[1].([]any)
+	fields, ok := redisx.Texts(pair[1])
+	if !ok {
+		return feed.Change{}, errReply
+	}
 	c := feed.Change{Seq: seq}
 	for i := 0; i+1 < len(fields); i += 2 {
-		name, _ := text(fields[i])
-		value, ok := text(fields[i+1])
-		if !ok {
-			return feed.Change{}, errReply
-		}
-		switch name {
+		value := fields[i+1]
+		switch fields[i] {
 		case "topic":
 			c.Topic = value
 		case "data":
@@ -190,17 +164,6 @@ func parseEntry(entry any) (feed.Change, error) {
 		}
 	}
 	return c, nil
-}
-
-func text(v any) (string, bool) {
-	switch s := v.(type) {
-	case string:
-		return s, true
-	case []byte:
-		return string(s), true
-	default:
-		return "", false
-	}
 }
 
 // entryID returns the id of the entry with that sequence number.

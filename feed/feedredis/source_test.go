@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strconv"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -114,25 +113,4 @@ func TestDeletesByTheClockOfTheServer(t *testing.T) {
 			assert.Len(t, deleted, 2)
 		})
 	}
-}
-
-func TestIsWaitedForHalfASecond(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ended := make(chan struct{})
-		source := feedredis.New(func(context.Context, ...any) (any, error) { // a client that does not obey the context
-			<-ended
-			return nil, errors.New("too late")
-		}, "k")
-		began := time.Now()
-		assert.ErrorIs(t, source.Publish(t.Context(), "t", nil, time.Hour), context.DeadlineExceeded)
-		assert.Equal(t, 500*time.Millisecond, time.Since(began))
-		_, _, err := source.Since(t.Context(), 0, 10)
-		assert.ErrorIs(t, err, context.DeadlineExceeded)
-		close(ended)
-	})
-}
-
-func TestClientThatPanicsIsAnError(t *testing.T) {
-	source := feedredis.New(func(context.Context, ...any) (any, error) { panic("closed") }, "k")
-	assert.EqualError(t, source.Publish(t.Context(), "t", nil, time.Hour), "feedredis: the client of Redis panicked")
 }

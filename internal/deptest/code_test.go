@@ -13,7 +13,7 @@ import (
 // time.AfterFunc end by themselves and are not counted.
 var goroutines = map[string]string{
 	"NewAccessLog": "gateway/internal/engine/access.go: ends with Close, which waits for it",
-	"within":       "auth/authredis, feed/feedredis, throttle/throttleredis: ends with the client's own time limit; waited for no longer than a command may take",
+	"within":       "internal/redisx: ends with the client's own time limit; waited for no longer than a command may take",
 	"Serve":        "server/server.go, gateway/serve.go: ends with the listener or context, waited for before Serve returns",
 	"probe":        "server/health.go: ends with its check; one for each check at most",
 	"serve":        "gateway/cmd/gateway/main.go: ends before serve returns, as its context does",

@@ -22,7 +22,6 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
-	"github.com/ecolaura/rampart/auth/authredis"
 	"github.com/ecolaura/rampart/feed"
 	"github.com/ecolaura/rampart/feed/feedredis"
 )
@@ -69,9 +68,9 @@ func (b backendAt) open(t testing.TB) (auth.SessionStore, feed.Source) {
 		t.Cleanup(func() { _ = client.Close() })
 		do := redisDo(client)
 		if b.Patient {
-			return redisStore(t, authredis.DoFunc(do), b.Prefix), feedredis.New(do, b.Prefix+":feed")
+			return redisStore(t, do, b.Prefix), feedredis.New(do, b.Prefix+":feed")
 		}
-		return impatientStore(t, authredis.DoFunc(do), b.Prefix), feedredis.New(do, b.Prefix+":feed")
+		return impatientStore(t, do, b.Prefix), feedredis.New(do, b.Prefix+":feed")
 	case b.SQLite != "":
 		db := openSQLiteFile(t, b.SQLite)
 		return authStore(t, db, rampart.SQLite), feedSource(t, db, rampart.SQLite)

@@ -130,7 +130,7 @@ func TestFeedRedisSourceThroughEachClient(t *testing.T) {
 
 func TestAuthRedisForgetsWhatHasEnded(t *testing.T) {
 	client, prefix := redisPrefix(t)
-	store := redisStore(t, authredis.DoFunc(redisDo(client)), prefix)
+	store := redisStore(t, redisDo(client), prefix)
 	ctx := t.Context()
 	create := func(id string, ends time.Time) error {
 		return store.Create(ctx, auth.Session{

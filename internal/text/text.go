@@ -80,6 +80,16 @@ func IsAlphanumeric(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
 }
 
+// IsDigits reports whether s is one or more ASCII digits.
+func IsDigits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
+}
+
 // EqualFold reports whether s is word, which is ASCII, in letters of any case.
 // Unicode folds two characters outside ASCII into it: "ſ" and the Kelvin sign.
 func EqualFold(s, word string) bool { return len(s) == len(word) && strings.EqualFold(s, word) }

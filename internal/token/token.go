@@ -1,5 +1,12 @@
-// Package token knows the token of HTTP's grammar (RFC 9110 section 5.6.2).
+// Package token knows the token of HTTP's grammar (RFC 9110 section 5.6.2), and
+// lists of them.
 package token
+
+import (
+	"strings"
+
+	"github.com/ecolaura/rampart/internal/text"
+)
 
 // table[c] is set for each byte of tchar.
 const table = "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" +
@@ -19,4 +26,17 @@ func Valid(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// Listed reports whether one of the lines of a header has name among its members,
+// which commas part.
+func Listed(lines []string, name string) bool {
+	for _, line := range lines {
+		for member := range strings.SplitSeq(line, ",") {
+			if text.EqualFold(strings.Trim(member, " \t"), name) {
+				return true
+			}
+		}
+	}
+	return false
 }

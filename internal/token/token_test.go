@@ -19,3 +19,12 @@ func TestValidKnowsExactlyTheTokenCharacters(t *testing.T) {
 		t.Error("whole strings are judged wrong")
 	}
 }
+
+func TestListedKnowsTheMembersOfALine(t *testing.T) {
+	lines := []string{"Accept-Encoding , origin", "no-cache=\"a\""}
+	for name, want := range map[string]bool{"Origin": true, "accept-encoding": true, "Accept": false, "no-cache": false, "\u212a": false} {
+		if token.Listed(lines, name) != want {
+			t.Errorf("Listed(%q) = %t", name, !want)
+		}
+	}
+}

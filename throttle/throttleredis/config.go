@@ -1,13 +1,13 @@
 package throttleredis
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/redisx"
 )
 
 // A DoFunc sends one command to Redis (5 or later, or Valkey) and returns its
@@ -40,7 +40,7 @@ import (
 //
 // It should return when ctx ends. The Store waits no longer than that, but what
 // is left behind holds a connection until the client's own timeout.
-type DoFunc func(ctx context.Context, args ...any) (any, error)
+type DoFunc = redisx.DoFunc
 
 // A Config configures a [Store]. The zero Config is a good one.
 type Config struct {
@@ -78,6 +78,7 @@ const (
 	maxPrefix      = 200
 	defaultDenyFor = time.Second
 	maxDenyFor     = time.Minute
+	maxWait        = time.Second // for a call whose context has no nearer end
 )
 
 func (c Config) withDefaults() Config {

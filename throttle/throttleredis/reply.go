@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/ecolaura/rampart/internal/redisx"
 	"github.com/ecolaura/rampart/throttle"
 )
 
@@ -27,13 +28,8 @@ const (
 // parseReply fills out from the reply to items, and says whether they passed.
 // Numbers out of their range are brought back into it.
 func parseReply(reply any, items []throttle.Item, converted []item, out []throttle.Result) (bool, error) {
-	var text []byte
-	switch t := reply.(type) {
-	case string:
-		text = []byte(t)
-	case []byte:
-		text = t
-	}
+	s, _ := redisx.Text(reply)
+	text := []byte(s)
 	if len(text) != 8*(headNumbers+itemNumbers*len(items)) {
 		return false, errReply
 	}

@@ -2,17 +2,11 @@ package throttleredis
 
 import (
 	"context"
-	"crypto/sha1" //nolint:gosec // EVALSHA names scripts by it
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
-	"strconv"
-	"strings"
-	"time"
 
-	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/redisx"
 	"github.com/ecolaura/rampart/throttle"
 )
 
@@ -23,25 +17,21 @@ import (
 // Its [throttle.SlidingWindow] is exact up to a count of 50; above that it may
 // refuse early by up to 2 % of the period. Its times are whole microseconds.
 type Store struct {
-	do      DoFunc
-	take    program
-	give    program
-	prefix  string
-	spread  bool
-	denied  *denyCache // nil: refusals are not remembered
-	breaker *breaker
+	redis      *redisx.Client // nil: the zero Store
+	take, give redisx.Script
+	prefix     string
+	spread     bool
+	denied     *denyCache // nil: refusals are not remembered
 }
 
 // Errors of a [Store] that are not the client's own.
 var (
 	// ErrOpen is returned without asking while Redis is known to fail.
-	ErrOpen = errors.New("throttleredis: Redis has failed and is not asked until it is tried again")
+	ErrOpen = redisx.ErrOpen
 	// ErrItems is returned for items that cannot be charged by one call: two
 	// of one policy and key, a rate that is not valid or, with Config.Spread,
 	// keys that differ.
 	ErrItems = errors.New("throttleredis: items that no call can charge together")
-
-	errZeroStore = errors.New("throttleredis: the store was not made by New")
 )
 
 // New returns a Store that asks Redis through do, or every mistake in cfg, each
@@ -53,17 +43,10 @@ func New(do DoFunc, cfg Config) (*Store, error) {
 	}
 	take, give := scripts()
 	return &Store{
-		do: do, take: newProgram(take), give: newProgram(give), prefix: cfg.Prefix, spread: cfg.Spread,
-		denied: newDenyCache(cfg.DenyFor), breaker: newBreaker(cfg.Logger),
+		redis: redisx.New(do, maxWait, "throttle", cfg.Logger),
+		take:  redisx.NewScript(take), give: redisx.NewScript(give),
+		prefix: cfg.Prefix, spread: cfg.Spread, denied: newDenyCache(cfg.DenyFor),
 	}, nil
-}
-
-// A program is a script and the name by which a server knows it.
-type program struct{ text, sha string }
-
-func newProgram(text string) program {
-	sum := sha1.Sum([]byte(text)) //nolint:gosec // see its import
-	return program{text, hex.EncodeToString(sum[:])}
 }
 
 // ReportsOutages tells a Limiter that the log already hears of outages.
@@ -79,9 +62,6 @@ type batch struct {
 
 // Take implements [throttle.Store].
 func (s *Store) Take(ctx context.Context, items []throttle.Item, out []throttle.Result) (bool, error) {
-	if s.do == nil {
-		return false, errZeroStore
-	}
 	if len(items) == 0 {
 		return true, nil
 	}
@@ -111,9 +91,6 @@ func (s *Store) Take(ctx context.Context, items []throttle.Item, out []throttle.
 
 // Give implements [throttle.Store].
 func (s *Store) Give(ctx context.Context, items []throttle.Item) error {
-	if s.do == nil {
-		return errZeroStore
-	}
 	var space batch
 	ids, converted, given := space.ids[:0], space.items[:0], make([]throttle.Item, 0, len(items))
 	for i := range items {
@@ -135,16 +112,13 @@ func (s *Store) Give(ctx context.Context, items []throttle.Item) error {
 // Reset implements [throttle.Store]. With Config.Spread it is one step for each
 // key.
 func (s *Store) Reset(ctx context.Context, policy string, keys ...string) error {
-	if s.do == nil {
-		return errZeroStore
-	}
 	var errs []error
 	del := []any{"DEL"}
 	for i, key := range keys {
 		id := idOf(policy, key)
 		del = append(del, s.redisKey(id, key))
 		if s.spread || i == len(keys)-1 {
-			_, err := s.call(ctx, del)
+			_, err := named(s.redis.Do(ctx, del...))
 			errs = append(errs, err)
 			del = del[:1:1]
 		}
@@ -155,104 +129,26 @@ func (s *Store) Reset(ctx context.Context, policy string, keys ...string) error 
 	return errors.Join(errs...)
 }
 
-// run calls a script. A server that does not know it, such as a fresh one or one
-// that a failover made the master, is sent it.
-func (s *Store) run(ctx context.Context, p program, ids []bucketID, items []throttle.Item, converted []item) (any, error) {
-	args := make([]any, 0, 3+2*len(items))
-	args = append(args, "EVALSHA", p.sha, strconv.Itoa(len(items)))
+// run runs a script for items.
+func (s *Store) run(ctx context.Context, sc redisx.Script, ids []bucketID, items []throttle.Item, converted []item) (any, error) {
+	words := make([]any, 0, 2*len(items))
 	for i := range items {
 		if slices.Contains(ids[:i], ids[i]) || s.spread && items[i].Key != items[0].Key {
 			return nil, ErrItems
 		}
-		args = append(args, s.redisKey(ids[i], items[i].Key))
+		words = append(words, s.redisKey(ids[i], items[i].Key))
 	}
 	for i := range converted {
 		var buf [64]byte
-		args = append(args, string(converted[i].append(buf[:0])))
+		words = append(words, string(converted[i].append(buf[:0])))
 	}
-	reply, err := s.call(ctx, args)
-	if unknownScript(err) {
-		again := slices.Clone(args) // the client may still read the others
-		again[0], again[1] = "EVAL", p.text
-		return s.call(ctx, again)
+	return named(s.redis.Run(ctx, sc, len(items), words...))
+}
+
+// named puts the name of the package before an error.
+func named(reply any, err error) (any, error) {
+	if err != nil {
+		err = fmt.Errorf("throttleredis: %w", err)
 	}
 	return reply, err
-}
-
-func unknownScript(err error) bool { return err != nil && strings.Contains(err.Error(), "NOSCRIPT") }
-
-// scriptFailed says whether the server ran a script and that failed for a reason
-// that concerns its items alone. Clients may cut off the code ERR; Redis before 7
-// puts the error of a command behind its own text.
-func scriptFailed(err error) bool {
-	if err == nil || !strings.Contains(err.Error(), "user_script") {
-		return false
-	}
-	for _, code := range [...]string{"OOM ", "READONLY ", "MISCONF ", "NOREPLICAS ", "MASTERDOWN ", "CLUSTERDOWN ", "LOADING ", "BUSY "} {
-		if strings.Contains(err.Error(), code) {
-			return false
-		}
-	}
-	return true
-}
-
-// maxWait bounds a call whose context has no nearer end.
-const maxWait = time.Second
-
-// answer is what do returned.
-type answer struct {
-	reply any
-	err   error
-}
-
-// call asks Redis unless it is known to fail.
-func (s *Store) call(ctx context.Context, args []any) (any, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	try, ok := s.breaker.enter()
-	if !ok {
-		return nil, ErrOpen
-	}
-	a := s.within(ctx, args)
-	switch {
-	case a.err == nil, unknownScript(a.err): // an answer, too
-		try.succeeded(ctx)
-	case scriptFailed(a.err): // no other call has to fail for it
-		try.succeeded(ctx)
-		s.breaker.reporter.Report(ctx, rampart.SysBackendUnavailable, "redis script",
-			slog.String("layer", "throttle"), slog.String("backend", "redis"), rampart.Text("error", a.err.Error()))
-	case !errors.Is(ctx.Err(), context.Canceled): // who gives up says nothing about Redis
-		try.failed(ctx, a.err)
-	}
-	return a.reply, a.err
-}
-
-// within asks, but waits no longer than ctx and maxWait allow: clients retry, and
-// some do not obey a context.
-func (s *Store) within(ctx context.Context, args []any) answer {
-	if end, ok := ctx.Deadline(); !ok || time.Until(end) > maxWait {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, maxWait)
-		defer cancel()
-	}
-	answers := make(chan answer, 1)
-	go func() { answers <- s.ask(ctx, args) }()
-	select {
-	case a := <-answers:
-		return a
-	case <-ctx.Done():
-		return answer{err: ctx.Err()}
-	}
-}
-
-// ask calls do. A panic in its goroutine would end the process.
-func (s *Store) ask(ctx context.Context, args []any) (a answer) {
-	defer func() {
-		if p := recover(); p != nil {
-			a = answer{err: fmt.Errorf("throttleredis: the client panicked: %v", p)}
-		}
-	}()
-	reply, err := s.do(ctx, args...)
-	return answer{reply, err}
 }

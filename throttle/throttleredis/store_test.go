@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"log/slog"
 	"math"
 	"strings"
@@ -66,8 +65,6 @@ func replying(numbers ...float64) func(context.Context, []string) (any, error) {
 func failing(err error) func(context.Context, []string) (any, error) {
 	return func(context.Context, []string) (any, error) { return nil, err }
 }
-
-var errDown = errors.New("dial tcp: connection\nrefused")
 
 // second is one in the numbers of a reply.
 const second = 1e6
@@ -173,24 +170,6 @@ func TestItemsThatNoCallCanChargeAreRefused(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, ok)
 	assert.Zero(t, srv.asked())
-}
-
-func TestAScriptThatTheServerDoesNotKnowIsSentToIt(t *testing.T) {
-	store, srv, _ := open(t, throttleredis.Config{})
-	for range 20 { // is no failure
-		srv.set(func(ctx context.Context, args []string) (any, error) {
-			if args[0] == "EVALSHA" {
-				return nil, errors.New("NOSCRIPT No matching script. Please use EVAL.")
-			}
-			assert.Contains(t, args[1], "redis.call")
-			return replying(1, 0, 9, 0, 0, 0)(ctx, args)
-		})
-		ok, _, err := take(t, store, item("p", "k", 1))
-		require.NoError(t, err)
-		assert.True(t, ok)
-	}
-	assert.Equal(t, 40, srv.asked())
-	assert.Equal(t, srv.calls[0][2:], srv.calls[1][2:])
 }
 
 func TestCostsAboveTheLimitAreNeverLetPass(t *testing.T) {

@@ -1,4 +1,4 @@
-package throttleredis
+package redisx
 
 import (
 	"context"
@@ -23,16 +23,14 @@ const probeEvery = 100 * time.Millisecond
 // A breaker keeps calls away from a server that fails: each would wait for its
 // timeout, and keep the server from coming back.
 type breaker struct {
-	reporter *rampart.Reporter
-	started  time.Time
-	weight   atomic.Int64 // of recent failures
-	open     atomic.Bool
-	probe    atomic.Int64 // when the next call may try, in nanoseconds since started
+	events  *events
+	started time.Time
+	weight  atomic.Int64 // of recent failures
+	open    atomic.Bool
+	probe   atomic.Int64 // when the next call may try, in nanoseconds since started
 }
 
-func newBreaker(log *slog.Logger) *breaker {
-	return &breaker{reporter: rampart.NewReporter(log), started: time.Now()}
-}
+func newBreaker(e *events) *breaker { return &breaker{events: e, started: time.Now()} }
 
 // try is a call that may be made.
 type try struct {
@@ -40,7 +38,7 @@ type try struct {
 	probe bool
 }
 
-// enter says whether a call may be made.
+// enter reports whether a call may be made.
 func (b *breaker) enter() (try, bool) {
 	if !b.open.Load() {
 		return try{b: b}, true
@@ -60,8 +58,8 @@ func (t try) succeeded(ctx context.Context) {
 		return
 	}
 	b.weight.Store(0)
-	if b.open.CompareAndSwap(true, false) {
-		b.report(ctx, rampart.SysBackendRecovered)
+	if b.open.CompareAndSwap(true, false) && b.events.open.Add(-1) == 0 {
+		b.events.report(ctx, rampart.SysBackendRecovered, "redis")
 	}
 }
 
@@ -71,11 +69,21 @@ func (t try) failed(ctx context.Context, err error) {
 		return
 	}
 	b.probe.Store(int64(time.Since(b.started) + probeEvery))
-	if b.open.CompareAndSwap(false, true) {
-		b.report(ctx, rampart.SysBackendUnavailable, rampart.Text("error", err.Error()))
+	if b.open.CompareAndSwap(false, true) && b.events.open.Add(1) == 1 {
+		b.events.report(ctx, rampart.SysBackendUnavailable, "redis", rampart.Text("error", err.Error()))
 	}
 }
 
-func (b *breaker) report(ctx context.Context, e rampart.Event, attrs ...slog.Attr) {
-	b.reporter.Report(ctx, e, "redis", append([]slog.Attr{slog.String("layer", "throttle"), slog.String("backend", "redis")}, attrs...)...)
+// events reports an outage when the first circuit opens and when the last one
+// closes.
+type events struct {
+	reporter *rampart.Reporter
+	layer    string // "": nothing is reported
+	open     atomic.Int32
+}
+
+func (e *events) report(ctx context.Context, event rampart.Event, key string, attrs ...slog.Attr) {
+	if e.layer != "" {
+		e.reporter.Report(ctx, event, key, append([]slog.Attr{slog.String("layer", e.layer), slog.String("backend", "redis")}, attrs...)...)
+	}
 }
