@@ -2,7 +2,6 @@ package server
 
 import (
 	"cmp"
-	"errors"
 	"net/http"
 	"net/netip"
 	"net/textproto"
@@ -10,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/request"
 	"github.com/ecolaura/rampart/internal/token"
 )
@@ -57,30 +57,20 @@ const (
 // NewClientIP returns a ClientIP for cfg, or every mistake in cfg, each a
 // [*rampart.ConfigError], joined.
 func NewClientIP(cfg ClientIPConfig) (*ClientIP, error) {
-	var errs []error
-	mistake := func(field, reason, value string) {
-		errs = append(errs, &rampart.ConfigError{Package: "server", Field: field, Reason: reason, Value: value})
-	}
+	bad := conferr.For("server.ClientIPConfig")
 	for _, p := range cfg.TrustedProxies {
 		switch {
 		case !p.IsValid() || p != p.Masked() || p.Addr().Is4In6(): // peers are unmapped: that would match none
-			mistake("TrustedProxies", rampart.ReasonInvalid, p.String())
+			bad.Add("TrustedProxies", rampart.ReasonInvalid, p, conferr.WantPrefix)
 		case p.Bits() == 0: // then the leftmost, client-written entry would win
-			mistake("TrustedProxies", rampart.ReasonTooWide, p.String())
+			bad.Add("TrustedProxies", rampart.ReasonTooWide, p, "it would let any client choose its address; list your proxies' own addresses")
 		}
 	}
-	if cfg.Hops < 0 || cfg.Hops > 16 {
-		mistake("Hops", rampart.ReasonInvalid, "")
-	}
-	if cfg.Hops != 0 && len(cfg.TrustedProxies) > 0 {
-		mistake("Hops", rampart.ReasonConflict, "")
-	}
-	if cfg.Header != "" && !token.Valid(cfg.Header) {
-		mistake("Header", rampart.ReasonInvalid, cfg.Header)
-	}
-	if cfg.Header != "" && cfg.Hops == 0 && len(cfg.TrustedProxies) == 0 {
-		mistake("Header", rampart.ReasonPointless, cfg.Header)
-	}
+	bad.If(cfg.Hops < 0 || cfg.Hops > 16, "Hops", rampart.ReasonInvalid, cfg.Hops, "use 1 to 16 proxies; 0 means none")
+	bad.If(cfg.Hops != 0 && len(cfg.TrustedProxies) > 0, "Hops", rampart.ReasonConflict, nil, "set TrustedProxies or Hops, not both")
+	bad.If(cfg.Header != "" && !token.Valid(cfg.Header), "Header", rampart.ReasonInvalid, cfg.Header, conferr.WantHeader)
+	bad.If(cfg.Header != "" && cfg.Hops == 0 && len(cfg.TrustedProxies) == 0, "Header", rampart.ReasonPointless, cfg.Header,
+		"nobody is trusted to send it; list your proxies in TrustedProxies, or set Hops")
 	c := &ClientIP{trusted: slices.Clone(cfg.TrustedProxies), hops: cfg.Hops}
 	if c.hops > 0 || len(c.trusted) > 0 {
 		c.header = textproto.CanonicalMIMEHeaderKey(cmp.Or(cfg.Header, "X-Forwarded-For"))
@@ -93,10 +83,9 @@ func NewClientIP(cfg ClientIPConfig) (*ClientIP, error) {
 			c.kind = single
 		}
 	}
-	if c.kind == single && c.hops > 1 {
-		mistake("Hops", rampart.ReasonConflict, "") // one value holds one hop
-	}
-	if err := errors.Join(errs...); err != nil {
+	bad.If(c.kind == single && c.hops > 1, "Hops", rampart.ReasonConflict, nil,
+		"a header with one address tells of one proxy; set Hops to 1, or Header to X-Forwarded-For or Forwarded")
+	if err := bad.Err(); err != nil {
 		return nil, err
 	}
 	return c, nil

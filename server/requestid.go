@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
@@ -12,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/request"
 	"github.com/ecolaura/rampart/internal/respwriter"
 	"github.com/ecolaura/rampart/internal/token"
@@ -45,16 +45,13 @@ type RequestID struct {
 // NewRequestID returns a RequestID for cfg, or every mistake in cfg, each a
 // [*rampart.ConfigError], joined.
 func NewRequestID(cfg RequestIDConfig) (*RequestID, error) {
-	var errs []error
+	bad := conferr.For("server.RequestIDConfig")
 	for _, p := range cfg.TrustedProxies {
-		if !p.IsValid() || p != p.Masked() || p.Addr().Is4In6() { // peers are unmapped: that would match none
-			errs = append(errs, &rampart.ConfigError{Package: "server", Field: "TrustedProxies", Reason: rampart.ReasonInvalid, Value: p.String()})
-		}
+		bad.If(!p.IsValid() || p != p.Masked() || p.Addr().Is4In6(), // peers are unmapped: that would match none
+			"TrustedProxies", rampart.ReasonInvalid, p, conferr.WantPrefix)
 	}
-	if cfg.Header != "" && !token.Valid(cfg.Header) {
-		errs = append(errs, &rampart.ConfigError{Package: "server", Field: "Header", Reason: rampart.ReasonInvalid, Value: cfg.Header})
-	}
-	if err := errors.Join(errs...); err != nil {
+	bad.If(cfg.Header != "" && !token.Valid(cfg.Header), "Header", rampart.ReasonInvalid, cfg.Header, conferr.WantHeader)
+	if err := bad.Err(); err != nil {
 		return nil, err
 	}
 	return &RequestID{trusted: slices.Clone(cfg.TrustedProxies), header: textproto.CanonicalMIMEHeaderKey(cfg.Header)}, nil

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 	"github.com/ecolaura/rampart/server"
 )
 
@@ -70,7 +71,7 @@ func TestRequestIDsDiffer(t *testing.T) {
 
 func TestNewRequestIDReportsEveryMistake(t *testing.T) {
 	_, err := server.NewRequestID(server.RequestIDConfig{TrustedProxies: []netip.Prefix{{}, netip.MustParsePrefix("::ffff:10.0.0.0/104")}, Header: "a b"})
-	assert.EqualError(t, err, "server: TrustedProxies: invalid: \"invalid Prefix\"\nserver: TrustedProxies: invalid: \"::ffff:10.0.0.0/104\"\nserver: Header: invalid: \"a b\"")
+	assert.Equal(t, "TrustedProxies: invalid: \"invalid Prefix\"\nTrustedProxies: invalid: \"::ffff:10.0.0.0/104\"\nHeader: invalid: \"a b\"", conferrtest.Text(err))
 	q, err := server.NewRequestID(server.RequestIDConfig{Header: "traceid"})
 	require.NoError(t, err)
 	w := httptest.NewRecorder()
