@@ -1,50 +1,42 @@
 package rampart
 
 import (
-	"errors"
 	"iter"
 
 	"github.com/ecolaura/rampart/internal/conferr"
 )
 
-// Reasons of a [*ConfigError] of this package.
+// A Reason is why a [*ConfigError] refused a setting, in one word. It is about
+// configuration; the reason of a refused request is a [Denial].
+type Reason = conferr.Reason
+
+// Reasons that more than one package has. Those of one package are declared
+// there.
 const (
-	ReasonMissing   = "missing"   // a required field is empty
-	ReasonInvalid   = "invalid"   // a value that the field cannot take
-	ReasonConflict  = "conflict"  // two fields exclude each other
-	ReasonPointless = "pointless" // a field has no effect without another
-	ReasonTooWide   = "too_wide"  // a prefix that trusts the whole address space
+	ReasonMissing    = conferr.ReasonMissing    // a required setting is empty
+	ReasonInvalid    = conferr.ReasonInvalid    // a value that the setting cannot take
+	ReasonConflict   = conferr.ReasonConflict   // two settings exclude each other
+	ReasonPointless  = conferr.ReasonPointless  // the setting has no effect without another, or in this place
+	ReasonTooWide    = conferr.ReasonTooWide    // a prefix, pattern or source that admits nearly everything
+	ReasonDuplicate  = conferr.ReasonDuplicate  // the same entry or name twice
+	ReasonUnknown    = conferr.ReasonUnknown    // a name that is not known
+	ReasonUnsafe     = conferr.ReasonUnsafe     // a value that undoes the protection
+	ReasonWeak       = conferr.ReasonWeak       // a key or hash that is too easy to break
+	ReasonUnreadable = conferr.ReasonUnreadable // the file cannot be read, is no regular file or is too large
+	ReasonExposed    = conferr.ReasonExposed    // the file's mode lets others read it, or its group write it
 )
 
-// A ConfigError is one mistake in a Config. Every constructor of this module
-// reports all mistakes of its Config at once, joined with [errors.Join];
-// [Mistakes] takes them apart again, for a settings page or a start-up log. Its
-// fields, all strings, are Package (such as "cors"), Field (such as "Origins"),
-// Reason (one of that package's documented reasons, such as "missing") and Value
-// (the offending value; empty where it may hold a secret).
+// A ConfigError is one mistake in a configuration. Every constructor of this
+// module reports all mistakes at once, joined with [errors.Join]; [Mistakes]
+// takes them apart again, for a settings page or a start-up log. Its fields are
+// Type (what was configured, such as "cors.Config", or a function, such as
+// "fernet.NewKeyring"), Field (such as "Origins"; a parameter of a function),
+// Reason, Value (the offending value; empty where there is none or it may hold a
+// secret) and Want (one sentence that says what would be right). Its text is
+//
+//	cors.Config.Origins: invalid "https://a.example/": an origin is scheme://host[:port], …
 type ConfigError = conferr.ConfigError
 
 // Mistakes iterates over every [*ConfigError] in the error tree of err, in the
 // order in which they were joined. It yields nothing for a nil err.
-func Mistakes(err error) iter.Seq[*ConfigError] {
-	return func(yield func(*ConfigError) bool) { walk(err, yield) }
-}
-
-// walk visits the tree of err depth-first and says whether to go on.
-func walk(err error, yield func(*ConfigError) bool) bool {
-	if many, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, e := range many.Unwrap() {
-			if !walk(e, yield) {
-				return false
-			}
-		}
-		return true
-	}
-	if ce, ok := err.(*ConfigError); ok { //nolint:errorlint // the tree is walked node by node, so As would yield twice
-		return yield(ce)
-	}
-	if one := errors.Unwrap(err); one != nil {
-		return walk(one, yield)
-	}
-	return true
-}
+func Mistakes(err error) iter.Seq[*ConfigError] { return conferr.All(err) }

@@ -12,8 +12,8 @@ import (
 )
 
 func TestMistakesFindsEveryConfigErrorInOrder(t *testing.T) {
-	one := &rampart.ConfigError{Package: "cors", Field: "Origins", Reason: "invalid", Value: "a\nb"}
-	two := &rampart.ConfigError{Package: "auth", Field: "Secret", Reason: "too_short"}
+	one := &rampart.ConfigError{Type: "cors.Config", Field: "Origins", Reason: "invalid", Value: "a\nb"}
+	two := &rampart.ConfigError{Type: "auth.Config", Field: "Secret", Reason: "too_short"}
 	tree := fmt.Errorf("start: %w", errors.Join(fmt.Errorf("cors: %w", one), errors.New("else"), errors.Join(two)))
 
 	assert.Equal(t, []*rampart.ConfigError{one, two}, slices.Collect(rampart.Mistakes(tree)))
@@ -27,6 +27,6 @@ func TestMistakesFindsEveryConfigErrorInOrder(t *testing.T) {
 }
 
 func TestAConfigErrorQuotesItsValue(t *testing.T) {
-	assert.EqualError(t, &rampart.ConfigError{Package: "cors", Field: "Origins", Reason: "invalid", Value: "a\nb"}, `cors: Origins: invalid: "a\nb"`)
-	assert.EqualError(t, &rampart.ConfigError{Package: "auth", Field: "Secret", Reason: "too_short"}, `auth: Secret: too_short`)
+	assert.EqualError(t, &rampart.ConfigError{Type: "cors.Config", Field: "Origins", Reason: rampart.ReasonInvalid, Value: "a\nb", Want: "an origin"}, `cors.Config.Origins: invalid "a\nb": an origin`)
+	assert.EqualError(t, &rampart.ConfigError{Type: "auth.Config", Field: "Secret", Reason: "too_short"}, `auth.Config.Secret: too_short`)
 }

@@ -1,14 +1,13 @@
 package rampart
 
 import (
-	"errors"
 	"math"
 	"net/http"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
+	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/forwarded"
 	"github.com/ecolaura/rampart/internal/text"
 	"github.com/ecolaura/rampart/internal/token"
@@ -113,40 +112,30 @@ func (p *Proxies) Host(r *http.Request) string {
 // Checked returns a copy that shares nothing with p, or every mistake in p, each a
 // [*ConfigError], joined. What takes a Proxies calls it.
 func (p *Proxies) Checked() (Proxies, error) {
-	var errs []error
-	mistake := func(field string, reason string, value string) {
-		errs = append(errs, &ConfigError{Package: "rampart", Field: "Proxies." + field, Reason: reason, Value: value})
-	}
+	bad := conferr.For("rampart.Proxies")
 	for _, prefix := range p.Prefixes {
-		if !prefix.IsValid() || prefix != prefix.Masked() || prefix.Addr().Is4In6() { // peers are unmapped: that would match none
-			mistake("Prefixes", ReasonInvalid, prefix.String())
-		}
+		bad.If(!prefix.IsValid() || prefix != prefix.Masked() || prefix.Addr().Is4In6(), // peers are unmapped: that would match none
+			"Prefixes", ReasonInvalid, prefix, conferr.WantPrefix)
 	}
-	// Where nearly every peer is a proxy, the client's own words are believed.
-	if share(p.Prefixes, true) >= 1.0/2 || share(p.Prefixes, false) >= 1.0/8 { // 2000::/3 is all that is in use
-		mistake("Prefixes", ReasonTooWide, "")
-	}
-	if p.Hops < 0 || p.Hops > 16 {
-		mistake("Hops", ReasonInvalid, strconv.Itoa(p.Hops))
-	}
-	if p.Hops != 0 && len(p.Prefixes) > 0 {
-		mistake("Hops", ReasonConflict, "")
-	}
+	bad.If(share(p.Prefixes, true) >= 1.0/2 || share(p.Prefixes, false) >= 1.0/8, // 2000::/3 is all that is in use
+		"Prefixes", ReasonTooWide, nil, "nearly every client would be a proxy whose word about itself is believed; list your proxies' own addresses")
+	bad.If(p.Hops < 0 || p.Hops > 16, "Hops", ReasonInvalid, p.Hops, "use 1 to 16 proxies; 0 means that none are counted")
+	bad.If(p.Hops != 0 && len(p.Prefixes) > 0, "Hops", ReasonConflict, nil, "set Prefixes or Hops, not both")
 	for _, h := range []struct{ field, name string }{{"ClientHeader", p.ClientHeader}, {"SchemeHeader", p.SchemeHeader}, {"HostHeader", p.HostHeader}} {
 		switch {
 		case h.name == "":
 		case !token.Valid(h.name):
-			mistake(h.field, ReasonInvalid, h.name)
+			bad.Add(h.field, ReasonInvalid, h.name, conferr.WantHeader)
 		case p.Hops == 0 && len(p.Prefixes) == 0:
-			mistake(h.field, ReasonPointless, h.name)
+			bad.Add(h.field, ReasonPointless, h.name, "nobody is believed; list the proxies in Prefixes, or count them in Hops")
 		}
 	}
-	if name := http.CanonicalHeaderKey(p.ClientHeader); p.Hops > 1 && name != "" && name != "X-Forwarded-For" && name != "Forwarded" {
-		mistake("Hops", ReasonConflict, "") // one address is one hop
-	}
+	name := http.CanonicalHeaderKey(p.ClientHeader)
+	bad.If(p.Hops > 1 && name != "" && name != "X-Forwarded-For" && name != "Forwarded", "Hops", ReasonConflict, nil,
+		"a header with one address tells of one proxy; set Hops to 1, or ClientHeader to X-Forwarded-For or Forwarded")
 	own := *p
 	own.Prefixes = slices.Clone(p.Prefixes)
-	return own, errors.Join(errs...)
+	return own, bad.Err()
 }
 
 // share returns how much of the IPv4 or IPv6 addresses the prefixes hold together.

@@ -148,7 +148,7 @@ func TestProxiesReportEveryMistake(t *testing.T) {
 	} {
 		var got []string
 		for m := range rampart.Mistakes(checked(tt.proxies)) {
-			got = append(got, fmt.Sprint(m.Field[len("Proxies."):], " ", m.Reason))
+			got = append(got, fmt.Sprint(m.Field, " ", m.Reason))
 		}
 		assert.Equal(t, tt.want, got, tt.desc)
 	}

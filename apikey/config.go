@@ -1,7 +1,6 @@
 package apikey
 
 import (
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/token"
 )
 
@@ -80,38 +80,25 @@ const minPepper = 16
 // validate returns every mistake in c, each a [*rampart.ConfigError] whose
 // reason is [rampart.ReasonMissing] or [rampart.ReasonInvalid].
 func (c *Config) validate() error {
-	var errs []error
-	mistake := func(field, reason, value string) {
-		errs = append(errs, &rampart.ConfigError{Package: "apikey", Field: field, Reason: reason, Value: value})
-	}
-	if c.Store == nil {
-		mistake("Store", rampart.ReasonMissing, "")
-	}
-	switch {
-	case c.Prefix == "":
-		mistake("Prefix", rampart.ReasonMissing, "")
-	case !validPrefix(c.Prefix):
-		mistake("Prefix", rampart.ReasonInvalid, c.Prefix)
-	}
+	bad := conferr.For("apikey.Config")
+	const wantPrefix = `use 2 to 32 lower-case letters, digits and single underscores, such as "eco_live"`
+	bad.If(c.Store == nil, "Store", rampart.ReasonMissing, nil, "give a Store, such as that of apikeysql, or NewMemoryStore for one process")
+	bad.If(c.Prefix == "", "Prefix", rampart.ReasonMissing, nil, wantPrefix)
+	bad.If(c.Prefix != "" && !validPrefix(c.Prefix), "Prefix", rampart.ReasonInvalid, c.Prefix, wantPrefix)
 	for i, p := range c.Peppers {
-		if plain := len(p) == 0 && i > 0 && i == len(c.Peppers)-1; len(p) < minPepper && !plain {
-			mistake("Peppers", rampart.ReasonInvalid, "") // a secret: no value
-		}
+		plain := len(p) == 0 && i > 0 && i == len(c.Peppers)-1
+		bad.If(len(p) < minPepper && !plain, "Peppers", rampart.ReasonInvalid, nil, // a secret: no value
+			"use 16 random bytes or more; only the last of several may be empty")
 	}
-	if c.CacheTTL < 0 {
-		mistake("CacheTTL", rampart.ReasonInvalid, c.CacheTTL.String())
-	}
+	bad.If(c.CacheTTL < 0, "CacheTTL", rampart.ReasonInvalid, c.CacheTTL, "use 0 for no cache, or more")
 	for _, l := range c.Legacy {
-		if l.id == nil {
-			mistake("Legacy", rampart.ReasonInvalid, "")
-		}
+		bad.If(l.id == nil, "Legacy", rampart.ReasonInvalid, nil, "make it with PlainText or DjangoREST")
 	}
 	for _, h := range c.Header {
-		if _, ok := parseSource(h); !ok {
-			mistake("Header", rampart.ReasonInvalid, h)
-		}
+		_, ok := parseSource(h)
+		bad.If(!ok, "Header", rampart.ReasonInvalid, h, `use the name of a header, such as "X-API-Key", or a name and a scheme, such as "Authorization: Api-Key"`)
 	}
-	return errors.Join(errs...)
+	return bad.Err()
 }
 
 // A source is one place in a request's headers where a key may stand.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/apikey"
+	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 )
 
 func TestNewReportsEveryMistake(t *testing.T) {
@@ -23,23 +24,23 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		cfg  apikey.Config
 		want string
 	}{
-		{"an empty config", apikey.Config{}, "apikey: Store: missing\napikey: Prefix: missing"},
+		{"an empty config", apikey.Config{}, "Store: missing\nPrefix: missing"},
 		{
 			"several at once",
 			apikey.Config{Prefix: "Eco", Peppers: [][]byte{[]byte("short"), long}, Header: []string{"X Key", "Authorization:", "X-API-Key"}},
-			"apikey: Store: missing\napikey: Prefix: invalid: \"Eco\"\napikey: Peppers: invalid\napikey: Header: invalid: \"X Key\"\napikey: Header: invalid: \"Authorization:\"",
+			"Store: missing\nPrefix: invalid: \"Eco\"\nPeppers: invalid\nHeader: invalid: \"X Key\"\nHeader: invalid: \"Authorization:\"",
 		},
-		{"an empty pepper alone", apikey.Config{Store: store, Prefix: "eco", Peppers: [][]byte{nil}}, "apikey: Peppers: invalid"},
-		{"an empty pepper before another", apikey.Config{Store: store, Prefix: "eco", Peppers: [][]byte{long, nil, long}}, "apikey: Peppers: invalid"},
-		{"a kind of keys that is none", apikey.Config{Store: store, Prefix: "eco", Legacy: []apikey.Legacy{{}}}, "apikey: Legacy: invalid"},
-		{"a negative time to live", apikey.Config{Store: store, Prefix: "eco", CacheTTL: -1}, `apikey: CacheTTL: invalid: "-1ns"`},
-		{"a scheme of two words", apikey.Config{Store: store, Prefix: "eco", Header: []string{"Authorization: Api Key"}}, `apikey: Header: invalid: "Authorization: Api Key"`},
+		{"an empty pepper alone", apikey.Config{Store: store, Prefix: "eco", Peppers: [][]byte{nil}}, "Peppers: invalid"},
+		{"an empty pepper before another", apikey.Config{Store: store, Prefix: "eco", Peppers: [][]byte{long, nil, long}}, "Peppers: invalid"},
+		{"a kind of keys that is none", apikey.Config{Store: store, Prefix: "eco", Legacy: []apikey.Legacy{{}}}, "Legacy: invalid"},
+		{"a negative time to live", apikey.Config{Store: store, Prefix: "eco", CacheTTL: -1}, `CacheTTL: invalid: "-1ns"`},
+		{"a scheme of two words", apikey.Config{Store: store, Prefix: "eco", Header: []string{"Authorization: Api Key"}}, `Header: invalid: "Authorization: Api Key"`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.desc, func(t *testing.T) {
 			keys, err := apikey.New(tt.cfg)
 			assert.Nil(t, keys)
-			require.EqualError(t, err, tt.want)
+			require.Equal(t, tt.want, conferrtest.Text(err))
 			assert.Len(t, slices.Collect(rampart.Mistakes(err)), 1+strings.Count(tt.want, "\n"))
 		})
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/attack"
+	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 )
 
 // serve runs h on a server with a server's own weaknesses.
@@ -91,13 +92,13 @@ func TestEachWeaknessAloneGivesExactlyItsFinding(t *testing.T) {
 
 func TestATargetIsCheckedFirst(t *testing.T) {
 	_, err := attack.Scan(t.Context(), attack.Target{})
-	require.EqualError(t, err, "attack: URL: missing")
+	require.Equal(t, "URL: missing", conferrtest.Text(err))
 	_, err = attack.Scan(t.Context(), attack.Target{
 		URL: "ftp://x", Handler: http.NotFoundHandler(), Public: "x", Scoped: []attack.Request{{}}, Timeouts: 1, Limits: []attack.Limit{{}},
 	})
 	var fields []string
 	for m := range rampart.Mistakes(err) {
-		fields = append(fields, m.Field+" "+m.Reason)
+		fields = append(fields, m.Field+" "+string(m.Reason))
 	}
 	slices.Sort(fields)
 	assert.Equal(t, []string{"Alice missing", "Bob missing", "Limits invalid", "Public invalid", "Timeouts pointless", "URL conflict"}, fields)

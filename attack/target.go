@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 // A Target says where the service is, how to log in, and which paths are what.
@@ -156,45 +156,31 @@ type StatusError struct{ Status int }
 func (e *StatusError) Error() string { return fmt.Sprintf("attack: answered with status %d", e.Status) }
 
 func (t *Target) validate() error {
-	var errs []error
-	mistake := func(field, reason, value string) {
-		errs = append(errs, &rampart.ConfigError{Package: "attack", Field: field, Reason: reason, Value: value})
-	}
+	bad := conferr.For("attack.Target")
+	const wantURL = `use an http or https URL without userinfo and path, such as "http://127.0.0.1:8080"`
 	switch {
 	case t.Handler == nil && t.URL == "":
-		mistake("URL", rampart.ReasonMissing, "")
+		bad.Add("URL", rampart.ReasonMissing, nil, "give the URL of a running server, or a Handler")
 	case t.Handler != nil && t.URL != "":
-		mistake("URL", rampart.ReasonConflict, t.URL)
+		bad.Add("URL", rampart.ReasonConflict, nil, "give URL or Handler, not both")
 	case t.URL != "":
 		u, err := url.Parse(t.URL)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" {
-			mistake("URL", rampart.ReasonInvalid, t.URL)
-		}
+		bad.If(err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "",
+			"URL", rampart.ReasonInvalid, nil, wantURL) // it may hold a password: no value
 	}
-	if t.Alice.Name == "" && (len(t.Scoped) > 0 || t.Own != nil || t.Write.Path != "" || t.Upload.Path != "") {
-		mistake("Alice", rampart.ReasonMissing, "")
-	}
-	if t.Bob.Name == "" && (len(t.Scoped) > 0 || t.Own != nil || t.Guesses > 0 || t.AccountGuesses > 0 || t.Refresh != "" || t.Secure != "" || t.Logout != "") {
-		mistake("Bob", rampart.ReasonMissing, "")
-	}
-	if t.Timeouts != 0 && t.Handler != nil {
-		mistake("Timeouts", rampart.ReasonPointless, "")
-	}
+	const wantAccount = "some of the attacks that are set need this account; give its Name and Password"
+	bad.If(t.Alice.Name == "" && (len(t.Scoped) > 0 || t.Own != nil || t.Write.Path != "" || t.Upload.Path != ""),
+		"Alice", rampart.ReasonMissing, nil, wantAccount)
+	bad.If(t.Bob.Name == "" && (len(t.Scoped) > 0 || t.Own != nil || t.Guesses > 0 || t.AccountGuesses > 0 || t.Refresh != "" || t.Secure != "" || t.Logout != ""),
+		"Bob", rampart.ReasonMissing, nil, wantAccount)
+	bad.If(t.Timeouts != 0 && t.Handler != nil, "Timeouts", rampart.ReasonPointless, nil, "a Handler has no connections; give a URL, or leave Timeouts 0")
 	for name, path := range map[string]string{"Public": t.Public, "Secure": t.Secure, "JWKS": t.JWKS, "Refresh": t.Refresh, "Logout": t.Logout, "Write": t.Write.Path, "Read": t.Read, "Upload": t.Upload.Path, "KeyPath": t.KeyPath} {
-		if path != "" && path[0] != '/' {
-			mistake(name, rampart.ReasonInvalid, path)
-		}
+		bad.If(path != "" && path[0] != '/', name, rampart.ReasonInvalid, path, "a path begins with a slash")
 	}
-	if len(t.EndedKeys) > 0 && t.KeyPath == "" {
-		mistake("KeyPath", rampart.ReasonMissing, "")
-	}
-	if len(t.Blocked) > 0 && t.Public == "" {
-		mistake("Public", rampart.ReasonMissing, "")
-	}
+	bad.If(len(t.EndedKeys) > 0 && t.KeyPath == "", "KeyPath", rampart.ReasonMissing, nil, "EndedKeys needs a path that takes API keys")
+	bad.If(len(t.Blocked) > 0 && t.Public == "", "Public", rampart.ReasonMissing, nil, "Blocked needs a path that anyone may get")
 	for _, l := range t.Limits {
-		if l.Count < 1 || l.Request.Path == "" {
-			mistake("Limits", rampart.ReasonInvalid, l.Name)
-		}
+		bad.If(l.Count < 1 || l.Request.Path == "", "Limits", rampart.ReasonInvalid, l.Name, "a limit has a Count of 1 or more and a Request with a Path")
 	}
-	return errors.Join(errs...)
+	return bad.Err()
 }

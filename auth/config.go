@@ -2,11 +2,13 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 // anyValue as Issuer or Audiences switches the check off, in so many letters.
@@ -136,38 +138,36 @@ func (c VerifierConfig) withDefaults() VerifierConfig {
 
 // validate returns every mistake in c, whose defaults are set.
 func (c VerifierConfig) validate() error {
-	var errs []error
-	add := func(bad bool, field, reason, value string) {
-		if bad {
-			errs = append(errs, mistake(field, reason, value))
-		}
-	}
-	add(c.Keys == nil, "Keys", ReasonMissing, "")
+	bad := conferr.For("auth.VerifierConfig")
+	const wantKeys = "give the set of NewKeys or NewRemoteKeys, or a KeySource of your own"
+	bad.If(c.Keys == nil, "Keys", rampart.ReasonMissing, nil, wantKeys)
 	switch keys := c.Keys.(type) {
 	case *Keys:
-		add(keys == nil || keys.signing() == nil, "Keys", ReasonMissing, "")
+		bad.If(keys == nil || keys.signing() == nil, "Keys", rampart.ReasonMissing, nil, wantKeys)
 	case *RemoteKeys:
-		add(keys == nil || keys.client == nil, "Keys", ReasonMissing, "")
+		bad.If(keys == nil || keys.client == nil, "Keys", rampart.ReasonMissing, nil, wantKeys)
 	case noKeys:
-		errs = append(errs, keys.err)
+		bad.Join(keys.err)
 	}
-	add(c.Issuer == "", "Issuer", ReasonMissing, "")
-	add(len(c.Audiences) == 0, "Audiences", ReasonMissing, "")
+	bad.If(c.Issuer == "", "Issuer", rampart.ReasonMissing, nil, `name the iss that tokens have, such as "https://auth.example.com"; "*" takes any`)
+	bad.If(len(c.Audiences) == 0, "Audiences", rampart.ReasonMissing, nil, `name the aud that tokens for this server have, such as "api"; "*" takes any`)
 	for _, a := range c.Audiences {
-		add(a == "", "Audiences", ReasonInvalid, a)
-		add(a == anyValue && len(c.Audiences) > 1, "Audiences", ReasonConflict, a)
+		bad.If(a == "", "Audiences", rampart.ReasonInvalid, a, `an audience is not empty; "*" takes any`)
+		bad.If(a == anyValue && len(c.Audiences) > 1, "Audiences", rampart.ReasonConflict, a, `"*" takes any audience; remove it or the others`)
 	}
-	add(c.Leeway < 0 || c.Leeway > maxLeeway, "Leeway", ReasonInvalid, c.Leeway.String())
-	add(registered(c.SubjectClaim) && c.SubjectClaim != "iss", "SubjectClaim", ReasonInvalid, c.SubjectClaim)
-	add(c.HeaderType != "" && c.HeaderType != typeAccess, "HeaderType", ReasonInvalid, c.HeaderType)
-	add(registered(c.KindClaim) || c.KindClaim == "sub", "KindClaim", ReasonInvalid, c.KindClaim)
-	add(c.RequestKind != Access && c.RequestKind != Sliding, "RequestKind", ReasonInvalid, string(c.RequestKind))
-	add(c.KindClaim == c.SubjectClaim, "KindClaim", ReasonConflict, c.KindClaim)
+	bad.If(c.Leeway < 0 || c.Leeway > maxLeeway, "Leeway", rampart.ReasonInvalid, c.Leeway, "use 0 to 5m")
+	const wantClaim = `use a claim without a meaning of its own, such as "sub" or "user_id" for SubjectClaim and "token_type" for KindClaim`
+	bad.If(registered(c.SubjectClaim) && c.SubjectClaim != "iss", "SubjectClaim", rampart.ReasonInvalid, c.SubjectClaim, wantClaim)
+	bad.If(c.HeaderType != "" && c.HeaderType != typeAccess, "HeaderType", rampart.ReasonInvalid, c.HeaderType, `use "at+jwt", or "" for JWT`)
+	bad.If(registered(c.KindClaim) || c.KindClaim == "sub", "KindClaim", rampart.ReasonInvalid, c.KindClaim, wantClaim)
+	bad.If(c.RequestKind != Access && c.RequestKind != Sliding, "RequestKind", rampart.ReasonInvalid, c.RequestKind, "use Access or Sliding")
+	bad.If(c.KindClaim == c.SubjectClaim, "KindClaim", rampart.ReasonConflict, c.KindClaim, "SubjectClaim names this claim; use two")
 	for _, claim := range []string{"scope", "scopes"} {
-		add(c.SubjectClaim == claim, "SubjectClaim", ReasonInvalid, claim)
-		add(c.KindClaim == claim, "KindClaim", ReasonInvalid, claim)
+		bad.If(c.SubjectClaim == claim, "SubjectClaim", rampart.ReasonInvalid, claim, wantClaim)
+		bad.If(c.KindClaim == claim, "KindClaim", rampart.ReasonInvalid, claim, wantClaim)
 	}
-	add(c.DangerouslyUntyped && c.HeaderType == typeAccess, "DangerouslyUntyped", ReasonPointless, "")
-	add(c.MaxBytes < 0 || c.MaxBytes > maxMaxBytes, "MaxBytes", ReasonInvalid, "")
-	return errors.Join(errs...)
+	bad.If(c.DangerouslyUntyped && c.HeaderType == typeAccess, "DangerouslyUntyped", rampart.ReasonPointless, nil,
+		"HeaderType at+jwt already tells access tokens apart; leave DangerouslyUntyped false")
+	bad.If(c.MaxBytes < 0 || c.MaxBytes > maxMaxBytes, "MaxBytes", rampart.ReasonInvalid, c.MaxBytes, "use up to 65536 bytes; 0 means 8192")
+	return bad.Err()
 }

@@ -22,6 +22,9 @@ const maxCookie = 4096
 // errCookieTooLarge is for claims that would make a token which browsers drop.
 var errCookieTooLarge = errors.New("auth: the claims make the refresh token longer than a cookie may be")
 
+// wantCookie says what isCookieName wants.
+const wantCookie = `use a cookie name that begins with "__Host-" and has at most 64 bytes, such as "__Host-refresh"`
+
 // isCookieName says whether name can be a cookie with the prefix.
 func isCookieName(name string) bool {
 	return strings.HasPrefix(name, hostPrefix) && len(name) > len(hostPrefix) && len(name) <= 64 &&

@@ -176,7 +176,7 @@ func TestCookieNames(t *testing.T) {
 		if ok {
 			assert.NoError(t, err)
 		} else {
-			assert.ErrorContains(t, err, "auth: Cookie: invalid")
+			assert.ErrorContains(t, err, "auth.ServiceConfig.Cookie: invalid")
 		}
 	}
 }

@@ -6,12 +6,13 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
-	"errors"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 const (
@@ -74,23 +75,18 @@ func NewDeviceCookie(cfg DeviceCookieConfig) (*DeviceCookie, error) {
 	if d.accounts == 0 {
 		d.accounts = defaultDeviceAccounts
 	}
-	var errs []error
+	bad := conferr.For("auth.DeviceCookieConfig")
+	const wantKey = "give a key of NewKey(auth.HS256, …), the same on every instance"
 	switch {
 	case !d.key.canSign():
-		errs = append(errs, mistake("Key", ReasonMissing, ""))
+		bad.Add("Key", rampart.ReasonMissing, nil, wantKey)
 	case d.key.alg != HS256:
-		errs = append(errs, mistake("Key", ReasonMismatch, string(d.key.alg)))
+		bad.Add("Key", ReasonMismatch, d.key.alg, wantKey)
 	}
-	if !isCookieName(d.name) {
-		errs = append(errs, mistake("Name", ReasonInvalid, d.name))
-	}
-	if d.lifetime < time.Minute || d.lifetime > maxDeviceLifetime {
-		errs = append(errs, mistake("Lifetime", ReasonInvalid, d.lifetime.String()))
-	}
-	if d.accounts < 0 || d.accounts > maxDeviceAccounts {
-		errs = append(errs, mistake("Accounts", ReasonInvalid, strconv.Itoa(d.accounts)))
-	}
-	if err := errors.Join(errs...); err != nil {
+	bad.If(!isCookieName(d.name), "Name", rampart.ReasonInvalid, d.name, wantCookie)
+	bad.If(d.lifetime < time.Minute || d.lifetime > maxDeviceLifetime, "Lifetime", rampart.ReasonInvalid, d.lifetime, "use 1m to 9600h (400 days); 0 means 4320h (180 days)")
+	bad.If(d.accounts < 0 || d.accounts > maxDeviceAccounts, "Accounts", rampart.ReasonInvalid, d.accounts, "use 1 to 16; 0 means 4")
+	if err := bad.Err(); err != nil {
 		return nil, err
 	}
 	return d, nil

@@ -174,7 +174,7 @@ func TestEachMistakeOfADeviceCookieIsReported(t *testing.T) {
 		_, err := auth.NewDeviceCookie(cfg)
 		var got []string
 		for m := range rampart.Mistakes(err) {
-			got = append(got, m.Field+": "+m.Reason)
+			got = append(got, m.Field+": "+string(m.Reason))
 		}
 		assert.Equal(t, want, strings.Join(got, " "))
 	}

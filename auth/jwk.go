@@ -10,6 +10,8 @@ import (
 	"slices"
 
 	"github.com/lestrrat-go/jwx/v2/jwk"
+
+	"github.com/ecolaura/rampart"
 )
 
 // maxJWKBytes bounds the text of one JWK: an RSA private key of 8192 bits
@@ -19,7 +21,7 @@ const maxJWKBytes = 16 << 10
 // parseJWK reads one JWK (RFC 7517) that must be usable for alg, and returns
 // its material for [NewKey] and its kid.
 func parseJWK(alg Algorithm, text []byte) (material any, kid string, err error) {
-	invalid := keyMistake("pemOrJWK", ReasonInvalid, "")
+	invalid := textMistake(rampart.ReasonInvalid, "a JWK is one JSON object with the members of its kty, of at most 16 KiB")
 	if len(text) > maxJWKBytes || checkObject(string(text)) != nil {
 		return nil, "", invalid // jwx would take the last of two members with one name
 	}
@@ -28,7 +30,7 @@ func parseJWK(alg Algorithm, text []byte) (material any, kid string, err error) 
 		return nil, "", invalid // without err: it may quote the key
 	}
 	if !usable(key, alg) {
-		return nil, "", keyMistake("pemOrJWK", ReasonConflict, "")
+		return nil, "", textMistake(rampart.ReasonConflict, "the JWK's alg, use and key_ops must allow signatures with the given algorithm, or be absent")
 	}
 	if err := key.Raw(&material); err != nil {
 		return nil, "", invalid

@@ -12,6 +12,9 @@ import (
 	"math/big"
 	"slices"
 	"sync"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 // minRSABits is the smallest modulus that is accepted (RFC 7518 section 3.3).
@@ -69,11 +72,11 @@ func NewKey(alg Algorithm, kid string, material any) (*Key, error) {
 		return nil, err
 	}
 	if len(kid) > maxKidBytes || !isPrintable(kid) {
-		return nil, keyMistake("kid", ReasonInvalid, kid)
+		return nil, keyMistake("kid", rampart.ReasonInvalid, kid, "a key id is printable ASCII of at most 128 bytes")
 	}
 	if kid == "" && m.family != familyHMAC {
 		if kid, err = thumbprint(m.public); err != nil {
-			return nil, keyMistake("material", ReasonInvalid, "")
+			return nil, m.mistake(rampart.ReasonInvalid)
 		}
 	}
 	m.header = headerSegment(alg, kid, "JWT")
@@ -96,7 +99,7 @@ func newMaterial(alg Algorithm, key any) (*material, error) {
 	m := &material{alg: alg}
 	m.family, m.hash = alg.scheme()
 	if m.family == unknownFamily {
-		return nil, keyMistake("alg", ReasonInvalid, string(alg))
+		return nil, keyMistake("alg", rampart.ReasonInvalid, alg, wantAlgorithm)
 	}
 	reason := ReasonMismatch
 	switch key := key.(type) {
@@ -108,7 +111,7 @@ func newMaterial(alg Algorithm, key any) (*material, error) {
 		if key != nil && (m.family == familyRSA || m.family == familyPSS) {
 			m.private, m.public, reason = key, copyRSA(&key.PublicKey), checkRSA(&key.PublicKey)
 			if reason == "" && key.Validate() != nil {
-				reason = ReasonInvalid
+				reason = rampart.ReasonInvalid
 			}
 		}
 	case *rsa.PublicKey:
@@ -119,7 +122,7 @@ func newMaterial(alg Algorithm, key any) (*material, error) {
 		if key != nil && m.family == familyECDSA {
 			m.private, m.public, reason = key, &key.PublicKey, checkECDSA(&key.PublicKey, alg)
 			if _, err := key.ECDH(); reason == "" && err != nil {
-				reason = ReasonInvalid
+				reason = rampart.ReasonInvalid
 			}
 		}
 	case *ecdsa.PublicKey:
@@ -137,15 +140,44 @@ func newMaterial(alg Algorithm, key any) (*material, error) {
 		}
 	}
 	if reason != "" {
-		return nil, keyMistake("material", reason, "")
+		return nil, m.mistake(reason)
 	}
 	m.sigSize = m.signatureSize()
 	m.macs.New = func() any { return &macState{hash: hmac.New(m.hash.New, m.secret)} }
 	m.digests.New = func() any { return &macState{hash: m.hash.New()} }
 	if m.private != nil && !m.pairs() {
-		return nil, keyMistake("material", ReasonInvalid, "")
+		return nil, m.mistake(rampart.ReasonInvalid)
 	}
 	return m, nil
+}
+
+const wantAlgorithm = "use a constant of package auth, such as HS256, RS256, ES256 or EdDSA"
+
+// keyMistake is a mistake in a parameter of [NewKey].
+func keyMistake(param string, reason rampart.Reason, value any, want string) error {
+	return conferr.New("auth.NewKey", param, reason, value, want)
+}
+
+// mistake says what material m.alg takes. It never tells what it got.
+func (m *material) mistake(reason rampart.Reason) error {
+	var want string
+	switch {
+	case reason == rampart.ReasonInvalid:
+		want = "the parts of this key do not belong together; export it again, or make a new one"
+	case reason == rampart.ReasonWeak && m.family == familyHMAC:
+		want = fmt.Sprintf(`%s needs a random secret of at least %d bytes; "openssl rand -base64 48" prints one`, m.alg, m.hash.Size())
+	case reason == rampart.ReasonWeak:
+		want = "an RSA key has 2048 to 8192 bits, and no library with the ROCA flaw made it"
+	case m.family == familyHMAC:
+		want = fmt.Sprintf("%s takes the secret as a []byte", m.alg)
+	case m.family == familyECDSA:
+		want = fmt.Sprintf("%s takes an *ecdsa.PrivateKey or *ecdsa.PublicKey on the curve %s", m.alg, m.alg.curve().Params().Name)
+	case m.family == familyEd25519:
+		want = fmt.Sprintf("%s takes an ed25519.PrivateKey or ed25519.PublicKey", m.alg)
+	default:
+		want = fmt.Sprintf("%s takes an *rsa.PrivateKey or *rsa.PublicKey", m.alg)
+	}
+	return keyMistake("material", reason, nil, want)
 }
 
 // pairs says whether the private key belongs to the public one.
@@ -164,32 +196,32 @@ func copyRSA(k *rsa.PublicKey) *rsa.PublicKey {
 
 // checkSecret: a key of the size of the hash output or larger must be used
 // (RFC 7518 section 3.2, RFC 8725 section 3.5: no password is one).
-func checkSecret(secret []byte, h crypto.Hash) string {
+func checkSecret(secret []byte, h crypto.Hash) rampart.Reason {
 	if len(secret) < h.Size() {
-		return ReasonWeak
+		return rampart.ReasonWeak
 	}
 	return ""
 }
 
-func checkRSA(k *rsa.PublicKey) string {
+func checkRSA(k *rsa.PublicKey) rampart.Reason {
 	switch {
 	case k.N == nil || k.N.Sign() <= 0 || k.N.Bit(0) == 0 || k.E < 3 || k.E&1 == 0:
-		return ReasonInvalid
+		return rampart.ReasonInvalid
 	case k.N.BitLen() < minRSABits || k.N.BitLen() > maxRSABits:
-		return ReasonWeak
+		return rampart.ReasonWeak
 	case isROCA(k.N):
-		return ReasonWeak
+		return rampart.ReasonWeak
 	default:
 		return ""
 	}
 }
 
-func checkECDSA(k *ecdsa.PublicKey, alg Algorithm) string {
+func checkECDSA(k *ecdsa.PublicKey, alg Algorithm) rampart.Reason {
 	if k.Curve != alg.curve() {
 		return ReasonMismatch
 	}
 	if _, err := k.ECDH(); err != nil { // the point is not on the curve (RFC 8725 section 3.4)
-		return ReasonInvalid
+		return rampart.ReasonInvalid
 	}
 	return ""
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 )
 
 // recorded returns one of the keys of testdata/simplejwt_tokens.json.
@@ -136,37 +137,37 @@ func TestNewKeyRefuses(t *testing.T) {
 		material any
 		want     string
 	}{
-		{"an unknown algorithm", "none", "", []byte(secret), `auth: Key alg: invalid: "none"`},
-		{"a short secret", auth.HS256, "", []byte(secret[:31]), "auth: Key material: weak"},
-		{"a short secret for HS512", auth.HS512, "", []byte(secret[:63]), "auth: Key material: weak"},
-		{"no secret", auth.HS256, "", []byte{}, "auth: Key material: weak"},
-		{"a string", auth.HS256, "", secret, "auth: Key material: mismatch"},
-		{"a public key as HMAC secret (CVE-2016-10555)", auth.HS256, "", &rsaKey.PublicKey, "auth: Key material: mismatch"},
-		{"a secret for RSA", auth.RS256, "", []byte(secret), "auth: Key material: mismatch"},
-		{"an EC key for RSA", auth.RS256, "", p256, "auth: Key material: mismatch"},
-		{"an RSA key for EC", auth.ES256, "", rsaKey, "auth: Key material: mismatch"},
-		{"a small modulus", auth.RS256, "", small, "auth: Key material: weak"},
-		{"a small public modulus", auth.PS256, "", &small.PublicKey, "auth: Key material: weak"},
-		{"a huge modulus", auth.RS256, "", &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 9000, 1), E: 65537}, "auth: Key material: weak"},
-		{"an even modulus", auth.RS256, "", &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 2048), E: 65537}, "auth: Key material: invalid"},
-		{"exponent 1", auth.RS256, "", &rsa.PublicKey{N: rsaKey.N, E: 1}, "auth: Key material: invalid"},
-		{"an empty RSA key", auth.RS256, "", &rsa.PublicKey{}, "auth: Key material: invalid"},
-		{"an RSA key that does not fit itself", auth.RS256, "", &broken, "auth: Key material: invalid"},
-		{"nil", auth.RS256, "", nil, "auth: Key material: mismatch"},
-		{"a nil RSA key", auth.RS256, "", (*rsa.PrivateKey)(nil), "auth: Key material: mismatch"},
-		{"the curve of another algorithm", auth.ES384, "", p256, "auth: Key material: mismatch"},
-		{"the curve of another algorithm, public", auth.ES512, "", &p256.PublicKey, "auth: Key material: mismatch"},
-		{"a private key beside another public one", auth.ES256, "", &mixed, "auth: Key material: invalid"},
-		{"a short Ed25519 key", auth.EdDSA, "", ed25519.PublicKey{1}, "auth: Key material: mismatch"},
-		{"a short private Ed25519 key", auth.EdDSA, "", ed25519.PrivateKey{1}, "auth: Key material: mismatch"},
-		{"a long kid", auth.HS256, strings.Repeat("k", 129), []byte(secret), `auth: Key kid: invalid: "` + strings.Repeat("k", 129) + `"`},
-		{"a kid with a line end", auth.HS256, "a\nb", []byte(secret), `auth: Key kid: invalid: "a\nb"`},
+		{"an unknown algorithm", "none", "", []byte(secret), `alg: invalid: "none"`},
+		{"a short secret", auth.HS256, "", []byte(secret[:31]), "material: weak"},
+		{"a short secret for HS512", auth.HS512, "", []byte(secret[:63]), "material: weak"},
+		{"no secret", auth.HS256, "", []byte{}, "material: weak"},
+		{"a string", auth.HS256, "", secret, "material: mismatch"},
+		{"a public key as HMAC secret (CVE-2016-10555)", auth.HS256, "", &rsaKey.PublicKey, "material: mismatch"},
+		{"a secret for RSA", auth.RS256, "", []byte(secret), "material: mismatch"},
+		{"an EC key for RSA", auth.RS256, "", p256, "material: mismatch"},
+		{"an RSA key for EC", auth.ES256, "", rsaKey, "material: mismatch"},
+		{"a small modulus", auth.RS256, "", small, "material: weak"},
+		{"a small public modulus", auth.PS256, "", &small.PublicKey, "material: weak"},
+		{"a huge modulus", auth.RS256, "", &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 9000, 1), E: 65537}, "material: weak"},
+		{"an even modulus", auth.RS256, "", &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 2048), E: 65537}, "material: invalid"},
+		{"exponent 1", auth.RS256, "", &rsa.PublicKey{N: rsaKey.N, E: 1}, "material: invalid"},
+		{"an empty RSA key", auth.RS256, "", &rsa.PublicKey{}, "material: invalid"},
+		{"an RSA key that does not fit itself", auth.RS256, "", &broken, "material: invalid"},
+		{"nil", auth.RS256, "", nil, "material: mismatch"},
+		{"a nil RSA key", auth.RS256, "", (*rsa.PrivateKey)(nil), "material: mismatch"},
+		{"the curve of another algorithm", auth.ES384, "", p256, "material: mismatch"},
+		{"the curve of another algorithm, public", auth.ES512, "", &p256.PublicKey, "material: mismatch"},
+		{"a private key beside another public one", auth.ES256, "", &mixed, "material: invalid"},
+		{"a short Ed25519 key", auth.EdDSA, "", ed25519.PublicKey{1}, "material: mismatch"},
+		{"a short private Ed25519 key", auth.EdDSA, "", ed25519.PrivateKey{1}, "material: mismatch"},
+		{"a long kid", auth.HS256, strings.Repeat("k", 129), []byte(secret), `kid: invalid: "` + strings.Repeat("k", 129) + `"`},
+		{"a kid with a line end", auth.HS256, "a\nb", []byte(secret), `kid: invalid: "a\nb"`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.desc, func(t *testing.T) {
 			key, err := auth.NewKey(tt.alg, tt.kid, tt.material)
 			assert.Nil(t, key)
-			assert.EqualError(t, err, tt.want)
+			assert.Equal(t, tt.want, conferrtest.Text(err))
 		})
 	}
 }
@@ -232,6 +233,11 @@ func TestParseKey(t *testing.T) {
 		{"PKCS #1, private", auth.RS256, block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(rsaKey)), true},
 		{"PKCS #1, public", auth.RS256, pkcs1, true},
 		{"SEC 1", auth.ES256, block("EC PRIVATE KEY", ecDER), true},
+		{"SEC 1 behind the curve, as openssl ecparam writes it", auth.ES256, append(block("EC PARAMETERS", []byte{6, 0}), block("EC PRIVATE KEY", ecDER)...), true},
+		{"the curve alone", auth.ES256, block("EC PARAMETERS", []byte{6, 0}), false},
+		{"the curve twice", auth.ES256, append(bytes.Repeat(block("EC PARAMETERS", []byte{6, 0}), 2), block("EC PRIVATE KEY", ecDER)...), false},
+		{"the curve before a key that is not EC", auth.RS256, append(block("EC PARAMETERS", []byte{6, 0}), pkcs1...), false},
+		{"text between the curve and the key", auth.ES256, append(append(block("EC PARAMETERS", []byte{6, 0}), "x\n"...), block("EC PRIVATE KEY", ecDER)...), false},
 		{"white space around", auth.ES256, append([]byte("\n "), append(recorded(t, "ec_public"), "\n\n"...)...), true},
 		{"an oct JWK", auth.HS256, []byte(`{"kty":"oct","k":"` + b64(secret) + `"}`), true},
 		{"an OKP JWK (RFC 8037 appendix A.2)", auth.EdDSA, []byte(`{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`), true},
@@ -293,13 +299,13 @@ func TestNewKeysRefuses(t *testing.T) {
 		return key
 	}
 	_, err := auth.NewKeys(nil, nil)
-	assert.EqualError(t, err, "auth: Key signing: missing\nauth: Key verifyOnly: missing")
+	assert.Equal(t, "signing: missing\nverifyOnly: missing", conferrtest.Text(err))
 	_, err = auth.NewKeys(&auth.Key{})
-	assert.EqualError(t, err, "auth: Key signing: missing")
+	assert.Equal(t, "signing: missing", conferrtest.Text(err))
 	_, err = auth.NewKeys(make1(auth.HS256, "a"), make1(auth.HS384, "a"), make1(auth.RS256, "b"))
-	assert.EqualError(t, err, "auth: Key verifyOnly: duplicate: \"a\"\nauth: Key verifyOnly: conflict: \"b\"")
+	assert.Equal(t, "verifyOnly: duplicate: \"a\"\nverifyOnly: conflict: \"b\"", conferrtest.Text(err))
 	_, err = auth.NewKeys(make1(auth.HS256, ""), make1(auth.HS256, ""))
-	assert.EqualError(t, err, "auth: Key verifyOnly: duplicate")
+	assert.Equal(t, "verifyOnly: duplicate", conferrtest.Text(err))
 	_, err = auth.NewKeys(make1(auth.RS256, "a"), make1(auth.ES256, "b"))
 	assert.NoError(t, err)
 }
@@ -384,7 +390,7 @@ func TestAServiceNeedsAKeyThatSigns(t *testing.T) {
 	require.NoError(t, err)
 	v := newVerifier(t, func(c *auth.VerifierConfig) { c.Keys = newKeys(t, key) })
 	_, err = auth.NewService(auth.ServiceConfig{Verifier: v, Users: &people{}, Sessions: auth.NewMemoryStore(0)})
-	assert.EqualError(t, err, "auth: Verifier: mismatch")
+	assert.Equal(t, "Verifier: mismatch", conferrtest.Text(err))
 }
 
 func TestTypedAccessTokensAreIssued(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 // A KeySource finds the key of a token. It is asked with what the token's
@@ -65,7 +66,7 @@ func NewKeys(signing *Key, verifyOnly ...*Key) (*Keys, error) {
 }
 
 func newKeySet(keys []keyUntil) (*keySet, error) {
-	var errs []error
+	bad := conferr.For("auth.NewKeys")
 	plain := make([]*Key, 0, len(keys))
 	for i, k := range keys {
 		field := "verifyOnly"
@@ -74,16 +75,16 @@ func newKeySet(keys []keyUntil) (*keySet, error) {
 		}
 		switch same := func(other *Key) bool { return other.kid == k.kid }; {
 		case k.Key == nil || k.m == nil:
-			errs = append(errs, keyMistake(field, ReasonMissing, ""))
+			bad.Add(field, rampart.ReasonMissing, nil, "give a key of NewKey or ParseKey")
 			continue
 		case slices.ContainsFunc(plain, same):
-			errs = append(errs, keyMistake(field, ReasonDuplicate, k.kid))
+			bad.Add(field, rampart.ReasonDuplicate, k.kid, "another key has this id; give each key an id of its own")
 		case len(plain) > 0 && plain[0].symmetric() != k.symmetric():
-			errs = append(errs, keyMistake(field, ReasonConflict, k.kid))
+			bad.Add(field, rampart.ReasonConflict, k.kid, "HMAC secrets do not go beside public keys; make two Verifiers")
 		}
 		plain = append(plain, k.Key)
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := bad.Err(); err != nil {
 		return nil, err
 	}
 	public, err := publicSet(plain)
@@ -159,7 +160,7 @@ func (ks *Keys) change(f func([]keyUntil) []keyUntil) error {
 	defer ks.mu.Unlock()
 	set := ks.set.Load()
 	if set == nil {
-		return keyMistake("signing", ReasonMissing, "")
+		return conferr.New("auth.NewKeys", "signing", rampart.ReasonMissing, nil, "create the Keys with NewKeys before you change them")
 	}
 	changed, err := newKeySet(f(slices.DeleteFunc(slices.Clone(set.keys), keyUntil.ended)))
 	if err != nil {

@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/pem"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 // ParseKey is [NewKey] for a key in text: a JWK (RFC 7517) or one PEM block
-// (PKCS #8, PKCS #1, SEC 1, PKIX). An empty kid means the JWK's own, and else
+// (PKCS #8, PKCS #1, SEC 1 also behind the block EC PARAMETERS of openssl, PKIX).
+// An empty kid means the JWK's own, and else
 // what NewKey says. A JWK whose use, key_ops or alg contradict alg is refused,
 // as is anything after the key. An HMAC secret is not in PEM: give its bytes
 // to NewKey.
@@ -23,21 +27,32 @@ func ParseKey(alg Algorithm, kid string, pemOrJWK []byte) (*Key, error) {
 		}
 		return NewKey(alg, kid, material)
 	}
-	material := parsePEM(text)
+	material, want := parsePEM(text)
 	if material == nil {
-		return nil, keyMistake("pemOrJWK", ReasonInvalid, "")
+		return nil, textMistake(rampart.ReasonInvalid, want)
 	}
 	return NewKey(alg, kid, material)
 }
 
-// parsePEM returns nil for whatever is not exactly one key. It goes by what the
-// block says it is, and never tries one form after the other.
-func parsePEM(text []byte) any {
-	block, rest := pem.Decode(text)
-	if block == nil || len(bytes.TrimSpace(rest)) > 0 || !bytes.HasPrefix(text, []byte("-----BEGIN ")) {
-		return nil
+// textMistake is a mistake in the text of a key, which it never tells.
+func textMistake(reason rampart.Reason, want string) error {
+	return conferr.New("auth.ParseKey", "pemOrJWK", reason, nil, want)
+}
+
+// parsePEM returns nil for whatever is not exactly one key, and says what would
+// be right. It goes by what the block says it is, and never tries one form after
+// the other. "openssl ecparam -genkey" writes the name of the curve into a block
+// before the key, which names it again: that block is skipped.
+func parsePEM(text []byte) (key any, want string) {
+	block, rest := firstPEM(text)
+	if block != nil && block.Type == "EC PARAMETERS" {
+		if block, rest = firstPEM(rest); block != nil && block.Type != "EC PRIVATE KEY" {
+			block = nil
+		}
 	}
-	var key any
+	if block == nil || len(rest) > 0 {
+		return nil, "give one PEM block, from -----BEGIN to -----END, with nothing around it, or a JWK; the bytes of an HMAC secret go to NewKey"
+	}
 	var err error
 	switch block.Type {
 	case "PRIVATE KEY":
@@ -50,9 +65,25 @@ func parsePEM(text []byte) any {
 		key, err = x509.ParsePKIXPublicKey(block.Bytes)
 	case "RSA PUBLIC KEY":
 		key, err = x509.ParsePKCS1PublicKey(block.Bytes)
+	case "CERTIFICATE":
+		return nil, `this is a certificate; "openssl x509 -pubkey -noout" prints its public key`
+	case "ENCRYPTED PRIVATE KEY":
+		return nil, `this key is encrypted; "openssl pkey" prints it decrypted`
+	default:
+		return nil, "the block must be a PRIVATE KEY, PUBLIC KEY, RSA PRIVATE KEY, RSA PUBLIC KEY or EC PRIVATE KEY"
 	}
-	if err != nil {
-		return nil
+	if err != nil { // without err: it may quote the key
+		return nil, "the block does not hold the key that its first line names; export it again"
 	}
-	return key
+	return key, ""
+}
+
+// firstPEM returns the block with which text begins, and the text behind it,
+// without white space around it.
+func firstPEM(text []byte) (*pem.Block, []byte) {
+	if !bytes.HasPrefix(text, []byte("-----BEGIN ")) {
+		return nil, nil
+	}
+	block, rest := pem.Decode(text)
+	return block, bytes.TrimSpace(rest)
 }

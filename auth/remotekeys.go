@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 const (
@@ -47,30 +48,26 @@ type RemoteKeysConfig struct {
 }
 
 func (c RemoteKeysConfig) validate() error {
-	var errs []error
-	add := func(bad bool, field, reason, value string) {
-		if bad {
-			errs = append(errs, mistake(field, reason, value))
-		}
-	}
+	bad := conferr.For("auth.RemoteKeysConfig")
+	const wantURL = `use an https URL without userinfo and fragment, such as "https://auth.example.com/jwks.json"; http is for a loopback address only`
 	u, err := url.Parse(c.URL)
 	switch {
 	case c.URL == "":
-		add(true, "URL", ReasonMissing, "")
+		bad.Add("URL", rampart.ReasonMissing, nil, wantURL)
 	case err != nil || u.User != nil: // it may hold a password: no value
-		add(true, "URL", ReasonInvalid, "")
+		bad.Add("URL", rampart.ReasonInvalid, nil, wantURL)
 	default:
-		bad := u.Hostname() == "" || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname()))
-		add(bad, "URL", ReasonInvalid, c.URL)
+		wrong := u.Hostname() == "" || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname()))
+		bad.If(wrong, "URL", rampart.ReasonInvalid, c.URL, wantURL)
 	}
-	add(len(c.Algorithms) == 0, "Algorithms", ReasonMissing, "")
+	bad.If(len(c.Algorithms) == 0, "Algorithms", rampart.ReasonMissing, nil, "list the algorithms that the issuer signs with, such as RS256 or ES256")
 	for i, alg := range c.Algorithms {
 		f, _ := alg.scheme()
-		add(f == unknownFamily, "Algorithms", ReasonInvalid, string(alg))
-		add(f == familyHMAC, "Algorithms", ReasonConflict, string(alg)) // a published secret is none
-		add(slices.Contains(c.Algorithms[:i], alg), "Algorithms", ReasonDuplicate, string(alg))
+		bad.If(f == unknownFamily, "Algorithms", rampart.ReasonInvalid, alg, wantAlgorithm)
+		bad.If(f == familyHMAC, "Algorithms", rampart.ReasonConflict, alg, "a published secret is none; list algorithms with public keys, such as RS256")
+		bad.If(slices.Contains(c.Algorithms[:i], alg), "Algorithms", rampart.ReasonDuplicate, alg, conferr.WantOnce)
 	}
-	return errors.Join(errs...)
+	return bad.Err()
 }
 
 func isLoopback(host string) bool {

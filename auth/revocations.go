@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 // RevocationsConfig configures [Revocations].
@@ -81,17 +82,11 @@ type Revocations struct {
 // NewRevocations returns Revocations that know all that the feed retains, or
 // every mistake in cfg, each a [rampart.ConfigError], joined.
 func NewRevocations(cfg RevocationsConfig) (*Revocations, error) {
-	var errs []error
-	switch {
-	case cfg.Outage > rampart.FailOpen: // there is nothing to fall back to
-		errs = append(errs, mistake("Outage", ReasonInvalid, cfg.Outage.String()))
-	case cfg.Outage == 0 && cfg.Feed != nil:
-		errs = append(errs, mistake("Outage", ReasonMissing, ""))
-	}
-	if cfg.MaxEntries < 0 {
-		errs = append(errs, mistake("MaxEntries", ReasonInvalid, strconv.Itoa(cfg.MaxEntries)))
-	}
-	if err := errors.Join(errs...); err != nil {
+	bad := conferr.For("auth.RevocationsConfig")
+	bad.If(cfg.Outage > rampart.FailOpen, "Outage", rampart.ReasonInvalid, cfg.Outage, conferr.WantOutage) // there is nothing to fall back to
+	bad.If(cfg.Outage == 0 && cfg.Feed != nil, "Outage", rampart.ReasonMissing, nil, conferr.WantOutage)
+	bad.If(cfg.MaxEntries < 0, "MaxEntries", rampart.ReasonInvalid, cfg.MaxEntries, "use 1 or more; 0 means 100000")
+	if err := bad.Err(); err != nil {
 		return nil, err
 	}
 	if cfg.MaxEntries == 0 {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 )
 
 // line is a feed of several instances in one process: what one publishes, all
@@ -380,9 +381,9 @@ func TestClosedAndZeroRevocationsKnowNothing(t *testing.T) {
 
 func TestRevocationsConfigMistakes(t *testing.T) {
 	_, err := auth.NewRevocations(auth.RevocationsConfig{Feed: &line{}, MaxEntries: -1})
-	assert.EqualError(t, err, "auth: Outage: missing\nauth: MaxEntries: invalid: \"-1\"")
+	assert.Equal(t, "Outage: missing\nMaxEntries: invalid: \"-1\"", conferrtest.Text(err))
 	_, err = auth.NewRevocations(auth.RevocationsConfig{Outage: 3})
-	assert.EqualError(t, err, `auth: Outage: invalid: "FallBack"`)
+	assert.Equal(t, `Outage: invalid: "FallBack"`, conferrtest.Text(err))
 }
 
 func TestRevocationsUnderConcurrentUse(t *testing.T) {

@@ -3,12 +3,12 @@ package auth
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 const (
@@ -169,25 +169,21 @@ func (c ServiceConfig) withDefaults() ServiceConfig {
 
 // validate returns every mistake in c, whose defaults are set.
 func (c ServiceConfig) validate() error {
-	var errs []error
-	add := func(bad bool, field, reason, value string) {
-		if bad {
-			errs = append(errs, mistake(field, reason, value))
-		}
-	}
+	bad := conferr.For("auth.ServiceConfig")
 	if c.Verifier == nil || c.Verifier.keys == nil {
-		add(true, "Verifier", ReasonMissing, "")
+		bad.Add("Verifier", rampart.ReasonMissing, nil, "give the Verifier of NewVerifier, with the keys that sign")
 	} else {
-		add(!canSign(c.Verifier.keys), "Verifier", ReasonMismatch, "")
-		add(c.Verifier.subjectClaim == "iss", "Verifier", ReasonConflict, "")
-		add(c.Verifier.untyped, "Verifier", ReasonConflict, "") // our refresh tokens would have to be told from strangers'
+		bad.If(!canSign(c.Verifier.keys), "Verifier", ReasonMismatch, nil, "its keys only verify; make it with NewKeys and a secret or private key")
+		bad.If(c.Verifier.subjectClaim == "iss", "Verifier", rampart.ReasonConflict, nil, `a service does not issue tokens whose issuer is the subject; use the SubjectClaim "sub"`)
+		// Our refresh tokens would have to be told from strangers'.
+		bad.If(c.Verifier.untyped, "Verifier", rampart.ReasonConflict, nil, "a service needs the kind of each token; use a Verifier without DangerouslyUntyped")
 	}
-	add(c.Users == nil, "Users", ReasonMissing, "")
-	add(c.Sessions == nil, "Sessions", ReasonMissing, "")
-	add(c.AccessTTL < time.Second, "AccessTTL", ReasonInvalid, c.AccessTTL.String())
-	add(c.RefreshTTL < c.AccessTTL, "RefreshTTL", ReasonInvalid, c.RefreshTTL.String())
-	add(c.SessionTTL < c.RefreshTTL, "SessionTTL", ReasonInvalid, c.SessionTTL.String())
-	add(c.Cookie != "" && !isCookieName(c.Cookie), "Cookie", ReasonInvalid, c.Cookie)
-	add(c.Grace > maxGrace, "Grace", ReasonInvalid, c.Grace.String())
-	return errors.Join(errs...)
+	bad.If(c.Users == nil, "Users", rampart.ReasonMissing, nil, "give the Users that check names and passwords")
+	bad.If(c.Sessions == nil, "Sessions", rampart.ReasonMissing, nil, "give a SessionStore, such as that of authsql or authredis, or NewMemoryStore for one process")
+	bad.If(c.AccessTTL < time.Second, "AccessTTL", rampart.ReasonInvalid, c.AccessTTL, "use 1s or more; 0 means 5m")
+	bad.If(c.RefreshTTL < c.AccessTTL, "RefreshTTL", rampart.ReasonInvalid, c.RefreshTTL, "use at least AccessTTL; 0 means 24h")
+	bad.If(c.SessionTTL < c.RefreshTTL, "SessionTTL", rampart.ReasonInvalid, c.SessionTTL, "use at least RefreshTTL; 0 means 720h (30 days), or RefreshTTL if that is longer")
+	bad.If(c.Cookie != "" && !isCookieName(c.Cookie), "Cookie", rampart.ReasonInvalid, c.Cookie, wantCookie)
+	bad.If(c.Grace > maxGrace, "Grace", rampart.ReasonInvalid, c.Grace, "use up to 1m")
+	return bad.Err()
 }

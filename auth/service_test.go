@@ -16,6 +16,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 )
 
 const goodLogin = `{"username":"alice","password":"correct horse"}`
@@ -278,7 +279,7 @@ func TestTheZeroServiceRefuses(t *testing.T) {
 
 func TestNewServiceReportsEveryMistake(t *testing.T) {
 	_, err := auth.NewService(auth.ServiceConfig{})
-	assert.EqualError(t, err, "auth: Verifier: missing\nauth: Users: missing\nauth: Sessions: missing")
+	assert.Equal(t, "Verifier: missing\nUsers: missing\nSessions: missing", conferrtest.Text(err))
 	v := newVerifier(t, func(c *auth.VerifierConfig) {
 		c.Keys = sourceFunc(func(string, auth.Algorithm) (*auth.Key, error) { return nil, auth.ErrUnknownKey })
 		c.DangerouslyUntyped = true
@@ -287,12 +288,12 @@ func TestNewServiceReportsEveryMistake(t *testing.T) {
 		Verifier: v, Users: &people{}, Sessions: auth.NewMemoryStore(1),
 		AccessTTL: time.Millisecond, RefreshTTL: time.Microsecond, SessionTTL: time.Nanosecond, Grace: time.Hour,
 	})
-	assert.EqualError(t, err, `auth: Verifier: mismatch
-auth: Verifier: conflict
-auth: AccessTTL: invalid: "1ms"
-auth: RefreshTTL: invalid: "1µs"
-auth: SessionTTL: invalid: "1ns"
-auth: Grace: invalid: "1h0m0s"`)
+	assert.Equal(t, `Verifier: mismatch
+Verifier: conflict
+AccessTTL: invalid: "1ms"
+RefreshTTL: invalid: "1µs"
+SessionTTL: invalid: "1ns"
+Grace: invalid: "1h0m0s"`, conferrtest.Text(err))
 }
 
 func TestServiceErrorHandler(t *testing.T) {

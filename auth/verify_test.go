@@ -16,6 +16,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 )
 
 func TestVerifyRefusesWhatIsNotOneStrictToken(t *testing.T) {
@@ -401,29 +402,29 @@ func TestTheZeroVerifierRefuses(t *testing.T) {
 
 func TestNewVerifierReportsEveryMistake(t *testing.T) {
 	_, err := auth.NewVerifier(auth.VerifierConfig{})
-	assert.EqualError(t, err, "auth: Keys: missing\nauth: Issuer: missing\nauth: Audiences: missing")
+	assert.Equal(t, "Keys: missing\nIssuer: missing\nAudiences: missing", conferrtest.Text(err))
 	var nilKeys *auth.Keys
 	_, err = auth.NewVerifier(auth.VerifierConfig{
 		Keys: nilKeys, Issuer: "*", Audiences: []string{"", "*"}, Leeway: time.Hour, SubjectClaim: "exp", KindClaim: "sub",
 		HeaderType: "jwt", RequestKind: auth.Refresh, MaxBytes: math.MaxInt,
 	})
-	assert.EqualError(t, err, `auth: Keys: missing
-auth: Audiences: invalid
-auth: Audiences: conflict: "*"
-auth: Leeway: invalid: "1h0m0s"
-auth: SubjectClaim: invalid: "exp"
-auth: HeaderType: invalid: "jwt"
-auth: KindClaim: invalid: "sub"
-auth: RequestKind: invalid: "refresh"
-auth: MaxBytes: invalid`)
+	assert.Equal(t, `Keys: missing
+Audiences: invalid
+Audiences: conflict: "*"
+Leeway: invalid: "1h0m0s"
+SubjectClaim: invalid: "exp"
+HeaderType: invalid: "jwt"
+KindClaim: invalid: "sub"
+RequestKind: invalid: "refresh"
+MaxBytes: invalid: "9223372036854775807"`, conferrtest.Text(err))
 	cfg, _ := auth.Simplejwt([]byte("short"))
 	cfg.SubjectClaim, cfg.KindClaim, cfg.HeaderType, cfg.DangerouslyUntyped = "scope", "scope", "at+jwt", true
 	_, err = auth.NewVerifier(cfg)
-	assert.EqualError(t, err, `auth: Key material: weak
-auth: KindClaim: conflict: "scope"
-auth: SubjectClaim: invalid: "scope"
-auth: KindClaim: invalid: "scope"
-auth: DangerouslyUntyped: pointless`)
+	assert.Equal(t, `material: weak
+KindClaim: conflict: "scope"
+SubjectClaim: invalid: "scope"
+KindClaim: invalid: "scope"
+DangerouslyUntyped: pointless`, conferrtest.Text(err))
 	_, err = cfg.Keys.Key(t.Context(), "", auth.HS256)
 	assert.Error(t, err)
 }

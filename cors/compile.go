@@ -2,7 +2,6 @@ package cors
 
 import (
 	"cmp"
-	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/token"
 )
 
@@ -19,22 +19,28 @@ const (
 	maxMaxAge = 24 * time.Hour // no browser keeps an answer longer
 )
 
+// What the mistakes say would be right.
+const (
+	wantOrigin     = "an origin is scheme://host[:port] in lower case, without a path, a trailing slash or the default port"
+	wantNoProtocol = "this header belongs to CORS itself; remove it"
+)
+
 // A compiler turns a Config into a policy and collects its mistakes.
 type compiler struct {
 	cfg    Config // becomes the normalised copy
 	policy policy
-	errs   []error
+	bad    *conferr.Mistakes
 }
 
 func compile(cfg Config) (*policy, error) {
-	c := compiler{cfg: cfg}
+	c := compiler{cfg: cfg, bad: conferr.For("cors.Config")}
 	c.origins()
 	c.methods()
 	c.requestHeaders()
 	c.responseHeaders()
 	c.bounds()
-	if len(c.errs) > 0 {
-		return nil, errors.Join(c.errs...)
+	if err := c.bad.Err(); err != nil {
+		return nil, err
 	}
 	c.policy.credentials = cfg.Credentials
 	c.policy.privateNetwork = cfg.PrivateNetwork
@@ -42,10 +48,6 @@ func compile(cfg Config) (*policy, error) {
 	c.policy.errorHandler, c.policy.logger = cfg.ErrorHandler, cfg.Logger
 	c.policy.refusal = refusal()
 	return &c.policy, nil
-}
-
-func (c *compiler) mistake(field, reason, value string) {
-	c.errs = append(c.errs, &rampart.ConfigError{Package: "cors", Field: field, Reason: reason, Value: value})
 }
 
 // sorted returns a fresh slice without duplicates, nil if there is nothing.
@@ -56,21 +58,19 @@ func sorted(list []string) []string {
 
 func (c *compiler) origins() {
 	c.cfg.Origins = sorted(c.cfg.Origins)
-	if len(c.cfg.Origins) == 0 {
-		c.mistake("Origins", ReasonMissing, "")
-	}
+	c.bad.If(len(c.cfg.Origins) == 0, "Origins", rampart.ReasonMissing, nil, `list the origins that may read, such as "https://app.example.com"`)
 	for _, text := range c.cfg.Origins {
 		if text == wildcard {
 			c.everyone()
 			continue
 		}
 		if text == "null" || strings.HasPrefix(text, "file:") {
-			c.mistake("Origins", ReasonNullOrigin, text)
+			c.bad.Add("Origins", ReasonNullOrigin, text, "any site can take this origin on with a sandboxed frame; serve the page over https and list its origin")
 			continue
 		}
 		p, ok := parsePattern(text)
 		if !ok {
-			c.mistake("Origins", ReasonInvalid, text)
+			c.bad.Add("Origins", rampart.ReasonInvalid, text, wantOrigin)
 			continue
 		}
 		c.dangers(p, text)
@@ -80,35 +80,29 @@ func (c *compiler) origins() {
 
 func (c *compiler) everyone() {
 	c.policy.everyone = true
-	if len(c.cfg.Origins) > 1 {
-		c.mistake("Origins", ReasonWildcardNotAlone, wildcard)
-	}
-	if c.cfg.Credentials {
-		c.mistake("Origins", ReasonWildcardWithCredentials, wildcard)
-	}
-	if c.cfg.PrivateNetwork {
-		c.mistake("Origins", ReasonWildcardWithPrivateNetwork, wildcard)
-	}
+	c.bad.If(len(c.cfg.Origins) > 1, "Origins", ReasonWildcardNotAlone, wildcard,
+		`"*" takes every origin; remove it or the others`)
+	c.bad.If(c.cfg.Credentials, "Origins", ReasonWildcardWithCredentials, wildcard,
+		"every site could read your users' data; list the origins, or leave Credentials false")
+	c.bad.If(c.cfg.PrivateNetwork, "Origins", ReasonWildcardWithPrivateNetwork, wildcard,
+		"every site could reach into your network; list the origins, or leave PrivateNetwork false")
 }
 
 // dangers refuses what would hand users' data, or their private network, to
 // strangers.
 func (c *compiler) dangers(p pattern, text string) {
-	if !c.cfg.DangerouslyAllowInsecureOrigins && p.insecure() {
-		if c.cfg.Credentials {
-			c.mistake("Origins", ReasonInsecureWithCredentials, text)
-		}
-		if c.cfg.PrivateNetwork {
-			c.mistake("Origins", ReasonInsecureWithPrivateNetwork, text)
-		}
+	if !c.cfg.Credentials && !c.cfg.PrivateNetwork {
+		return
 	}
-	if !c.cfg.DangerouslyAllowPublicSuffixes && (c.cfg.Credentials || c.cfg.PrivateNetwork) && p.publicSuffix() {
-		if c.cfg.Credentials {
-			c.mistake("Origins", ReasonPublicSuffixWithCredentials, text)
-		}
-		if c.cfg.PrivateNetwork {
-			c.mistake("Origins", ReasonPublicSuffixPrivateNetwork, text)
-		}
+	if !c.cfg.DangerouslyAllowInsecureOrigins && p.insecure() {
+		const want = "anyone on the network can change a page over http; use https, or read what DangerouslyAllowInsecureOrigins says"
+		c.bad.If(c.cfg.Credentials, "Origins", ReasonInsecureWithCredentials, text, want)
+		c.bad.If(c.cfg.PrivateNetwork, "Origins", ReasonInsecureWithPrivateNetwork, text, want)
+	}
+	if !c.cfg.DangerouslyAllowPublicSuffixes && p.publicSuffix() {
+		const want = "anyone can register a name there; write the label before it too, or read what DangerouslyAllowPublicSuffixes says"
+		c.bad.If(c.cfg.Credentials, "Origins", ReasonPublicSuffixWithCredentials, text, want)
+		c.bad.If(c.cfg.PrivateNetwork, "Origins", ReasonPublicSuffixPrivateNetwork, text, want)
 	}
 }
 
@@ -119,9 +113,9 @@ func (c *compiler) methods() {
 		case name == wildcard:
 			c.policy.anyMethod = true
 		case !token.Valid(method):
-			c.mistake("Methods", ReasonInvalid, method)
+			c.bad.Add("Methods", rampart.ReasonInvalid, method, `a method is one word, such as "PUT"; give each its own entry`)
 		case forbiddenMethod(name):
-			c.mistake("Methods", ReasonForbidden, method)
+			c.bad.Add("Methods", ReasonForbidden, method, "no browser lets a script send this method; remove it")
 		case !safelistedMethod(name):
 			set[name] = struct{}{}
 		}
@@ -136,11 +130,11 @@ func (c *compiler) requestHeaders() {
 		case name == wildcard:
 			c.policy.anyHeader = true
 		case !token.Valid(header):
-			c.mistake("RequestHeaders", ReasonInvalid, header)
+			c.bad.Add("RequestHeaders", rampart.ReasonInvalid, header, conferr.WantHeader)
 		case forbiddenRequestHeader(name):
-			c.mistake("RequestHeaders", ReasonForbidden, header)
+			c.bad.Add("RequestHeaders", ReasonForbidden, header, "no browser lets a script send this header; remove it")
 		case pointlessRequestHeader(name):
-			c.mistake("RequestHeaders", ReasonPointless, header)
+			c.bad.Add("RequestHeaders", rampart.ReasonPointless, header, wantNoProtocol)
 		default:
 			set[name] = struct{}{}
 		}
@@ -163,15 +157,14 @@ func (c *compiler) responseHeaders() {
 		switch name := strings.ToLower(header); {
 		case name == wildcard:
 			all = true
-			if c.cfg.Credentials { // browsers would read it as the name of a header
-				c.mistake("ResponseHeaders", ReasonWildcardWithCredentials, wildcard)
-			}
+			c.bad.If(c.cfg.Credentials, "ResponseHeaders", ReasonWildcardWithCredentials, wildcard,
+				`beside Credentials browsers take "*" for the name of a header; list the headers`)
 		case !token.Valid(header):
-			c.mistake("ResponseHeaders", ReasonInvalid, header)
+			c.bad.Add("ResponseHeaders", rampart.ReasonInvalid, header, conferr.WantHeader)
 		case forbiddenResponseHeader(name):
-			c.mistake("ResponseHeaders", ReasonForbidden, header)
+			c.bad.Add("ResponseHeaders", ReasonForbidden, header, "no browser lets a script read this header; remove it")
 		case pointlessResponseHeader(name):
-			c.mistake("ResponseHeaders", ReasonPointless, header)
+			c.bad.Add("ResponseHeaders", rampart.ReasonPointless, header, wantNoProtocol)
 		case !safelistedResponseHeader(name):
 			list = append(list, http.CanonicalHeaderKey(name))
 		}
@@ -187,12 +180,11 @@ func (c *compiler) bounds() {
 	case age == NoPreflightCache:
 		c.policy.maxAge = "0"
 	case age < 0 || age > maxMaxAge || age%time.Second != 0:
-		c.mistake("MaxAge", ReasonOutOfBounds, age.String())
+		c.bad.Add("MaxAge", ReasonOutOfBounds, age, "use whole seconds up to 24h, or NoPreflightCache")
 	case age > 0:
 		c.policy.maxAge = strconv.Itoa(int(age / time.Second))
 	}
 	c.policy.status = cmp.Or(c.cfg.PreflightStatus, http.StatusNoContent)
-	if c.policy.status < 200 || c.policy.status > 299 { // only an ok status lets a preflight succeed (Fetch, CORS-preflight fetch, step 7)
-		c.mistake("PreflightStatus", ReasonOutOfBounds, strconv.Itoa(c.policy.status))
-	}
+	c.bad.If(c.policy.status < 200 || c.policy.status > 299, // only an ok status lets a preflight succeed (Fetch, CORS-preflight fetch, step 7)
+		"PreflightStatus", ReasonOutOfBounds, c.policy.status, "browsers take a status from 200 to 299")
 }

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/ecolaura/rampart"
 )
 
 // NoPreflightCache as [Config.MaxAge] tells browsers to ask again before every
@@ -93,19 +95,16 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Reasons of a [rampart.ConfigError] of this package.
+// Reasons of a [rampart.ConfigError] that only this package has.
 const (
-	ReasonMissing                     = "missing"                            // no origin
-	ReasonInvalid                     = "invalid"                            // not an origin, pattern, method or header name
-	ReasonNullOrigin                  = "null_origin"                        // null or file:, an origin that any site can take on
-	ReasonWildcardNotAlone            = "wildcard_not_alone"                 // "*" beside other origins
-	ReasonWildcardWithCredentials     = "wildcard_with_credentials"          // every site could read users' data
-	ReasonInsecureWithCredentials     = "insecure_with_credentials"          // see DangerouslyAllowInsecureOrigins
-	ReasonPublicSuffixWithCredentials = "public_suffix_with_credentials"     //nolint:gosec // a word, no credential; see DangerouslyAllowPublicSuffixes
-	ReasonWildcardWithPrivateNetwork  = "wildcard_with_private_network"      // every site could reach into a private network
-	ReasonInsecureWithPrivateNetwork  = "insecure_with_private_network"      // see DangerouslyAllowInsecureOrigins
-	ReasonPublicSuffixPrivateNetwork  = "public_suffix_with_private_network" // see DangerouslyAllowPublicSuffixes
-	ReasonForbidden                   = "forbidden"                          // a method or header that browsers keep from scripts
-	ReasonPointless                   = "pointless"                          // a header of the protocol itself
-	ReasonOutOfBounds                 = "out_of_bounds"                      // MaxAge or PreflightStatus
+	ReasonNullOrigin                  rampart.Reason = "null_origin"                        // null or file:, an origin that any site can take on
+	ReasonWildcardNotAlone            rampart.Reason = "wildcard_not_alone"                 // "*" beside other origins
+	ReasonWildcardWithCredentials     rampart.Reason = "wildcard_with_credentials"          // every site could read users' data
+	ReasonInsecureWithCredentials     rampart.Reason = "insecure_with_credentials"          // see DangerouslyAllowInsecureOrigins
+	ReasonPublicSuffixWithCredentials rampart.Reason = "public_suffix_with_credentials"     //nolint:gosec // a word, no credential; see DangerouslyAllowPublicSuffixes
+	ReasonWildcardWithPrivateNetwork  rampart.Reason = "wildcard_with_private_network"      // every site could reach into a private network
+	ReasonInsecureWithPrivateNetwork  rampart.Reason = "insecure_with_private_network"      // see DangerouslyAllowInsecureOrigins
+	ReasonPublicSuffixPrivateNetwork  rampart.Reason = "public_suffix_with_private_network" // see DangerouslyAllowPublicSuffixes
+	ReasonOutOfBounds                 rampart.Reason = "out_of_bounds"                      // MaxAge or PreflightStatus
+	ReasonForbidden                   rampart.Reason = "forbidden"                          // a method or header that browsers keep from scripts
 )

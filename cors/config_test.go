@@ -27,8 +27,8 @@ func mistakes(t *testing.T, cfg cors.Config) []string {
 	assert.Nil(t, c)
 	var list []string
 	for m := range rampart.Mistakes(err) {
-		assert.Equal(t, "cors", m.Package)
-		list = append(list, m.Field+": "+m.Reason+": "+m.Value)
+		assert.Equal(t, "cors.Config", m.Type)
+		list = append(list, m.Field+": "+string(m.Reason)+": "+m.Value)
 	}
 	return list
 }

@@ -190,8 +190,8 @@ func TestOracleBadConfigs(t *testing.T) {
 				want = append(want, m.Field+": "+m.Reason)
 			}
 			for m := range rampart.Mistakes(err) {
-				assert.Equal(t, "cors", m.Package)
-				got = append(got, m.Field+": "+m.Reason)
+				assert.Equal(t, "cors.Config", m.Type)
+				got = append(got, m.Field+": "+string(m.Reason))
 			}
 			assert.ElementsMatch(t, want, got)
 		})

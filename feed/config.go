@@ -1,11 +1,11 @@
 package feed
 
 import (
-	"errors"
 	"log/slog"
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 const (
@@ -35,16 +35,6 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Reasons of a [rampart.ConfigError] of this package.
-const (
-	ReasonMissing = "missing" // a required field is empty
-	ReasonInvalid = "invalid" // a value that the field cannot take
-)
-
-func mistake(field, reason, value string) error {
-	return &rampart.ConfigError{Package: "feed", Field: field, Reason: reason, Value: value}
-}
-
 func (c Config) withDefaults() Config {
 	if c.Poll == 0 {
 		c.Poll = defaultPoll
@@ -57,15 +47,9 @@ func (c Config) withDefaults() Config {
 
 // validate returns every mistake in c, whose defaults are set.
 func (c Config) validate() error {
-	var errs []error
-	if c.Source == nil {
-		errs = append(errs, mistake("Source", ReasonMissing, ""))
-	}
-	if c.Poll < minPoll {
-		errs = append(errs, mistake("Poll", ReasonInvalid, c.Poll.String()))
-	}
-	if c.MaxStale < c.Poll {
-		errs = append(errs, mistake("MaxStale", ReasonInvalid, c.MaxStale.String()))
-	}
-	return errors.Join(errs...)
+	bad := conferr.For("feed.Config")
+	bad.If(c.Source == nil, "Source", rampart.ReasonMissing, nil, "give a Source, such as that of feedsql, or Memory for one process")
+	bad.If(c.Poll < minPoll, "Poll", rampart.ReasonInvalid, c.Poll, "use 10ms or more; 0 means 500ms")
+	bad.If(c.MaxStale < c.Poll, "MaxStale", rampart.ReasonInvalid, c.MaxStale, "use at least Poll; 0 means 10s, or 4 × Poll if that is longer")
+	return bad.Err()
 }

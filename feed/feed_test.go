@@ -19,6 +19,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/feed"
+	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 )
 
 var _ rampart.Feed = (*feed.Feed)(nil)
@@ -251,21 +252,21 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		cfg  feed.Config
 		want string
 	}{
-		{"empty", feed.Config{}, "feed: Source: missing"},
+		{"empty", feed.Config{}, "Source: missing"},
 		{
 			"all at once",
 			feed.Config{Poll: time.Millisecond, MaxStale: -1},
-			"feed: Source: missing\nfeed: Poll: invalid: \"1ms\"\nfeed: MaxStale: invalid: \"-1ns\"",
+			"Source: missing\nPoll: invalid: \"1ms\"\nMaxStale: invalid: \"-1ns\"",
 		},
-		{"stale before the next poll", feed.Config{Source: feed.Memory(), Poll: time.Minute, MaxStale: time.Second}, `feed: MaxStale: invalid: "1s"`},
+		{"stale before the next poll", feed.Config{Source: feed.Memory(), Poll: time.Minute, MaxStale: time.Second}, `MaxStale: invalid: "1s"`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.desc, func(t *testing.T) {
 			f, err := feed.New(t.Context(), tt.cfg)
 			assert.Nil(t, f)
-			assert.EqualError(t, err, tt.want)
+			assert.Equal(t, tt.want, conferrtest.Text(err))
 			for m := range rampart.Mistakes(err) {
-				assert.Equal(t, "feed", m.Package)
+				assert.Equal(t, "feed.Config", m.Type)
 			}
 		})
 	}

@@ -101,6 +101,7 @@ func writeCertificates(f *conf.File, dir string) (cfg tlsconf.Config, err error)
 
 // certificateMistakes says of which certificates of f tlsconf complains.
 func certificateMistakes(f *conf.File, err error) (ms conf.Mistakes) {
+	kong := strings.NewReplacer("CertFile", "cert", "KeyFile", "key")
 	for m := range rampart.Mistakes(err) {
 		i, field := 0, m.Field
 		if _, e := fmt.Sscanf(field, "More[%d].", &i); e == nil {
@@ -110,7 +111,7 @@ func certificateMistakes(f *conf.File, err error) (ms conf.Mistakes) {
 		if strings.HasSuffix(field, "KeyFile") {
 			name = "key"
 		}
-		ms = append(ms, f.Certificates[i].Mistake(name, strings.ReplaceAll(m.Reason, "_", " ")))
+		ms = append(ms, f.Certificates[i].Mistake(name, strings.ReplaceAll(string(m.Reason), "_", " ")+": "+kong.Replace(m.Want)))
 	}
 	return ms
 }

@@ -20,10 +20,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ecolaura/rampart"
-	"github.com/ecolaura/rampart/gateway"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/gateway"
 )
 
 func TestNewReportsEveryMistakeOfTheConfigAndOfItsFile(t *testing.T) {
@@ -38,10 +39,9 @@ func TestNewReportsEveryMistakeOfTheConfigAndOfItsFile(t *testing.T) {
 	assert.Nil(t, g)
 	var fields []string
 	for m := range rampart.Mistakes(err) {
-
-		fields = append(fields, m.Field+" "+m.Reason)
+		fields = append(fields, m.Field+" "+string(m.Reason))
 	}
-	assert.Equal(t, []string{"AdminToken invalid", "Proxies.Prefixes invalid", "Proxies.Prefixes too_wide", "Resolve invalid", "Resolve invalid", "BodyTimeout invalid"}, fields)
+	assert.Equal(t, []string{"AdminToken invalid", "Prefixes invalid", "Prefixes too_wide", "Resolve invalid", "Resolve invalid", "BodyTimeout invalid"}, fields)
 	assert.NotContains(t, err.Error(), "short", "it is a secret")
 	ms, ok := errors.AsType[gateway.Mistakes](err)
 	require.True(t, ok)
@@ -115,11 +115,11 @@ func TestServeRefusesWhatWouldBeUnsafeOrNothing(t *testing.T) {
 	require.NoError(t, err)
 	reasons := func(err error) (all []string) {
 		for m := range rampart.Mistakes(err) {
-			all = append(all, m.Field+" "+m.Reason)
+			all = append(all, m.Field+" "+string(m.Reason))
 		}
 		return all
 	}
-	assert.Equal(t, []string{"Listeners missing"}, reasons(g.Serve(t.Context(), gateway.Listeners{})))
+	assert.Equal(t, []string{"Proxy missing"}, reasons(g.Serve(t.Context(), gateway.Listeners{})))
 	proxy := local(t)
 	assert.Equal(t, []string{"AdminToken missing"}, reasons(g.Serve(t.Context(), gateway.Listeners{Proxy: proxy, Admin: outside{local(t)}})))
 	_, err = proxy.Accept()

@@ -46,9 +46,12 @@ func (g *Gateway) Serve(ctx context.Context, on Listeners) error {
 	case g.engine == nil:
 		errs = append(errs, errZero)
 	case len(servers) == 0:
-		errs = append(errs, &rampart.ConfigError{Package: "gateway", Field: "Listeners", Reason: rampart.ReasonMissing})
+		errs = append(errs, &rampart.ConfigError{Type: "gateway.Listeners", Field: "Proxy", Reason: rampart.ReasonMissing, Want: "give one listener at least: Proxy, TLS or Admin"})
 	case on.Admin != nil && !g.token && reachable(on.Admin.Addr()):
-		errs = append(errs, &rampart.ConfigError{Package: "gateway", Field: "AdminToken", Reason: rampart.ReasonMissing, Value: on.Admin.Addr().String()})
+		errs = append(errs, &rampart.ConfigError{
+			Type: "gateway.Config", Field: "AdminToken", Reason: rampart.ReasonMissing, Value: on.Admin.Addr().String(),
+			Want: "others can reach the admin listener; set a token, or listen on a loopback address",
+		})
 	}
 	if len(errs) > 0 {
 		for _, ln := range []net.Listener{on.Proxy, on.TLS, on.Admin} {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/headers"
+	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 )
 
 func TestNewReportsEveryMistake(t *testing.T) {
@@ -115,10 +116,10 @@ func TestNewReportsEveryMistake(t *testing.T) {
 			h, err := headers.New(cfg)
 			assert.Nil(t, h)
 			require.Error(t, err)
-			assert.Equal(t, tt.want, strings.Split(strings.ReplaceAll(err.Error(), "headers: ", ""), "\n"))
+			assert.Equal(t, tt.want, strings.Split(conferrtest.Text(err), "\n"))
 			n := 0
 			for m := range rampart.Mistakes(err) {
-				assert.Equal(t, "headers", m.Package)
+				assert.Equal(t, "headers.Config", m.Type)
 				n++
 			}
 			assert.Equal(t, len(tt.want), n, "each is a *rampart.ConfigError")

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/token"
 )
 
@@ -58,42 +59,36 @@ type cookieRules struct {
 // constants of the code, but a backend may make them up.
 const maxReported = 64
 
-func newCookieRules(c Cookies) (*cookieRules, []error) {
+func newCookieRules(c Cookies, bad *conferr.Mistakes) *cookieRules {
 	r := &cookieRules{
 		off: c.Off, readable: map[string]bool{}, sameSite: map[string]int{}, prefix: maps.Clone(c.Prefix),
 		bare: map[string]string{}, reported: map[string]bool{},
 	}
-	var errs []error
-	add := func(field, reason, value string) { errs = append(errs, mistake("Cookies."+field, reason, value)) }
-	if c.Off && len(c.ScriptReadable)+len(c.SameSite)+len(c.Prefix) > 0 {
-		add("Off", ReasonConflict, "")
-	}
+	bad.If(c.Off && len(c.ScriptReadable)+len(c.SameSite)+len(c.Prefix) > 0, "Cookies.Off", rampart.ReasonConflict, nil,
+		"Off leaves all cookies alone; leave ScriptReadable, SameSite and Prefix empty, or Off false")
 	for _, name := range c.ScriptReadable {
-		if !token.Valid(name) {
-			add("ScriptReadable", ReasonInvalid, name)
-		}
+		bad.If(!token.Valid(name), "Cookies.ScriptReadable", rampart.ReasonInvalid, name, wantCookie)
 		r.readable[name], r.readable[c.Prefix[name]+name] = true, true
 	}
 	for _, name := range sortedKeys(c.SameSite) {
 		strictness, ok := strictnessOf(c.SameSite[name])
-		if !token.Valid(name) || !ok {
-			add("SameSite", ReasonInvalid, name)
-		}
+		bad.If(!token.Valid(name) || !ok, "Cookies.SameSite", rampart.ReasonInvalid, name,
+			"map the cookie's name to http.SameSiteLaxMode, SameSiteStrictMode or SameSiteNoneMode")
 		r.sameSite[name], r.sameSite[c.Prefix[name]+name] = strictness, strictness
 	}
 	for _, name := range sortedKeys(c.Prefix) {
 		prefix := c.Prefix[name]
 		switch {
 		case !token.Valid(name) || prefixOf(name) != "":
-			add("Prefix", ReasonInvalid, name)
+			bad.Add("Cookies.Prefix", rampart.ReasonInvalid, name, wantCookie+", without the prefix")
 		case !slices.Contains([]string{"__Host-", "__Secure-", "__Http-", "__Host-Http-"}, prefix):
-			add("Prefix", ReasonInvalid, prefix)
+			bad.Add("Cookies.Prefix", rampart.ReasonInvalid, prefix, `a prefix is "__Host-", "__Secure-", "__Http-" or "__Host-Http-"`)
 		case strings.HasSuffix(prefix, "Http-") && r.readable[name]:
-			add("Prefix", ReasonConflict, name)
+			bad.Add("Cookies.Prefix", rampart.ReasonConflict, name, `scripts never see a cookie with a prefix in Http-; use "__Host-", or remove the cookie from ScriptReadable`)
 		}
 		r.bare[prefix+name] = name
 	}
-	return r, errs
+	return r
 }
 
 // renames says whether requests of the scheme need [cookieRules.incoming].

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart/headers"
+	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 )
 
 type sources = []headers.Source
@@ -98,12 +99,12 @@ func TestCSPMistakes(t *testing.T) {
 		t.Run(tt.desc, func(t *testing.T) {
 			_, err := headers.New(headers.Config{AllowedHosts: []string{"a.example"}, CSP: &tt.csp})
 			require.Error(t, err)
-			assert.Equal(t, tt.want, strings.Split(strings.ReplaceAll(err.Error(), "headers: CSP.", ""), "\n"))
+			assert.Equal(t, tt.want, strings.Split(strings.ReplaceAll(conferrtest.Text(err), "CSP.", ""), "\n"))
 		})
 	}
 	t.Run("report-only", func(t *testing.T) {
 		_, err := headers.New(headers.Config{AllowedHosts: []string{"a.example"}, CSPReportOnly: &headers.CSP{Default: one, Sandbox: []string{}, UpgradeInsecureRequests: true}})
-		assert.EqualError(t, err, "headers: CSPReportOnly.Sandbox: pointless\nheaders: CSPReportOnly.UpgradeInsecureRequests: pointless")
+		assert.Equal(t, "CSPReportOnly.Sandbox: pointless\nCSPReportOnly.UpgradeInsecureRequests: pointless", conferrtest.Text(err))
 	})
 }
 

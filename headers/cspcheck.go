@@ -6,130 +6,119 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/token"
 )
 
 func contains(list []Source, s Source) bool { return slices.Contains(list, s) }
 
-// check returns every mistake in the policy. field is the Config's field.
-func (c *CSP) check(field string, reportOnly bool, endpoints map[string]string) []error {
-	if c == nil {
-		return nil
-	}
-	var errs []error
-	add := func(name, reason, value string) { errs = append(errs, mistake(field+"."+name, reason, value)) }
+// An addFunc adds a mistake in a directive if bad is true.
+type addFunc func(bad bool, directive string, reason rampart.Reason, value any, want string)
 
-	if c.Default == nil {
-		add("Default", ReasonMissing, "")
+// check adds every mistake in the policy to m. field is the Config's field.
+func (c *CSP) check(m *conferr.Mistakes, field string, reportOnly bool, endpoints map[string]string) {
+	if c == nil {
+		return
 	}
+	add := func(bad bool, directive string, reason rampart.Reason, value any, want string) {
+		m.If(bad, field+"."+directive, reason, value, want)
+	}
+	add(c.Default == nil, "Default", rampart.ReasonMissing, nil, "every other directive falls back to it; begin with []Source{None} or []Source{Self}")
 	for _, d := range c.directives() {
 		c.checkList(d, add)
 	}
 	c.checkFallbacks(add)
 	for _, t := range c.Sandbox {
-		if !isSandboxToken(t) {
-			add("Sandbox", ReasonInvalid, t)
-		}
+		add(!isSandboxToken(t), "Sandbox", rampart.ReasonInvalid, t, `use a token of the HTML standard, such as "allow-forms"`)
 	}
-	if c.Sandbox != nil && reportOnly { // CSP Level 3 section 6.3.2: ignored there
-		add("Sandbox", ReasonPointless, "")
-	}
-	if c.UpgradeInsecureRequests && reportOnly { // Upgrade Insecure Requests section 3.1
-		add("UpgradeInsecureRequests", ReasonPointless, "")
-	}
-	if c.TrustedTypes != nil && len(c.TrustedTypes) == 0 {
-		add("TrustedTypes", ReasonInvalid, "")
-	}
+	const wantEnforced = "browsers ignore it in a report-only policy; set it in CSP"
+	add(c.Sandbox != nil && reportOnly, "Sandbox", rampart.ReasonPointless, nil, wantEnforced)                          // CSP Level 3 section 6.3.2
+	add(c.UpgradeInsecureRequests && reportOnly, "UpgradeInsecureRequests", rampart.ReasonPointless, nil, wantEnforced) // Upgrade Insecure Requests section 3.1
+	add(c.TrustedTypes != nil && len(c.TrustedTypes) == 0, "TrustedTypes", rampart.ReasonInvalid, nil, "name the policies that may be made, or use \"'none'\"")
 	for _, name := range c.TrustedTypes {
-		if name != "'none'" && name != "'allow-duplicates'" && !isPolicyName(name) {
-			add("TrustedTypes", ReasonInvalid, name)
-		}
+		add(name != "'none'" && name != "'allow-duplicates'" && !isPolicyName(name), "TrustedTypes", rampart.ReasonInvalid, name,
+			"a policy name is one word of letters, digits and -#=_/@.%; keywords are 'none' and 'allow-duplicates', with their quotes")
 	}
-	if len(c.TrustedTypes) > 1 && slices.Contains(c.TrustedTypes, "'none'") {
-		add("TrustedTypes", ReasonConflict, "'none'")
-	}
+	add(len(c.TrustedTypes) > 1 && slices.Contains(c.TrustedTypes, "'none'"), "TrustedTypes", rampart.ReasonConflict, "'none'", wantNoneAlone)
 	for _, u := range c.ReportURI {
-		if !isReportURL(u) {
-			add("ReportURI", ReasonInvalid, u)
-		}
+		add(!isReportURL(u), "ReportURI", rampart.ReasonInvalid, u, wantReportURL)
 	}
-	if _, known := endpoints[c.ReportTo]; c.ReportTo != "" && !known {
-		add("ReportTo", ReasonConflict, c.ReportTo)
-	}
-	return errs
+	_, known := endpoints[c.ReportTo]
+	add(c.ReportTo != "" && !known, "ReportTo", rampart.ReasonConflict, c.ReportTo, wantEndpoint)
 }
+
+const (
+	wantNoneAlone = "'none' stands alone; remove it or the others"
+	wantReportURL = "use an https URL or a path of this server, without a fragment or userinfo"
+	wantCode      = "it means nothing outside the directives for scripts and styles; remove it"
+	wantSource    = "a source is scheme:, [scheme://]host[:port][/path], or a keyword in single quotes"
+)
 
 // checkList checks one source list.
-func (c *CSP) checkList(d directive, add func(name, reason, value string)) {
-	if d.sources != nil && len(d.sources) == 0 {
-		add(d.field, ReasonMissing, "")
-	}
+func (c *CSP) checkList(d directive, add addFunc) {
+	add(d.sources != nil && len(d.sources) == 0, d.field, rampart.ReasonMissing, nil, "list a source; []Source{None} allows nothing, nil falls back to Default")
 	for i, s := range d.sources {
-		if reason := c.checkSource(d.kind, s, d.name == "default-src"); reason != "" {
-			add(d.field, reason, string(s))
-		}
-		if slices.Contains(d.sources[:i], s) {
-			add(d.field, ReasonDuplicate, string(s))
-		}
+		reason, want := c.checkSource(d.kind, s, d.name == "default-src")
+		add(reason != "", d.field, reason, s, want)
+		add(slices.Contains(d.sources[:i], s), d.field, rampart.ReasonDuplicate, s, conferr.WantOnce)
 	}
-	if contains(d.sources, None) && len(d.sources) > 1 { // CSP Level 3 section 6.7.2.5: then 'none' means nothing
-		add(d.field, ReasonConflict, string(None))
-	}
-	if contains(d.sources, StrictDynamic) && !slices.ContainsFunc(d.sources, isNonceOrHash) {
-		add(d.field, ReasonConflict, string(StrictDynamic)) // nothing would run
-	}
+	// CSP Level 3 section 6.7.2.5: beside others 'none' means nothing.
+	add(contains(d.sources, None) && len(d.sources) > 1, d.field, rampart.ReasonConflict, None, wantNoneAlone)
+	add(contains(d.sources, StrictDynamic) && !slices.ContainsFunc(d.sources, isNonceOrHash), d.field, rampart.ReasonConflict, StrictDynamic,
+		"no script would run; add WithNonce or a hash")
 }
 
-// checkSource returns what is wrong with one source, or "".
-func (c *CSP) checkSource(kind directiveKind, s Source, isDefault bool) string {
+// checkSource returns what is wrong with one source, if anything, and what
+// would be right.
+func (c *CSP) checkSource(kind directiveKind, s Source, isDefault bool) (reason rampart.Reason, want string) {
 	codeLike := kind == scriptKind || kind == styleKind || isDefault
 	switch s {
 	case None, Self:
-		return ""
+		return "", ""
 	case WithNonce, StrictDynamic, ReportSample, UnsafeHashes, WASMUnsafeEval, SpeculationRules:
 		if !codeLike {
-			return ReasonPointless
+			return rampart.ReasonPointless, wantCode
 		}
-		return ""
+		return "", ""
 	case UnsafeInline:
-		return dangerous(codeLike, c.DangerouslyUnsafeInline)
+		return dangerous(codeLike, c.DangerouslyUnsafeInline, "use WithNonce or a hash, or read what DangerouslyUnsafeInline says")
 	case UnsafeEval:
-		return dangerous(codeLike, c.DangerouslyUnsafeEval)
+		return dangerous(codeLike, c.DangerouslyUnsafeEval, "use code that needs no eval, or read what DangerouslyUnsafeEval says")
 	default:
 		return checkText(s, codeLike)
 	}
 }
 
 // checkText is [CSP.checkSource] for what is no keyword.
-func checkText(s Source, codeLike bool) string {
-	if strings.HasPrefix(string(s), "'") {
-		switch {
-		case !isHash(s):
-			return ReasonInvalid // a constant nonce among them: whoever reads a page knows it
-		case !codeLike:
-			return ReasonPointless
-		}
-		return ""
+func checkText(s Source, codeLike bool) (reason rampart.Reason, want string) {
+	quoted := strings.HasPrefix(string(s), "'")
+	switch {
+	case quoted && !isHash(s): // a constant nonce among them: whoever reads a page knows it
+		return rampart.ReasonInvalid, "use a keyword of this package, such as Self, WithNonce for a nonce, or a hash in base64 with padding"
+	case quoted && !codeLike:
+		return rampart.ReasonPointless, wantCode
+	case isBareKeyword(string(s)):
+		return rampart.ReasonInvalid, "a keyword has single quotes, as in 'self'; use the constants of this package, such as headers.Self"
+	case !quoted && !isHostOrScheme(string(s)):
+		return rampart.ReasonInvalid, wantSource
 	}
-	if !isHostOrScheme(string(s)) {
-		return ReasonInvalid
-	}
-	return ""
+	return "", ""
 }
 
-func dangerous(codeLike, allowed bool) string {
+func dangerous(codeLike, allowed bool, instead string) (reason rampart.Reason, want string) {
 	switch {
 	case !codeLike:
-		return ReasonPointless
+		return rampart.ReasonPointless, wantCode
 	case !allowed:
-		return ReasonUnsafe
+		return rampart.ReasonUnsafe, instead
 	}
-	return ""
+	return "", ""
 }
 
 // checkFallbacks finds sources too wide for what may run: scripts, workers and
 // plugins, in their own list or in that to which they fall back.
-func (c *CSP) checkFallbacks(add func(name, reason, value string)) {
+func (c *CSP) checkFallbacks(add addFunc) {
 	script, scriptField := c.Script, "Script"
 	if script == nil {
 		script, scriptField = c.Default, "Default"
@@ -154,9 +143,8 @@ func (c *CSP) checkFallbacks(add func(name, reason, value string)) {
 		}
 		seen[list.field] = true
 		for _, s := range list.sources {
-			if tooWideForCode(s, contains(list.sources, StrictDynamic)) {
-				add(list.field, ReasonTooWide, string(s))
-			}
+			add(tooWideForCode(s, contains(list.sources, StrictDynamic)), list.field, rampart.ReasonTooWide, s,
+				"anybody could provide code; use Self, WithNonce, or https origins of your own")
 		}
 	}
 }
@@ -225,11 +213,18 @@ func isHostOrScheme(s string) bool {
 	if !ok || strings.HasSuffix(host, ".") || anyPort && h.port != "" {
 		return false
 	}
-	switch host {
+	return !isBareKeyword(host)
+}
+
+// isBareKeyword reports whether s is a keyword without its quotes, which
+// browsers take for a host.
+func isBareKeyword(s string) bool {
+	switch s {
 	case "self", "none", "unsafe-inline", "unsafe-eval", "strict-dynamic", "nonce":
-		return false // a keyword without its quotes is a host that nobody has
+		return true
+	default:
+		return false
 	}
-	return true
 }
 
 // isSourceText says whether s is printable ASCII without what ends a source,
@@ -293,15 +288,11 @@ func isSandboxToken(s string) bool {
 
 // checkEndpoints checks Reporting-Endpoints (Reporting API section 3.3, a
 // structured-field dictionary whose members are strings).
-func checkEndpoints(endpoints map[string]string) []error {
-	var errs []error
+func checkEndpoints(bad *conferr.Mistakes, endpoints map[string]string) {
 	for _, name := range sortedKeys(endpoints) {
-		if !isFieldKey(name) || !token.Valid(name) {
-			errs = append(errs, mistake("ReportingEndpoints", ReasonInvalid, name))
-		}
-		if u := endpoints[name]; !isReportURL(u) || strings.Contains(u, `\`) {
-			errs = append(errs, mistake("ReportingEndpoints", ReasonInvalid, u))
-		}
+		bad.If(!isFieldKey(name) || !token.Valid(name), "ReportingEndpoints", rampart.ReasonInvalid, name,
+			`a name is one word in lower case, such as "csp"`)
+		u := endpoints[name]
+		bad.If(!isReportURL(u) || strings.Contains(u, `\`), "ReportingEndpoints", rampart.ReasonInvalid, u, wantReportURL)
 	}
-	return errs
 }

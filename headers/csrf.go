@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 // A CSRFConfig configures a [CSRF]. The zero value protects a server whose
@@ -115,31 +116,29 @@ func (c *CSRF) Reconfigure(cfg CSRFConfig) error {
 		errorHandler:  cfg.ErrorHandler,
 		log:           cfg.Logger,
 	}
-	var errs []error
+	bad := conferr.For("headers.CSRFConfig")
 	for _, origin := range cfg.TrustedOrigins {
-		reason := checkTrustedOrigin(origin)
-		if reason == "" && p.trusted[origin] {
-			reason = ReasonDuplicate
-		}
-		if reason == "" {
+		scheme, h, ok := parseOrigin(origin)
+		switch {
+		case !ok:
+			bad.Add("TrustedOrigins", rampart.ReasonInvalid, origin, wantOrigin)
+		case scheme == "http" && !h.isLoopback():
+			bad.Add("TrustedOrigins", rampart.ReasonUnsafe, origin, "anyone on the network can change a page over http; use its https origin")
+		case p.trusted[origin]:
+			bad.Add("TrustedOrigins", rampart.ReasonDuplicate, origin, conferr.WantOnce)
+		default:
 			p.trusted[origin] = true
-			if err := p.std.AddTrustedOrigin(origin); err != nil {
-				reason = ReasonInvalid
-			}
-		}
-		if reason != "" {
-			errs = append(errs, mistake("TrustedOrigins", reason, origin))
+			bad.If(p.std.AddTrustedOrigin(origin) != nil, "TrustedOrigins", rampart.ReasonInvalid, origin, wantOrigin)
 		}
 	}
 	for _, pattern := range cfg.DangerouslyExempt {
 		if p.exempt == nil {
 			p.exempt = http.NewServeMux()
 		}
-		if !handle(p.exempt, pattern) {
-			errs = append(errs, mistake("DangerouslyExempt", ReasonInvalid, pattern))
-		}
+		bad.If(!handle(p.exempt, pattern), "DangerouslyExempt", rampart.ReasonInvalid, pattern,
+			`use a pattern of http.ServeMux that conflicts with no other, such as "POST /webhooks/{name}"`)
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := bad.Err(); err != nil {
 		return err
 	}
 	if p.errorHandler == nil {
@@ -166,19 +165,6 @@ func handle(mux *http.ServeMux, pattern string) (ok bool) {
 	defer func() { ok = recover() == nil }()
 	mux.Handle(pattern, new(exemption))
 	return true
-}
-
-// checkTrustedOrigin returns what is wrong with an origin, or "".
-func checkTrustedOrigin(origin string) string {
-	scheme, h, ok := parseOrigin(origin)
-	switch {
-	case !ok:
-		return ReasonInvalid
-	case scheme == "http" && !h.isLoopback(): // whoever is on the wire writes its pages
-		return ReasonUnsafe
-	default:
-		return ""
-	}
 }
 
 // parseOrigin reads an http or https origin as browsers serialize it (HTML

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/headers"
+	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 )
 
 func newCSRF(tb testing.TB, cfg headers.CSRFConfig) *headers.CSRF {
@@ -178,25 +179,25 @@ func TestNewCSRFReportsEveryMistake(t *testing.T) {
 		DangerouslyExempt: []string{"/ok", "/{", "/ok", "hooks"},
 	})
 	assert.Nil(t, c)
-	assert.EqualError(t, err, `headers: TrustedOrigins: invalid: "https://*.example.com"
-headers: TrustedOrigins: invalid: "https://a.example:443"
-headers: TrustedOrigins: invalid: "https://u@a.example"
-headers: TrustedOrigins: invalid: "https://A.example"
-headers: TrustedOrigins: invalid: "a.example"
-headers: TrustedOrigins: invalid: "https://a.example/"
-headers: TrustedOrigins: unsafe: "http://a.example"
-headers: TrustedOrigins: invalid: "null"
-headers: TrustedOrigins: invalid: "*"
-headers: TrustedOrigins: invalid
-headers: TrustedOrigins: invalid: "ftp://a.example"
-headers: TrustedOrigins: duplicate: "https://ok.example"
-headers: TrustedOrigins: invalid: "http://localhost:80"
-headers: TrustedOrigins: invalid: "https://a.example."
-headers: DangerouslyExempt: invalid: "/{"
-headers: DangerouslyExempt: invalid: "/ok"
-headers: DangerouslyExempt: invalid: "hooks"`)
+	assert.Equal(t, `TrustedOrigins: invalid: "https://*.example.com"
+TrustedOrigins: invalid: "https://a.example:443"
+TrustedOrigins: invalid: "https://u@a.example"
+TrustedOrigins: invalid: "https://A.example"
+TrustedOrigins: invalid: "a.example"
+TrustedOrigins: invalid: "https://a.example/"
+TrustedOrigins: unsafe: "http://a.example"
+TrustedOrigins: invalid: "null"
+TrustedOrigins: invalid: "*"
+TrustedOrigins: invalid
+TrustedOrigins: invalid: "ftp://a.example"
+TrustedOrigins: duplicate: "https://ok.example"
+TrustedOrigins: invalid: "http://localhost:80"
+TrustedOrigins: invalid: "https://a.example."
+DangerouslyExempt: invalid: "/{"
+DangerouslyExempt: invalid: "/ok"
+DangerouslyExempt: invalid: "hooks"`, conferrtest.Text(err))
 	for m := range rampart.Mistakes(err) {
-		assert.Equal(t, "headers", m.Package)
+		assert.Equal(t, "headers.CSRFConfig", m.Type)
 	}
 }
 

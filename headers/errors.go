@@ -7,21 +7,9 @@ import (
 	"github.com/ecolaura/rampart"
 )
 
-// Reasons of a [*rampart.ConfigError] of this package.
-const (
-	ReasonMissing   = "missing"   // a required field is empty
-	ReasonInvalid   = "invalid"   // a value that breaks the grammar of its header or field
-	ReasonConflict  = "conflict"  // two fields exclude each other, or one value names what another lacks
-	ReasonPointless = "pointless" // a field has no effect without another, or in this place
-	ReasonTooWide   = "too_wide"  // a pattern, prefix or source that admits nearly everything
-	ReasonReserved  = "reserved"  // a header in Extra that has its own field or belongs to another layer
-	ReasonUnsafe    = "unsafe"    // a source that undoes the policy, without its Dangerously field
-	ReasonDuplicate = "duplicate" // the same entry twice
-)
-
-func mistake(field, reason, value string) error {
-	return &rampart.ConfigError{Package: "headers", Field: field, Reason: reason, Value: value}
-}
+// ReasonReserved is a [*rampart.ConfigError]'s: a header in Extra or Remove has
+// its own field or belongs to another layer.
+const ReasonReserved rampart.Reason = "reserved"
 
 // Reasons of a [*HostError].
 const (

@@ -4,70 +4,77 @@ import (
 	"path"
 	"strings"
 
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/token"
 )
 
-// checkFixed returns every mistake in the fixed headers.
-func (c *Config) checkFixed() (errs []error) {
-	if c.Preset > PresetWeb {
-		errs = append(errs, mistake("Preset", ReasonInvalid, ""))
-	}
+// checkFixed adds every mistake in the fixed headers to bad.
+func (c *Config) checkFixed(bad *conferr.Mistakes) {
+	bad.If(c.Preset > PresetWeb, "Preset", rampart.ReasonInvalid, nil, "use PresetAPI or PresetWeb")
 	for _, f := range []struct {
 		field, value string
 		valid        func(string) bool
+		want         string
 	}{
-		{"FrameOptions", c.FrameOptions, oneOf("DENY", "SAMEORIGIN")},
-		{"ReferrerPolicy", c.ReferrerPolicy, isReferrerPolicy},
-		{"OpenerPolicy", c.OpenerPolicy, isPolicyItem("same-origin", "same-origin-allow-popups", "noopener-allow-popups", "unsafe-none")},
-		{"EmbedderPolicy", c.EmbedderPolicy, isPolicyItem("require-corp", "credentialless", "unsafe-none")},
-		{"ResourcePolicy", c.ResourcePolicy, oneOf("same-origin", "same-site", "cross-origin")},
-		{"CacheControl", c.CacheControl, isCacheControl},
+		{"FrameOptions", c.FrameOptions, oneOf("DENY", "SAMEORIGIN"), "use DENY, SAMEORIGIN or Off; CSP.FrameAncestors can name origins"},
+		{"ReferrerPolicy", c.ReferrerPolicy, isReferrerPolicy, "use a policy of the Referrer Policy standard, such as strict-origin-when-cross-origin, or Off"},
+		{"OpenerPolicy", c.OpenerPolicy, isPolicyItem("same-origin", "same-origin-allow-popups", "noopener-allow-popups", "unsafe-none"), "use same-origin, same-origin-allow-popups, noopener-allow-popups, unsafe-none or Off"},
+		{"EmbedderPolicy", c.EmbedderPolicy, isPolicyItem("require-corp", "credentialless", "unsafe-none"), "use require-corp, credentialless, unsafe-none or Off"},
+		{"ResourcePolicy", c.ResourcePolicy, oneOf("same-origin", "same-site", "cross-origin"), "use same-origin, same-site, cross-origin or Off"},
+		{"CacheControl", c.CacheControl, isCacheControl, "use directives of RFC 9111, such as no-store or private, max-age=60, or Off"},
 	} {
 		if f.value != "" && f.value != Off && !f.valid(f.value) {
-			errs = append(errs, mistake(f.field, ReasonInvalid, f.value))
+			bad.Add(f.field, rampart.ReasonInvalid, f.value, f.want)
 			continue
 		}
 		if name, ok := reportTo(f.value); ok {
-			if _, known := c.ReportingEndpoints[name]; !known {
-				errs = append(errs, mistake(f.field, ReasonConflict, name))
-			}
+			_, known := c.ReportingEndpoints[name]
+			bad.If(!known, f.field, rampart.ReasonConflict, name, wantEndpoint)
 		}
 	}
-	errs = append(errs, c.CSP.check("CSP", false, c.ReportingEndpoints)...)
-	errs = append(errs, c.CSPReportOnly.check("CSPReportOnly", true, c.ReportingEndpoints)...)
-	errs = append(errs, c.Permissions.check()...)
-	errs = append(errs, checkEndpoints(c.ReportingEndpoints)...)
-	errs = append(errs, c.checkExtra()...)
-	return errs
+	c.CSP.check(bad, "CSP", false, c.ReportingEndpoints)
+	c.CSPReportOnly.check(bad, "CSPReportOnly", true, c.ReportingEndpoints)
+	c.Permissions.check(bad)
+	checkEndpoints(bad, c.ReportingEndpoints)
+	c.checkExtra(bad)
 }
 
-func (c *Config) checkExtra() (errs []error) {
+func (c *Config) checkExtra(bad *conferr.Mistakes) {
 	seen := make(map[string]bool)
 	for _, name := range sortedKeys(c.Extra) {
 		switch {
 		case !token.Valid(name):
-			errs = append(errs, mistake("Extra", ReasonInvalid, name))
+			bad.Add("Extra", rampart.ReasonInvalid, name, conferr.WantHeader)
 		case isReserved(canonical(name)):
-			errs = append(errs, mistake("Extra", ReasonReserved, name))
+			bad.Add("Extra", ReasonReserved, name, wantReserved)
 		case seen[canonical(name)]:
-			errs = append(errs, mistake("Extra", ReasonDuplicate, name))
+			bad.Add("Extra", rampart.ReasonDuplicate, name, "header names ignore case; write it once")
 		case !isFieldValue(c.Extra[name]):
-			errs = append(errs, mistake("Extra", ReasonInvalid, c.Extra[name]))
+			bad.Add("Extra", rampart.ReasonInvalid, c.Extra[name], "a value is printable ASCII without line breaks or spaces at its ends")
 		}
 		seen[canonical(name)] = true
 	}
 	for _, name := range c.Remove {
 		switch {
 		case !token.Valid(name):
-			errs = append(errs, mistake("Remove", ReasonInvalid, name))
+			bad.Add("Remove", rampart.ReasonInvalid, name, conferr.WantHeader)
 		case seen[canonical(name)]:
-			errs = append(errs, mistake("Remove", ReasonConflict, name))
+			bad.Add("Remove", rampart.ReasonConflict, name, "Extra sets this header; remove it from one of the two")
 		case isReserved(canonical(name)):
-			errs = append(errs, mistake("Remove", ReasonReserved, name))
+			bad.Add("Remove", ReasonReserved, name, wantReserved)
 		}
 	}
-	return errs
 }
+
+// What the mistakes of several fields say would be right.
+const (
+	wantCookie   = `a cookie name is one word, such as "csrftoken"`
+	wantEndpoint = "add the endpoint of this name to ReportingEndpoints"
+	wantHost     = `a host is name[:port] in lower case, without a scheme or path, such as "app.example.com" or "*.example.com:*"`
+	wantOrigin   = "an origin is scheme://host[:port] in lower case, with http or https, without a path, a trailing slash or the default port"
+	wantReserved = "this header has a field of its own or belongs to another layer; use that"
+)
 
 // isProbePath says whether s is a clean path that needs no escaping.
 func isProbePath(s string) bool {

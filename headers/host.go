@@ -28,16 +28,17 @@ func (h hostPort) String() string {
 	return h.name + ":" + h.port
 }
 
-// add compiles one entry of AllowedHosts; "" or the reason why it is none.
-func (l *hostList) add(pattern string) (reason string) {
+// add compiles one entry of AllowedHosts, or returns why it is none and what
+// would be right.
+func (l *hostList) add(pattern string) (reason rampart.Reason, want string) {
 	if pattern == "*" || pattern == "*:*" {
-		return ReasonTooWide
+		return rampart.ReasonTooWide, "list your own names, or read what DangerouslyAnyHost says"
 	}
 	rest, wild := strings.CutPrefix(pattern, "*.")
 	anyPort := strings.HasSuffix(rest, ":*")
 	h, ok := parseHost(strings.TrimSuffix(rest, ":*"))
 	if !ok || anyPort && h.port != "" || h.String() != strings.TrimSuffix(rest, ":*") {
-		return ReasonInvalid // what is written in a way that no Host ever has would never match
+		return rampart.ReasonInvalid, wantHost // what is written in a way that no Host ever has would never match
 	}
 	ports := []string{h.port}
 	if h.port == "" {
@@ -54,16 +55,16 @@ func (l *hostList) add(pattern string) (reason string) {
 				l.literal[spelled.String()] = spelled
 			}
 		}
-		return ""
+		return "", ""
 	}
 	switch {
 	case strings.HasPrefix(h.name, "[") || isNumeric(lastLabel(h.name)):
-		return ReasonInvalid // nothing is below an address
+		return rampart.ReasonInvalid, `no name is below an address; write it without "*."`
 	case !strings.Contains(h.name, ".") && h.name != "localhost":
-		return ReasonTooWide // a top-level domain
+		return rampart.ReasonTooWide, `it matches a whole top-level domain; write your own domain, such as "*.example.com"`
 	}
 	l.below[h.name] = append(l.below[h.name], ports...)
-	return ""
+	return "", ""
 }
 
 // match returns the normal form of host, or why it is not ours.

@@ -4,6 +4,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 // Permissions maps a feature to who may use it: "self", origins such as
@@ -31,24 +34,22 @@ func (p Permissions) render() string {
 	return strings.Join(parts, ", ")
 }
 
-func (p Permissions) check() []error {
-	var errs []error
+func (p Permissions) check(c *conferr.Mistakes) {
 	for _, feature := range sortedKeys(p) {
 		if !isFieldKey(feature) || strings.ContainsAny(feature, "*_.") {
-			errs = append(errs, mistake("Permissions", ReasonInvalid, feature))
+			c.Add("Permissions", rampart.ReasonInvalid, feature, `a feature is one word in lower case, such as "geolocation"`)
 		}
 		for i, who := range p[feature] {
 			switch {
 			case who == "*" && len(p[feature]) > 1:
-				errs = append(errs, mistake("Permissions", ReasonConflict, who))
+				c.Add("Permissions", rampart.ReasonConflict, who, `"*" allows every origin; remove it or the others`)
 			case who != "*" && who != "self" && !isPermissionOrigin(who):
-				errs = append(errs, mistake("Permissions", ReasonInvalid, who))
+				c.Add("Permissions", rampart.ReasonInvalid, who, `use "self" without quotes, an origin such as "https://maps.example", or "*" alone`)
 			case slices.Contains(p[feature][:i], who):
-				errs = append(errs, mistake("Permissions", ReasonDuplicate, who))
+				c.Add("Permissions", rampart.ReasonDuplicate, who, conferr.WantOnce)
 			}
 		}
 	}
-	return errs
 }
 
 // isPermissionOrigin says whether s is a serialized https origin, or one with

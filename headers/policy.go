@@ -1,13 +1,13 @@
 package headers
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/token"
 )
 
@@ -37,15 +37,14 @@ func newPolicy(cfg *Config) (*policy, error) {
 		errorHandler: cfg.ErrorHandler,
 		credentials:  []string{"Authorization", "Cookie", "X-Api-Key", "Proxy-Authorization"},
 	}
-	errs := p.compileHosts(cfg)
-	errs = append(errs, p.compileTransport(cfg)...)
-	errs = append(errs, p.compileRedirect(cfg)...)
-	errs = append(errs, cfg.HSTS.check(cfg)...)
-	cookies, cookieErrs := newCookieRules(cfg.Cookies)
-	p.cookies = cookies
-	errs = append(errs, cookieErrs...)
-	errs = append(errs, cfg.checkFixed()...)
-	if err := errors.Join(errs...); err != nil {
+	bad := conferr.For("headers.Config")
+	p.compileHosts(cfg, bad)
+	p.compileTransport(cfg, bad)
+	p.compileRedirect(cfg, bad)
+	cfg.HSTS.check(cfg, bad)
+	p.cookies = newCookieRules(cfg.Cookies, bad)
+	cfg.checkFixed(bad)
+	if err := bad.Err(); err != nil {
 		return nil, err
 	}
 	cfg.fillIn()
@@ -59,83 +58,69 @@ func newPolicy(cfg *Config) (*policy, error) {
 	return p, nil
 }
 
-func (p *policy) compileHosts(cfg *Config) (errs []error) {
-	switch {
-	case len(cfg.AllowedHosts) == 0 && !cfg.DangerouslyAnyHost:
-		errs = append(errs, mistake("AllowedHosts", ReasonMissing, ""))
-	case len(cfg.AllowedHosts) > 0 && cfg.DangerouslyAnyHost:
-		errs = append(errs, mistake("DangerouslyAnyHost", ReasonConflict, ""))
-	}
+func (p *policy) compileHosts(cfg *Config, bad *conferr.Mistakes) {
+	listed := len(cfg.AllowedHosts) > 0
+	bad.If(!listed && !cfg.DangerouslyAnyHost, "AllowedHosts", rampart.ReasonMissing, nil,
+		`list the names under which this server is reached, such as "app.example.com"`)
+	bad.If(listed && cfg.DangerouslyAnyHost, "DangerouslyAnyHost", rampart.ReasonConflict, nil,
+		"it makes AllowedHosts useless; leave one of the two empty")
 	for i, pattern := range cfg.AllowedHosts {
 		if slices.Contains(cfg.AllowedHosts[:i], pattern) {
-			errs = append(errs, mistake("AllowedHosts", ReasonDuplicate, pattern))
-		} else if reason := p.hosts.add(pattern); reason != "" {
-			errs = append(errs, mistake("AllowedHosts", reason, pattern))
+			bad.Add("AllowedHosts", rampart.ReasonDuplicate, pattern, conferr.WantOnce)
+		} else if reason, want := p.hosts.add(pattern); reason != "" {
+			bad.Add("AllowedHosts", reason, pattern, want)
 		}
 	}
 	for _, path := range cfg.ProbePaths {
-		if !isProbePath(path) {
-			errs = append(errs, mistake("ProbePaths", ReasonInvalid, path))
-		}
+		bad.If(!isProbePath(path), "ProbePaths", rampart.ReasonInvalid, path, `a path starts with a slash and needs no escaping, such as "/healthz"`)
 	}
-	return errs
 }
 
-func (p *policy) compileTransport(cfg *Config) (errs []error) {
+func (p *policy) compileTransport(cfg *Config, bad *conferr.Mistakes) {
 	var err error
-	if p.proxies, err = cfg.Proxies.Checked(); err != nil {
-		errs = append(errs, err)
-	}
+	p.proxies, err = cfg.Proxies.Checked()
+	bad.Join(err)
 	for _, name := range cfg.CredentialHeaders {
-		if !token.Valid(name) {
-			errs = append(errs, mistake("CredentialHeaders", ReasonInvalid, name))
-		}
+		bad.If(!token.Valid(name), "CredentialHeaders", rampart.ReasonInvalid, name, conferr.WantHeader)
 		p.credentials = append(p.credentials, canonical(name))
 	}
-	return errs
 }
 
-func (p *policy) compileRedirect(cfg *Config) (errs []error) {
+func (p *policy) compileRedirect(cfg *Config, bad *conferr.Mistakes) {
 	r := cfg.Redirect
 	switch r.Status {
 	case 0:
 		p.redirect.Status = http.StatusPermanentRedirect
 	case http.StatusPermanentRedirect, http.StatusMovedPermanently:
 	default:
-		errs = append(errs, mistake("Redirect.Status", ReasonInvalid, strconv.Itoa(r.Status)))
+		bad.Add("Redirect.Status", rampart.ReasonInvalid, r.Status, "use 308, or 301 for clients that do not know 308")
 	}
 	port := ""
 	switch {
 	case r.Port < 0 || r.Port > 65535:
-		errs = append(errs, mistake("Redirect.Port", ReasonInvalid, strconv.Itoa(r.Port)))
+		bad.Add("Redirect.Port", rampart.ReasonInvalid, r.Port, "a port is 1 to 65535; 0 means 443")
 	case r.Port != 0 && r.Port != 443:
 		port = strconv.Itoa(r.Port)
 		p.redirectPort = ":" + port
 	}
 	if (r.Off || cfg.DangerouslyAllowHTTP) && (r.Status != 0 || r.Host != "" || r.Port != 0) {
-		errs = append(errs, mistake("Redirect", ReasonPointless, ""))
-		return errs
+		bad.Add("Redirect", rampart.ReasonPointless, nil, "nothing is redirected with Redirect.Off or DangerouslyAllowHTTP; leave Status, Host and Port empty")
+		return
 	}
 	h, ok := parseHost(r.Host)
 	switch {
 	case r.Host == "":
 	case !ok || h.port != "" || h.name != r.Host:
-		errs = append(errs, mistake("Redirect.Host", ReasonInvalid, r.Host))
+		bad.Add("Redirect.Host", rampart.ReasonInvalid, r.Host, `a host name in lower case without scheme and port, such as "app.example.com"; the port goes into Redirect.Port`)
 	case !p.hosts.any && !p.hosts.allows(hostPort{h.name, port}): // it would lead to where the host check refuses
-		errs = append(errs, mistake("Redirect.Host", ReasonConflict, r.Host))
+		bad.Add("Redirect.Host", rampart.ReasonConflict, r.Host, "add it to AllowedHosts, with Redirect.Port if that is set")
 	}
-	return errs
 }
 
-func (h HSTS) check(cfg *Config) (errs []error) {
-	if h.MaxAge < 0 || h.MaxAge%time.Second != 0 {
-		errs = append(errs, mistake("HSTS.MaxAge", ReasonInvalid, h.MaxAge.String()))
-	}
-	if h.Off && (h.MaxAge != 0 || h.Subdomains || h.Preload) {
-		errs = append(errs, mistake("HSTS.Off", ReasonConflict, ""))
-	}
-	if h.Preload && (!h.Subdomains || h.maxAge() < oneYear || cfg.Redirect.Off || cfg.DangerouslyAllowHTTP) {
-		errs = append(errs, mistake("HSTS.Preload", ReasonConflict, ""))
-	}
-	return errs
+func (h HSTS) check(cfg *Config, bad *conferr.Mistakes) {
+	bad.If(h.MaxAge < 0 || h.MaxAge%time.Second != 0, "HSTS.MaxAge", rampart.ReasonInvalid, h.MaxAge, "use whole seconds, such as 8760h; 0 means two years")
+	bad.If(h.Off && (h.MaxAge != 0 || h.Subdomains || h.Preload), "HSTS.Off", rampart.ReasonConflict, nil,
+		"Off sends no header; leave MaxAge, Subdomains and Preload empty, or Off false")
+	bad.If(h.Preload && (!h.Subdomains || h.maxAge() < oneYear || cfg.Redirect.Off || cfg.DangerouslyAllowHTTP), "HSTS.Preload", rampart.ReasonConflict, nil,
+		"browsers preload only with Subdomains, a MaxAge of at least 8760h (one year) and the redirect to https")
 }

@@ -1,13 +1,13 @@
 package headers
 
 import (
-	"errors"
 	"net/http"
 	"reflect"
 	"slices"
 	"sync/atomic"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 // A route is a header set for a part of the server.
@@ -29,8 +29,11 @@ func (h *Headers) Route(change func(*Config)) (func(next http.Handler) http.Hand
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := h.policy.Load()
-	if p == nil || change == nil {
-		return nil, mistake("Route", ReasonMissing, "")
+	switch {
+	case p == nil:
+		return nil, conferr.New("headers.Headers", "Route", rampart.ReasonMissing, nil, "create the Headers with New before you call Route")
+	case change == nil:
+		return nil, conferr.New("headers.Headers.Route", "change", rampart.ReasonMissing, nil, "give a function that edits the Config")
 	}
 	rt := &route{change: change}
 	s, err := rt.compile(h.cfg, p)
@@ -60,20 +63,19 @@ func (rt *route) compile(cfg Config, p *policy) (*set, error) {
 	rt.change(&changed)
 	changed = changed.clone() // the caller may keep what it put in
 
-	var errs []error
+	bad := conferr.For("headers.Headers.Route")
 	was, given, now := reflect.ValueOf(filled), reflect.ValueOf(cfg.clone()), reflect.ValueOf(&changed).Elem()
 	for i := range now.NumField() {
 		field := now.Type().Field(i)
 		if !field.IsExported() || !same(was.Field(i), now.Field(i)) {
-			if field.IsExported() && !isPerRoute(field.Name) {
-				errs = append(errs, &rampart.ConfigError{Package: "headers", Field: "Route." + field.Name, Reason: ReasonPointless})
-			}
+			bad.If(field.IsExported() && !isPerRoute(field.Name), field.Name, rampart.ReasonPointless, nil,
+				"a route changes Preset and the fixed headers only; set this field for the whole server, in New")
 			continue
 		}
 		now.Field(i).Set(given.Field(i)) // untouched: the preset decides again, which may be another
 	}
-	errs = append(errs, changed.checkFixed()...)
-	if err := errors.Join(errs...); err != nil {
+	changed.checkFixed(bad)
+	if err := bad.Err(); err != nil {
 		return nil, err
 	}
 	changed.fillIn()

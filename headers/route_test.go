@@ -14,6 +14,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/headers"
+	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 )
 
 func newRoute(tb testing.TB, h *headers.Headers, change func(*headers.Config)) func(http.Handler) http.Handler {
@@ -114,7 +115,7 @@ func TestRouteMistakes(t *testing.T) {
 	cfg.ErrorHandler = func(http.ResponseWriter, *http.Request, error) {}
 	h := newHeaders(t, cfg)
 	_, err := h.Route(nil)
-	assert.EqualError(t, err, "headers: Route: missing")
+	assert.Equal(t, "change: missing", conferrtest.Text(err))
 	_, err = h.Route(func(c *headers.Config) {
 		c.AllowedHosts = append(c.AllowedHosts, "evil.example")
 		c.DangerouslyAllowHTTP = true
@@ -127,7 +128,7 @@ func TestRouteMistakes(t *testing.T) {
 	require.Error(t, err)
 	assert.Equal(t, strings.Split("AllowedHosts HSTS Cookies DangerouslyAllowHTTP ErrorHandler Logger FrameOptions", " "), func() (fields []string) {
 		for m := range rampart.Mistakes(err) {
-			fields = append(fields, strings.TrimPrefix(m.Field, "Route."))
+			fields = append(fields, m.Field)
 		}
 		return fields
 	}())
@@ -163,7 +164,7 @@ func TestReconfigureThatBreaksARouteChangesNothing(t *testing.T) {
 	newRoute(t, h, func(c *headers.Config) { c.CSP.ReportTo = "main" })
 	next := headers.API("api.example.com")
 	next.FrameOptions = "SAMEORIGIN"
-	assert.EqualError(t, h.Reconfigure(next), `headers: CSP.ReportTo: conflict: "main"`)
+	assert.EqualError(t, h.Reconfigure(next), `headers.Headers.Route.CSP.ReportTo: conflict "main": add the endpoint of this name to ReportingEndpoints`)
 	assert.Equal(t, "DENY", answer(h.Handler(http.HandlerFunc(ok)), over("https", "GET", "/")).Header.Get("X-Frame-Options"))
 }
 

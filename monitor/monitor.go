@@ -3,6 +3,7 @@ package monitor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 // closeGrace is how long Close lets an alert function work on what is queued.
@@ -86,45 +88,28 @@ type monitor struct {
 // New returns a Monitor for cfg, or every mistake in cfg, each a
 // [*rampart.ConfigError], joined. It starts one goroutine if cfg has an Alert function.
 func New(cfg Config) (*Monitor, error) {
-	var errs []error
-	mistake := func(field, reason, value string) {
-		errs = append(errs, &rampart.ConfigError{Package: "monitor", Field: field, Reason: reason, Value: value})
-	}
-	if cfg.Handler == nil {
-		mistake("Handler", rampart.ReasonMissing, "")
-	}
-	if cfg.Alert != nil && len(cfg.Rules) == 0 {
-		mistake("Alert", rampart.ReasonPointless, "")
-	}
+	bad := conferr.For("monitor.Config")
+	bad.If(cfg.Handler == nil, "Handler", rampart.ReasonMissing, nil, "give the slog.Handler that writes the log")
+	bad.If(cfg.Alert != nil && len(cfg.Rules) == 0, "Alert", rampart.ReasonPointless, nil, "no rule raises an alert; add Rules, or leave Alert nil")
 	names := map[string]bool{}
 	for i := range cfg.Rules {
 		r := &cfg.Rules[i]
-		switch {
-		case r.Name == "":
-			mistake("Rules.Name", rampart.ReasonMissing, "")
-		case names[r.Name]:
-			mistake("Rules.Name", rampart.ReasonConflict, r.Name)
-		}
+		at := fmt.Sprintf("Rules[%d].", i)
+		bad.If(r.Name == "", at+"Name", rampart.ReasonMissing, nil, "give each rule a name for its alerts")
+		bad.If(r.Name != "" && names[r.Name], at+"Name", rampart.ReasonDuplicate, r.Name, "give each rule a name of its own")
 		names[r.Name] = true
-		if r.Threshold < 1 {
-			mistake("Rules.Threshold", rampart.ReasonInvalid, r.Name)
-		}
-		if r.Window < time.Second || r.Window > 24*time.Hour {
-			mistake("Rules.Window", rampart.ReasonInvalid, r.Name)
-		}
+		bad.If(r.Threshold < 1, at+"Threshold", rampart.ReasonInvalid, r.Threshold, "use 1 event or more")
+		bad.If(r.Window < time.Second || r.Window > 24*time.Hour, at+"Window", rampart.ReasonInvalid, r.Window, "use 1s to 24h")
 	}
 	labels := cfg.Labels
 	if labels == nil {
 		labels = []string{"reason", "policy"}
 	}
 	for i, name := range labels {
-		if !validLabel(name) || name == "event" {
-			mistake("Labels", rampart.ReasonInvalid, name)
-		} else if slices.Contains(labels[:i], name) {
-			mistake("Labels", rampart.ReasonConflict, name)
-		}
+		bad.If(!validLabel(name) || name == "event", "Labels", rampart.ReasonInvalid, name, `a label is letters, digits and underscores, such as "reason", does not begin with a digit or "__", and is not "event"`)
+		bad.If(slices.Contains(labels[:i], name), "Labels", rampart.ReasonDuplicate, name, conferr.WantOnce)
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := bad.Err(); err != nil {
 		return nil, err
 	}
 	m := &monitor{alert: cfg.Alert, counts: newCounts(labels)}

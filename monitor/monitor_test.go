@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 	"github.com/ecolaura/rampart/internal/logtest"
 	"github.com/ecolaura/rampart/monitor"
 	"github.com/ecolaura/rampart/server"
@@ -407,15 +408,15 @@ func TestNewReportsEveryMistake(t *testing.T) {
 	})
 	var got []string
 	for m := range rampart.Mistakes(err) {
-		got = append(got, m.Field+" "+m.Reason+" "+m.Value)
+		got = append(got, m.Field+" "+string(m.Reason)+" "+m.Value)
 	}
 	assert.Equal(t, []string{
-		"Handler missing ", "Rules.Name conflict a", "Rules.Threshold invalid a", "Rules.Window invalid a",
-		"Rules.Name missing ", "Rules.Window invalid ",
-		"Labels conflict ok", "Labels invalid a-b", "Labels invalid ", "Labels invalid 1a", "Labels invalid __a", "Labels invalid event",
+		"Handler missing ", "Rules[1].Name duplicate a", "Rules[1].Threshold invalid 0", "Rules[1].Window invalid 0s",
+		"Rules[2].Name missing ", "Rules[2].Window invalid 48h0m0s",
+		"Labels duplicate ok", "Labels invalid a-b", "Labels invalid ", "Labels invalid 1a", "Labels invalid __a", "Labels invalid event",
 	}, got)
 	_, err = monitor.New(monitor.Config{Handler: slog.DiscardHandler, Alert: func(context.Context, monitor.Alert) {}})
-	assert.EqualError(t, err, "monitor: Alert: pointless")
+	assert.Equal(t, "Alert: pointless", conferrtest.Text(err))
 }
 
 func TestAZeroMonitorDropsEverything(t *testing.T) {

@@ -6,11 +6,13 @@ import (
 	"reflect"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/ecolaura/rampart"
 )
 
 // bound adds a rule on the length of a text or list or on the size of a
 // number, or returns the reason why it cannot.
-func (n *node) bound(t reflect.Type, w tag) (reason string) {
+func (n *node) bound(t reflect.Type, w tag) (reason rampart.Reason) {
 	switch n.kind {
 	case kindText:
 		if n.decimal != nil {
@@ -52,10 +54,10 @@ func (n *node) bound(t reflect.Type, w tag) (reason string) {
 
 // lengths returns the rule w on a length. A length of 0 that is too short has a
 // code and detail of its own.
-func lengths(w tag, emptyCode, emptyDetail, unit string) (ok func(int) *Invalid, reason string) {
+func lengths(w tag, emptyCode, emptyDetail, unit string) (ok func(int) *Invalid, reason rampart.Reason) {
 	limit, err := strconv.Atoi(w.param)
 	if err != nil || limit < 0 {
-		return nil, ReasonInvalid
+		return nil, rampart.ReasonInvalid
 	}
 	least, most := 0, math.MaxInt
 	switch w.name {
@@ -88,9 +90,9 @@ func lengths(w tag, emptyCode, emptyDetail, unit string) (ok func(int) *Invalid,
 
 // values returns the rule w on the result of comparing a number with w's
 // parameter.
-func values(w tag, goodParam bool) (ok func(order int) *Invalid, reason string) {
+func values(w tag, goodParam bool) (ok func(order int) *Invalid, reason rampart.Reason) {
 	if !goodParam {
-		return nil, ReasonInvalid
+		return nil, rampart.ReasonInvalid
 	}
 	small := &Invalid{CodeMinValue, "Ensure this value is greater than or equal to " + w.param + "."}
 	large := &Invalid{CodeMaxValue, "Ensure this value is less than or equal to " + w.param + "."}

@@ -36,19 +36,9 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Reasons of a [*rampart.ConfigError] of this package.
-const (
-	ReasonMissing     = "missing"     // a required value is empty
-	ReasonInvalid     = "invalid"     // a value that the field cannot take
-	ReasonConflict    = "conflict"    // a name that is taken already
-	ReasonUnknown     = "unknown"     // a tag that is not known
-	ReasonUnsupported = "unsupported" // a Go type that input cannot fill, or a rule that does not fit it
-	ReasonUnsafe      = "unsafe"      // a kind of file that can run code in a browser
-)
-
-func mistake(field, reason, value string) error {
-	return &rampart.ConfigError{Package: "sanitize", Field: field, Reason: reason, Value: value}
-}
+// ReasonUnsupported is a [*rampart.ConfigError]'s: input cannot fill a Go type,
+// or a rule does not fit it.
+const ReasonUnsupported rampart.Reason = "unsupported"
 
 // respond answers with p unless handler wants to.
 func respond(w http.ResponseWriter, r *http.Request, p *rampart.Problem, handler func(http.ResponseWriter, *http.Request, error)) {

@@ -1,7 +1,6 @@
 package sanitize
 
 import (
-	"errors"
 	"maps"
 	"net/http"
 	"reflect"
@@ -9,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 // engine is what a Binder is made of, whatever its T.
@@ -22,13 +22,18 @@ type engine struct {
 }
 
 func newEngine(cfg Config, t reflect.Type) (*engine, error) {
-	limits, errs := cfg.Limits.compile()
+	bad := conferr.For("sanitize.Config")
+	limits := cfg.Limits.compile(bad)
 	c := &compiler{
 		rules:    maps.Clone(cfg.Rules),
 		cleaners: maps.Clone(cfg.Cleaners),
 		formats:  newFormats(),
 		objects:  make(map[reflect.Type]*object),
-		errs:     errs,
+		typ:      t.String(),
+		bad:      bad,
+	}
+	if t.Name() == "" {
+		c.typ = "struct"
 	}
 	c.custom()
 	e := &engine{
@@ -38,19 +43,19 @@ func newEngine(cfg Config, t reflect.Type) (*engine, error) {
 		rep:          rampart.NewReporter(cfg.Logger),
 	}
 	if t.Kind() != reflect.Struct || isParsed(t) || isOptional(t) {
-		c.mistake("T", ReasonUnsupported, t.String())
+		bad.Join(conferr.New("sanitize.NewBinder", "T", ReasonUnsupported, t, "bind to a struct type, with a field for each member of the input"))
 	} else {
-		e.root = c.node(t, tags{}, t.Name())
+		e.root = c.node(t, tags{}, "")
 	}
 	for _, media := range limits.ContentTypes {
 		if media != typeJSON && media != typeForm && media != typeMultipart {
-			c.mistake("Limits.ContentTypes", ReasonUnsupported, media)
+			bad.Add("Limits.ContentTypes", ReasonUnsupported, media, "a Binder reads "+typeJSON+", "+typeForm+" and "+typeMultipart)
 		}
 	}
 	if c.files && !slices.Contains(limits.ContentTypes, typeMultipart) {
-		c.mistake("Limits.ContentTypes", ReasonMissing, typeMultipart)
+		bad.Add("Limits.ContentTypes", rampart.ReasonMissing, typeMultipart, "files come in forms of this type only; list it")
 	}
-	if err := errors.Join(c.errs...); err != nil {
+	if err := bad.Err(); err != nil {
 		return nil, err
 	}
 	return e, nil
@@ -62,17 +67,17 @@ func (c *compiler) custom() {
 		known, _ := format(name)
 		switch {
 		case c.rules[name] == nil:
-			c.mistake("Rules", ReasonMissing, name)
+			c.bad.Add("Rules", rampart.ReasonMissing, name, "give the rule a function")
 		case known || ownRule(name) != nil || isStructural(name):
-			c.mistake("Rules", ReasonConflict, name)
+			c.bad.Add("Rules", rampart.ReasonConflict, name, "there is a rule of this name already; choose another")
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.cleaners)) {
 		switch {
 		case c.cleaners[name] == nil:
-			c.mistake("Cleaners", ReasonMissing, name)
+			c.bad.Add("Cleaners", rampart.ReasonMissing, name, "give the cleaner a function")
 		case builtinCleaner(name) != nil:
-			c.mistake("Cleaners", ReasonConflict, name)
+			c.bad.Add("Cleaners", rampart.ReasonConflict, name, "there is a cleaner of this name already; choose another")
 		}
 	}
 }

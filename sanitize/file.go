@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/ecolaura/rampart"
 )
 
 // A File is a file of a multipart/form-data body. Its field's validate tag must
@@ -61,7 +63,7 @@ const sniffedText = "text/plain; charset=utf-8"
 
 // fileTypeNamed returns the type of the given name, or the reason why no tag may
 // have it: what runs code where it is shown, and what cannot be told from it.
-func fileTypeNamed(name string) (t fileType, reason string) {
+func fileTypeNamed(name string) (t fileType, reason rampart.Reason) {
 	t = fileType{name: name, sniffed: name}
 	switch name {
 	case "image/png", "image/gif", "image/webp", "image/bmp", "application/pdf", "application/zip", "video/mp4", "video/webm", "font/woff", "font/woff2":
@@ -88,15 +90,15 @@ func fileTypeNamed(name string) (t fileType, reason string) {
 		t.sniffed, t.exts = "application/zip", " xlsx "
 	case "text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml", "text/javascript", "application/javascript",
 		"application/octet-stream", "application/x-httpd-php", "application/x-sh", "multipart/form-data", "message/rfc822":
-		return t, ReasonUnsafe
+		return t, rampart.ReasonUnsafe
 	default:
-		return t, ReasonUnknown
+		return t, rampart.ReasonUnknown
 	}
 	return t, ""
 }
 
 // types adds the rule that a file is of one of the types in w.
-func (n *node) types(w tag) (reason string) {
+func (n *node) types(w tag) (reason rampart.Reason) {
 	var allowed []fileType
 	for name := range strings.FieldsSeq(w.param) {
 		t, reason := fileTypeNamed(name)
@@ -106,7 +108,7 @@ func (n *node) types(w tag) (reason string) {
 		allowed = append(allowed, t)
 	}
 	if allowed == nil {
-		return ReasonInvalid
+		return rampart.ReasonInvalid
 	}
 	n.files = allowed
 	return ""

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/go-playground/validator/v10"
+
+	"github.com/ecolaura/rampart"
 )
 
 // formats runs the validate tags that this package has no rule of its own for.
@@ -15,13 +17,13 @@ type formats struct{ lib *validator.Validate }
 func newFormats() formats { return formats{lib: validator.New()} }
 
 // add adds the rule w to n, or returns the reason why it cannot.
-func (f formats) add(n *node, t reflect.Type, w tag) (reason string) {
+func (f formats) add(n *node, t reflect.Type, w tag) (reason rampart.Reason) {
 	known, takesParam := format(w.name)
 	switch {
 	case !known:
-		return ReasonUnknown
+		return rampart.ReasonUnknown
 	case takesParam != (w.param != ""):
-		return ReasonInvalid
+		return rampart.ReasonInvalid
 	}
 	inv := &Invalid{w.name, formatDetail(w.name)}
 	if w.name == "oneof" {
@@ -38,7 +40,7 @@ func (f formats) add(n *node, t reflect.Type, w tag) (reason string) {
 	case w.name == "oneof" && (n.kind == kindInt || n.kind == kindUint):
 		for choice := range strings.FieldsSeq(w.param) {
 			if !n.number(reflect.New(t).Elem(), choice) {
-				return ReasonInvalid
+				return rampart.ReasonInvalid
 			}
 		}
 		n.checks = append(n.checks, func(v reflect.Value) *Invalid { return refuseIf(f.lib.Var(v.Interface(), word) != nil, inv) })
@@ -46,7 +48,7 @@ func (f formats) add(n *node, t reflect.Type, w tag) (reason string) {
 		return ReasonUnsupported
 	}
 	if f.panics(reflect.New(t).Elem().Interface(), word) { // as the library does on a parameter that it cannot read
-		return ReasonInvalid
+		return rampart.ReasonInvalid
 	}
 	return ""
 }

@@ -1,13 +1,13 @@
 package sanitize
 
 import (
-	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 // GuardConfig configures a [Guard]. The zero value is strict and safe.
@@ -46,8 +46,9 @@ type Guard struct {
 // NewGuard returns a Guard for cfg, or every mistake in cfg, each a
 // [*rampart.ConfigError], joined.
 func NewGuard(cfg GuardConfig) (*Guard, error) {
-	limits, errs := cfg.Limits.compile()
-	if err := errors.Join(errs...); err != nil {
+	bad := conferr.For("sanitize.GuardConfig")
+	limits := cfg.Limits.compile(bad)
+	if err := bad.Err(); err != nil {
 		return nil, err
 	}
 	return &Guard{limits, cfg.ErrorHandler, rampart.NewReporter(cfg.Logger)}, nil

@@ -123,5 +123,5 @@ func TestZeroGuardRefuses(t *testing.T) {
 
 func TestNewGuardReportsEveryMistake(t *testing.T) {
 	_, err := sanitize.NewGuard(sanitize.GuardConfig{Limits: sanitize.Limits{MaxBody: -1, MaxPathLen: -1, ContentTypes: []string{"image/png", ""}}})
-	assert.Equal(t, []string{"Limits.MaxBody: invalid: ", "Limits.MaxPathLen: invalid: ", "Limits.ContentTypes: invalid: "}, mistakes(err))
+	assert.Equal(t, []string{"Limits.MaxBody: invalid: -1", "Limits.MaxPathLen: invalid: -1", "Limits.ContentTypes: invalid: "}, mistakes(err))
 }

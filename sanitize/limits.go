@@ -1,8 +1,12 @@
 package sanitize
 
 import (
+	"fmt"
 	"mime"
 	"strings"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 // Limits bounds a request. A zero field takes its default.
@@ -43,12 +47,11 @@ const (
 )
 
 // compile returns a deep copy of l with its defaults filled in.
-func (l *Limits) compile() (Limits, []error) {
-	var errs []error
+func (l *Limits) compile(bad *conferr.Mistakes) Limits {
 	fill := func(field string, p *int, byDefault, most int) {
 		switch {
 		case *p < 0 || most > 0 && *p > most:
-			errs = append(errs, mistake("Limits."+field, ReasonInvalid, ""))
+			bad.Add("Limits."+field, rampart.ReasonInvalid, *p, wantLimit(byDefault, most))
 		case *p == 0:
 			*p = byDefault
 		}
@@ -56,7 +59,7 @@ func (l *Limits) compile() (Limits, []error) {
 	out := *l
 	switch {
 	case out.MaxBody < 0:
-		errs = append(errs, mistake("Limits.MaxBody", ReasonInvalid, ""))
+		bad.Add("Limits.MaxBody", rampart.ReasonInvalid, out.MaxBody, wantLimit(1<<20, 0))
 	case out.MaxBody == 0:
 		out.MaxBody = 1 << 20
 	}
@@ -73,7 +76,7 @@ func (l *Limits) compile() (Limits, []error) {
 	for _, t := range l.ContentTypes {
 		media, params, err := mime.ParseMediaType(t)
 		if err != nil || len(params) > 0 || !strings.Contains(media, "/") {
-			errs = append(errs, mistake("Limits.ContentTypes", ReasonInvalid, t))
+			bad.Add("Limits.ContentTypes", rampart.ReasonInvalid, t, `a media type has no parameters, such as "application/json"`)
 			continue
 		}
 		out.ContentTypes = append(out.ContentTypes, media)
@@ -81,5 +84,12 @@ func (l *Limits) compile() (Limits, []error) {
 	if l.ContentTypes == nil {
 		out.ContentTypes = []string{typeJSON}
 	}
-	return out, errs
+	return out
+}
+
+func wantLimit(byDefault, most int) string {
+	if most > 0 {
+		return fmt.Sprintf("use 1 to %d; 0 means %d", most, byDefault)
+	}
+	return fmt.Sprintf("use 1 or more; 0 means %d", byDefault)
 }

@@ -205,9 +205,9 @@ func TestFileTagsAreChecked(t *testing.T) {
 	_, err := sanitize.NewBinder[files](sanitize.Config{Rules: map[string]func(string) error{"types": func(string) error { return nil }}})
 	assert.Equal(t, []string{
 		"Rules: conflict: types",
-		"files.Untyped: missing: validate:types", "files.List: missing: validate:types", "files.Page: unsafe: validate:types=text/html", "files.Drawing: unsafe: validate:types=image/svg+xml",
-		"files.Unknown: unknown: validate:types=image/x", "files.Nothing: invalid: validate:types", "files.Cleaned: unsupported: sanitize:trim", "files.Cleaned: unsupported: validate:email",
-		"files.Bad: invalid: validate:max=x", "files.Text: unsupported: validate:types=image/png",
+		"Untyped: missing: validate:types", "List: missing: validate:types", "Page: unsafe: validate:types=text/html", "Drawing: unsafe: validate:types=image/svg+xml",
+		"Unknown: unknown: validate:types=image/x", "Nothing: invalid: validate:types", "Cleaned: unsupported: sanitize:trim", "Cleaned: unsupported: validate:email",
+		"Bad: invalid: validate:max=x", "Text: unsupported: validate:types=image/png",
 		"Limits.ContentTypes: missing: multipart/form-data",
 	}, mistakes(err))
 }

@@ -6,6 +6,9 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 // kind is what a node reads.
@@ -62,11 +65,13 @@ type compiler struct {
 	formats  formats
 	objects  map[reflect.Type]*object // also those being built: types may be recursive
 	files    bool                     // there is a File somewhere
-	errs     []error
+	typ      string                   // that is bound
+	bad      *conferr.Mistakes
 }
 
-func (c *compiler) mistake(where, reason, value string) {
-	c.errs = append(c.errs, mistake(where, reason, value))
+// mistake is one in the struct type that is bound, at a path such as ".Name".
+func (c *compiler) mistake(where string, reason rampart.Reason, value any, want string) {
+	c.bad.Join(conferr.New(c.typ, strings.TrimPrefix(where, "."), reason, value, want))
 }
 
 // object compiles the struct type t; where names it in error messages.
@@ -94,17 +99,17 @@ func (c *compiler) fields(o *object, t reflect.Type, index []int, where string) 
 			continue
 		case !f.IsExported() || name == "-" && options == "":
 			if len(tags.clean)+len(tags.rules) > 0 { // somebody believes that they work
-				c.mistake(at, ReasonUnsupported, "tags on a field that is not read")
+				c.mistake(at, rampart.ReasonPointless, nil, "the field is never read, so its tags do nothing; export it, or remove the tags")
 			}
 			continue
 		case strings.Contains(","+options+",", ",string,"):
-			c.mistake(at, ReasonUnsupported, `json:",string"`)
+			c.mistake(at, ReasonUnsupported, `json:",string"`, "a number is sent as a number; use a text with the rule decimal for more digits")
 		}
 		if name == "" {
 			name = f.Name
 		}
 		if o.folded[fold(name)] { // also when they differ by case: other parsers would mix them up
-			c.mistake(at, ReasonConflict, name)
+			c.mistake(at, rampart.ReasonDuplicate, name, "another field has this name, upper and lower case apart; give each a name of its own")
 			continue
 		}
 		required := tags.take("required")
@@ -175,7 +180,7 @@ func (c *compiler) plain(t reflect.Type, where string) *node {
 		}
 	default: // an interface, say, would let the client choose the type
 	}
-	c.mistake(where, ReasonUnsupported, t.String())
+	c.mistake(where, ReasonUnsupported, t, "use a string, bool, number, struct, pointer, Optional, list, map with string keys, File or encoding.TextUnmarshaler")
 	return &node{kind: kindBool, wrong: &Invalid{}}
 }
 

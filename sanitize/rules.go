@@ -4,6 +4,8 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+
+	"github.com/ecolaura/rampart"
 )
 
 // A textRule refuses a text, or returns it in canonical form.
@@ -19,9 +21,9 @@ func (c *compiler) steps(n *node, t reflect.Type, tags tags, where string) {
 		clean := c.cleaner(w)
 		switch {
 		case clean == nil:
-			c.mistake(where, ReasonUnknown, "sanitize:"+w.String())
+			c.mistake(where, rampart.ReasonUnknown, "sanitize:"+w.String(), "there is no such cleaner; fix the spelling, or add it to Config.Cleaners")
 		case n.kind != kindText:
-			c.mistake(where, ReasonUnsupported, "sanitize:"+w.String())
+			c.mistake(where, ReasonUnsupported, "sanitize:"+w.String(), "cleaners are for texts; remove the tag")
 		default:
 			n.clean = append(n.clean, clean)
 		}
@@ -35,11 +37,27 @@ func (c *compiler) steps(n *node, t reflect.Type, tags tags, where string) {
 	}
 	for _, w := range tags.rules {
 		if reason := c.rule(n, t, w); reason != "" {
-			c.mistake(where, reason, "validate:"+w.String())
+			c.mistake(where, reason, "validate:"+w.String(), wantRule(w, reason))
 		}
 	}
 	if n.kind == kindFile && !slices.ContainsFunc(tags.rules, func(w tag) bool { return w.name == "types" }) {
-		c.mistake(where, ReasonMissing, "validate:types")
+		c.mistake(where, rampart.ReasonMissing, "validate:types", `say which types a file may have, such as validate:"types=image/png image/jpeg"`)
+	}
+}
+
+// wantRule says what would be right in place of the rule w.
+func wantRule(w tag, reason rampart.Reason) string {
+	switch {
+	case reason == rampart.ReasonUnsafe:
+		return "a file of this type can run code in a browser; remove it"
+	case reason == rampart.ReasonUnknown && w.name == "types":
+		return `the content does not tell this type; use such as "image/png", "application/pdf" or "text/csv"`
+	case reason == rampart.ReasonUnknown:
+		return "there is no such rule; fix the spelling, or add it to Config.Rules"
+	case reason == ReasonUnsupported:
+		return "the rule does not fit the field's type; remove it"
+	default:
+		return "the rule has a wrong parameter, or lacks one, or takes none; see the documentation of package sanitize"
 	}
 }
 
@@ -52,7 +70,7 @@ func (c *compiler) cleaner(w tag) func(string) string {
 }
 
 // rule adds the rule w to n, or returns the reason why it cannot.
-func (c *compiler) rule(n *node, t reflect.Type, w tag) (reason string) {
+func (c *compiler) rule(n *node, t reflect.Type, w tag) (reason rampart.Reason) {
 	switch w.name {
 	case "min", "max", "len", "gt", "gte", "lt", "lte":
 		return n.bound(t, w)
@@ -74,7 +92,7 @@ func (c *compiler) rule(n *node, t reflect.Type, w tag) (reason string) {
 		n.omitEmpty = true
 	case w.name == "decimal":
 		if n.decimal == nil {
-			return ReasonInvalid
+			return rampart.ReasonInvalid
 		}
 	case custom != nil:
 		n.text = append(n.text, func(s string) (string, *Invalid) { return s, asInvalid(custom(s), w.name) })

@@ -9,7 +9,7 @@ if [[ ! $version =~ ^v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$ ]]; then
 	echo "usage: release.sh v1.2.3" >&2
 	exit 2
 fi
-if ! git diff --quiet HEAD 2>/dev/null; then
+if git rev-parse --git-dir >/dev/null 2>&1 && ! git diff --quiet HEAD; then
 	echo "release.sh: commit or stash what has changed: the release would take it along" >&2
 	exit 2
 fi

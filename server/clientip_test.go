@@ -148,7 +148,7 @@ func TestNewClientIPReportsMistakes(t *testing.T) {
 	_, err := server.NewClientIP(rampart.Proxies{ClientHeader: "X-Real-IP"})
 	require.Error(t, err)
 	for m := range rampart.Mistakes(err) {
-		assert.Equal(t, "Proxies.ClientHeader", m.Field)
+		assert.Equal(t, "ClientHeader", m.Field)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 // A HealthCheck reports whether one thing that the service needs is there.
@@ -87,39 +88,30 @@ var (
 // NewHealth returns a Health for cfg, or every mistake in cfg, each a
 // [*rampart.ConfigError], joined.
 func NewHealth(cfg HealthConfig) (*Health, error) {
-	var errs []error
-	mistake := func(field, reason, value string) {
-		errs = append(errs, &rampart.ConfigError{Package: "server", Field: field, Reason: reason, Value: value})
-	}
-	if len(cfg.Checks) > 32 {
-		mistake("Checks", rampart.ReasonInvalid, "")
-	}
+	bad := conferr.For("server.HealthConfig")
+	bad.If(len(cfg.Checks) > 32, "Checks", rampart.ReasonInvalid, len(cfg.Checks), "use up to 32 checks")
 	h := &Health{timeout: cfg.Timeout, keep: cfg.Keep, detail: cfg.Detail, reporter: rampart.NewReporter(cfg.Logger), turn: make(chan struct{}, 1)}
 	for i, c := range cfg.Checks {
-		switch {
-		case c.Name == "":
-			mistake("Checks.Name", rampart.ReasonMissing, "")
-		case slices.ContainsFunc(cfg.Checks[:i], func(o HealthCheck) bool { return o.Name == c.Name }):
-			mistake("Checks.Name", rampart.ReasonConflict, c.Name)
-		}
-		if c.Check == nil {
-			mistake("Checks.Check", rampart.ReasonMissing, c.Name)
-		}
+		same := func(o HealthCheck) bool { return o.Name == c.Name }
+		bad.If(c.Name == "", "Checks.Name", rampart.ReasonMissing, nil, "give each check a name for the log")
+		bad.If(c.Name != "" && slices.ContainsFunc(cfg.Checks[:i], same), "Checks.Name", rampart.ReasonDuplicate, c.Name, "give each check a name of its own")
+		bad.If(c.Check == nil, "Checks.Check", rampart.ReasonMissing, c.Name, "give a function that returns nil while the dependency answers")
 		h.checks = append(h.checks, &check{HealthCheck: c})
 	}
 	for _, d := range []struct {
 		field    string
 		value    *time.Duration
 		fallback time.Duration
-	}{{"Timeout", &h.timeout, 2 * time.Second}, {"Keep", &h.keep, time.Second}} {
+		want     string
+	}{{"Timeout", &h.timeout, 2 * time.Second, "use up to 1m; 0 means 2s"}, {"Keep", &h.keep, time.Second, "use up to 1m; 0 means 1s"}} {
 		switch {
 		case *d.value < 0 || *d.value > time.Minute:
-			mistake(d.field, rampart.ReasonInvalid, d.value.String())
+			bad.Add(d.field, rampart.ReasonInvalid, *d.value, d.want)
 		case *d.value == 0:
 			*d.value = d.fallback
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := bad.Err(); err != nil {
 		return nil, err
 	}
 	h.turn <- struct{}{}

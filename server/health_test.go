@@ -178,7 +178,7 @@ func TestNewHealthReportsEveryMistake(t *testing.T) {
 	})
 	n := map[string]int{}
 	for m := range rampart.Mistakes(err) {
-		n[m.Field+" "+m.Reason]++
+		n[m.Field+" "+string(m.Reason)]++
 	}
-	assert.Equal(t, map[string]int{"Checks invalid": 1, "Checks.Name missing": 31, "Checks.Name conflict": 1, "Checks.Check missing": 32, "Timeout invalid": 1, "Keep invalid": 1}, n)
+	assert.Equal(t, map[string]int{"Checks invalid": 1, "Checks.Name missing": 31, "Checks.Name duplicate": 1, "Checks.Check missing": 32, "Timeout invalid": 1, "Keep invalid": 1}, n)
 }

@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"math/rand/v2"
 	"net/http"
 	"net/textproto"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/request"
 	"github.com/ecolaura/rampart/internal/respwriter"
 	"github.com/ecolaura/rampart/internal/token"
@@ -44,12 +44,11 @@ type RequestID struct {
 // NewRequestID returns a RequestID for cfg, or every mistake in cfg, each a
 // [*rampart.ConfigError], joined.
 func NewRequestID(cfg RequestIDConfig) (*RequestID, error) {
+	bad := conferr.For("server.RequestIDConfig")
 	proxies, err := cfg.Proxies.Checked()
-	errs := []error{err}
-	if cfg.Header != "" && !token.Valid(cfg.Header) {
-		errs = append(errs, &rampart.ConfigError{Package: "server", Field: "Header", Reason: rampart.ReasonInvalid, Value: cfg.Header})
-	}
-	if err := errors.Join(errs...); err != nil {
+	bad.Join(err)
+	bad.If(cfg.Header != "" && !token.Valid(cfg.Header), "Header", rampart.ReasonInvalid, cfg.Header, conferr.WantHeader)
+	if err := bad.Err(); err != nil {
 		return nil, err
 	}
 	proxies.Hops = 0 // any peer would be one

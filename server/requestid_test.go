@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 	"github.com/ecolaura/rampart/server"
 )
 
@@ -69,7 +70,7 @@ func TestRequestIDsDiffer(t *testing.T) {
 
 func TestNewRequestIDReportsEveryMistake(t *testing.T) {
 	_, err := server.NewRequestID(server.RequestIDConfig{Proxies: rampart.Proxies{Hops: 17}, Header: "a b"})
-	assert.EqualError(t, err, "rampart: Proxies.Hops: invalid: \"17\"\nserver: Header: invalid: \"a b\"")
+	assert.Equal(t, "Hops: invalid: \"17\"\nHeader: invalid: \"a b\"", conferrtest.Text(err))
 	q, err := server.NewRequestID(server.RequestIDConfig{Header: "traceid"})
 	require.NoError(t, err)
 	w := httptest.NewRecorder()

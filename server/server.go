@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 // Config configures a [Server]. Handler is required; every other zero
@@ -52,19 +53,12 @@ type Server struct {
 // New returns a Server for cfg, or every mistake in cfg, each a
 // [*rampart.ConfigError], joined.
 func New(cfg Config) (*Server, error) {
-	var errs []error
-	mistake := func(field, reason string) {
-		errs = append(errs, &rampart.ConfigError{Package: "server", Field: field, Reason: reason})
-	}
-	if cfg.Handler == nil {
-		mistake("Handler", rampart.ReasonMissing)
-	}
-	if c := cfg.TLSConfig; c != nil && len(c.Certificates) == 0 && c.GetCertificate == nil && c.GetConfigForClient == nil {
-		mistake("TLSConfig", rampart.ReasonMissing)
-	}
-	if cfg.MaxHeaderBytes < 0 {
-		mistake("MaxHeaderBytes", rampart.ReasonInvalid)
-	}
+	bad := conferr.For("server.Config")
+	bad.If(cfg.Handler == nil, "Handler", rampart.ReasonMissing, nil, "give the handler that serves the requests")
+	c := cfg.TLSConfig
+	bad.If(c != nil && len(c.Certificates) == 0 && c.GetCertificate == nil && c.GetConfigForClient == nil, "TLSConfig", rampart.ReasonMissing, nil,
+		"it needs Certificates or GetCertificate, as the tls.Config of tlsconf.Reloader has")
+	bad.If(cfg.MaxHeaderBytes < 0, "MaxHeaderBytes", rampart.ReasonInvalid, cfg.MaxHeaderBytes, "use 1 byte or more; 0 means 32 KiB")
 	for _, d := range []struct {
 		field string
 		value *time.Duration
@@ -76,14 +70,13 @@ func New(cfg Config) (*Server, error) {
 		{"IdleTimeout", &cfg.IdleTimeout, 2 * time.Minute},
 		{"ShutdownTimeout", &cfg.ShutdownTimeout, 10 * time.Second},
 	} {
-		if *d.value < 0 { // net/http would take it for "no limit"
-			mistake(d.field, rampart.ReasonInvalid)
-		}
+		bad.If(*d.value < 0, d.field, rampart.ReasonInvalid, *d.value, // net/http would take it for "no limit"
+			"a server without this limit can be held up; use more than 0, or 0 for "+d.zero.String())
 		if *d.value == 0 {
 			*d.value = d.zero
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := bad.Err(); err != nil {
 		return nil, err
 	}
 	if cfg.MaxHeaderBytes == 0 {

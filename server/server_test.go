@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 	"github.com/ecolaura/rampart/server"
 )
 
@@ -143,7 +144,7 @@ func TestServerSpeaksTLS(t *testing.T) {
 
 func TestNewServerReportsEveryMistake(t *testing.T) {
 	_, err := server.New(server.Config{TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12}, MaxHeaderBytes: -1, ReadTimeout: -1, ShutdownTimeout: -1})
-	assert.EqualError(t, err, "server: Handler: missing\nserver: TLSConfig: missing\nserver: MaxHeaderBytes: invalid\nserver: ReadTimeout: invalid\nserver: ShutdownTimeout: invalid")
+	assert.Equal(t, "Handler: missing\nTLSConfig: missing\nMaxHeaderBytes: invalid: \"-1\"\nReadTimeout: invalid: \"-1ns\"\nShutdownTimeout: invalid: \"-1ns\"", conferrtest.Text(err))
 }
 
 func TestServerReportsAListenerThatFails(t *testing.T) {

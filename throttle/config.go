@@ -1,13 +1,13 @@
 package throttle
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/token"
 )
 
@@ -60,77 +60,50 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Reasons of a [*rampart.ConfigError] of this package.
-const (
-	ReasonMissing   = "missing"   // a required field is empty
-	ReasonInvalid   = "invalid"   // a value that the field cannot take
-	ReasonDuplicate = "duplicate" // the name of another policy
-)
-
 const (
 	defaultTimeout = 100 * time.Millisecond
 	maxNameLength  = 64
 )
 
 func (c *Config) validate() error {
-	var errs []error
-	mistake := func(field, reason, value string) {
-		errs = append(errs, &rampart.ConfigError{Package: "throttle", Field: field, Reason: reason, Value: value})
-	}
-	if len(c.Policies) == 0 {
-		mistake("Policies", ReasonMissing, "")
-	}
+	bad := conferr.For("throttle.Config")
+	bad.If(len(c.Policies) == 0, "Policies", rampart.ReasonMissing, nil, "add a Policy with Name, Rate and Key, or use PerIP")
 	seen := make(map[string]bool)
 	for i := range c.Policies {
 		p := &c.Policies[i]
-		p.validate(fmt.Sprintf("Policies[%d].", i), mistake)
-		if p.Name != "" && seen[p.Name] {
-			mistake(fmt.Sprintf("Policies[%d].Name", i), ReasonDuplicate, p.Name)
-		}
+		at := fmt.Sprintf("Policies[%d].", i)
+		p.validate(at, bad)
+		bad.If(p.Name != "" && seen[p.Name], at+"Name", rampart.ReasonDuplicate, p.Name, "give each policy a name of its own: they share the Store")
 		seen[p.Name] = true
 	}
-	if c.Timeout < 0 {
-		mistake("Timeout", ReasonInvalid, c.Timeout.String())
-	}
-	switch {
-	case c.Outage > rampart.FallBack:
-		mistake("Outage", ReasonInvalid, "")
-	case c.Outage == 0 && isRemote(c.Store):
-		mistake("Outage", ReasonMissing, "")
-	}
-	switch {
-	case c.Replicas < 0:
-		mistake("Replicas", ReasonInvalid, "")
-	case c.Replicas == 0 && c.Outage == rampart.FallBack:
-		mistake("Replicas", ReasonMissing, "")
-	}
-	if c.Headers > None {
-		mistake("Headers", ReasonInvalid, "")
-	}
-	if m, ok := c.Store.(*Memory); ok && (m == nil || len(m.shards) == 0) {
-		mistake("Store", ReasonInvalid, "")
-	}
-	return errors.Join(errs...)
+	bad.If(c.Timeout < 0, "Timeout", rampart.ReasonInvalid, c.Timeout, "use more than 0; 0 means 100ms")
+	const wantOutage = "choose rampart.FailClosed, FailOpen, or FallBack with Replicas"
+	bad.If(c.Outage > rampart.FallBack, "Outage", rampart.ReasonInvalid, c.Outage, wantOutage)
+	bad.If(c.Outage == 0 && isRemote(c.Store), "Outage", rampart.ReasonMissing, nil, wantOutage)
+	const wantReplicas = "say how many processes share the Store, 1 or more; FallBack divides the rates by it"
+	bad.If(c.Replicas < 0, "Replicas", rampart.ReasonInvalid, c.Replicas, wantReplicas)
+	bad.If(c.Replicas == 0 && c.Outage == rampart.FallBack, "Replicas", rampart.ReasonMissing, nil, wantReplicas)
+	bad.If(c.Headers > None, "Headers", rampart.ReasonInvalid, c.Headers, "use Draft, Legacy, Both or None")
+	m, local := c.Store.(*Memory)
+	bad.If(local && (m == nil || len(m.shards) == 0), "Store", rampart.ReasonInvalid, nil, "create the Memory with NewMemory, or leave Store nil")
+	return bad.Err()
 }
 
-func (p *Policy) validate(field string, mistake func(field, reason, value string)) {
-	switch {
-	case p.Name == "":
-		mistake(field+"Name", ReasonMissing, "")
-	case !token.Valid(p.Name) || len(p.Name) > maxNameLength:
-		mistake(field+"Name", ReasonInvalid, p.Name)
-	}
+func (p *Policy) validate(at string, bad *conferr.Mistakes) {
+	wantName := fmt.Sprintf(`a name is one word of at most %d bytes, such as "login"`, maxNameLength)
+	bad.If(p.Name == "", at+"Name", rampart.ReasonMissing, nil, wantName)
+	bad.If(p.Name != "" && (!token.Valid(p.Name) || len(p.Name) > maxNameLength), at+"Name", rampart.ReasonInvalid, p.Name, wantName)
 	switch {
 	case int(p.Algorithm) >= len(algorithms):
-		mistake(field+"Algorithm", ReasonInvalid, "")
+		bad.Add(at+"Algorithm", rampart.ReasonInvalid, uint8(p.Algorithm), "use SlidingWindow or TokenBucket")
 	case p.Rate == Rate{} && p.RateFor == nil:
-		mistake(field+"Rate", ReasonMissing, "")
+		bad.Add(at+"Rate", rampart.ReasonMissing, nil, "set Rate, such as that of Parse(\"100/hour\"), or RateFor")
+	case p.Rate != Rate{} && !p.Rate.inBounds():
+		bad.Add(at+"Rate", rampart.ReasonInvalid, p.Rate, "use a Count and Burst up to 2147483647 and a Period up to 366 days; an empty bucket refills within 10 years")
 	case p.Rate != Rate{} && !p.Rate.valid(p.Algorithm):
-		mistake(field+"Rate", ReasonInvalid, p.Rate.String())
+		bad.Add(at+"Rate", rampart.ReasonInvalid, p.Rate, "only a TokenBucket has a burst; use that Algorithm, or leave Burst 0")
 	}
-	if p.Key == nil {
-		mistake(field+"Key", ReasonMissing, "")
-	}
+	bad.If(p.Key == nil, at+"Key", rampart.ReasonMissing, nil, "say who is counted, such as ByIP(clientIP.Addr) with a server.ClientIP")
 }
 
 // isRemote says whether calls of s can fail.

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 	"github.com/ecolaura/rampart/throttle"
 )
 
@@ -301,7 +302,7 @@ func TestTheZeroLimiterRefuses(t *testing.T) {
 func TestNewReportsEveryMistake(t *testing.T) {
 	key := throttle.ByIP(nil)
 	_, err := throttle.New(throttle.Config{})
-	require.EqualError(t, err, "throttle: Policies: missing")
+	require.Equal(t, "Policies: missing", conferrtest.Text(err))
 
 	l, err := throttle.New(throttle.Config{
 		Policies: []throttle.Policy{
@@ -322,35 +323,35 @@ func TestNewReportsEveryMistake(t *testing.T) {
 	assert.Nil(t, l)
 	require.Error(t, err)
 	assert.Equal(t, []string{
-		`throttle: Policies[0].Name: missing`,
-		`throttle: Policies[0].Rate: missing`,
-		`throttle: Policies[0].Key: missing`,
-		`throttle: Policies[1].Name: invalid: "a b"`,
-		`throttle: Policies[1].Rate: invalid: "0/h"`,
-		`throttle: Policies[2].Rate: invalid: "1/h burst=2"`,
-		`throttle: Policies[3].Name: duplicate: "a"`,
-		`throttle: Policies[4].Name: invalid: "` + strings.Repeat("x", 65) + `"`,
-		`throttle: Policies[4].Algorithm: invalid`,
-		`throttle: Policies[5].Rate: invalid: "1/366d burst=11"`,
-		`throttle: Policies[6].Rate: invalid: "1/366d burst=1073741824"`,
-		`throttle: Timeout: invalid: "-1ns"`,
-		`throttle: Outage: missing`,
-		`throttle: Replicas: invalid`,
-		`throttle: Headers: invalid`,
-	}, strings.Split(err.Error(), "\n"))
+		`Policies[0].Name: missing`,
+		`Policies[0].Rate: missing`,
+		`Policies[0].Key: missing`,
+		`Policies[1].Name: invalid: "a b"`,
+		`Policies[1].Rate: invalid: "0/h"`,
+		`Policies[2].Rate: invalid: "1/h burst=2"`,
+		`Policies[3].Name: duplicate: "a"`,
+		`Policies[4].Name: invalid: "` + strings.Repeat("x", 65) + `"`,
+		`Policies[4].Algorithm: invalid: "7"`,
+		`Policies[5].Rate: invalid: "1/366d burst=11"`,
+		`Policies[6].Rate: invalid: "1/366d burst=1073741824"`,
+		`Timeout: invalid: "-1ns"`,
+		`Outage: missing`,
+		`Replicas: invalid: "-1"`,
+		`Headers: invalid: "9"`,
+	}, strings.Split(conferrtest.Text(err), "\n"))
 	for range rampart.Mistakes(err) {
 		break
 	}
 
 	one := []throttle.Policy{anon(perHour(1))}
 	_, err = throttle.New(throttle.Config{Policies: one, Store: &fakeStore{}, Outage: rampart.FallBack})
-	require.EqualError(t, err, "throttle: Replicas: missing")
+	require.Equal(t, "Replicas: missing", conferrtest.Text(err))
 	_, err = throttle.New(throttle.Config{Policies: one, Outage: 9})
-	require.EqualError(t, err, "throttle: Outage: invalid")
+	require.Equal(t, "Outage: invalid: \"9\"", conferrtest.Text(err))
 	_, err = throttle.New(throttle.Config{Policies: one, Store: new(throttle.Memory)})
-	require.EqualError(t, err, "throttle: Store: invalid")
+	require.Equal(t, "Store: invalid", conferrtest.Text(err))
 	_, err = throttle.New(throttle.Config{Policies: one, Store: (*throttle.Memory)(nil)})
-	require.EqualError(t, err, "throttle: Store: invalid")
+	require.Equal(t, "Store: invalid", conferrtest.Text(err))
 
 	assert.False(t, reflect.TypeFor[throttle.Config]().Comparable())
 	assert.False(t, reflect.TypeFor[throttle.Policy]().Comparable())

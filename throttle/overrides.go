@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/token"
 )
 
@@ -75,14 +76,11 @@ var ErrInvalidOverride = errors.New("throttle: not a rate and time of an overrid
 // NewOverrides returns Overrides that know all that the feed retains, or every
 // mistake in cfg, each a [*rampart.ConfigError], joined.
 func NewOverrides(cfg OverridesConfig) (*Overrides, error) {
-	mistake := func(reason, value string) error {
-		return &rampart.ConfigError{Package: "throttle", Field: "Outage", Reason: reason, Value: value}
-	}
-	switch {
-	case cfg.Outage > rampart.FailOpen: // there is nothing to fall back to
-		return nil, mistake(ReasonInvalid, cfg.Outage.String())
-	case cfg.Outage == 0 && cfg.Feed != nil:
-		return nil, mistake(ReasonMissing, "")
+	bad := conferr.For("throttle.OverridesConfig")
+	bad.If(cfg.Outage > rampart.FailOpen, "Outage", rampart.ReasonInvalid, cfg.Outage, conferr.WantOutage) // there is nothing to fall back to
+	bad.If(cfg.Outage == 0 && cfg.Feed != nil, "Outage", rampart.ReasonMissing, nil, conferr.WantOutage)
+	if err := bad.Err(); err != nil {
+		return nil, err
 	}
 	o := &Overrides{feed: cfg.Feed, outage: cfg.Outage, reporter: rampart.NewReporter(cfg.Logger), policies: map[string]bool{}}
 	if o.feed != nil {

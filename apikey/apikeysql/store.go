@@ -11,6 +11,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/apikey"
+	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/sqlutil"
 )
 
@@ -38,19 +39,17 @@ const (
 // [Migrate] first. A SQLite database needs a busy timeout, and WAL mode for
 // speed.
 func New(db *sql.DB, d rampart.Dialect) (*Store, error) {
-	var errs []error
-	if db == nil {
-		errs = append(errs, &rampart.ConfigError{Package: "apikeysql", Field: "db", Reason: rampart.ReasonMissing})
-	}
+	bad := conferr.For("apikeysql.New")
+	bad.If(db == nil, "db", rampart.ReasonMissing, nil, conferr.WantDB)
 	lock := ""
 	switch d {
 	case rampart.SQLite:
 	case rampart.PostgreSQL:
 		lock = ` FOR UPDATE`
 	default:
-		errs = append(errs, &rampart.ConfigError{Package: "apikeysql", Field: "dialect", Reason: rampart.ReasonInvalid, Value: d.String()})
+		bad.Add("d", rampart.ReasonInvalid, d, conferr.WantDialect)
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := bad.Err(); err != nil {
 		return nil, err
 	}
 	return &Store{db: db, q: queries{

@@ -11,6 +11,7 @@ import (
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/apikey"
 	"github.com/ecolaura/rampart/apikey/apikeysql"
+	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 )
 
 // The store itself is tested where the drivers are: internal/integration.
@@ -18,7 +19,7 @@ import (
 func TestNewReportsEveryMistake(t *testing.T) {
 	s, err := apikeysql.New(nil, 9)
 	assert.Nil(t, s)
-	assert.EqualError(t, err, "apikeysql: db: missing\napikeysql: dialect: invalid: \"unknown\"")
+	assert.Equal(t, "db: missing\nd: invalid: \"unknown\"", conferrtest.Text(err))
 }
 
 func TestAnUnknownDialectHasNoSchema(t *testing.T) {

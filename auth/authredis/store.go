@@ -13,6 +13,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/redisx"
 )
 
@@ -26,12 +27,6 @@ const (
 	// clockMargin is how long a row outlives its session: an instance whose clock
 	// is behind that of Redis must not adopt a used foreign token once more.
 	clockMargin = 10 * time.Minute
-)
-
-// Reasons of a [rampart.ConfigError] of this package.
-const (
-	ReasonMissing = "missing" // a required field is empty
-	ReasonInvalid = "invalid" // a value that the field cannot take
 )
 
 // A DoFunc sends one command to Redis. The documentation of the same type in
@@ -92,23 +87,14 @@ func New(do DoFunc, cfg Config) (*Store, error) {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = defaultTimeout
 	}
-	var errs []error
-	mistake := func(field, reason, value string) {
-		errs = append(errs, &rampart.ConfigError{Package: "authredis", Field: field, Reason: reason, Value: value})
-	}
+	bad := conferr.For("authredis.Config")
 	if do == nil {
-		mistake("do", ReasonMissing, "")
+		bad.Join(conferr.New("authredis.New", "do", rampart.ReasonMissing, nil, conferr.WantDo))
 	}
-	if strings.ContainsAny(cfg.Prefix, "{}") {
-		mistake("Prefix", ReasonInvalid, cfg.Prefix)
-	}
-	if cfg.KeepFloors < time.Hour {
-		mistake("KeepFloors", ReasonInvalid, cfg.KeepFloors.String())
-	}
-	if cfg.Timeout < 0 || cfg.Timeout > maxTimeout {
-		mistake("Timeout", ReasonInvalid, cfg.Timeout.String())
-	}
-	if err := errors.Join(errs...); err != nil {
+	bad.If(strings.ContainsAny(cfg.Prefix, "{}"), "Prefix", rampart.ReasonInvalid, cfg.Prefix, "write the prefix without braces; the store adds them")
+	bad.If(cfg.KeepFloors < time.Hour, "KeepFloors", rampart.ReasonInvalid, cfg.KeepFloors, "use 1h or more, longer than any session lives; 0 means 9600h (400 days)")
+	bad.If(cfg.Timeout < 0 || cfg.Timeout > maxTimeout, "Timeout", rampart.ReasonInvalid, cfg.Timeout, "use up to 1m; 0 means 400ms")
+	if err := bad.Err(); err != nil {
 		return nil, err
 	}
 	reads := redisx.New(do, cfg.Timeout, "auth", cfg.Logger)

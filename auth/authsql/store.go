@@ -9,13 +9,8 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/sqlutil"
-)
-
-// Reasons of a [rampart.ConfigError] of this package.
-const (
-	ReasonMissing = "missing" // no database
-	ReasonInvalid = "invalid" // no such dialect
 )
 
 var errNobody = errors.New("authsql: revoke subject: no subject")
@@ -98,14 +93,10 @@ func New(db *sql.DB, d rampart.Dialect) (*Store, error) {
 }
 
 func check(db *sql.DB, d rampart.Dialect) error {
-	var errs []error
-	if db == nil {
-		errs = append(errs, &rampart.ConfigError{Package: "authsql", Field: "db", Reason: ReasonMissing})
-	}
-	if d != rampart.SQLite && d != rampart.PostgreSQL {
-		errs = append(errs, &rampart.ConfigError{Package: "authsql", Field: "d", Reason: ReasonInvalid, Value: d.String()})
-	}
-	return errors.Join(errs...)
+	bad := conferr.For("authsql.New")
+	bad.If(db == nil, "db", rampart.ReasonMissing, nil, conferr.WantDB)
+	bad.If(d != rampart.SQLite && d != rampart.PostgreSQL, "d", rampart.ReasonInvalid, d, conferr.WantDialect)
+	return bad.Err()
 }
 
 // revoked decides when a row is read, not when a floor is set: a session that

@@ -55,9 +55,9 @@ func (a argon2Hash) encode() string {
 func parseArgon2(text string, django bool) (stored, error) {
 	part := strings.Split(text, "$")
 	if part[0] != "argon2id" && part[0] != "argon2i" {
-		return nil, &StoredError{ReasonUnknown}
+		return nil, &StoredError{StoredUnknown}
 	}
-	malformed := &StoredError{ReasonMalformed}
+	malformed := &StoredError{StoredMalformed}
 	if len(part) != 5 || part[1] != "v=19" {
 		return nil, malformed
 	}
@@ -88,7 +88,7 @@ func parseParams(text string) (params, error) {
 		field, after, _ := strings.Cut(rest, ",")
 		digits, ok := strings.CutPrefix(field, f.name)
 		if !ok {
-			return params{}, &StoredError{ReasonMalformed}
+			return params{}, &StoredError{StoredMalformed}
 		}
 		var err error
 		if p[i], err = number(digits, f.limit); err != nil {
@@ -98,9 +98,9 @@ func parseParams(text string) (params, error) {
 	}
 	switch {
 	case rest != "", p[0] < 8*p[2]: // RFC 9106 section 3.1: at least 8 KiB for each lane
-		return params{}, &StoredError{ReasonMalformed}
+		return params{}, &StoredError{StoredMalformed}
 	case p[0]*p[1] > MaxWork:
-		return params{}, &StoredError{ReasonTooCostly}
+		return params{}, &StoredError{StoredTooCostly}
 	}
 	return params{memory: uint32(p[0]), passes: uint32(p[1]), lanes: uint8(p[2])}, nil //nolint:gosec // G115: within the limits above
 }

@@ -33,7 +33,7 @@ func (b bcryptHash) matches(pw string) bool {
 // parseBcrypt reads "$2b$12$" and 53 characters after the scheme.
 func parseBcrypt(scheme, text string) (stored, error) {
 	const size = 60
-	malformed := &StoredError{ReasonMalformed}
+	malformed := &StoredError{StoredMalformed}
 	// 2y is PHP's name for 2b, 2a the older one of both. 2x marks a broken
 	// implementation's hashes.
 	if len(text) != size || !strings.HasPrefix(text, "$2a$") && !strings.HasPrefix(text, "$2b$") && !strings.HasPrefix(text, "$2y$") {
@@ -48,7 +48,7 @@ func parseBcrypt(scheme, text string) (stored, error) {
 	case err != nil || rounds < bcrypt.MinCost:
 		return nil, malformed
 	case rounds > MaxRounds:
-		return nil, &StoredError{ReasonTooCostly}
+		return nil, &StoredError{StoredTooCostly}
 	}
 	return bcryptHash{hash: []byte(text), prehash: scheme == "bcrypt_sha256"}, nil
 }

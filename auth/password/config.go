@@ -1,10 +1,10 @@
 package password
 
 import (
-	"errors"
-	"strconv"
+	"fmt"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 // A Config configures a [Hasher]. The zero Config is right for most servers: it
@@ -43,17 +43,6 @@ const (
 // maxCallers bounds Parallel and Queue: more would be a mistake of units.
 const maxCallers = 1 << 16
 
-// Reasons of a [rampart.ConfigError] of this package.
-const (
-	ReasonTooWeak  = "too_weak"  // under the OWASP Password Storage Cheat Sheet's least
-	ReasonTooLarge = "too_large" // above a bound of this package
-	ReasonInvalid  = "invalid"   // a negative number
-)
-
-func mistake(field, reason string, value int64) error {
-	return &rampart.ConfigError{Package: "password", Field: field, Reason: reason, Value: strconv.FormatInt(value, 10)}
-}
-
 // leastMemory returns the KiB that OWASP asks for with that many passes.
 func leastMemory(passes uint32) uint32 {
 	switch passes {
@@ -82,26 +71,18 @@ func (c *Config) params() (params, error) {
 	if p.lanes == 0 {
 		p.lanes = 1
 	}
-	var errs []error
-	switch {
-	case p.memory < leastMemory(p.passes):
-		errs = append(errs, mistake("Memory", ReasonTooWeak, int64(p.memory)))
+	bad := conferr.For("password.Config")
+	const wantCallers = "use up to 65536 hashes at a time; 0 takes the default"
+	switch least := leastMemory(p.passes); {
+	case p.memory < least:
+		bad.Add("Memory", rampart.ReasonWeak, p.memory, fmt.Sprintf("OWASP asks for at least %d KiB with %d passes (Time)", least, p.passes))
 	case p.memory > MaxMemory:
-		errs = append(errs, mistake("Memory", ReasonTooLarge, int64(p.memory)))
+		bad.Add("Memory", rampart.ReasonInvalid, p.memory, "use up to 262144 KiB (256 MiB)")
 	case uint64(p.memory)*uint64(p.passes) > MaxWork:
-		errs = append(errs, mistake("Time", ReasonTooLarge, int64(p.passes)))
+		bad.Add("Time", rampart.ReasonInvalid, p.passes, "Memory in KiB times Time is at most 1048576, about a second")
 	}
-	if p.lanes > MaxThreads {
-		errs = append(errs, mistake("Threads", ReasonTooLarge, int64(p.lanes)))
-	}
-	if c.Parallel < 0 {
-		errs = append(errs, mistake("Parallel", ReasonInvalid, int64(c.Parallel)))
-	}
-	if c.Parallel > maxCallers {
-		errs = append(errs, mistake("Parallel", ReasonTooLarge, int64(c.Parallel)))
-	}
-	if c.Queue > maxCallers {
-		errs = append(errs, mistake("Queue", ReasonTooLarge, int64(c.Queue)))
-	}
-	return p, errors.Join(errs...)
+	bad.If(p.lanes > MaxThreads, "Threads", rampart.ReasonInvalid, p.lanes, "use up to 16 lanes; 0 means 1")
+	bad.If(c.Parallel < 0 || c.Parallel > maxCallers, "Parallel", rampart.ReasonInvalid, c.Parallel, wantCallers)
+	bad.If(c.Queue > maxCallers, "Queue", rampart.ReasonInvalid, c.Queue, wantCallers)
+	return p, bad.Err()
 }

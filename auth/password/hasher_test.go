@@ -18,6 +18,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth/password"
+	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 )
 
 // least is the cheapest configuration that is admitted.
@@ -257,25 +258,25 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		cfg  password.Config
 		want string
 	}{
-		{"weak memory", password.Config{Memory: 19455}, `password: Memory: too_weak: "19455"`},
-		{"one pass takes more memory", password.Config{Memory: 47103, Time: 1}, `password: Memory: too_weak: "47103"`},
-		{"three passes", password.Config{Memory: 12287, Time: 3}, `password: Memory: too_weak: "12287"`},
-		{"four passes", password.Config{Memory: 9215, Time: 4}, `password: Memory: too_weak: "9215"`},
-		{"many passes", password.Config{Memory: 7167, Time: 20}, `password: Memory: too_weak: "7167"`},
-		{"too much memory", password.Config{Memory: password.MaxMemory + 1, Time: 1}, `password: Memory: too_large: "262145"`},
-		{"too much work", password.Config{Memory: password.MaxMemory, Time: 5}, `password: Time: too_large: "5"`},
+		{"weak memory", password.Config{Memory: 19455}, `Memory: weak: "19455"`},
+		{"one pass takes more memory", password.Config{Memory: 47103, Time: 1}, `Memory: weak: "47103"`},
+		{"three passes", password.Config{Memory: 12287, Time: 3}, `Memory: weak: "12287"`},
+		{"four passes", password.Config{Memory: 9215, Time: 4}, `Memory: weak: "9215"`},
+		{"many passes", password.Config{Memory: 7167, Time: 20}, `Memory: weak: "7167"`},
+		{"too much memory", password.Config{Memory: password.MaxMemory + 1, Time: 1}, `Memory: invalid: "262145"`},
+		{"too much work", password.Config{Memory: password.MaxMemory, Time: 5}, `Time: invalid: "5"`},
 		{
 			"all at once",
 			password.Config{Memory: 1, Threads: 17, Parallel: -1, Queue: 1 << 20},
-			"password: Memory: too_weak: \"1\"\npassword: Threads: too_large: \"17\"\npassword: Parallel: invalid: \"-1\"\npassword: Queue: too_large: \"1048576\"",
+			"Memory: weak: \"1\"\nThreads: invalid: \"17\"\nParallel: invalid: \"-1\"\nQueue: invalid: \"1048576\"",
 		},
-		{"too many at once", password.Config{Parallel: 1 << 20}, `password: Parallel: too_large: "1048576"`},
+		{"too many at once", password.Config{Parallel: 1 << 20}, `Parallel: invalid: "1048576"`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.desc, func(t *testing.T) {
 			h, err := password.New(tt.cfg)
 			assert.Nil(t, h)
-			require.EqualError(t, err, tt.want)
+			require.Equal(t, tt.want, conferrtest.Text(err))
 			assert.Len(t, slices.Collect(rampart.Mistakes(err)), strings.Count(tt.want, "\n")+1)
 		})
 	}

@@ -27,7 +27,7 @@ func (p pbkdf2Hash) matches(pw string) bool {
 func parsePBKDF2(scheme, text string) (stored, error) {
 	part := strings.Split(text, "$")
 	if len(part) != 3 || part[1] == "" {
-		return nil, &StoredError{ReasonMalformed}
+		return nil, &StoredError{StoredMalformed}
 	}
 	n, err := number(part[0], MaxIterations)
 	if err != nil {
@@ -40,7 +40,7 @@ func parsePBKDF2(scheme, text string) (stored, error) {
 	}
 	key, ok := decode(base64.StdEncoding, part[2], size, size)
 	if !ok {
-		return nil, &StoredError{ReasonMalformed}
+		return nil, &StoredError{StoredMalformed}
 	}
 	p.key = key
 	return p, nil

@@ -6,24 +6,24 @@ import (
 	"strings"
 )
 
-// A Reason says why a stored hash cannot be used.
-type Reason string
+// A Fault says why a stored hash cannot be used.
+type Fault string
 
-// Reasons of a [StoredError].
+// Faults of a [StoredError].
 const (
-	ReasonUnknown   Reason = "unknown_scheme"
-	ReasonMalformed Reason = "malformed"
-	ReasonTooCostly Reason = "too_costly" // beyond a bound of this package, such as [MaxWork]
+	StoredUnknown   Fault = "unknown_scheme"
+	StoredMalformed Fault = "malformed"
+	StoredTooCostly Fault = "too_costly" // beyond a bound of this package, such as [MaxWork]
 )
 
 // A StoredError is the error of a hash, as it is stored, that cannot be used.
 // It is a fault of the table, not of the person logging in.
 type StoredError struct {
-	Reason Reason
+	Fault Fault
 }
 
 // Error implements error.
-func (e *StoredError) Error() string { return fmt.Sprintf("password: stored hash: %s", e.Reason) }
+func (e *StoredError) Error() string { return fmt.Sprintf("password: stored hash: %s", e.Fault) }
 
 // stored is a hash that was read.
 type stored interface {
@@ -46,7 +46,7 @@ func parse(encoded string) (stored, error) {
 	case found && (scheme == "bcrypt_sha256" || scheme == "bcrypt"):
 		return parseBcrypt(scheme, rest)
 	}
-	return nil, &StoredError{ReasonUnknown}
+	return nil, &StoredError{StoredUnknown}
 }
 
 // number reads a decimal number from 1 to limit as the formats write it: digits
@@ -55,9 +55,9 @@ func number(s string, limit uint64) (uint64, error) {
 	n, err := strconv.ParseUint(s, 10, 64)
 	switch {
 	case len(s) > 20, strings.Trim(s, "0123456789") != "", strings.HasPrefix(s, "0"), s == "":
-		return 0, &StoredError{ReasonMalformed}
+		return 0, &StoredError{StoredMalformed}
 	case err != nil, n > limit:
-		return 0, &StoredError{ReasonTooCostly}
+		return 0, &StoredError{StoredTooCostly}
 	}
 	return n, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/crypto/fernet"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 const (
@@ -20,7 +21,7 @@ const (
 
 // ReasonNoField is a [rampart.ConfigError]'s: row-bound values need a cipher of
 // [fernet.Keyring.Field].
-const ReasonNoField = "no_field"
+const ReasonNoField rampart.Reason = "no_field"
 
 // Reencrypt brings the values of a column under the first key, beside the
 // programs that use the table. What is there already is left alone, so it can be
@@ -136,24 +137,19 @@ func (r Reencrypt) batchSize() int {
 
 // check returns every mistake in r.
 func (r Reencrypt) check() error {
-	var errs []error
-	refuse := func(bad bool, field, reason, value string) {
-		if bad {
-			errs = append(errs, mistake(field, reason, value))
-		}
-	}
-	refuse(r.DB == nil, "DB", rampart.ReasonMissing, "")
-	refuse(r.Dialect != rampart.SQLite && r.Dialect != rampart.PostgreSQL, "Dialect", rampart.ReasonInvalid, r.Dialect.String())
+	bad := conferr.For("column.Reencrypt")
+	bad.If(r.DB == nil, "DB", rampart.ReasonMissing, nil, conferr.WantDB)
+	bad.If(r.Dialect != rampart.SQLite && r.Dialect != rampart.PostgreSQL, "Dialect", rampart.ReasonInvalid, r.Dialect, conferr.WantDialect)
 	for _, name := range []struct{ field, value string }{{"Table", r.Table}, {"ID", r.ID}, {"Column", r.Column}} {
-		refuse(name.value == "", name.field, rampart.ReasonMissing, "")
+		bad.If(name.value == "", name.field, rampart.ReasonMissing, nil, "write the name as the database has it")
 	}
-	refuse(!r.Cipher.Usable(), "Cipher", rampart.ReasonMissing, "")
-	refuse(r.RowBound && r.Cipher.Usable() && !r.Cipher.Row("1").Usable(), "Cipher", ReasonNoField, "")
-	refuse(r.From != nil && !r.From.Usable(), "From", rampart.ReasonMissing, "")
-	refuse(r.IndexColumn != "" && !r.Index.usable(), "Index", rampart.ReasonMissing, "")
-	refuse(r.IndexColumn == "" && r.Index != nil, "IndexColumn", rampart.ReasonMissing, "")
-	refuse(r.Batch < 0 || r.Batch > maxBatch, "Batch", rampart.ReasonInvalid, strconv.Itoa(r.Batch))
-	return errors.Join(errs...)
+	bad.If(!r.Cipher.Usable(), "Cipher", rampart.ReasonMissing, nil, "give a cipher of a fernet.Keyring")
+	bad.If(r.RowBound && r.Cipher.Usable() && !r.Cipher.Row("1").Usable(), "Cipher", ReasonNoField, nil, "row-bound values need a cipher of Keyring.Field")
+	bad.If(r.From != nil && !r.From.Usable(), "From", rampart.ReasonMissing, nil, "give the cipher that the values have now, or nil")
+	bad.If(r.IndexColumn != "" && !r.Index.usable(), "Index", rampart.ReasonMissing, nil, "give the index that fills IndexColumn, or leave IndexColumn empty")
+	bad.If(r.IndexColumn == "" && r.Index != nil, "IndexColumn", rampart.ReasonMissing, nil, "name the column that Index fills, or leave Index nil")
+	bad.If(r.Batch < 0 || r.Batch > maxBatch, "Batch", rampart.ReasonInvalid, r.Batch, "use 1 to 10000 rows; 0 means 200")
+	return bad.Err()
 }
 
 // reencryption is one run.
@@ -449,8 +445,4 @@ func like(old any, text string) any {
 		return []byte(text)
 	}
 	return text
-}
-
-func mistake(field, reason, value string) error {
-	return &rampart.ConfigError{Package: "column", Field: field, Reason: reason, Value: value}
 }

@@ -37,7 +37,7 @@ func TestReencryptSaysEveryMistakeAtOnce(t *testing.T) {
 			_, err := tt.r.Run(t.Context(), nil)
 			var got []string
 			for m := range rampart.Mistakes(err) {
-				got = append(got, m.Field+" "+m.Reason)
+				got = append(got, m.Field+" "+string(m.Reason))
 			}
 			assert.Equal(t, tt.want, got)
 		})

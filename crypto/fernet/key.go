@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 const (
@@ -36,10 +38,10 @@ func GenerateKey() Key {
 // ParseKey reads the text form of a key, as Python's Fernet.generate_key and
 // [Key.Reveal] write it: the canonical, padded base64url text of 32 bytes, with
 // nothing around it. The error is a [*rampart.ConfigError] without the text.
-func ParseKey(s string) (Key, error) {
-	b, ok := parseKey(s)
+func ParseKey(text string) (Key, error) {
+	b, ok := parseKey(text)
 	if !ok {
-		return Key{}, mistake("Key", ReasonNotAKey, "")
+		return Key{}, conferr.New("fernet.ParseKey", "text", ReasonNotAKey, nil, wantKey)
 	}
 	return newKey(b), nil
 }

@@ -2,10 +2,12 @@ package fernet
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 // MaxKeys is how many keys a [Keyring] holds at most: a forged token costs one
@@ -43,20 +45,14 @@ func NewKeyring(primary Key, old ...Key) (*Keyring, error) {
 // Reconfigure replaces the keys, as [NewKeyring] takes them, for every [Cipher]
 // of the keyring at once. After an error the keyring is as it was.
 func (r *Keyring) Reconfigure(primary Key, old ...Key) error {
-	var errs []error
-	if primary.bytes == nil {
-		errs = append(errs, mistake("primary", ReasonMissing, ""))
-	}
+	bad := conferr.For("fernet.NewKeyring")
+	bad.If(primary.bytes == nil, "primary", rampart.ReasonMissing, nil, wantZeroKey)
 	for i, k := range old {
-		if k.bytes == nil {
-			errs = append(errs, mistake(fmt.Sprintf("old[%d]", i), ReasonMissing, ""))
-		}
+		bad.If(k.bytes == nil, fmt.Sprintf("old[%d]", i), rampart.ReasonMissing, nil, wantZeroKey)
 	}
-	if 1+len(old) > MaxKeys {
-		errs = append(errs, mistake("old", ReasonTooMany, ""))
-	}
-	if len(errs) > 0 {
-		return errors.Join(errs...)
+	bad.If(1+len(old) > MaxKeys, "old", ReasonTooMany, nil, wantFewer)
+	if err := bad.Err(); err != nil {
+		return err
 	}
 	set := &keySet{strict: base64.URLEncoding.Strict()}
 	set.add(primary)

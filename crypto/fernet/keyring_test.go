@@ -21,6 +21,7 @@ import (
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/crypto/column"
 	"github.com/ecolaura/rampart/crypto/fernet"
+	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 )
 
 const (
@@ -44,7 +45,7 @@ func TestGeneratedKeysComeBackFromText(t *testing.T) {
 func TestKeyringReportsEveryMistake(t *testing.T) {
 	r, err := fernet.NewKeyring(fernet.Key{}, fernet.GenerateKey(), fernet.Key{})
 	assert.Nil(t, r)
-	require.EqualError(t, err, "fernet: primary: missing\nfernet: old[1]: missing")
+	require.Equal(t, "primary: missing\nold[1]: missing", conferrtest.Text(err))
 	assert.Len(t, slices.Collect(rampart.Mistakes(err)), 2)
 
 	many := make([]fernet.Key, fernet.MaxKeys)
@@ -52,7 +53,7 @@ func TestKeyringReportsEveryMistake(t *testing.T) {
 		many[i] = fernet.GenerateKey()
 	}
 	_, err = fernet.NewKeyring(fernet.GenerateKey(), many...)
-	require.EqualError(t, err, "fernet: old: too_many")
+	require.Equal(t, "old: too_many", conferrtest.Text(err))
 	_, err = fernet.NewKeyring(fernet.GenerateKey(), many[1:]...)
 	require.NoError(t, err)
 }
@@ -110,23 +111,23 @@ func TestKeyringFromEnv(t *testing.T) {
 		{"two keys, the first one encrypts", keyA + "," + keyB, "", idA + " " + idB},
 		{"spaces around keys", " " + keyA + " ,\t" + keyB + "\n", "", idA + " " + idB},
 		{"one key twice", keyA + "," + keyA, "", idA},
-		{"neither variable", "", "", "fernet: KEYS: missing"},
-		{"both variables", keyA, file("both", keyB, 0o600), "fernet: KEYS: conflict"},
-		{"only space", " \n ", "", "fernet: KEYS: missing"},
-		{"every bad key by its position", "bad," + keyA + "," + keyB + "x", "", "fernet: KEYS[0]: not_a_key\nfernet: KEYS[2]: not_a_key"},
-		{"a comma at the end", keyA + ",", "", "fernet: KEYS[1]: not_a_key"},
-		{"quotes", `"` + keyA + `"`, "", "fernet: KEYS[0]: not_a_key"},
-		{"standard alphabet", strings.ReplaceAll(keyA, "_", "/"), "", "fernet: KEYS[0]: not_a_key"},
-		{"too many", strings.Repeat(keyA+",", fernet.MaxKeys) + keyA, "", "fernet: KEYS: too_many"},
+		{"neither variable", "", "", "KEYS: missing"},
+		{"both variables", keyA, file("both", keyB, 0o600), "KEYS: conflict"},
+		{"only space", " \n ", "", "KEYS: missing"},
+		{"every bad key by its position", "bad," + keyA + "," + keyB + "x", "", "KEYS[0]: not_a_key\nKEYS[2]: not_a_key"},
+		{"a comma at the end", keyA + ",", "", "KEYS[1]: not_a_key"},
+		{"quotes", `"` + keyA + `"`, "", "KEYS[0]: not_a_key"},
+		{"standard alphabet", strings.ReplaceAll(keyA, "_", "/"), "", "KEYS[0]: not_a_key"},
+		{"too many", strings.Repeat(keyA+",", fernet.MaxKeys) + keyA, "", "KEYS: too_many"},
 		{"a file of lines", "", file("lines", keyA+"\r\n\n"+keyB+"\n", 0o600), idA + " " + idB},
 		{"a file as the environment has it", "", file("commas", keyA+","+keyB, 0o400), idA + " " + idB},
 		{"a secret volume", "", file("volume", keyA, 0o440), idA},
-		{"a file with a bad key", "", file("bad", keyA+"\nbad\n", 0o600), "fernet: KEYS_FILE[1]: not_a_key"},
-		{"an empty file", "", file("empty", "", 0o600), "fernet: KEYS_FILE: missing"},
-		{"a file for everyone", "", file("world", keyA, 0o644), `fernet: KEYS_FILE: readable_by_everyone: "` + dir + `/world"`},
-		{"a file that the group writes", "", file("group", keyA, 0o660), `fernet: KEYS_FILE: readable_by_everyone: "` + dir + `/group"`},
-		{"a large file", "", file("large", strings.Repeat("\n", 16<<10+1), 0o600), `fernet: KEYS_FILE: unreadable: "` + dir + `/large"`},
-		{"a folder", "", dir, `fernet: KEYS_FILE: unreadable: "` + dir + `"`},
+		{"a file with a bad key", "", file("bad", keyA+"\nbad\n", 0o600), "KEYS_FILE[1]: not_a_key"},
+		{"an empty file", "", file("empty", "", 0o600), "KEYS_FILE: missing"},
+		{"a file for everyone", "", file("world", keyA, 0o644), `KEYS_FILE: readable_by_everyone: "` + dir + `/world"`},
+		{"a file that the group writes", "", file("group", keyA, 0o660), `KEYS_FILE: readable_by_everyone: "` + dir + `/group"`},
+		{"a large file", "", file("large", strings.Repeat("\n", 16<<10+1), 0o600), `KEYS_FILE: unreadable: "` + dir + `/large"`},
+		{"a folder", "", dir, `KEYS_FILE: unreadable: "` + dir + `"`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.desc, func(t *testing.T) {
@@ -135,7 +136,7 @@ func TestKeyringFromEnv(t *testing.T) {
 			r, err := fernet.KeyringFromEnv("KEYS")
 			if err != nil {
 				assert.Nil(t, r)
-				assert.Equal(t, tt.want, err.Error())
+				assert.Equal(t, tt.want, conferrtest.Text(err))
 				assert.NotContains(t, err.Error(), keyA[:8])
 				assert.NotEmpty(t, slices.Collect(rampart.Mistakes(err)))
 				return
@@ -151,7 +152,7 @@ func TestKeyringFromFileTellsWhyItCannotRead(t *testing.T) {
 	assert.ErrorIs(t, err, fs.ErrNotExist)
 	mistakes := slices.Collect(rampart.Mistakes(err))
 	require.Len(t, mistakes, 1)
-	assert.Equal(t, &rampart.ConfigError{Package: "fernet", Field: "path", Reason: fernet.ReasonUnreadable, Value: path}, mistakes[0])
+	assert.Equal(t, &rampart.ConfigError{Type: "fernet.KeyringFromFile", Field: "path", Reason: rampart.ReasonUnreadable, Value: path, Want: "name a file that this process can read"}, mistakes[0])
 }
 
 func FuzzKeyringReader(f *testing.F) {

@@ -2,17 +2,16 @@ package fernet
 
 import "github.com/ecolaura/rampart"
 
-// Reasons of a [rampart.ConfigError] of this package. Its Value stays empty
-// wherever it may hold a key.
+// Reasons of a [rampart.ConfigError] that only this package has. Its Value stays
+// empty wherever it may hold a key.
 const (
-	ReasonMissing    = "missing"              // no key where one is needed, no source of them, or a required field is empty
-	ReasonNotAKey    = "not_a_key"            // not the canonical base64url text of 32 bytes
-	ReasonTooMany    = "too_many"             // more than [MaxKeys]
-	ReasonConflict   = "conflict"             // both NAME and NAME_FILE are set
-	ReasonUnreadable = "unreadable"           // the file cannot be read, is no regular file or is too large
-	ReasonExposed    = "readable_by_everyone" // the file's mode lets others read it, or its group write it
+	ReasonNotAKey rampart.Reason = "not_a_key" // not the canonical base64url text of 32 bytes
+	ReasonTooMany rampart.Reason = "too_many"  // more than [MaxKeys]
 )
 
-func mistake(field, reason, value string) error {
-	return &rampart.ConfigError{Package: "fernet", Field: field, Reason: reason, Value: value}
-}
+// What the mistakes say would be right.
+const (
+	wantKey     = "a key is the 44 characters of base64url, with their =, of 32 random bytes, as GenerateKey and Python's Fernet.generate_key make it"
+	wantFewer   = "use at most 16 keys; remove the oldest once nothing is encrypted with them"
+	wantZeroKey = "give a key of GenerateKey or ParseKey"
+)

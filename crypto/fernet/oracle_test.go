@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart/crypto/fernet"
+	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 )
 
 // oracle is testdata/fernet.json, as far as it is replayed.
@@ -188,7 +189,7 @@ func TestRecordedVerdictsOnKeys(t *testing.T) {
 				assert.Equal(t, tt.Key, k.Reveal())
 				return
 			}
-			require.EqualError(t, err, "fernet: Key: not_a_key")
+			require.Equal(t, "text: not_a_key", conferrtest.Text(err))
 			assert.Empty(t, k.Reveal())
 		})
 	}

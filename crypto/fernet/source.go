@@ -1,12 +1,14 @@
 package fernet
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
 	"strings"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 // maxKeyFile bounds the size of a key file, in bytes.
@@ -18,15 +20,16 @@ const maxKeyFile = 16 << 10
 // [KeyringFromFile]. Both at once are refused, an empty variable counts as none.
 // The errors are those of KeyringFromFile.
 func KeyringFromEnv(name string) (*Keyring, error) {
+	const function = "fernet.KeyringFromEnv"
 	return keyringFrom(func() ([]Key, error) {
 		text, path := os.Getenv(name), os.Getenv(name+"_FILE")
 		switch {
 		case text != "" && path != "":
-			return nil, mistake(name, ReasonConflict, "")
+			return nil, conferr.New(function, name, rampart.ReasonConflict, nil, "set "+name+" or "+name+"_FILE, not both")
 		case path != "":
-			return keysFromFile(name+"_FILE", path)
+			return keysFromFile(function, name+"_FILE", path)
 		default:
-			return keysFromText(name, text)
+			return keysFromText(function, name, text)
 		}
 	})
 }
@@ -42,7 +45,7 @@ func KeyringFromEnv(name string) (*Keyring, error) {
 // key, never its text; if the file could not be read, the cause is in the error
 // tree as well.
 func KeyringFromFile(path string) (*Keyring, error) {
-	return keyringFrom(func() ([]Key, error) { return keysFromFile("path", path) })
+	return keyringFrom(func() ([]Key, error) { return keysFromFile("fernet.KeyringFromFile", "path", path) })
 }
 
 // Reload reads the keys again from where [KeyringFromFile] or [KeyringFromEnv]
@@ -51,7 +54,7 @@ func KeyringFromFile(path string) (*Keyring, error) {
 // keyring that was made of keys has nowhere to read and refuses.
 func (r *Keyring) Reload() error {
 	if r.source == nil {
-		return mistake("source", ReasonMissing, "")
+		return conferr.New("fernet.Keyring", "Reload", rampart.ReasonMissing, nil, "a keyring made of keys has nowhere to read; use Reconfigure")
 	}
 	keys, err := r.source()
 	if err != nil {
@@ -68,61 +71,67 @@ func keyringFrom(source func() ([]Key, error)) (*Keyring, error) {
 	return r, nil
 }
 
-func keysFromFile(field, path string) ([]Key, error) {
-	text, err := readKeyFile(field, path)
+func keysFromFile(function, field, path string) ([]Key, error) {
+	text, err := readKeyFile(function, field, path)
 	if err != nil {
 		return nil, err
 	}
-	return keysFromText(field, text)
+	return keysFromText(function, field, text)
 }
 
 // readKeyFile asks the open file, not the path, for its mode: the path may name
 // another file a moment later.
-func readKeyFile(field, path string) (string, error) {
+func readKeyFile(function, field, path string) (string, error) {
+	mistake := func(reason rampart.Reason, want string, cause error) error {
+		err := conferr.New(function, field, reason, path, want)
+		if cause == nil {
+			return err
+		}
+		return fmt.Errorf("%w: %w", err, cause)
+	}
 	f, err := os.Open(path) //nolint:gosec // G304: the operator names the file
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", mistake(field, ReasonUnreadable, path), err)
+		return "", mistake(rampart.ReasonUnreadable, conferr.WantFile, err)
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
 	info, err := f.Stat()
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("%w: %w", mistake(field, ReasonUnreadable, path), err)
+		return "", mistake(rampart.ReasonUnreadable, conferr.WantFile, err)
 	case !info.Mode().IsRegular() || info.Size() > maxKeyFile:
-		return "", mistake(field, ReasonUnreadable, path)
+		return "", mistake(rampart.ReasonUnreadable, "name a regular file of at most 16 KiB", nil)
 	case info.Mode().Perm()&0o027 != 0 && runtime.GOOS != "windows":
-		return "", mistake(field, ReasonExposed, path)
+		return "", mistake(rampart.ReasonExposed, conferr.WantMode, nil)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile))
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", mistake(field, ReasonUnreadable, path), err)
+		return "", mistake(rampart.ReasonUnreadable, conferr.WantFile, err)
 	}
 	return string(text), nil
 }
 
 // keysFromText reads keys separated by commas or line ends: one at least.
-func keysFromText(field, text string) ([]Key, error) {
+func keysFromText(function, field, text string) ([]Key, error) {
 	var keys []Key
-	var errs []error
+	bad := conferr.For(function)
 	for line := range strings.Lines(text) {
 		if strings.TrimSpace(line) == "" {
 			continue
 		}
 		for word := range strings.SplitSeq(line, ",") {
 			b, ok := parseKey(strings.Trim(word, " \t\r\n"))
-			if !ok {
-				errs = append(errs, mistake(fmt.Sprintf("%s[%d]", field, len(keys)), ReasonNotAKey, ""))
-			}
+			bad.If(!ok, fmt.Sprintf("%s[%d]", field, len(keys)), ReasonNotAKey, nil, wantKey)
 			keys = append(keys, newKey(b))
 		}
 	}
 	switch {
 	case len(keys) == 0:
-		return nil, mistake(field, ReasonMissing, "")
+		return nil, conferr.New(function, field, rampart.ReasonMissing, nil, "give one key at least, the one that encrypts first")
 	case len(keys) > MaxKeys:
-		return nil, mistake(field, ReasonTooMany, "")
-	case len(errs) > 0:
-		return nil, errors.Join(errs...)
+		return nil, conferr.New(function, field, ReasonTooMany, nil, wantFewer)
+	}
+	if err := bad.Err(); err != nil {
+		return nil, err
 	}
 	return keys, nil
 }

@@ -2,29 +2,23 @@ package tlsconf
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
-// Reasons of a [*rampart.ConfigError] of this package. Where a file caused one,
-// Value is its path, and the cause is in the error tree as well.
+// Reasons of a [*rampart.ConfigError] that only this package has. Where a file
+// caused one, Value is its path, and the cause is in the error tree as well.
 const (
-	ReasonMissing    = "missing"              // no file named
-	ReasonInvalid    = "invalid"              // a value that the field cannot take
-	ReasonPointless  = "pointless"            // a field has no effect without another
-	ReasonUnreadable = "unreadable"           // the file cannot be read, is no regular file or is too large
-	ReasonExposed    = "readable_by_everyone" // the key file's mode lets others read it, or its group write it
-	ReasonNotAPair   = "not_a_pair"           // no certificate, no key, or they do not belong together
-	ReasonWeak       = "weak_key"             // RSA below 2048 bits
-	ReasonTime       = "not_valid_now"        // expired, or not valid yet
-	ReasonNoName     = "no_server_name"       // a further certificate without a DNS name is never chosen
-	ReasonNoCA       = "no_certificate"       // the file of client CAs holds none
-	ReasonDamaged    = "damaged"              // not all of the file can be read as certificates: it was cut, say
+	ReasonNotAPair rampart.Reason = "not_a_pair"     // no certificate, no key, or they do not belong together
+	ReasonTime     rampart.Reason = "not_valid_now"  // expired, or not valid yet
+	ReasonNoName   rampart.Reason = "no_server_name" // a further certificate without a DNS name is never chosen
+	ReasonNoCA     rampart.Reason = "no_certificate" // the file of client CAs holds none
+	ReasonDamaged  rampart.Reason = "damaged"        // not all of the file can be read as certificates: it was cut, say
 )
 
 // A Profile is one of Mozilla's recommended configurations
@@ -93,50 +87,39 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-func mistake(field, reason, value string, cause error) error {
-	ce := &rampart.ConfigError{Package: "tlsconf", Field: field, Reason: reason, Value: value}
+// mistake is one that the file at path holds, and its cause, if any.
+func mistake(field string, reason rampart.Reason, path, want string, cause error) error {
+	err := conferr.New("tlsconf.Config", field, reason, path, want)
 	if cause == nil {
-		return ce
+		return err
 	}
-	return fmt.Errorf("%w: %w", ce, cause)
+	return fmt.Errorf("%w: %w", err, cause)
 }
 
 // compile checks what can be told without the files, fills in defaults and takes
 // a copy.
 func (cfg *Config) compile() error {
-	var errs []error
+	bad := conferr.For("tlsconf.Config")
 	cfg.More = slices.Clone(cfg.More)
 	named := func(prefix string, f Files) {
-		if f.CertFile == "" {
-			errs = append(errs, mistake(prefix+"CertFile", ReasonMissing, "", nil))
-		}
-		if f.KeyFile == "" {
-			errs = append(errs, mistake(prefix+"KeyFile", ReasonMissing, "", nil))
-		}
+		bad.If(f.CertFile == "", prefix+"CertFile", rampart.ReasonMissing, nil, "name the PEM file of the certificate and its chain")
+		bad.If(f.KeyFile == "", prefix+"KeyFile", rampart.ReasonMissing, nil, "name the PEM file of the private key")
 	}
 	named("", Files{CertFile: cfg.CertFile, KeyFile: cfg.KeyFile})
 	for i, f := range cfg.More {
 		named(fmt.Sprintf("More[%d].", i), f)
 	}
-	if cfg.ClientOptional && cfg.ClientCAs == "" {
-		errs = append(errs, mistake("ClientOptional", ReasonPointless, "", nil))
-	}
-	if cfg.Profile > Modern {
-		errs = append(errs, mistake("Profile", ReasonInvalid, "", nil))
-	}
-	if cfg.Interval < 0 {
-		errs = append(errs, mistake("Interval", ReasonInvalid, cfg.Interval.String(), nil))
-	}
-	if cfg.ExpiryWarning < 0 {
-		errs = append(errs, mistake("ExpiryWarning", ReasonInvalid, cfg.ExpiryWarning.String(), nil))
-	}
+	bad.If(cfg.ClientOptional && cfg.ClientCAs == "", "ClientOptional", rampart.ReasonPointless, nil, "no client certificate is asked for without ClientCAs; set ClientCAs, or leave ClientOptional false")
+	bad.If(cfg.Profile > Modern, "Profile", rampart.ReasonInvalid, nil, "use Intermediate or Modern")
+	bad.If(cfg.Interval < 0, "Interval", rampart.ReasonInvalid, cfg.Interval, "use more than 0; 0 means 10s")
+	bad.If(cfg.ExpiryWarning < 0, "ExpiryWarning", rampart.ReasonInvalid, cfg.ExpiryWarning, "use more than 0; 0 means 504h (21 days)")
 	if cfg.Interval == 0 {
 		cfg.Interval = 10 * time.Second
 	}
 	if cfg.ExpiryWarning == 0 {
 		cfg.ExpiryWarning = 21 * 24 * time.Hour
 	}
-	return errors.Join(errs...)
+	return bad.Err()
 }
 
 // tlsConfig returns the profile's settings. The suites of TLS 1.3 cannot be

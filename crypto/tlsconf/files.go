@@ -13,10 +13,16 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 // maxFile bounds the size of a file, in bytes.
 const maxFile = 1 << 20
+
+// wantWhole is for a file of certificates that was cut.
+const wantWhole = "the file must hold whole PEM certificates and nothing behind them; write it again"
 
 // content is what the files held when they were read.
 type content struct {
@@ -64,21 +70,21 @@ func (cfg *Config) readFiles() (*content, error) {
 func readFile(field, path string, secret bool) ([]byte, error) {
 	f, err := os.Open(path) //nolint:gosec // G304: the operator names the file
 	if err != nil {
-		return nil, mistake(field, ReasonUnreadable, path, err)
+		return nil, mistake(field, rampart.ReasonUnreadable, path, conferr.WantFile, err)
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
 	info, err := f.Stat()
 	switch {
 	case err != nil:
-		return nil, mistake(field, ReasonUnreadable, path, err)
+		return nil, mistake(field, rampart.ReasonUnreadable, path, conferr.WantFile, err)
 	case !info.Mode().IsRegular() || info.Size() > maxFile:
-		return nil, mistake(field, ReasonUnreadable, path, nil)
+		return nil, mistake(field, rampart.ReasonUnreadable, path, "name a regular file of at most 1 MiB", nil)
 	case secret && info.Mode().Perm()&0o027 != 0 && runtime.GOOS != "windows":
-		return nil, mistake(field, ReasonExposed, path, nil)
+		return nil, mistake(field, rampart.ReasonExposed, path, conferr.WantMode, nil)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFile))
 	if err != nil {
-		return nil, mistake(field, ReasonUnreadable, path, err)
+		return nil, mistake(field, rampart.ReasonUnreadable, path, conferr.WantFile, err)
 	}
 	return text, nil
 }
@@ -90,7 +96,7 @@ func (c *content) parse(cfg *Config, now time.Time) (*state, error) {
 	for i, p := range c.pairs {
 		cert, err := p.parse(now)
 		if err == nil && i > 0 && len(cert.Leaf.DNSNames) == 0 {
-			err = mistake(p.field+"CertFile", ReasonNoName, p.files.CertFile, nil)
+			err = mistake(p.field+"CertFile", ReasonNoName, p.files.CertFile, "a further certificate is chosen by its DNS names; use one that has some", nil)
 		}
 		if err != nil {
 			errs = append(errs, err)
@@ -102,9 +108,9 @@ func (c *content) parse(cfg *Config, now time.Time) (*state, error) {
 		cas, err := certificates(c.cas)
 		switch {
 		case len(cas) == 0:
-			err = mistake("ClientCAs", ReasonNoCA, cfg.ClientCAs, err)
+			err = mistake("ClientCAs", ReasonNoCA, cfg.ClientCAs, "the file must hold the CA certificates as PEM", err)
 		case err != nil:
-			err = mistake("ClientCAs", ReasonDamaged, cfg.ClientCAs, err)
+			err = mistake("ClientCAs", ReasonDamaged, cfg.ClientCAs, wantWhole, err)
 		}
 		errs = append(errs, err)
 		s.clientCAs = x509.NewCertPool()
@@ -121,16 +127,17 @@ func (c *content) parse(cfg *Config, now time.Time) (*state, error) {
 func (p *pairContent) parse(now time.Time) (*tls.Certificate, error) {
 	cert, err := tls.X509KeyPair(p.cert, p.key)
 	if err != nil {
-		return nil, mistake(p.field+"CertFile", ReasonNotAPair, p.files.CertFile, err)
+		return nil, mistake(p.field+"CertFile", ReasonNotAPair, p.files.CertFile, "CertFile must begin with the certificate of the private key in KeyFile, both as PEM", err)
 	}
 	if _, err := certificates(p.cert); err != nil {
-		return nil, mistake(p.field+"CertFile", ReasonDamaged, p.files.CertFile, err)
+		return nil, mistake(p.field+"CertFile", ReasonDamaged, p.files.CertFile, wantWhole, err)
 	}
 	if key, ok := cert.Leaf.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() < 2048 {
-		return nil, mistake(p.field+"KeyFile", ReasonWeak, p.files.KeyFile, nil)
+		return nil, mistake(p.field+"KeyFile", rampart.ReasonWeak, p.files.KeyFile, "an RSA key has at least 2048 bits", nil)
 	}
 	if now.Before(cert.Leaf.NotBefore) || now.After(cert.Leaf.NotAfter) {
-		return nil, mistake(p.field+"CertFile", ReasonTime, p.files.CertFile, nil)
+		return nil, mistake(p.field+"CertFile", ReasonTime, p.files.CertFile,
+			"the certificate is good from "+cert.Leaf.NotBefore.UTC().Format(time.RFC3339)+" to "+cert.Leaf.NotAfter.UTC().Format(time.RFC3339)+"; renew it, or set the clock", nil)
 	}
 	return &cert, nil
 }

@@ -197,8 +197,8 @@ func TestNewSaysEveryMistakeAtOnce(t *testing.T) {
 	assert.Nil(t, r)
 	var fields []string
 	for m := range rampart.Mistakes(err) {
-		assert.Equal(t, "tlsconf", m.Package)
-		fields = append(fields, m.Field+" "+m.Reason)
+		assert.Equal(t, "tlsconf.Config", m.Type)
+		fields = append(fields, m.Field+" "+string(m.Reason))
 	}
 	assert.Equal(t, []string{
 		"CertFile missing", "KeyFile missing", "More[0].CertFile missing", "More[0].KeyFile missing",
@@ -222,7 +222,7 @@ func TestNewSaysWhatIsWrongWithEachFile(t *testing.T) {
 		"a large file":       {tlsconf.Config{CertFile: cert, KeyFile: key, ClientCAs: large}, []string{"ClientCAs unreadable"}},
 		"expired":            {tlsconf.Config{CertFile: expired, KeyFile: expiredKey}, []string{"CertFile not_valid_now"}},
 		"weak, and more": {tlsconf.Config{CertFile: weak, KeyFile: weakKey, More: []tlsconf.Files{{CertFile: cert, KeyFile: weakKey}}, ClientCAs: key}, []string{
-			"KeyFile weak_key", "More[0].CertFile not_a_pair", "ClientCAs no_certificate",
+			"KeyFile weak", "More[0].CertFile not_a_pair", "ClientCAs no_certificate",
 		}},
 	}
 	for name, tt := range tests {
@@ -230,7 +230,7 @@ func TestNewSaysWhatIsWrongWithEachFile(t *testing.T) {
 			_, err := tlsconf.New(tt.cfg)
 			var got []string
 			for m := range rampart.Mistakes(err) {
-				got = append(got, m.Field+" "+m.Reason)
+				got = append(got, m.Field+" "+string(m.Reason))
 			}
 			assert.Equal(t, tt.want, got)
 		})

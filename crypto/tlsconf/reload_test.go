@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/crypto/tlsconf"
 )
 
@@ -125,17 +126,17 @@ func certificateIn(t *testing.T, file string) string {
 func TestABadReplacementIsRefusedAndTheOldOneKept(t *testing.T) {
 	bad := map[string]struct {
 		change func(t *testing.T, ca *authority, dir string)
-		reason string
+		reason rampart.Reason
 	}{
 		"no PEM":        {func(t *testing.T, _ *authority, dir string) { write(t, filepath.Join(dir, "a.crt"), []byte("junk")) }, tlsconf.ReasonNotAPair},
 		"an empty file": {func(t *testing.T, _ *authority, dir string) { write(t, filepath.Join(dir, "a.key"), nil) }, tlsconf.ReasonNotAPair},
 		"a missing file": {func(t *testing.T, _ *authority, dir string) {
 			require.NoError(t, os.Remove(filepath.Join(dir, "a.key")))
-		}, tlsconf.ReasonUnreadable},
+		}, rampart.ReasonUnreadable},
 		"a key that everyone can read": {func(t *testing.T, ca *authority, dir string) {
 			ca.pair(t, dir, "a", year(), "a.example")
 			require.NoError(t, os.Chmod(filepath.Join(dir, "a.key"), 0o644))
-		}, tlsconf.ReasonExposed},
+		}, rampart.ReasonExposed},
 		"a key of another certificate": {func(t *testing.T, ca *authority, dir string) {
 			_, key := ca.issue(t, year(), "a.example")
 			write(t, filepath.Join(dir, "a.key"), key)
@@ -160,12 +161,12 @@ func TestABadReplacementIsRefusedAndTheOldOneKept(t *testing.T) {
 				a, b := served(t, r, "a.example"), served(t, r, "b.example")
 
 				tt.change(t, ca, dir)
-				require.ErrorContains(t, r.Reload(), tt.reason)
+				require.ErrorContains(t, r.Reload(), string(tt.reason))
 				time.Sleep(11 * time.Second)
 				assert.Zero(t, log.count("sys_certificate_refused"), "the other half may be on its way")
 				time.Sleep(time.Hour)
 				assert.Equal(t, 1, log.count(`"sys_certificate_refused","event"`))
-				assert.Equal(t, 1, log.count(tt.reason))
+				assert.Equal(t, 1, log.count(string(tt.reason)))
 				assert.NotContains(t, log.text(), "PRIVATE")
 				assert.Equal(t, []string{a, b}, []string{served(t, r, "a.example"), served(t, r, "b.example")})
 

@@ -36,7 +36,7 @@ func (u *users) Login(ctx context.Context, name, pw string) (string, error) {
 	ok, upgrade, err := u.hash.Verify(ctx, pw, stored)
 	if broken, isBroken := errors.AsType[*password.StoredError](err); isBroken {
 		// Ours to mend; a stranger must not learn that there is such an account.
-		u.log.LogAttrs(ctx, slog.LevelError, "a stored password hash cannot be read", slog.Int64("user", id), slog.String("reason", string(broken.Reason)))
+		u.log.LogAttrs(ctx, slog.LevelError, "a stored password hash cannot be read", slog.Int64("user", id), slog.String("reason", string(broken.Fault)))
 		return "", auth.ErrBadCredentials
 	}
 	if err != nil {

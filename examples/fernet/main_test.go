@@ -67,10 +67,11 @@ func TestWhatCannotBeDoneIsRefusedWithoutRepeatingIt(t *testing.T) {
 	token := must(t, "text", "encrypt")
 	t.Setenv("FERNET_KEYS", "junk")
 	_, err = do(t, token, "decrypt")
-	require.EqualError(t, err, "fernet: FERNET_KEYS[0]: not_a_key")
+	require.EqualError(t, err, "fernet.KeyringFromEnv.FERNET_KEYS[0]: not_a_key: "+
+		"a key is the 44 characters of base64url, with their =, of 32 random bytes, as GenerateKey and Python's Fernet.generate_key make it")
 	t.Setenv("FERNET_KEYS", "")
 	_, err = do(t, token, "decrypt")
-	require.EqualError(t, err, "fernet: FERNET_KEYS: missing")
+	require.EqualError(t, err, "fernet.KeyringFromEnv.FERNET_KEYS: missing: give one key at least, the one that encrypts first")
 }
 
 func TestAFileThatIsTooLargeIsRefusedAndNotCut(t *testing.T) {

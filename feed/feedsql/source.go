@@ -3,12 +3,12 @@ package feedsql
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/feed"
+	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/sqlutil"
 )
 
@@ -35,14 +35,10 @@ type source struct {
 // there yet. All instances use one database, and the one that is written to: a
 // replica lags.
 func New(db *sql.DB, d rampart.Dialect) (feed.Source, error) {
-	var errs []error
-	if db == nil {
-		errs = append(errs, mistake("db", rampart.ReasonMissing, ""))
-	}
-	if d != rampart.SQLite && d != rampart.PostgreSQL {
-		errs = append(errs, mistake("d", rampart.ReasonInvalid, d.String()))
-	}
-	if err := errors.Join(errs...); err != nil {
+	bad := conferr.For("feedsql.New")
+	bad.If(db == nil, "db", rampart.ReasonMissing, nil, conferr.WantDB)
+	bad.If(d != rampart.SQLite && d != rampart.PostgreSQL, "d", rampart.ReasonInvalid, d, conferr.WantDialect)
+	if err := bad.Err(); err != nil {
 		return nil, err
 	}
 	s := newSource(db, d)
@@ -52,10 +48,6 @@ func New(db *sql.DB, d rampart.Dialect) (feed.Source, error) {
 		return nil, fmt.Errorf("feedsql: making the table: %w", err)
 	}
 	return s, nil
-}
-
-func mistake(field, reason, value string) error {
-	return &rampart.ConfigError{Package: "feedsql", Field: field, Reason: reason, Value: value}
 }
 
 func newSource(db *sql.DB, d rampart.Dialect) *source {

@@ -18,6 +18,7 @@ import (
 	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/auth/authsql"
 	"github.com/ecolaura/rampart/auth/authtest"
+	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 )
 
 // authBackend opens two handles on one empty database, as two processes have.
@@ -180,7 +181,7 @@ func TestAuthSQLReportsFailures(t *testing.T) {
 
 func TestAuthSQLConfigMistakes(t *testing.T) {
 	_, err := authsql.New(nil, 0)
-	assert.EqualError(t, err, "authsql: db: missing\nauthsql: d: invalid: \"unknown\"")
+	assert.Equal(t, "db: missing\nd: invalid: \"unknown\"", conferrtest.Text(err))
 	assert.Error(t, authsql.Migrate(t.Context(), nil, rampart.SQLite))
 }
 

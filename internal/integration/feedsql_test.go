@@ -19,6 +19,7 @@ import (
 	"github.com/ecolaura/rampart/feed"
 	"github.com/ecolaura/rampart/feed/feedsql"
 	"github.com/ecolaura/rampart/feed/feedtest"
+	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 )
 
 func feedSource(t testing.TB, db *sql.DB, d rampart.Dialect) feed.Source {
@@ -127,7 +128,7 @@ func TestFeedSQLReportsFailures(t *testing.T) {
 
 func TestFeedSQLConfigMistakes(t *testing.T) {
 	_, err := feedsql.New(nil, 0)
-	assert.EqualError(t, err, "feedsql: db: missing\nfeedsql: d: invalid: \"unknown\"")
+	assert.Equal(t, "db: missing\nd: invalid: \"unknown\"", conferrtest.Text(err))
 }
 
 // TestFeedSQLSurvivesKill9 kills a publishing process, and looks for each change

@@ -14,9 +14,9 @@ func ExampleNew() {
 	)
 	fmt.Println(err)
 	// Output:
-	// markup: AllowTags: unsafe: "script"
-	// markup: AllowAttrs: unsafe: "onclick"
-	// markup: AllowSchemes: unsafe: "javascript"
+	// markup.AllowTags.names: unsafe "script": this element can run code or changes how the rest is read; no policy can allow it
+	// markup.AllowAttrs.names: unsafe "onclick": this attribute can run code or pass for a part of the page; no policy can allow it
+	// markup.AllowSchemes.schemes: unsafe "javascript": a URL of this scheme runs code or carries its own document; no policy can allow it
 }
 
 func ExamplePolicy_Clean() {

@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/text"
 )
 
@@ -23,7 +24,7 @@ func Linkify(skip ...string) Option {
 		for _, name := range skip {
 			t := h.tags[name]
 			if t == nil {
-				return mistake("Linkify", ReasonUnknown, name)
+				return conferr.New("markup.Linkify", "skip", conferr.ReasonUnknown, name, wantAllowed)
 			}
 			h.skip = append(h.skip, t)
 		}

@@ -76,7 +76,7 @@ func TestLinkifyComposes(t *testing.T) {
 	assert.Equal(t, deep.Clean(in), deep.Clean(deep.Clean(in)))
 	assert.NotContains(t, deep.Clean(in), "<a")
 	_, err := markup.New(markup.Linkify("pre"))
-	assert.Equal(t, []string{"Linkify: unknown: pre"}, mistakes(err))
+	assert.Equal(t, []string{"skip: unknown: pre"}, mistakes(err))
 }
 
 // TestLinkifyOracle compares with bleach.linkify, which adds links to a text

@@ -121,15 +121,15 @@ func TestNewHTMLRefusesUnsafePolicies(t *testing.T) {
 		markup.AllowSchemes("https", "javascript", "JavaScript", "data", "vbscript", "HTTP", "a b", "1a", ""),
 	)
 	assert.Equal(t, []string{
-		"AllowTags: unsafe: script", "AllowTags: unsafe: style", "AllowTags: unsafe: svg", "AllowTags: unsafe: math", "AllowTags: unsafe: iframe",
-		"AllowTags: unsafe: textarea", "AllowTags: unsafe: noscript", "AllowTags: unsafe: template", "AllowTags: unsafe: form",
-		"AllowTags: unknown: B", "AllowTags: unknown: bold", "AllowTags: unknown: ",
-		"AllowAttrs: unsafe: onclick", "AllowAttrs: unknown: ONCLICK", "AllowAttrs: unsafe: style", "AllowAttrs: unsafe: id", "AllowAttrs: unsafe: name",
-		"AllowAttrs: unsafe: srcdoc", "AllowAttrs: unknown: data-x", "AllowAttrs: unknown: ",
-		"AllowAttrs: unsafe: onload", "AllowAttrs: unsafe: target",
-		"AllowAttrs: unknown: i",
-		"AllowSchemes: unsafe: javascript", "AllowSchemes: unsafe: JavaScript", "AllowSchemes: unsafe: data", "AllowSchemes: unsafe: vbscript",
-		"AllowSchemes: invalid: HTTP", "AllowSchemes: invalid: a b", "AllowSchemes: invalid: 1a", "AllowSchemes: invalid: ",
+		"names: unsafe: script", "names: unsafe: style", "names: unsafe: svg", "names: unsafe: math", "names: unsafe: iframe",
+		"names: unsafe: textarea", "names: unsafe: noscript", "names: unsafe: template", "names: unsafe: form",
+		"names: unknown: B", "names: unknown: bold", "names: unknown: ",
+		"names: unsafe: onclick", "names: unknown: ONCLICK", "names: unsafe: style", "names: unsafe: id", "names: unsafe: name",
+		"names: unsafe: srcdoc", "names: unknown: data-x", "names: unknown: ",
+		"names: unsafe: onload", "names: unsafe: target",
+		"tag: unknown: i",
+		"schemes: unsafe: javascript", "schemes: unsafe: JavaScript", "schemes: unsafe: data", "schemes: unsafe: vbscript",
+		"schemes: invalid: HTTP", "schemes: invalid: a b", "schemes: invalid: 1a", "schemes: invalid: ",
 	}, mistakes(err))
 }
 
@@ -333,7 +333,7 @@ func TestCleanIsLinear(t *testing.T) {
 func mistakes(err error) []string {
 	var list []string
 	for m := range rampart.Mistakes(err) {
-		list = append(list, m.Field+": "+m.Reason+": "+m.Value)
+		list = append(list, m.Field+": "+string(m.Reason)+": "+m.Value)
 	}
 	return list
 }

@@ -10,16 +10,8 @@ import (
 	"github.com/ecolaura/rampart/internal/token"
 )
 
-// Reasons of a [*rampart.ConfigError] of this package.
-const (
-	ReasonInvalid = "invalid" // a value that the field cannot take
-	ReasonUnknown = "unknown" // an element or attribute that is not known, or not allowed before it is used
-	ReasonUnsafe  = "unsafe"  // an element, attribute or scheme that can run code
-)
-
-func mistake(field, reason, value string) error {
-	return &conferr.ConfigError{Package: "markup", Field: field, Reason: reason, Value: value}
-}
+// wantAllowed is for an element that is used before it is allowed.
+const wantAllowed = "allow this element first, with AllowTags"
 
 // A Policy is an allow-list of elements, attributes and URL schemes, and cleans
 // HTML with it. It is immutable and safe for concurrent use. The zero value
@@ -92,19 +84,19 @@ func (h *Policy) With(opts ...Option) (*Policy, error) {
 func AllowTags(names ...string) Option {
 	names = slices.Clone(names)
 	return func(h *Policy) error {
-		var errs []error
+		bad := conferr.For("markup.AllowTags")
 		for _, name := range names {
 			el, ok := elementNamed(name)
 			switch {
 			case !ok && isUnsafeElement(name):
-				errs = append(errs, mistake("AllowTags", ReasonUnsafe, name))
+				bad.Add("names", conferr.ReasonUnsafe, name, "this element can run code or changes how the rest is read; no policy can allow it")
 			case !ok:
-				errs = append(errs, mistake("AllowTags", ReasonUnknown, name))
+				bad.Add("names", conferr.ReasonUnknown, name, `use the name of an HTML element in lower case, such as "p"`)
 			case h.tags[name] == nil:
 				h.tags[name] = &tagPolicy{element: el, index: len(h.tags), attrs: make(map[string]attrKind)}
 			}
 		}
-		return errors.Join(errs...)
+		return bad.Err()
 	}
 }
 
@@ -116,23 +108,23 @@ func AllowAttrs(tag string, names ...string) Option {
 		attrs := h.global
 		if tag != "*" {
 			if h.tags[tag] == nil {
-				return mistake("AllowAttrs", ReasonUnknown, tag)
+				return conferr.New("markup.AllowAttrs", "tag", conferr.ReasonUnknown, tag, wantAllowed)
 			}
 			attrs = h.tags[tag].attrs
 		}
-		var errs []error
+		bad := conferr.For("markup.AllowAttrs")
 		for _, name := range names {
 			kind, unsafe := attributeNamed(name)
 			switch {
 			case unsafe:
-				errs = append(errs, mistake("AllowAttrs", ReasonUnsafe, name))
+				bad.Add("names", conferr.ReasonUnsafe, name, "this attribute can run code or pass for a part of the page; no policy can allow it")
 			case kind == attrUnknown:
-				errs = append(errs, mistake("AllowAttrs", ReasonUnknown, name))
+				bad.Add("names", conferr.ReasonUnknown, name, `use the name of an HTML attribute in lower case, such as "title"`)
 			default:
 				attrs[name] = kind
 			}
 		}
-		return errors.Join(errs...)
+		return bad.Err()
 	}
 }
 
@@ -141,17 +133,17 @@ func AllowAttrs(tag string, names ...string) Option {
 func AllowSchemes(schemes ...string) Option {
 	schemes = append([]string{}, schemes...) // never nil, which stands for the default
 	return func(h *Policy) error {
-		var errs []error
+		bad := conferr.For("markup.AllowSchemes")
 		for _, s := range schemes {
 			switch {
 			case isUnsafeScheme(s):
-				errs = append(errs, mistake("AllowSchemes", ReasonUnsafe, s))
+				bad.Add("schemes", conferr.ReasonUnsafe, s, "a URL of this scheme runs code or carries its own document; no policy can allow it")
 			case !isScheme(s) || s != strings.ToLower(s):
-				errs = append(errs, mistake("AllowSchemes", ReasonInvalid, s))
+				bad.Add("schemes", conferr.ReasonInvalid, s, `write a scheme in lower case without its colon, such as "https"`)
 			}
 		}
 		h.schemes = schemes
-		return errors.Join(errs...)
+		return bad.Err()
 	}
 }
 

@@ -1,13 +1,12 @@
 package ipfilter
 
 import (
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"strconv"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 // A Config configures a [Filter]. At least one of Allow and Deny must hold a
@@ -50,35 +49,15 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Reasons of a [*rampart.ConfigError] of this package.
-const (
-	ReasonMissing  = "missing"  // neither Allow nor Deny holds a prefix; no Outage
-	ReasonInvalid  = "invalid"  // not a prefix, bits set outside its mask, or IPv4 written as IPv6, which would never match; a value that the field cannot take
-	ReasonConflict = "conflict" // the same prefix in Allow and Deny
-)
-
 func (c *Config) validate() error {
-	var errs []error
-	mistake := func(field, reason, value string) {
-		errs = append(errs, &rampart.ConfigError{Package: "ipfilter", Field: field, Reason: reason, Value: value})
-	}
-	if len(c.Allow)+len(c.Deny) == 0 && c.Feed == nil {
-		mistake("Allow or Deny", ReasonMissing, "")
-	}
-	switch {
-	case c.Outage > rampart.FailOpen: // there is nothing to fall back to
-		mistake("Outage", ReasonInvalid, c.Outage.String())
-	case c.Outage == 0 && c.Feed != nil:
-		mistake("Outage", ReasonMissing, "")
-	}
-	if c.MaxBlocks < 0 {
-		mistake("MaxBlocks", ReasonInvalid, strconv.Itoa(c.MaxBlocks))
-	}
+	bad := conferr.For("ipfilter.Config")
+	bad.If(len(c.Allow)+len(c.Deny) == 0 && c.Feed == nil, "Allow", rampart.ReasonMissing, nil, "the filter would let everybody pass; set Allow, Deny or Feed")
+	bad.If(c.Outage > rampart.FailOpen, "Outage", rampart.ReasonInvalid, c.Outage, conferr.WantOutage) // there is nothing to fall back to
+	bad.If(c.Outage == 0 && c.Feed != nil, "Outage", rampart.ReasonMissing, nil, conferr.WantOutage)
+	bad.If(c.MaxBlocks < 0, "MaxBlocks", rampart.ReasonInvalid, c.MaxBlocks, "use 1 or more; 0 means 100000")
 	check := func(field string, ps []netip.Prefix) {
 		for _, p := range ps {
-			if !p.IsValid() || p != p.Masked() || p.Addr().Is4In6() {
-				mistake(field, ReasonInvalid, p.String())
-			}
+			bad.If(!p.IsValid() || p != p.Masked() || p.Addr().Is4In6(), field, rampart.ReasonInvalid, p, conferr.WantPrefix)
 		}
 	}
 	check("Allow", c.Allow)
@@ -88,9 +67,7 @@ func (c *Config) validate() error {
 		allowed[p] = p.IsValid()
 	}
 	for _, p := range c.Deny {
-		if allowed[p] {
-			mistake("Deny", ReasonConflict, p.String())
-		}
+		bad.If(allowed[p], "Deny", rampart.ReasonConflict, p, "Allow has this prefix too; remove it from one of the two")
 	}
-	return errors.Join(errs...)
+	return bad.Err()
 }

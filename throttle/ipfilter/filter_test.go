@@ -24,6 +24,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/feed"
+	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 	"github.com/ecolaura/rampart/monitor"
 	"github.com/ecolaura/rampart/throttle/ipfilter"
 )
@@ -200,15 +201,15 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		cfg  ipfilter.Config
 		want []string
 	}{
-		{"empty", ipfilter.Config{}, []string{"ipfilter: Allow or Deny: missing"}},
+		{"empty", ipfilter.Config{}, []string{"Allow: missing"}},
 		{
 			"four at once",
 			ipfilter.Config{Allow: append(prefixes("192.0.2.1/24", "10.0.0.0/8", "::ffff:192.0.2.0/120"), netip.Prefix{}), Deny: prefixes("10.0.0.0/8")},
 			[]string{
-				`ipfilter: Allow: invalid: "192.0.2.1/24"`,
-				`ipfilter: Allow: invalid: "::ffff:192.0.2.0/120"`,
-				`ipfilter: Allow: invalid: "invalid Prefix"`,
-				`ipfilter: Deny: conflict: "10.0.0.0/8"`,
+				`Allow: invalid: "192.0.2.1/24"`,
+				`Allow: invalid: "::ffff:192.0.2.0/120"`,
+				`Allow: invalid: "invalid Prefix"`,
+				`Deny: conflict: "10.0.0.0/8"`,
 			},
 		},
 	}
@@ -217,7 +218,7 @@ func TestNewReportsEveryMistake(t *testing.T) {
 			f, err := ipfilter.New(tt.cfg)
 			require.Error(t, err)
 			assert.Nil(t, f)
-			assert.Equal(t, tt.want, strings.Split(err.Error(), "\n"))
+			assert.Equal(t, tt.want, strings.Split(conferrtest.Text(err), "\n"))
 			_, ok := errors.AsType[*rampart.ConfigError](err)
 			assert.True(t, ok)
 		})

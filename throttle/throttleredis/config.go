@@ -1,12 +1,12 @@
 package throttleredis
 
 import (
-	"errors"
 	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/redisx"
 )
 
@@ -67,12 +67,6 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Reasons of a [rampart.ConfigError] of this package.
-const (
-	ReasonMissing = "missing" // a required field is empty
-	ReasonInvalid = "invalid" // a value that the field cannot take
-)
-
 const (
 	defaultPrefix  = "rampart:throttle"
 	maxPrefix      = 200
@@ -93,18 +87,12 @@ func (c Config) withDefaults() Config {
 
 // validate returns every mistake in do and c, whose defaults are set.
 func (c Config) validate(do DoFunc) error {
-	var errs []error
-	mistake := func(field, reason, value string) {
-		errs = append(errs, &rampart.ConfigError{Package: "throttleredis", Field: field, Reason: reason, Value: value})
-	}
+	bad := conferr.For("throttleredis.Config")
 	if do == nil {
-		mistake("do", ReasonMissing, "")
+		bad.Join(conferr.New("throttleredis.New", "do", rampart.ReasonMissing, nil, conferr.WantDo))
 	}
-	if strings.ContainsAny(c.Prefix, "{}\r\n") || len(c.Prefix) > maxPrefix {
-		mistake("Prefix", ReasonInvalid, c.Prefix)
-	}
-	if c.DenyFor > maxDenyFor {
-		mistake("DenyFor", ReasonInvalid, c.DenyFor.String())
-	}
-	return errors.Join(errs...)
+	bad.If(strings.ContainsAny(c.Prefix, "{}\r\n") || len(c.Prefix) > maxPrefix, "Prefix", rampart.ReasonInvalid, c.Prefix,
+		"use at most 200 bytes without braces and line ends; the store adds the braces")
+	bad.If(c.DenyFor > maxDenyFor, "DenyFor", rampart.ReasonInvalid, c.DenyFor, "use up to 1m; 0 means 1s, less than 0 not at all")
+	return bad.Err()
 }

@@ -129,6 +129,8 @@ consumers:
 	for _, args := range [][]string{{"-check", "-config", name}, {"-addr", "127.0.0.1:0", "-config", name}} {
 		var out, bad logBuffer
 		assert.Equal(t, 2, run(t.Context(), args, noEnv, &out, &bad))
+		assert.Contains(t, bad.String(), `:19: services[0].plugins[1].config.origins: invalid "nonsense": an origin is scheme://host[:port] in lower case`)
+		assert.Contains(t, bad.String(), `:25: certificates[0].cert: not valid now: the certificate is good from `)
 		var places []string
 		for line := range strings.Lines(bad.String()) {
 			at, _, _ := strings.Cut(strings.TrimPrefix(line, name+":"), ": ")

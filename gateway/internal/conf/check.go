@@ -82,7 +82,11 @@ func (c *Checks) Anonymous(who string, f *File) {
 // Config takes over what a package of rampart says of its Config.
 func (c *Checks) Config(err error) {
 	for m := range rampart.Mistakes(err) {
-		c.Want(false, "config."+strings.ToLower(m.Field), "%s: %q", strings.ReplaceAll(m.Reason, "_", " "), m.Value)
+		text := strings.ReplaceAll(string(m.Reason), "_", " ")
+		if m.Value != "" {
+			text += fmt.Sprintf(" %q", m.Value)
+		}
+		c.Want(false, "config."+strings.ToLower(m.Field), "%s: %s", text, m.Want)
 	}
 }
 
