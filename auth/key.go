@@ -12,6 +12,8 @@ import (
 	"math/big"
 	"slices"
 	"sync"
+
+	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
 // minRSABits is the smallest modulus that is accepted (RFC 7518 section 3.3).
@@ -222,7 +224,7 @@ func (k *Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(k.String())) }
 
 // MarshalJSON implements json.Marshaler without the material. To publish
 // public keys use [Keys.ServeHTTP].
-func (k *Key) MarshalJSON() ([]byte, error) { return []byte(quote(k.String())), nil }
+func (k *Key) MarshalJSON() ([]byte, error) { return []byte(strictjson.Quote(k.String())), nil }
 
 // LogValue implements [slog.LogValuer] without the material.
 func (k *Key) LogValue() slog.Value { return slog.StringValue(k.String()) }

@@ -50,6 +50,11 @@ func mistake(field, reason, value string) error {
 	return &rampart.ConfigError{Package: "sanitize", Field: field, Reason: reason, Value: value}
 }
 
+// notConfigured is what a zero Binder or Guard answers: it fails closed.
+func notConfigured() *rampart.Problem {
+	return &rampart.Problem{Status: http.StatusInternalServerError, Code: "not_configured"}
+}
+
 // respond answers with p unless handler wants to.
 func respond(w http.ResponseWriter, r *http.Request, p *rampart.Problem, handler func(http.ResponseWriter, *http.Request, error)) {
 	if handler != nil {

@@ -23,7 +23,7 @@ func (f formats) add(n *node, t reflect.Type, w tag) (reason string) {
 	case takesParam != (w.param != ""):
 		return ReasonInvalid
 	}
-	inv := &Invalid{w.name, formatDetail(w.name)}
+	inv := &Invalid{w.name, formatDetail(w.name), w.params()}
 	if w.name == "oneof" {
 		inv.Code = CodeInvalidChoice
 	}

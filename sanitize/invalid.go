@@ -1,13 +1,34 @@
 package sanitize
 
+import (
+	"maps"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/strictjson"
+)
+
 // An Invalid says why a value was refused. It never holds the value.
 type Invalid struct { //nolint:errname // the word of the struct tags; being an error is its second use
 	Code   string // stable word for programs, such as "email"
 	Detail string // sentence for people
+
+	// Params holds the numbers and words of the rule that was broken, by the name
+	// of its tag, such as {"max": "200"}; nil if there are none. The client sees
+	// them.
+	Params map[string]string
 }
+
+// shared returns what every package says of a fault.
+func shared(f *strictjson.Fault) *Invalid { return &Invalid{Code: f.Code, Detail: f.Detail} }
 
 // Error implements error.
 func (e *Invalid) Error() string { return "sanitize: " + e.Code + ": " + e.Detail }
+
+// at returns i as the error of a field.
+func (i *Invalid) at(e rampart.FieldError) rampart.FieldError {
+	e.Code, e.Detail, e.Params = i.Code, i.Detail, maps.Clone(i.Params) // no answer shares a map with another
+	return e
+}
 
 // Codes of a [rampart.FieldError] that this package writes. Besides these, the
 // code of a format rule ("email", "phone", "uuid" …) is the rule's name. Where
