@@ -12,7 +12,7 @@ type Kind struct {
 	code, detail string
 }
 
-// The kinds. What is Misshapen can be read, but is of another type than the
+// The kinds (read-only). What is Misshapen can be read, but is of another type than the
 // endpoint takes: Django answers 400, so we do. What is Invalid has the right
 // types, and breaks a rule.
 //
