@@ -12,9 +12,9 @@ type Invalid struct { //nolint:errname // the word of the struct tags; being an 
 	Code   string // stable word for programs, such as "email"
 	Detail string // sentence for people
 
-	// Params holds the numbers and words of the rule that was broken, by the name
-	// of its tag, such as {"max": "200"}; nil if there are none. The client sees
-	// them.
+	// Params holds what the rule that was broken has after its equals sign, by the
+	// rule's name, such as {"max": "200"}; "digits" and "places" of a decimal. The
+	// client sees it.
 	Params map[string]string
 }
 
@@ -24,10 +24,10 @@ func shared(f *strictjson.Fault) *Invalid { return &Invalid{Code: f.Code, Detail
 // Error implements error.
 func (e *Invalid) Error() string { return "sanitize: " + e.Code + ": " + e.Detail }
 
-// at returns i as the error of a field.
-func (i *Invalid) at(e rampart.FieldError) rampart.FieldError {
-	e.Code, e.Detail, e.Params = i.Code, i.Detail, maps.Clone(i.Params) // no answer shares a map with another
-	return e
+// at returns e as the error of the field at a place.
+func (e *Invalid) at(place rampart.FieldError) rampart.FieldError {
+	place.Code, place.Detail, place.Params = e.Code, e.Detail, maps.Clone(e.Params) // no answer shares a map with another
+	return place
 }
 
 // Codes of a [rampart.FieldError] that this package writes. Besides these, the

@@ -55,7 +55,7 @@ func (l *Limits) Media(r *http.Request) (media string, gzipped bool, p *rampart.
 	}
 	// RFC 9110 section 8.4.1: names are case-insensitive.
 	encoding := r.Header["Content-Encoding"]
-	if len(encoding) > 1 || len(encoding) == 1 && !(l.AllowEncoded && strings.EqualFold(encoding[0], "gzip")) {
+	if len(encoding) > 1 || len(encoding) == 1 && (!l.AllowEncoded || !strings.EqualFold(encoding[0], "gzip")) {
 		return "", false, WrongEncoding.Problem()
 	}
 	return media, len(encoding) == 1, nil

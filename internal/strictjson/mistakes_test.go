@@ -65,7 +65,9 @@ func endpoints(t *testing.T) []endpoint {
 
 type nobody struct{ auth.Users }
 
-func (nobody) Login(context.Context, string, string) (string, error) { return "", auth.ErrBadCredentials }
+func (nobody) Login(context.Context, string, string) (string, error) {
+	return "", auth.ErrBadCredentials
+}
 
 // mistakes are made with every body; F is the name of a field.
 var mistakes = []struct { // read-only
