@@ -18,7 +18,7 @@ type Field struct {
 	Text     *string
 	List     *[]string
 	Nullable bool // null is as good as absent
-	Required bool // it must be there, and not blank
+	Required bool // of a text: it must be there, and not blank
 
 	seen bool
 }
