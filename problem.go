@@ -44,7 +44,8 @@ type FieldError struct {
 	Detail    string `json:"detail"`              // sentence for people
 
 	// Params holds the numbers and words of the rule that was broken, such as
-	// {"min": "8"}, for clients that write the sentence themselves.
+	// {"min": "8"}, for clients that write the sentence themselves. Without any it
+	// is no member of the answer.
 	Params map[string]string `json:"params,omitempty"`
 }
 

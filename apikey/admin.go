@@ -9,10 +9,10 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
 // An Actor is who asks for something in [Keys.Admin].
@@ -172,26 +172,32 @@ func filter(u *url.URL, by Actor) (Filter, error) {
 
 func (a admin) create(w http.ResponseWriter, r *http.Request, by Actor) error {
 	k, expires, allow := Key{Owner: by.Owner}, "", []string(nil)
-	members := map[string]any{"name": &k.Name, "scopes": &k.Scopes, "allow": &allow, "expires": &expires}
-	if by.All { // others would raise their own limits, or act as somebody else
-		members["plan"], members["owner"] = &k.Plan, &k.Owner
+	fields := []strictjson.Field{
+		{Name: "name", Text: &k.Name},
+		{Name: "scopes", List: &k.Scopes, Nullable: true},
+		{Name: "allow", List: &allow, Nullable: true},
+		{Name: "expires", Text: &expires, Nullable: true},
 	}
-	wrong, err := readObject(w, r, members)
-	if err != nil {
-		return err
+	if by.All { // others would raise their own limits, or act as somebody else
+		fields = append(fields, strictjson.Field{Name: "plan", Text: &k.Plan, Nullable: true}, strictjson.Field{Name: "owner", Text: &k.Owner, Nullable: true})
+	}
+	if p := limits().Object(w, r, fields...); p != nil {
+		return p
 	}
 	for _, s := range allow {
 		p, _ := netip.ParsePrefix(s) // the zero Prefix is found below
 		k.Allow = append(k.Allow, p)
 	}
+	var wrong []rampart.FieldError
 	if expires != "" {
 		// The zero time is written like any other, and would mean "never".
+		var err error
 		if k.Expires, err = time.Parse(time.RFC3339, expires); err != nil || k.Expires.IsZero() {
 			wrong = append(wrong, rampart.FieldError{Pointer: "#/expires", Code: "invalid", Detail: "Not an RFC 3339 time."})
 		}
 	}
 	if invalid, ok := errors.AsType[*InvalidError](k.validate(a.keys.clock())); ok {
-		wrong = append(wrong, unnamed(invalid.Fields, wrong)...)
+		wrong = append(wrong, invalid.Fields...)
 	}
 	if len(wrong) > 0 {
 		return &InvalidError{Fields: wrong}
@@ -206,15 +212,8 @@ func (a admin) create(w http.ResponseWriter, r *http.Request, by Actor) error {
 	return created(w, k, secret)
 }
 
-// unnamed returns what of more is about fields that known does not name: a
-// field that could not be read need not be called missing, too.
-func unnamed(more, known []rampart.FieldError) []rampart.FieldError {
-	return slices.DeleteFunc(more, func(e rampart.FieldError) bool {
-		return slices.ContainsFunc(known, func(k rampart.FieldError) bool {
-			return e.Pointer == k.Pointer || strings.HasPrefix(e.Pointer, k.Pointer+"/")
-		})
-	})
-}
+// limits bounds a request's body; the largest valid one is a tenth of it.
+func limits() *strictjson.Limits { return strictjson.Small(64<<10, strictjson.JSON) }
 
 func lacks(by Actor, scopes []string) bool {
 	return slices.ContainsFunc(scopes, func(s string) bool { return !slices.Contains(by.Scopes, s) })
@@ -225,17 +224,12 @@ const maxOverlap = 90 * 24 * time.Hour
 
 func (a admin) rotate(w http.ResponseWriter, r *http.Request, by Actor) error {
 	var text string
-	wrong, err := readObject(w, r, map[string]any{"overlap": &text})
-	if err != nil {
-		return err
+	if p := limits().Object(w, r, strictjson.Field{Name: "overlap", Text: &text}); p != nil {
+		return p
 	}
 	overlap, err := time.ParseDuration(text)
 	if err != nil || overlap < 0 || overlap > maxOverlap {
-		more := []rampart.FieldError{{Pointer: "#/overlap", Code: "invalid", Detail: `Not a duration such as "24h", of 90 days at most.`}}
-		wrong = append(wrong, unnamed(more, wrong)...)
-	}
-	if len(wrong) > 0 {
-		return &InvalidError{Fields: wrong}
+		return &InvalidError{Fields: []rampart.FieldError{{Pointer: "#/overlap", Code: "invalid", Detail: `Not a duration such as "24h", of 90 days at most.`}}}
 	}
 	old, err := a.own(r, by)
 	if err != nil {
@@ -329,7 +323,7 @@ func asProblem(err error) (*rampart.Problem, []slog.Attr) {
 		return p, nil
 	}
 	if invalid, ok := errors.AsType[*InvalidError](err); ok {
-		return &rampart.Problem{Status: http.StatusUnprocessableEntity, Code: "invalid", Detail: "Invalid input.", Errors: invalid.Fields}, nil
+		return strictjson.Invalid.Problem(invalid.Fields...), nil
 	}
 	e, ok := errors.AsType[*Error](err)
 	if !ok {

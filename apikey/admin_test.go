@@ -246,34 +246,35 @@ func TestBadInputIsAProblem(t *testing.T) {
 		status           int
 		errors           string
 	}{
-		{"no body", "", " ", 400, ""},
-		{"truncated", "", `{"name":"n"`, 400, ""},
-		{"truncated in a value", "", `{"name":"n`, 400, ""},
-		{"no comma", "", `{"name":"n" "scopes":[]}`, 400, ""},
-		{"a name that is no string", "", `{1:2}`, 400, ""},
-		{"not an object", "", `[]`, 400, ""},
-		{"null", "", `null`, 400, ""},
-		{"a word", "", `hello`, 400, ""},
-		{"a name used twice", "", `{"name":"a","name":"b"}`, 400, ""},
-		{"an unknown name used twice", "", `{"x":1,"x":2}`, 400, ""},
-		{"something behind", "", `{"name":"n"}{}`, 400, ""},
-		{"invalid UTF-8", "", "{\"name\":\"\xff\"}", 400, ""},
-		{"a NUL", "", "{\"name\":\"a\x00\"}", 400, ""},
-		{"deeply nested", "", `{"name":` + strings.Repeat("[", 20000), 400, ""},
+		{"no body", "", " ", 400, "# syntax"},
+		{"truncated", "", `{"name":"n"`, 400, "# syntax"},
+		{"truncated in a value", "", `{"name":"n`, 400, "#/name syntax"},
+		{"no comma", "", `{"name":"n" "scopes":[]}`, 400, "# syntax"},
+		{"a name that is no string", "", `{1:2}`, 400, "# syntax"},
+		{"not an object", "", `[]`, 400, "# invalid"},
+		{"null", "", `null`, 400, "# null"},
+		{"a word", "", `hello`, 400, "# syntax"},
+		{"a name used twice", "", `{"name":"a","name":"b"}`, 400, "#/name duplicate_name"},
+		{"an unknown name used twice", "", `{"x":1,"x":2}`, 400, "#/x duplicate_name"},
+		{"something behind", "", `{"name":"n"}{}`, 400, "# trailing_data"},
+		{"invalid UTF-8", "", "{\"name\":\"\xff\"}", 400, "# invalid_utf8"},
+		{"a NUL", "", "{\"name\":\"a\x00\"}", 400, "#/name syntax"},
+		{"deeply nested", "", `{"name":` + strings.Repeat("[", 20000), 400, "# too_deep"},
 		{"too large", "", `{"name":"` + strings.Repeat("x", 70000) + `"}`, 413, ""},
 		{"no name", "", `{}`, 422, "#/name required"},
-		{"null for nothing", "", `{"name":null,"scopes":null,"expires":null}`, 422, "#/name required"},
-		{"unknown names", "", `{"name":"n","owner":"bob","key":"x","Name":"n"}`, 422, "#/owner unknown, #/key unknown, #/Name unknown"},
-		{"an unknown name that is not worth echoing", "", `{"name":"n","<script>":1}`, 422, "# unknown"},
-		{"wrong types", "", `{"name":1,"scopes":"a","expires":5}`, 422, "#/name type, #/scopes type, #/expires type"},
-		{"a wrong element", "", `{"name":"n","scopes":["products:write",1]}`, 422, "#/scopes type"},
-		{"an escaped NUL", "", `{"name":"a\u0000"}`, 422, "#/name invalid"},
-		{"a lone surrogate", "", `{"name":"\ud800"}`, 422, "#/name invalid"},
+		{"null for nothing", "", `{"scopes":null,"allow":null,"expires":null}`, 422, "#/name required"},
+		{"null for a name", "", `{"name":null}`, 400, "#/name null"},
+		{"unknown names", "", `{"name":"n","owner":"bob","key":"x","Name":"n"}`, 422, "#/owner unknown_field, #/key unknown_field, #/Name wrong_case"},
+		{"an unknown name with markup", "", `{"name":"n","<script>":1}`, 422, "#/%3Cscript%3E unknown_field"},
+		{"wrong types", "", `{"name":1,"scopes":"a","expires":5}`, 400, "#/name invalid, #/scopes not_a_list, #/expires invalid"},
+		{"a wrong element", "", `{"name":"n","scopes":["products:write",1]}`, 400, "#/scopes/1 invalid"},
+		{"an escaped NUL", "", `{"name":"a\u0000"}`, 422, "#/name null_characters_not_allowed"},
+		{"a lone surrogate", "", `{"name":"\ud800"}`, 400, "#/name syntax"},
 		{"bad values", "", `{"name":"","scopes":["a b","a","a"],"expires":"tomorrow"}`, 422, "#/expires invalid, #/name required, #/scopes/0 invalid, #/scopes/2 unique"},
 		{"addresses that are none", "", `{"name":"n","allow":["203.0.113.0/24","203.0.113.9/24","x"]}`, 422, "#/allow/1 invalid, #/allow/2 invalid"},
 		{"too many scopes", "", `{"name":"n","scopes":[""` + strings.Repeat(`,""`, 20_000) + `]}`, 422, "#/scopes max_length"},
 		{"too many addresses", "", `{"name":"n","allow":[""` + strings.Repeat(`,""`, 20_000) + `]}`, 422, "#/allow max_length"},
-		{"a plan of one's own choice", "", `{"name":"n","plan":"gold"}`, 422, "#/plan unknown"},
+		{"a plan of one's own choice", "", `{"name":"n","plan":"gold"}`, 422, "#/plan unknown_field"},
 		{"an expiry in the past", "", `{"name":"n","expires":"2020-01-01T00:00:00Z"}`, 422, "#/expires invalid"},
 		{"the zero time is no way to say never", "", `{"name":"n","expires":"0001-01-01T00:00:00Z"}`, 422, "#/expires invalid"},
 		{"an expiry without a zone", "", `{"name":"n","expires":"2099-01-01T00:00:00"}`, 422, "#/expires invalid"},
@@ -281,8 +282,8 @@ func TestBadInputIsAProblem(t *testing.T) {
 		{"an overlap that is no duration", own.ID + "/rotate/", `{"overlap":"a day"}`, 422, "#/overlap invalid"},
 		{"an overlap of a lifetime", own.ID + "/rotate/", `{"overlap":"2562047h"}`, 422, "#/overlap invalid"},
 		{"a negative overlap", own.ID + "/rotate/", `{"overlap":"-1s"}`, 422, "#/overlap invalid"},
-		{"an overlap of another type", own.ID + "/rotate/", `{"overlap":24}`, 422, "#/overlap type"},
-		{"a malformed rotation", own.ID + "/rotate/", `{`, 400, ""},
+		{"an overlap of another type", own.ID + "/rotate/", `{"overlap":24}`, 400, "#/overlap invalid"},
+		{"a malformed rotation", own.ID + "/rotate/", `{`, 400, "# syntax"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.desc, func(t *testing.T) {
@@ -313,8 +314,8 @@ func TestTheMediaTypeMustBeJSON(t *testing.T) {
 	f := newFixture(t)
 	h := mounted(f, asAlice)
 	for header, want := range map[string]int{
-		"application/json": 201, "application/json; charset=utf-8": 201, "Application/JSON;charset=UTF-8": 201,
-		"": 415, "text/plain": 415, "application/x-www-form-urlencoded": 415, "application/json; charset=latin1": 415, "application/problem+json": 415, "/": 415,
+		"application/json": 201, "application/json; charset=utf-8": 201, "Application/JSON;charset=UTF-8": 201, "application/problem+json": 201,
+		"": 415, "text/plain": 415, "application/x-www-form-urlencoded": 415, "application/json; charset=latin1": 415, "/": 415,
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), "POST", "/api/keys/", strings.NewReader(`{"name":"n"}`))
 		r.Header.Set("Content-Type", header)
@@ -324,7 +325,7 @@ func TestTheMediaTypeMustBeJSON(t *testing.T) {
 		r.Header.Set("Content-Encoding", "gzip")
 		assert.Equal(t, 415, serve(h, r).Code, "%s, compressed", header)
 	}
-	f.rest(t, 3)
+	f.rest(t, 4)
 }
 
 func TestPathsAndMethodsThatDoNotExist(t *testing.T) {

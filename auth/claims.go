@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ecolaura/rampart/internal/strictjson"
 	"github.com/ecolaura/rampart/internal/text"
 )
 
@@ -14,13 +15,13 @@ import (
 func (v *Verifier) parseClaims(s *scratch, payload, typ string) (*Token, error) {
 	t := &Token{payload: payload}
 	var audience audience
-	err := s.json.object(payload, func(name, value string) error {
+	err := s.json.Object(payload, func(name, value string) error {
 		ok := true
 		switch name {
 		case "jti":
-			t.id, ok = stringOf(value)
+			t.id, ok = strictjson.StringOf(value)
 		case "iss":
-			t.issuer, ok = stringOf(value)
+			t.issuer, ok = strictjson.StringOf(value)
 		case "exp":
 			t.expires, ok = numericDate(value)
 		case "nbf":
@@ -32,7 +33,7 @@ func (v *Verifier) parseClaims(s *scratch, payload, typ string) (*Token, error) 
 			audience.ours, ok = v.matchAudience(value)
 		case "scope":
 			var scope string
-			scope, ok = stringOf(value)
+			scope, ok = strictjson.StringOf(value)
 			t.addScope(scope)
 		case "scopes":
 			ok = t.addScopes(value)
@@ -40,15 +41,15 @@ func (v *Verifier) parseClaims(s *scratch, payload, typ string) (*Token, error) 
 			t.subject, ok = subjectOf(value, name == "sub")
 		case v.kindClaim:
 			var kind string
-			if kind, ok = stringOf(value); !ok {
+			if kind, ok = strictjson.StringOf(value); !ok {
 				return refused(TokenWrongKind)
 			}
 			t.kind = Kind(kind)
 		case "sub": // RFC 7519 section 4.1.2; another claim names the subject
-			_, ok = stringOf(value)
+			_, ok = strictjson.StringOf(value)
 		}
 		if !ok {
-			return errJSON
+			return strictjson.ErrObject
 		}
 		return nil
 	})
@@ -102,10 +103,10 @@ type audience struct {
 // matchAudience reads the claim aud, a string or a list of strings (RFC 7519
 // section 4.1.3).
 func (v *Verifier) matchAudience(value string) (ours, ok bool) {
-	if one, ok := stringOf(value); ok {
+	if one, ok := strictjson.StringOf(value); ok {
 		return slices.Contains(v.audiences, one), true
 	}
-	list, ok := stringsOf(value)
+	list, ok := strictjson.StringsOf(value)
 	return ok && slices.ContainsFunc(list, func(a string) bool { return slices.Contains(v.audiences, a) }), ok
 }
 
@@ -135,7 +136,7 @@ func numericDate(value string) (time.Time, bool) {
 // Django's primary keys are, unless the claim is sub, which is a string (RFC
 // 7519 section 4.1.2).
 func subjectOf(value string, mustBeString bool) (string, bool) {
-	if s, ok := stringOf(value); ok {
+	if s, ok := strictjson.StringOf(value); ok {
 		return s, s != ""
 	}
 	if mustBeString || !isIntegerSubject(value) {
@@ -161,7 +162,7 @@ func (t *Token) addScope(scope string) {
 
 // addScopes adds a list of scopes. One with a space in it would become two.
 func (t *Token) addScopes(value string) bool {
-	list, ok := stringsOf(value)
+	list, ok := strictjson.StringsOf(value)
 	for _, scope := range list {
 		if !isScope(scope) {
 			return false

@@ -3,6 +3,8 @@ package auth
 import (
 	"encoding/base64"
 	"strings"
+
+	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
 // An envelope is a token in its three parts (RFC 7515 section 7.1), decoded but
@@ -19,14 +21,14 @@ type scratch struct {
 	raw  []byte // copy of the token's text, for the hash functions
 	sig  []byte
 	text []byte // a decoded segment
-	json *jsonReader
+	json *strictjson.Reader
 	b64  *base64.Encoding
 }
 
 func newScratch() *scratch {
 	// RFC 7515 section 2: the URL alphabet without padding. Strict refuses
 	// set bits that no byte comes from, so each token has one spelling.
-	return &scratch{json: newJSONReader(), b64: base64.RawURLEncoding.Strict()}
+	return &scratch{json: strictjson.NewReader(), b64: base64.RawURLEncoding.Strict()}
 }
 
 // open finds the three segments of raw and decodes the signature.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
 // IssueHandler answers POST {username, password} with {refresh, access}: a log-in.
@@ -166,7 +167,7 @@ func (s *Service) post(read formReader, do action) http.Handler {
 }
 
 func writeTokens(w http.ResponseWriter, members map[string]string) {
-	body, err := encode(members)
+	body, err := strictjson.Encode(members)
 	if err != nil || members == nil {
 		body = []byte("{}")
 	}

@@ -3,6 +3,8 @@ package auth
 import (
 	"encoding/base64"
 	"strings"
+
+	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
 // A header is what a token says of its signature (RFC 7515 section 4). Nothing
@@ -35,27 +37,27 @@ func (s *scratch) parseHeader(segment []byte) (h header, ok bool) {
 	if !ok || strings.Count(text, ",") > maxCommas || strings.Count(text, `\`) > maxEscapes {
 		return h, false
 	}
-	err := s.json.object(text, func(name, value string) error {
-		text, isString := stringOf(value)
+	err := s.json.Object(text, func(name, value string) error {
+		text, isString := strictjson.StringOf(value)
 		switch name {
 		case "alg":
 			h.alg = Algorithm(text)
 		case "kid":
 			h.kid = text
 			if len(text) > maxKidBytes {
-				return errJSON
+				return strictjson.ErrObject
 			}
 		case "typ":
 			h.typ = strings.TrimPrefix(strings.ToLower(text), "application/")
 		case "crit": // RFC 7515 section 4.1.11: no extension is understood, and an empty list is malformed
-			return errJSON
+			return strictjson.ErrObject
 		case "b64", "cty": // RFC 7797 is not for JWTs (section 7); nested tokens (RFC 7519 section 5.2) are not supported
-			return errJSON
+			return strictjson.ErrObject
 		default:
 			return nil
 		}
 		if !isString {
-			return errJSON
+			return strictjson.ErrObject
 		}
 		return nil
 	})
@@ -65,10 +67,10 @@ func (s *scratch) parseHeader(segment []byte) (h header, ok bool) {
 // headerSegment writes the header of the tokens that a key signs, in the order
 // in which PyJWT does, encoded.
 func headerSegment(alg Algorithm, kid, typ string) string {
-	text := `{"alg":` + quote(string(alg))
+	text := `{"alg":` + strictjson.Quote(string(alg))
 	if kid != "" {
-		text += `,"kid":` + quote(kid)
+		text += `,"kid":` + strictjson.Quote(kid)
 	}
-	text += `,"typ":` + quote(typ) + `}`
+	text += `,"typ":` + strictjson.Quote(typ) + `}`
 	return base64.RawURLEncoding.EncodeToString([]byte(text))
 }

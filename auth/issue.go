@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
 // A Pair is an access token and the refresh token that renews it. It prints
@@ -30,7 +31,7 @@ func (p Pair) String() string { return fmt.Sprintf("auth.Pair(session %q REDACTE
 func (p Pair) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(p.String())) }
 
 // MarshalJSON implements json.Marshaler without the tokens.
-func (p Pair) MarshalJSON() ([]byte, error) { return []byte(quote(p.String())), nil }
+func (p Pair) MarshalJSON() ([]byte, error) { return []byte(strictjson.Quote(p.String())), nil }
 
 // LogValue implements [slog.LogValuer] without the tokens.
 func (p Pair) LogValue() slog.Value { return slog.StringValue(p.String()) }

@@ -12,6 +12,7 @@ import (
 	"github.com/lestrrat-go/jwx/v2/jwk"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
 // maxJWKBytes bounds the text of one JWK: an RSA private key of 8192 bits
@@ -22,7 +23,7 @@ const maxJWKBytes = 16 << 10
 // its material for [NewKey] and its kid.
 func parseJWK(alg Algorithm, text []byte) (material any, kid string, err error) {
 	invalid := textMistake(rampart.ReasonInvalid, "a JWK is one JSON object with the members of its kty, of at most 16 KiB")
-	if len(text) > maxJWKBytes || checkObject(string(text)) != nil {
+	if len(text) > maxJWKBytes || strictjson.NewReader().Object(string(text), func(string, string) error { return nil }) != nil {
 		return nil, "", invalid // jwx would take the last of two members with one name
 	}
 	key, err := jwk.ParseKey(text)
@@ -49,7 +50,7 @@ var (
 // section 5 has it; a private key or a secret spoils the set.
 func parseJWKSet(algs []Algorithm, text string) ([]*Key, error) {
 	list, ok := "", false
-	if err := newJSONReader().object(text, func(name, value string) error {
+	if err := strictjson.NewReader().Object(text, func(name, value string) error {
 		if name == "keys" {
 			list, ok = value, true
 		}
@@ -57,7 +58,7 @@ func parseJWKSet(algs []Algorithm, text string) ([]*Key, error) {
 	}); err != nil || !ok {
 		return nil, errNotJWKSet
 	}
-	texts, ok := valuesOf(list)
+	texts, ok := strictjson.ValuesOf(list)
 	if !ok {
 		return nil, errNotJWKSet
 	}
@@ -100,12 +101,12 @@ func fittingKey(algs []Algorithm, text string) *Key {
 // published (RFC 7518 sections 6.2.2, 6.3.2 and 6.4, RFC 8037 section 2).
 func showsSecret(text string) bool {
 	secret := false
-	_ = newJSONReader().object(text, func(name, value string) error { // what is no object is skipped later
+	_ = strictjson.NewReader().Object(text, func(name, value string) error { // what is no object is skipped later
 		switch name {
 		case "d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv":
 			secret = true
 		case "kty":
-			kty, _ := stringOf(value)
+			kty, _ := strictjson.StringOf(value)
 			secret = secret || kty == "oct"
 		}
 		return nil

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/conferr"
+	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
 // minRSABits is the smallest modulus that is accepted (RFC 7518 section 3.3).
@@ -254,7 +255,7 @@ func (k *Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(k.String())) }
 
 // MarshalJSON implements json.Marshaler without the material. To publish
 // public keys use [Keys.ServeHTTP].
-func (k *Key) MarshalJSON() ([]byte, error) { return []byte(quote(k.String())), nil }
+func (k *Key) MarshalJSON() ([]byte, error) { return []byte(strictjson.Quote(k.String())), nil }
 
 // LogValue implements [slog.LogValuer] without the material.
 func (k *Key) LogValue() slog.Value { return slog.StringValue(k.String()) }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
 // errTooLarge is for claims that would make a token which the verifier refuses.
@@ -55,30 +57,30 @@ func (s *Service) mint(g grant) (string, error) {
 func (s *Service) claimsText(g grant) ([]byte, error) {
 	b := make([]byte, 0, 512)
 	b = append(b, '{')
-	b = appendMember(b, s.v.kindClaim, quote(string(g.kind)))
+	b = appendMember(b, s.v.kindClaim, strictjson.Quote(string(g.kind)))
 	b = appendMember(b, "exp", strconv.FormatInt(g.expires.Unix(), 10))
 	b = appendMember(b, "iat", strconv.FormatInt(g.issued.Unix(), 10))
-	b = appendMember(b, "jti", quote(g.id))
+	b = appendMember(b, "jti", strictjson.Quote(g.id))
 	if !g.refreshableUntil.IsZero() {
 		b = appendMember(b, refreshExpiry, strconv.FormatInt(g.refreshableUntil.Unix(), 10))
 	}
-	subject := quote(g.subject)
+	subject := strictjson.Quote(g.subject)
 	if s.v.subjectClaim != "sub" && isIntegerSubject(g.subject) {
 		subject = g.subject // an integer primary key, as simplejwt has it
 	}
 	b = appendMember(b, s.v.subjectClaim, subject)
 	for _, name := range slices.Sorted(maps.Keys(g.claims)) {
-		value, err := encode(g.claims[name])
+		value, err := strictjson.Encode(g.claims[name])
 		if err != nil {
 			return nil, fmt.Errorf("auth: claim %q: %w", name, err)
 		}
 		b = appendMember(b, name, string(value))
 	}
 	if aud := s.v.audiences[0]; aud != anyValue {
-		b = appendMember(b, "aud", quote(aud))
+		b = appendMember(b, "aud", strictjson.Quote(aud))
 	}
 	if s.v.issuer != anyValue {
-		b = appendMember(b, "iss", quote(s.v.issuer))
+		b = appendMember(b, "iss", strictjson.Quote(s.v.issuer))
 	}
 	return append(b, '}'), nil
 }
@@ -87,7 +89,7 @@ func appendMember(b []byte, name, value string) []byte {
 	if len(b) > 1 {
 		b = append(b, ',')
 	}
-	b = append(b, quote(name)...)
+	b = append(b, strictjson.Quote(name)...)
 	b = append(b, ':')
 	return append(b, value...)
 }
@@ -112,9 +114,9 @@ func (s *Service) checkCustom(claims map[string]any) error {
 // from it, as simplejwt copies them.
 func (s *Service) custom(t *Token) map[string]any {
 	claims := map[string]any{}
-	_ = newJSONReader().object(t.payload, func(name, value string) error { // it was read before
+	_ = strictjson.NewReader().Object(t.payload, func(name, value string) error { // it was read before
 		if !s.reserved(name) {
-			claims[name] = rawJSON(value)
+			claims[name] = strictjson.Raw(value)
 		}
 		return nil
 	})

@@ -53,6 +53,9 @@ func TestObtain(t *testing.T) {
 		return fmt.Sprintf(fieldError,
 			fmt.Sprintf(`{"pointer":"#/%s","code":%q,"detail":%q}`, name, code, detail), fmt.Sprintf(`%q:[%q]`, name, detail))
 	}
+	unread := func(pointer, code, detail string) string {
+		return fmt.Sprintf(`{"title":"Bad Request","status":400,"code":"parse_error","detail":"Malformed request.","errors":[{"pointer":%q,"code":%q,"detail":%q}]}`, pointer, code, detail)
+	}
 	tests := []struct {
 		desc, contentType, body string
 		status                  int
@@ -67,20 +70,23 @@ func TestObtain(t *testing.T) {
 		{"a blank field", "application/json", `{"username":"alice","password":" "}`, 400, one("password", "blank", "This field may not be blank.")},
 		{"NUL", "application/json", `{"username":"al\u0000ice","password":"x"}`, 400, one("username", "null_characters_not_allowed", "Null characters are not allowed.")},
 		{"a field of a wrong type", "application/json", `{"username":{"$gt":""},"password":"x"}`, 400, one("username", "invalid", "Not a valid string.")},
+		{"null for a field", "application/json", `{"username":"alice","password":null}`, 400, one("password", "null", "This field may not be null.")},
+		{"an unknown field", "application/json", `{"username":"alice","password":"x","csrf":[{}]}`, 401, ""},
 		{"a number", "application/json", `{"username":"alice","password":1}`, 400, one("password", "invalid", "Not a valid string.")},
 		{"both missing", "application/json", `{}`, 400, fmt.Sprintf(fieldError,
 			`{"pointer":"#/username","code":"required","detail":"This field is required."},{"pointer":"#/password","code":"required","detail":"This field is required."}`,
 			`"username":["This field is required."],"password":["This field is required."]`)},
-		{"an array", "application/json", `[1]`, 400, `{"title":"Bad Request","status":400,"code":"invalid","detail":"Invalid data. Expected a dictionary.","non_field_errors":["Invalid data. Expected a dictionary."]}`},
-		{"truncated JSON", "application/json", `{"username":`, 400, `{"title":"Bad Request","status":400,"code":"parse_error","detail":"JSON parse error"}`},
-		{"no body", "application/json", ``, 400, `{"title":"Bad Request","status":400,"code":"parse_error","detail":"JSON parse error"}`},
-		{"a name twice", "application/json", `{"username":"alice","username":"alice","password":"correct horse"}`, 400, `{"title":"Bad Request","status":400,"code":"parse_error","detail":"JSON parse error"}`},
-		{"deep nesting", "application/json", strings.Repeat(`{"a":`, 1000) + "1" + strings.Repeat("}", 1000), 400, `{"title":"Bad Request","status":400,"code":"parse_error","detail":"JSON parse error"}`},
-		{"invalid UTF-8", "application/json", "{\"username\":\"\xff\",\"password\":\"x\"}", 400, `{"title":"Bad Request","status":400,"code":"parse_error","detail":"JSON parse error"}`},
-		{"a field twice in a form", "application/x-www-form-urlencoded", "username=alice&username=bob&password=x", 400, one("username", "invalid", "Not a valid string.")},
-		{"invalid UTF-8 in a form", "application/x-www-form-urlencoded", "username=%ff&password=x", 400, one("username", "invalid", "Not a valid string.")},
-		{"a malformed form", "application/x-www-form-urlencoded", "username=%zz", 400, `{"title":"Bad Request","status":400,"code":"parse_error","detail":"Form parse error"}`},
-		{"no media type", "", goodLogin, 415, `{"title":"Unsupported Media Type","status":415,"code":"unsupported_media_type","detail":"Send application/json or application/x-www-form-urlencoded."}`},
+		{"an array", "application/json", `[1]`, 400, fmt.Sprintf(fieldError,
+			`{"pointer":"#","code":"invalid","detail":"Invalid data. Expected a dictionary."}`, `"non_field_errors":["Invalid data. Expected a dictionary."]`)},
+		{"truncated JSON", "application/json", `{"username":`, 400, unread("#/username", "syntax", "Not valid JSON at byte 12.")},
+		{"no body", "application/json", ``, 400, unread("#", "syntax", "No JSON value.")},
+		{"a name twice", "application/json", `{"username":"alice","username":"alice","password":"correct horse"}`, 400, unread("#/username", "duplicate_name", "The name is there twice.")},
+		{"deep nesting", "application/json", strings.Repeat(`{"a":`, 1000) + "1" + strings.Repeat("}", 1000), 400, unread("#", "too_deep", "Nested too deeply.")},
+		{"invalid UTF-8", "application/json", "{\"username\":\"\xff\",\"password\":\"x\"}", 400, unread("#", "invalid_utf8", "The request body is not valid UTF-8.")},
+		{"a field twice in a form", "application/x-www-form-urlencoded", "username=alice&username=bob&password=x", 400, one("username", "repeated", "This field is there more than once.")},
+		{"invalid UTF-8 in a form", "application/x-www-form-urlencoded", "username=%ff&password=x", 400, unread("#", "invalid_utf8", "A parameter is not valid UTF-8.")},
+		{"a malformed form", "application/x-www-form-urlencoded", "username=%zz", 400, unread("#", "syntax", "A percent sign without two hexadecimal digits.")},
+		{"no media type", "", goodLogin, 415, `{"title":"Unsupported Media Type","status":415,"code":"unsupported_media_type","detail":"Unsupported media type in request."}`},
 		{"XML", "application/xml", "<x/>", 415, ""},
 		{"multipart", "multipart/form-data; boundary=x", "--x--", 415, ""},
 		{"another charset", "application/json; charset=utf-16", goodLogin, 415, ""},

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
 // refreshExpiry is simplejwt's claim that says until when a sliding token can
@@ -76,7 +78,7 @@ func (s *Service) slide(ctx context.Context, raw string) (string, error) {
 
 // refreshableUntil returns the claim refresh_exp.
 func (t *Token) refreshableUntil() (until time.Time, ok bool) {
-	_ = newJSONReader().object(t.payload, func(name, value string) error { // it was read before
+	_ = strictjson.NewReader().Object(t.payload, func(name, value string) error { // it was read before
 		if name == refreshExpiry {
 			until, ok = numericDate(value)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
 // A Kind says what a token is good for. A token of one kind never passes for
@@ -75,7 +76,7 @@ var ErrNoClaim = errors.New("auth: no such claim")
 // never shares memory with the token.
 func (t *Token) Claim(name string, dst any) error {
 	var found string
-	err := newJSONReader().object(t.payload, func(have, value string) error {
+	err := strictjson.NewReader().Object(t.payload, func(have, value string) error {
 		if have == name {
 			found = value
 		}
@@ -87,7 +88,7 @@ func (t *Token) Claim(name string, dst any) error {
 	case found == "":
 		return ErrNoClaim
 	}
-	return decode(found, dst)
+	return strictjson.Decode(found, dst)
 }
 
 // Caller returns who carries the token; the zero Caller if t is nil.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
 // The reasons of a [*TokenError]. They are for logs and metrics: the client is
@@ -98,7 +99,7 @@ func (e *TokenError) Problem() *rampart.Problem {
 		}
 		p.Detail = "Given token not valid for any token type"
 		p.Extensions = map[string]any{"messages": json.RawMessage(
-			`[{"token_class":"` + class + `","token_type":"` + string(kind) + `","message":` + quote(message(e.Reason)) + `}]`)}
+			`[{"token_class":"` + class + `","token_type":"` + string(kind) + `","message":` + strictjson.Quote(message(e.Reason)) + `}]`)}
 	}
 	return p
 }

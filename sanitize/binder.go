@@ -55,8 +55,8 @@ func NewBinder[T any](cfg Config) (*Binder[T], error) {
 
 // Bind reads the body of r, JSON, urlencoded or multipart as its Content-Type
 // says. The error is a [*rampart.Problem]: 400, 413 or 415 for a body that cannot be
-// read, 422 with all field errors in input order (then the missing fields) for
-// one that can. The value is then the zero T. A refusal is logged; w is needed
+// read; else all field errors in input order (then the missing fields), with 400 if
+// a value is of another type than its field and with 422 if not. The value is then the zero T. A refusal is logged; w is needed
 // to close the connection of a client that sends too much.
 func (b *Binder[T]) Bind(w http.ResponseWriter, r *http.Request) (T, error) {
 	v, p := run(b, r, func(e *engine, v reflect.Value) *rampart.Problem { return e.bind(w, r, v) })
@@ -69,7 +69,8 @@ func (b *Binder[T]) Bind(w http.ResponseWriter, r *http.Request) (T, error) {
 // BindQuery reads the query of r and the path values ([http.Request.PathValue])
 // that have the names of T's fields. A parameter that is there twice is an
 // error unless its field is a slice. The error is a [*rampart.Problem]: 400 or
-// 414 for a query that cannot be read, 422 with all errors for one that can.
+// 414 for a query that cannot be read, 400 with all errors if a parameter is there
+// twice, else 422 with all errors.
 func (b *Binder[T]) BindQuery(r *http.Request) (T, error) {
 	v, p := run(b, r, func(e *engine, v reflect.Value) *rampart.Problem { return e.query(r, v) })
 	if p != nil {

@@ -2,6 +2,7 @@ package sanitize_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -140,7 +141,7 @@ func TestBindReportsEveryFieldInInputOrder(t *testing.T) {
 	assert.Zero(t, v)
 	p, ok := errors.AsType[*rampart.Problem](err)
 	require.True(t, ok)
-	assert.Equal(t, http.StatusUnprocessableEntity, p.Status)
+	assert.Equal(t, http.StatusBadRequest, p.Status, "some are of another type")
 	assert.Equal(t, "invalid", p.Code)
 	assert.Equal(t, []string{
 		"#/id:uuid", "#/int:max_value", "#/uint:min_value", "#/float:max_value", "#/level:invalid_choice",
@@ -246,15 +247,15 @@ func TestErrorsAreBounded(t *testing.T) {
 		Items []item `json:"items"`
 	}
 	b := newBinder[list](t, sanitize.Config{Limits: sanitize.Limits{MaxErrors: 3}})
-	for _, body := range []string{
-		`{"items":[` + strings.Repeat(`{},`, 50) + `{}]}`,
-		`{"items":[` + strings.Repeat(`1,`, 50) + `1]}`,
-		`{"items":[{"b":1,"c":1,"d":1,"e":1`,
-		`{"items":[{"a":1},{"a":1},{"a":1},{"e":1`,
+	for body, status := range map[string]int{
+		`{"items":[` + strings.Repeat(`{},`, 50) + `{}]}`: 422,
+		`{"items":[` + strings.Repeat(`1,`, 50) + `1]}`:   400,
+		`{"items":[{"b":1,"c":1,"d":1,"e":1`:              422,
+		`{"items":[{"a":1},{"a":1},{"a":1},{"e":1`:        400,
 	} {
 		_, err := b.Bind(httptest.NewRecorder(), post("application/json", body))
 		assert.Len(t, faults(err), 3)
-		assert.Equal(t, 422, problem(t, err).Status)
+		assert.Equal(t, status, problem(t, err).Status)
 	}
 }
 
@@ -386,4 +387,50 @@ func TestRecursiveTypes(t *testing.T) {
 	assert.Nil(t, v.Children[1])
 	_, err = b.Bind(httptest.NewRecorder(), post("application/json", `{"name":"a","children":[{"children":[{"name":7}]}]}`))
 	assert.Equal(t, []string{"#/children/0/children/0/name:invalid", "#/children/0/name:required"}, faults(err))
+}
+
+// TestParamsSayWhatTheRuleSays: clients write sentences of their own with them.
+func TestParamsSayWhatTheRuleSays(t *testing.T) {
+	cfg := everythingConfig()
+	cfg.Rules["prefix=ab"] = func(string) error { return errors.New("no") }
+	type ruled struct {
+		everything
+		Start string `json:"start" validate:"prefix=ab"`
+		Own   string `json:"own" validate:"contains=@"`
+	}
+	b := newBinder[ruled](t, cfg)
+	tests := []struct {
+		member string
+		want   map[string]string
+	}{
+		{`"int":100`, map[string]string{"lt": "100"}},
+		{`"uint":1`, map[string]string{"gt": "1"}},
+		{`"float":0`, map[string]string{"min": "0.5"}},
+		{`"level":4`, map[string]string{"oneof": "1 2 3"}},
+		{`"color":"green"`, map[string]string{"oneof": "red 'dark green'"}},
+		{`"tags":["abcde"]`, map[string]string{"max": "4"}},
+		{`"labels":{"a":"","b":"","c":""}`, map[string]string{"max": "2"}},
+		{`"nullable":"x"`, map[string]string{"min": "2"}},
+		{`"patch":"abcd"`, map[string]string{"len": "3"}},
+		{`"total":"100.50"`, map[string]string{"lt": "100.5"}},
+		{`"total":"1.234"`, map[string]string{"digits": "5", "places": "2"}},
+		{`"start":"x"`, map[string]string{"prefix": "ab"}},
+		{`"own":"x"`, map[string]string{"contains": "@"}},
+		{`"id":"x"`, nil},
+		{`"code":"odd"`, nil},
+		{`"tags":[]`, nil},
+		{`"int":"x"`, nil},
+	}
+	for _, tt := range tests {
+		for range 2 {
+			_, err := b.Bind(httptest.NewRecorder(), post("application/json", `{"bool":true,`+tt.member+`}`))
+			errs := problem(t, err).Errors
+			require.Len(t, errs, 1, tt.member)
+			assert.Equal(t, tt.want, errs[0].Params, tt.member)
+			text, err := json.Marshal(errs[0])
+			require.NoError(t, err)
+			assert.Equal(t, tt.want != nil, strings.Contains(string(text), `"params":{`), "%s", text)
+			clear(errs[0].Params) // no other answer has the map
+		}
+	}
 }

@@ -51,9 +51,9 @@ func TestUnreadableBodies(t *testing.T) {
 		{"a long string", `{"x":"` + strings.Repeat("1", 51) + `"}`, 400, "#/x:string_too_long"},
 		{"a long name", `{"` + strings.Repeat("x", 51) + `":1}`, 400, "#/" + strings.Repeat("x", 51) + ":string_too_long"},
 		{"a large body", `{"x":"` + strings.Repeat("1", 4096) + `"}`, 413, ""},
-		{"another value than an object", `[]`, 422, "#:invalid"},
-		{"null", `null`, 422, "#:null"},
-		{"a string", `"x"`, 422, "#:invalid"},
+		{"another value than an object", `[]`, 400, "#:invalid"},
+		{"null", `null`, 400, "#:null"},
+		{"a string", `"x"`, 400, "#:invalid"},
 	}
 	for _, tt := range tests {
 		for _, chunked := range []bool{false, true} {

@@ -72,9 +72,9 @@ func lengths(w tag, emptyCode, emptyDetail, unit string) (ok func(int) *Invalid,
 	default: // lt
 		most = limit - 1
 	}
-	empty := &Invalid{emptyCode, emptyDetail}
-	short := &Invalid{CodeMinLength, "Ensure this field has at least " + strconv.Itoa(least) + unit}
-	long := &Invalid{CodeMaxLength, "Ensure this field has no more than " + strconv.Itoa(most) + unit}
+	empty := &Invalid{Code: emptyCode, Detail: emptyDetail}
+	short := &Invalid{CodeMinLength, "Ensure this field has at least " + strconv.Itoa(least) + unit, w.params()}
+	long := &Invalid{CodeMaxLength, "Ensure this field has no more than " + strconv.Itoa(most) + unit, w.params()}
 	return func(n int) *Invalid {
 		switch {
 		case n == 0 && least > 0:
@@ -94,8 +94,8 @@ func values(w tag, goodParam bool) (ok func(order int) *Invalid, reason rampart.
 	if !goodParam {
 		return nil, rampart.ReasonInvalid
 	}
-	small := &Invalid{CodeMinValue, "Ensure this value is greater than or equal to " + w.param + "."}
-	large := &Invalid{CodeMaxValue, "Ensure this value is less than or equal to " + w.param + "."}
+	small := &Invalid{CodeMinValue, "Ensure this value is greater than or equal to " + w.param + ".", w.params()}
+	large := &Invalid{CodeMaxValue, "Ensure this value is less than or equal to " + w.param + ".", w.params()}
 	switch w.name {
 	case "min", "gte":
 		return func(order int) *Invalid { return refuseIf(order < 0, small) }, ""

@@ -40,6 +40,11 @@ type Config struct {
 // or a rule does not fit it.
 const ReasonUnsupported rampart.Reason = "unsupported"
 
+// notConfigured is what a zero Binder or Guard answers: it fails closed.
+func notConfigured() *rampart.Problem {
+	return &rampart.Problem{Status: http.StatusInternalServerError, Code: "not_configured"}
+}
+
 // respond answers with p unless handler wants to.
 func respond(w http.ResponseWriter, r *http.Request, p *rampart.Problem, handler func(http.ResponseWriter, *http.Request, error)) {
 	if handler != nil {

@@ -34,16 +34,16 @@ func (d *decimal) canonical(s string) (string, *Invalid) {
 	unsigned, negative := strings.CutPrefix(s, "-")
 	whole, part, hasPart := strings.Cut(unsigned, ".")
 	if !text.IsDigits(whole) || hasPart && !text.IsDigits(part) {
-		return s, &Invalid{CodeInvalid, "A valid number is required."}
+		return s, &Invalid{Code: CodeInvalid, Detail: "A valid number is required."}
 	}
 	whole = strings.TrimLeft(whole, "0")
 	switch {
 	case len(whole)+len(part) > d.digits:
-		return s, &Invalid{CodeMaxDigits, "Ensure that there are no more than " + strconv.Itoa(d.digits) + " digits in total."}
+		return s, &Invalid{CodeMaxDigits, "Ensure that there are no more than " + strconv.Itoa(d.digits) + " digits in total.", d.params()}
 	case len(part) > d.places:
-		return s, &Invalid{CodeMaxDecimalPlaces, "Ensure that there are no more than " + strconv.Itoa(d.places) + " decimal places."}
+		return s, &Invalid{CodeMaxDecimalPlaces, "Ensure that there are no more than " + strconv.Itoa(d.places) + " decimal places.", d.params()}
 	case len(whole) > d.digits-d.places:
-		return s, &Invalid{CodeMaxWholeDigits, "Ensure that there are no more than " + strconv.Itoa(d.digits-d.places) + " digits before the decimal point."}
+		return s, &Invalid{CodeMaxWholeDigits, "Ensure that there are no more than " + strconv.Itoa(d.digits-d.places) + " digits before the decimal point.", d.params()}
 	}
 	sign := ""
 	if negative && strings.Trim(whole+part, "0") != "" {
@@ -56,6 +56,10 @@ func (d *decimal) canonical(s string) (string, *Invalid) {
 		return sign + whole, nil
 	}
 	return sign + whole + "." + part + strings.Repeat("0", d.places-len(part)), nil
+}
+
+func (d *decimal) params() map[string]string {
+	return map[string]string{"digits": strconv.Itoa(d.digits), "places": strconv.Itoa(d.places)}
 }
 
 // compare compares two canonical decimals.

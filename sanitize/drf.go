@@ -26,7 +26,7 @@ func DRFErrors(w http.ResponseWriter, _ *http.Request, err error) {
 	}
 	status, body := p.Status, &drfErrors{}
 	switch {
-	case p.Status == http.StatusUnprocessableEntity && len(p.Errors) > 0:
+	case len(p.Errors) > 0 && (p.Code == CodeInvalid || p.Status == http.StatusUnprocessableEntity):
 		status = http.StatusBadRequest
 		for _, e := range p.Errors {
 			body.add(e)

@@ -32,7 +32,7 @@ func Email(s string) (string, error) {
 	return s[:at+1] + domain, nil
 }
 
-func notAnEmail() error { return &Invalid{"email", "Enter a valid email address."} }
+func notAnEmail() error { return &Invalid{Code: "email", Detail: "Enter a valid email address."} }
 
 // domainName returns the lower-case A-label form of a domain name of two labels
 // or more, without a final dot, whose last label is not a number.

@@ -9,12 +9,14 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/conferr"
+	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
 // engine is what a Binder is made of, whatever its T.
 type engine struct {
 	root         *node
 	limits       Limits
+	body         *strictjson.Limits
 	unknown      bool
 	errorHandler func(http.ResponseWriter, *http.Request, error)
 	rep          *rampart.Reporter
@@ -38,6 +40,7 @@ func newEngine(cfg Config, t reflect.Type) (*engine, error) {
 	c.custom()
 	e := &engine{
 		limits:       limits,
+		body:         limits.body(),
 		unknown:      cfg.AllowUnknown,
 		errorHandler: cfg.ErrorHandler,
 		rep:          rampart.NewReporter(cfg.Logger),
@@ -48,8 +51,8 @@ func newEngine(cfg Config, t reflect.Type) (*engine, error) {
 		e.root = c.node(t, tags{}, "")
 	}
 	for _, media := range limits.ContentTypes {
-		if media != typeJSON && media != typeForm && media != typeMultipart {
-			bad.Add("Limits.ContentTypes", ReasonUnsupported, media, "a Binder reads "+typeJSON+", "+typeForm+" and "+typeMultipart)
+		if media != strictjson.JSON && media != strictjson.Form && media != typeMultipart {
+			bad.Add("Limits.ContentTypes", ReasonUnsupported, media, "a Binder reads "+strictjson.JSON+", "+strictjson.Form+" and "+typeMultipart)
 		}
 	}
 	if c.files && !slices.Contains(limits.ContentTypes, typeMultipart) {
@@ -84,44 +87,36 @@ func (c *compiler) custom() {
 
 // bind reads the body of r into v.
 func (e *engine) bind(w http.ResponseWriter, r *http.Request, v reflect.Value) *rampart.Problem {
-	media, ok := e.limits.mediaType(r)
-	if !ok {
-		return unsupportedMedia()
-	}
-	gzipped, ok := e.limits.encoding(r)
-	if !ok {
-		return unsupportedEncoding()
-	}
 	d := e.decoder()
 	defer e.release(d)
-	body, p := e.limits.read(w, r, d.body[:0], gzipped)
+	body, media, p := e.body.Read(w, r, d.body[:0])
 	d.body = body
 	if p != nil {
 		return p
 	}
 	switch media {
-	case typeForm:
+	case strictjson.Form:
 		return d.form(e.root, v, string(body), &e.limits)
 	case typeMultipart:
 		d.body = nil // files keep it
 		return d.multipart(e.root, v, r, body, &e.limits)
 	default:
-		return d.document(e.root, v, body, &e.limits)
+		return d.document(e.root, v, body, e.body)
 	}
 }
 
 // query reads the query and path values of r into v.
 func (e *engine) query(r *http.Request, v reflect.Value) *rampart.Problem {
 	if len(r.URL.RawQuery) > e.limits.MaxQueryLen {
-		return uriTooLong()
+		return strictjson.LongURI.Problem()
 	}
-	list, inv := pairs(r.URL.RawQuery, e.limits.MaxParams)
-	if inv != nil {
-		return unreadableQuery(inv)
+	list, fault := strictjson.Pairs(r.URL.RawQuery, e.limits.MaxParams)
+	if fault != nil {
+		return strictjson.BadQuery.Problem(fault.At(""))
 	}
 	for _, f := range e.root.object.fields {
 		if value := r.PathValue(f.name); value != "" {
-			list = append(list, pair{name: f.name, value: value})
+			list = append(list, strictjson.Pair{Name: f.name, Value: value})
 		}
 	}
 	d := e.decoder()
@@ -135,7 +130,7 @@ func (e *engine) decoder() *decoder {
 	if d == nil {
 		d = new(decoder)
 	}
-	d.unknown, d.faults = e.unknown, faults{most: e.limits.MaxErrors}
+	d.unknown, d.faults = e.unknown, strictjson.Faults{Most: e.limits.MaxErrors}
 	return d
 }
 
@@ -144,7 +139,7 @@ const maxPooled = 64 << 10
 
 // release keeps d for the next request, without what it holds of this one.
 func (e *engine) release(d *decoder) {
-	d.faults, d.seen = faults{}, d.seen[:0]
+	d.faults, d.seen = strictjson.Faults{}, d.seen[:0]
 	clear(d.body)
 	if cap(d.body) <= maxPooled {
 		e.decoders.Put(d)

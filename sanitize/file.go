@@ -110,21 +110,21 @@ func (n *node) types(w tag) (reason rampart.Reason) {
 	if allowed == nil {
 		return rampart.ReasonInvalid
 	}
-	n.files = allowed
+	n.files, n.fileTypes = allowed, w
 	return ""
 }
 
 // checkFile says what is wrong with f, apart from its size.
 func (n *node) checkFile(f *File) *Invalid {
 	if len(f.Data) == 0 {
-		return &Invalid{CodeEmpty, "The submitted file is empty."}
+		return &Invalid{Code: CodeEmpty, Detail: "The submitted file is empty."}
 	}
 	if canonical, err := Filename(f.Name); err != nil || canonical != f.Name {
-		return asInvalid(notAFilename(), "filename")
+		return asInvalid(notAFilename(), tag{name: "filename"})
 	}
 	i := slices.IndexFunc(n.files, func(t fileType) bool { return t.name == f.ContentType })
 	if i < 0 || !n.files[i].fits(f) {
-		return &Invalid{CodeFileType, "The file is of another type than it may have, or its name, type and content do not agree."}
+		return &Invalid{CodeFileType, "The file is of another type than it may have, or its name, type and content do not agree.", n.fileTypes.params()}
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func Filename(s string) (string, error) {
 	return s, nil
 }
 
-func notAFilename() error { return &Invalid{"filename", "Enter a valid file name."} }
+func notAFilename() error { return &Invalid{Code: "filename", Detail: "Enter a valid file name."} }
 
 // isDevice says whether Windows opens a device in place of the file s. The
 // superscript digits count there too.

@@ -5,13 +5,15 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+
+	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
 // fill parses, cleans and checks one scalar and stores it in v. The text is a
 // string's content, or a number or boolean as JSON writes it.
 func (n *node) fill(v reflect.Value, s string) *Invalid {
 	if (n.kind == kindText || n.kind == kindParsed) && strings.IndexByte(s, 0) >= 0 {
-		return nullCharacters() // before a cleaner could drop it
+		return shared(strictjson.ErrNUL) // before a cleaner could drop it
 	}
 	switch n.kind {
 	case kindText:

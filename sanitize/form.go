@@ -1,64 +1,23 @@
 package sanitize
 
 import (
-	"net/url"
 	"reflect"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/strictjson"
 )
-
-// A pair is one parameter of a form or query.
-type pair struct {
-	name, value string
-	file        *File    // of a multipart form, in place of value
-	invalid     *Invalid // what is wrong with it, whatever its field is
-}
-
-// pairs takes a form or query apart, in the order in which it was sent. It
-// refuses what parsers read differently: a bad escape, a semicolon (a separator
-// to some, as in CVE-2021-23336), invalid UTF-8.
-func pairs(s string, most int) ([]pair, *Invalid) {
-	if s == "" {
-		return nil, nil
-	}
-	n := strings.Count(s, "&") + 1
-	if n > most { // before anything is allocated for them
-		return nil, &Invalid{CodeTooManyParams, "Too many parameters."}
-	}
-	if strings.Contains(s, ";") {
-		return nil, &Invalid{CodeSyntax, "A semicolon must be written as %3B."}
-	}
-	list := make([]pair, 0, n)
-	for part := range strings.SplitSeq(s, "&") {
-		if part == "" {
-			continue
-		}
-		name, value, _ := strings.Cut(part, "=")
-		name, err1 := url.QueryUnescape(name)
-		value, err2 := url.QueryUnescape(value)
-		switch {
-		case err1 != nil || err2 != nil:
-			return nil, &Invalid{CodeSyntax, "A percent sign without two hexadecimal digits."}
-		case !utf8.ValidString(name) || !utf8.ValidString(value):
-			return nil, &Invalid{CodeInvalidUTF8, "A parameter is not valid UTF-8."}
-		}
-		list = append(list, pair{name: name, value: value})
-	}
-	return list, nil
-}
 
 // A place makes the error address of a parameter: a form's is a pointer into
 // the body, as if it were JSON, so that one client code serves both.
 type place func(name string) rampart.FieldError
 
 func inBody(name string) rampart.FieldError {
-	return rampart.FieldError{Pointer: fragment(under("", name))}
+	return rampart.FieldError{Pointer: strictjson.Fragment(strictjson.Under("", name))}
 }
 
 func inQuery(name string) rampart.FieldError {
-	if len(name) > maxPointer {
+	if len(name) > strictjson.MaxPointer {
 		name = ""
 	}
 	return rampart.FieldError{Parameter: name}
@@ -66,22 +25,20 @@ func inQuery(name string) rampart.FieldError {
 
 // form reads an urlencoded body into v.
 func (d *decoder) form(n *node, v reflect.Value, body string, l *Limits) *rampart.Problem {
-	list, inv := pairs(body, l.MaxParams)
-	if inv != nil {
-		return unreadable(rampart.FieldError{Pointer: "#", Code: inv.Code, Detail: inv.Detail})
+	list, fault := strictjson.Pairs(body, l.MaxParams)
+	if fault != nil {
+		return strictjson.Unreadable.Problem(fault.At("#"))
 	}
 	return d.params(n.object, v, list, inBody, l)
 }
 
 // params stores the parameters in the fields of v. Fields that take an object
 // or dict are not reachable this way.
-func (d *decoder) params(o *object, v reflect.Value, list []pair, at place, l *Limits) *rampart.Problem {
+func (d *decoder) params(o *object, v reflect.Value, list []strictjson.Pair, at place, l *Limits) *rampart.Problem {
 	d.seen = append(d.seen[:0], make([]bool, len(o.fields))...)
 	for _, pr := range list {
-		if inv := d.param(o, v, pr, l); inv != nil {
-			if p := d.faults.add(at(pr.name), inv); p != nil {
-				return p
-			}
+		if inv := d.param(o, v, pr, l); inv != nil && !d.faults.Add(inv.at(at(pr.Name))) {
+			return d.faults.Problem()
 		}
 	}
 	for i := range o.fields {
@@ -89,48 +46,48 @@ func (d *decoder) params(o *object, v reflect.Value, list []pair, at place, l *L
 		var inv *Invalid
 		switch {
 		case f.required && !d.seen[i]:
-			inv = missing()
+			inv = shared(strictjson.ErrRequired)
 		case d.seen[i]:
 			inv = f.node.whole(f.of(v))
 		}
-		if inv != nil {
-			if p := d.faults.add(at(f.name), inv); p != nil {
-				return p
-			}
+		if inv != nil && !d.faults.Add(inv.at(at(f.name))) {
+			return d.faults.Problem()
 		}
 	}
-	return d.faults.problem()
+	return d.faults.Problem()
 }
 
 // param stores one parameter.
-func (d *decoder) param(o *object, v reflect.Value, pr pair, l *Limits) *Invalid {
-	i, known := o.byName[pr.name]
+func (d *decoder) param(o *object, v reflect.Value, pr strictjson.Pair, l *Limits) *Invalid {
+	i, known := o.byName[pr.Name]
 	switch {
 	case !known:
-		return o.stranger(pr.name, d.unknown)
+		return o.stranger(pr.Name, d.unknown)
 	case !o.fields[i].node.flat():
-		return unknownField()
+		return shared(strictjson.ErrUnknown)
 	}
 	f := &o.fields[i]
 	again := d.seen[i]
 	d.seen[i] = true
 	n, v := f.node.target(f.of(v), again)
+	inv, bad := pr.Part.(*Invalid)
+	file, isFile := pr.Part.(*File)
 	switch {
-	case pr.invalid != nil:
-		return pr.invalid
-	case len(pr.value) > l.MaxString:
-		return &Invalid{CodeStringTooLong, "The text is too long."}
+	case bad:
+		return inv
+	case len(pr.Value) > l.MaxString:
+		return shared(strictjson.ErrTextTooLong)
 	case n == nil: // the first wins in one parser, the last in another
-		return &Invalid{CodeRepeated, "This field is there more than once."}
-	}
-	if pr.file != nil && n.kind == kindFile {
-		v.Set(reflect.ValueOf(*pr.file))
+		d.faults.Misshapen = true
+		return shared(strictjson.ErrRepeated)
+	case isFile != (n.kind == kindFile):
+		d.faults.Misshapen = true
+		return n.wrong
+	case isFile:
+		v.Set(reflect.ValueOf(*file))
 		return n.check(v)
 	}
-	if pr.file != nil || n.kind == kindFile {
-		return n.wrong
-	}
-	return n.parse(v, pr.value)
+	return n.parse(v, pr.Value)
 }
 
 // flat says whether one text or several can be n's value.
@@ -197,7 +154,7 @@ func (n *node) parse(v reflect.Value, s string) *Invalid {
 			return n.wrong
 		}
 	case kindFloat:
-		if !isJSONNumber(s) { // ParseFloat also takes NaN, Inf, hexadecimal and underscores
+		if !strictjson.IsNumber(s) { // ParseFloat also takes NaN, Inf, hexadecimal and underscores
 			return n.wrong
 		}
 	case kindInt, kindUint:

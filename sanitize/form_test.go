@@ -55,8 +55,8 @@ func TestFormErrors(t *testing.T) {
 	}{
 		{"all at once, in input order", "page=0&q=12345678901&tag=abcd&id=1.5&home=x", 422, []string{"#/page:min_value", "#/q:max_length", "#/tag:max_length", "#/id:invalid", "#/home:unknown_field"}},
 		{"a missing field", "", 422, []string{"#/q:required"}},
-		{"a scalar that is there twice", "q=a&q=b", 422, []string{"#/q:repeated"}},
-		{"an Optional that is there twice", "q=a&opt=b&opt=b", 422, []string{"#/opt:repeated"}},
+		{"a scalar that is there twice", "q=a&q=b", 400, []string{"#/q:repeated"}},
+		{"an Optional that is there twice", "q=a&opt=b&opt=b", 400, []string{"#/opt:repeated"}},
 		{"a list with too many elements", "q=a&tag=a&tag=b&tag=c", 422, []string{"#/tag:max_length"}},
 		{"an optional list with too many elements", "q=a&opttag=1&opttag=2", 422, []string{"#/opttag:max_length"}},
 		{"a boolean that is none", "q=a&all=yes", 422, []string{"#/all:invalid"}},

@@ -25,7 +25,7 @@ func (f formats) add(n *node, t reflect.Type, w tag) (reason rampart.Reason) {
 	case takesParam != (w.param != ""):
 		return rampart.ReasonInvalid
 	}
-	inv := &Invalid{w.name, formatDetail(w.name)}
+	inv := &Invalid{w.name, formatDetail(w.name), w.params()}
 	if w.name == "oneof" {
 		inv.Code = CodeInvalidChoice
 	}

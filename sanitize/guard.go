@@ -8,6 +8,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/conferr"
+	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
 // GuardConfig configures a [Guard]. The zero value is strict and safe.
@@ -39,6 +40,7 @@ type GuardConfig struct {
 // refuses everything. Create one with [NewGuard].
 type Guard struct {
 	limits       Limits
+	body         *strictjson.Limits
 	errorHandler func(http.ResponseWriter, *http.Request, error)
 	rep          *rampart.Reporter
 }
@@ -51,7 +53,7 @@ func NewGuard(cfg GuardConfig) (*Guard, error) {
 	if err := bad.Err(); err != nil {
 		return nil, err
 	}
-	return &Guard{limits, cfg.ErrorHandler, rampart.NewReporter(cfg.Logger)}, nil
+	return &Guard{limits, limits.body(), cfg.ErrorHandler, rampart.NewReporter(cfg.Logger)}, nil
 }
 
 // Check returns nil if r is admitted and a [*rampart.Problem] otherwise. It
@@ -89,10 +91,10 @@ func (g *Guard) check(r *http.Request) *rampart.Problem {
 	}
 	path := r.URL.EscapedPath()
 	if len(path) > g.limits.MaxPathLen || len(r.URL.RawQuery) > g.limits.MaxQueryLen {
-		return uriTooLong()
+		return strictjson.LongURI.Problem()
 	}
 	if !isSafePath(r.URL.Path, path) {
-		return &rampart.Problem{Status: http.StatusBadRequest, Code: "invalid_path", Detail: "The path is not valid."}
+		return strictjson.BadPath.Problem()
 	}
 	if p := checkQuery(r.URL.RawQuery, g.limits.MaxParams); p != nil {
 		return p
@@ -105,15 +107,10 @@ func (g *Guard) checkBody(r *http.Request) *rampart.Problem {
 	case r.ContentLength == 0:
 		return nil
 	case r.ContentLength > g.limits.MaxBody:
-		return tooLarge()
+		return strictjson.TooLarge.Problem()
 	}
-	if _, ok := g.limits.mediaType(r); !ok {
-		return unsupportedMedia()
-	}
-	if _, ok := g.limits.encoding(r); !ok {
-		return unsupportedEncoding()
-	}
-	return nil
+	_, _, p := g.body.Media(r)
+	return p
 }
 
 // isSafePath says whether every server in line takes the path for the same
@@ -137,13 +134,13 @@ func isSafePath(path, escaped string) bool {
 // checkQuery refuses a query with a bad escape, a semicolon, invalid UTF-8 or
 // control characters.
 func checkQuery(query string, most int) *rampart.Problem {
-	list, inv := pairs(query, most)
-	if inv != nil {
-		return unreadableQuery(inv)
+	list, fault := strictjson.Pairs(query, most)
+	if fault != nil {
+		return strictjson.BadQuery.Problem(fault.At(""))
 	}
 	for _, pr := range list {
-		if hasControl(pr.name) || hasControl(pr.value) {
-			return unreadableQuery(&Invalid{CodeSyntax, "A control character."})
+		if hasControl(pr.Name) || hasControl(pr.Value) {
+			return strictjson.BadQuery.Problem(rampart.FieldError{Code: CodeSyntax, Detail: "A control character."})
 		}
 	}
 	return nil

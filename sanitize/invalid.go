@@ -1,13 +1,34 @@
 package sanitize
 
+import (
+	"maps"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/strictjson"
+)
+
 // An Invalid says why a value was refused. It never holds the value.
 type Invalid struct { //nolint:errname // the word of the struct tags; being an error is its second use
 	Code   string // stable word for programs, such as "email"
 	Detail string // sentence for people
+
+	// Params holds what the rule that was broken has after its equals sign, by the
+	// rule's name, such as {"max": "200"}; "digits" and "places" of a decimal. The
+	// client sees it.
+	Params map[string]string
 }
+
+// shared returns what every package says of a fault.
+func shared(f *strictjson.Fault) *Invalid { return &Invalid{Code: f.Code, Detail: f.Detail} }
 
 // Error implements error.
 func (e *Invalid) Error() string { return "sanitize: " + e.Code + ": " + e.Detail }
+
+// at returns e as the error of the field at a place.
+func (e *Invalid) at(place rampart.FieldError) rampart.FieldError {
+	place.Code, place.Detail, place.Params = e.Code, e.Detail, maps.Clone(e.Params) // no answer shares a map with another
+	return place
+}
 
 // Codes of a [rampart.FieldError] that this package writes. Besides these, the
 // code of a format rule ("email", "phone", "uuid" …) is the rule's name. Where

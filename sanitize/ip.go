@@ -11,7 +11,7 @@ import (
 func IP(s string) (netip.Addr, error) {
 	addr, ok := address(s)
 	if !ok {
-		return netip.Addr{}, &Invalid{"ip", "Enter a valid IPv4 or IPv6 address."}
+		return netip.Addr{}, &Invalid{Code: "ip", Detail: "Enter a valid IPv4 or IPv6 address."}
 	}
 	return addr.Unmap(), nil
 }

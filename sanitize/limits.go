@@ -7,6 +7,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/conferr"
+	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
 // Limits bounds a request. A zero field takes its default.
@@ -39,12 +40,15 @@ type Limits struct {
 // maxDepth bounds the recursion that follows the nesting of a body.
 const maxDepth = 1000
 
-const (
-	typeJSON = "application/json"
-	typeForm = "application/x-www-form-urlencoded"
+const typeMultipart = "multipart/form-data"
 
-	typeMultipart = "multipart/form-data"
-)
+// body returns the limits on a body; l has been compiled.
+func (l *Limits) body() *strictjson.Limits {
+	return &strictjson.Limits{
+		MaxBody: l.MaxBody, MaxDepth: l.MaxDepth, MaxTokens: l.MaxTokens, MaxNumberLen: l.MaxNumberLen, MaxString: l.MaxString,
+		ContentTypes: l.ContentTypes, AllowEncoded: l.AllowEncoded,
+	}
+}
 
 // compile returns a deep copy of l with its defaults filled in.
 func (l *Limits) compile(bad *conferr.Mistakes) Limits {
@@ -82,7 +86,7 @@ func (l *Limits) compile(bad *conferr.Mistakes) Limits {
 		out.ContentTypes = append(out.ContentTypes, media)
 	}
 	if l.ContentTypes == nil {
-		out.ContentTypes = []string{typeJSON}
+		out.ContentTypes = []string{strictjson.JSON}
 	}
 	return out
 }

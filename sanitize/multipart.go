@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/strictjson"
 	"github.com/ecolaura/rampart/internal/text"
 	"github.com/ecolaura/rampart/internal/token"
 )
@@ -33,7 +34,7 @@ type part struct {
 func (d *decoder) multipart(n *node, v reflect.Value, r *http.Request, body []byte, l *Limits) *rampart.Problem {
 	list, inv := parts(body, boundary(r), l)
 	if inv != nil {
-		return unreadable(rampart.FieldError{Pointer: "#", Code: inv.Code, Detail: inv.Detail})
+		return strictjson.Unreadable.Problem(inv.at(rampart.FieldError{Pointer: "#"}))
 	}
 	return d.params(n.object, v, list, inBody, l)
 }
@@ -59,18 +60,18 @@ func boundary(r *http.Request) string {
 // with CR LF, no folded header, no transfer encoding, no name given twice.
 // Parsers differ on all of these, and a filter before this server may have read
 // another file than it.
-func parts(body []byte, boundary string, l *Limits) ([]pair, *Invalid) {
-	malformed := &Invalid{CodeSyntax, "Not a well-formed multipart body."}
+func parts(body []byte, boundary string, l *Limits) ([]strictjson.Pair, *Invalid) {
+	malformed := &Invalid{Code: CodeSyntax, Detail: "Not a well-formed multipart body."}
 	rest, ok := bytes.CutPrefix(body, []byte("--"+boundary))
 	if !ok || boundary == "" {
 		return nil, malformed
 	}
 	delimiter := []byte("\r\n--" + boundary)
-	var list []pair
+	var list []strictjson.Pair
 	files := 0
 	for n := 0; !bytes.HasPrefix(rest, []byte("--")); n++ {
 		if n == l.MaxParams {
-			return nil, &Invalid{CodeTooManyParams, "Too many parts."}
+			return nil, &Invalid{Code: CodeTooManyParams, Detail: "Too many parts."}
 		}
 		var content []byte
 		if rest, ok = bytes.CutPrefix(rest, []byte("\r\n")); !ok {
@@ -87,10 +88,10 @@ func parts(body []byte, boundary string, l *Limits) ([]pair, *Invalid) {
 			continue
 		case p.isFile:
 			if files++; files > l.MaxFiles {
-				return nil, &Invalid{CodeTooManyFiles, "Too many files."}
+				return nil, &Invalid{Code: CodeTooManyFiles, Detail: "Too many files."}
 			}
 		case !utf8.Valid(p.data):
-			return nil, &Invalid{CodeInvalidUTF8, "A part is not valid UTF-8."}
+			return nil, &Invalid{Code: CodeInvalidUTF8, Detail: "A part is not valid UTF-8."}
 		}
 		list = append(list, p.pair())
 	}
@@ -175,14 +176,16 @@ func (p *part) disposition(s string) bool {
 }
 
 // pair returns p as a parameter of a form.
-func (p *part) pair() pair {
+func (p *part) pair() strictjson.Pair {
 	switch {
 	case p.isFile:
 		name, err := Filename(p.filename)
-		f := &File{Name: name, ContentType: p.media, Data: slices.Clip(p.data)}
-		return pair{name: p.name, file: f, invalid: asInvalid(err, "filename")}
+		if err != nil {
+			return strictjson.Pair{Name: p.name, Part: asInvalid(err, tag{name: "filename"})}
+		}
+		return strictjson.Pair{Name: p.name, Part: &File{Name: name, ContentType: p.media, Data: slices.Clip(p.data)}}
 	case p.media != "" && p.media != "text/plain":
-		return pair{name: p.name, invalid: &Invalid{CodeFileType, "A field that is not a file must be of type text/plain."}}
+		return strictjson.Pair{Name: p.name, Part: &Invalid{Code: CodeFileType, Detail: "A field that is not a file must be of type text/plain."}}
 	}
-	return pair{name: p.name, value: string(p.data)}
+	return strictjson.Pair{Name: p.name, Value: string(p.data)}
 }

@@ -39,5 +39,5 @@ func Phone(s string) (string, error) {
 }
 
 func notAPhone() error {
-	return &Invalid{"phone", "Enter a valid phone number in international form, such as +12025550123."}
+	return &Invalid{Code: "phone", Detail: "Enter a valid phone number in international form, such as +12025550123."}
 }

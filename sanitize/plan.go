@@ -9,6 +9,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/conferr"
+	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
 // kind is what a node reads.
@@ -42,6 +43,7 @@ type node struct {
 	omitEmpty bool                  // of a text: rules do not apply to ""
 	decimal   *decimal              // of a text that may also be sent as a number
 	files     []fileType            // that a file may have
+	fileTypes tag                   // the rule that names them
 }
 
 // An object is the compiled form of a struct type.
@@ -143,7 +145,7 @@ func (c *compiler) node(t reflect.Type, tags tags, where string) *node {
 // plain returns a node for t without steps or parts.
 func (c *compiler) plain(t reflect.Type, where string) *node {
 	reads := func(k kind, code, detail string) *node {
-		return &node{kind: k, wrong: &Invalid{code, detail}}
+		return &node{kind: k, wrong: &Invalid{Code: code, Detail: detail}}
 	}
 	if t == reflect.TypeFor[File]() {
 		c.files = true
@@ -159,7 +161,7 @@ func (c *compiler) plain(t reflect.Type, where string) *node {
 	}
 	switch t.Kind() {
 	case reflect.String:
-		return reads(kindText, CodeInvalid, "Not a valid string.")
+		return &node{kind: kindText, wrong: shared(strictjson.ErrText)}
 	case reflect.Bool:
 		return reads(kindBool, CodeInvalid, "Must be a valid boolean.")
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
@@ -169,10 +171,10 @@ func (c *compiler) plain(t reflect.Type, where string) *node {
 	case reflect.Float32, reflect.Float64:
 		return reads(kindFloat, CodeInvalid, "A valid number is required.")
 	case reflect.Struct:
-		return reads(kindObject, CodeInvalid, "Invalid data. Expected a dictionary.")
+		return &node{kind: kindObject, wrong: shared(strictjson.ErrObject)}
 	case reflect.Slice:
 		if t.Elem().Kind() != reflect.Uint8 { // encoding/json would read base64 there
-			return reads(kindList, CodeNotAList, "Expected a list of items.")
+			return &node{kind: kindList, wrong: shared(strictjson.ErrList)}
 		}
 	case reflect.Map:
 		if t.Key().Kind() == reflect.String && !isParsed(t.Key()) {

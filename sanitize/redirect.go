@@ -32,5 +32,5 @@ func Redirect(s string, hosts ...string) (string, error) {
 }
 
 func notARedirect() error {
-	return &Invalid{"redirect", "Enter a path of this site."}
+	return &Invalid{Code: "redirect", Detail: "Enter a path of this site."}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
 // A textRule refuses a text, or returns it in canonical form.
@@ -95,14 +96,14 @@ func (c *compiler) rule(n *node, t reflect.Type, w tag) (reason rampart.Reason) 
 			return rampart.ReasonInvalid
 		}
 	case custom != nil:
-		n.text = append(n.text, func(s string) (string, *Invalid) { return s, asInvalid(custom(s), w.name) })
+		n.text = append(n.text, func(s string) (string, *Invalid) { return s, asInvalid(custom(s), w) })
 	default:
 		n.text = append(n.text, func(s string) (string, *Invalid) {
 			if s == "" {
-				return s, blank()
+				return s, shared(strictjson.ErrBlank)
 			}
 			canonical, err := own(s)
-			return canonical, asInvalid(err, w.name)
+			return canonical, asInvalid(err, w)
 		})
 	}
 	return ""
@@ -149,15 +150,13 @@ func ownRule(name string) func(string) (string, error) {
 	return nil
 }
 
-// asInvalid returns what a client may see of err.
-func asInvalid(err error, code string) *Invalid {
+// asInvalid returns what a client may see of err, which the rule w found.
+func asInvalid(err error, w tag) *Invalid {
 	if err == nil {
 		return nil
 	}
 	if inv, ok := errors.AsType[*Invalid](err); ok {
 		return inv
 	}
-	return &Invalid{Code: code, Detail: "Enter a valid value."}
+	return &Invalid{w.name, "Enter a valid value.", w.params()}
 }
-
-func blank() *Invalid { return &Invalid{CodeBlank, "This field may not be blank."} }

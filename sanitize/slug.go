@@ -17,5 +17,5 @@ func Slug(s string) error {
 }
 
 func notASlug() error {
-	return &Invalid{"slug", "Enter a valid “slug” consisting of letters, numbers, underscores or hyphens."}
+	return &Invalid{Code: "slug", Detail: "Enter a valid “slug” consisting of letters, numbers, underscores or hyphens."}
 }

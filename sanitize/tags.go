@@ -18,6 +18,14 @@ func (t tag) String() string {
 	return t.name + "=" + t.param
 }
 
+// params returns what a client may know of the rule t; nil if it has no parameter.
+func (t tag) params() map[string]string {
+	if t.param == "" {
+		return nil
+	}
+	return map[string]string{t.name: t.param}
+}
+
 // tags holds the words of one field's sanitize and validate tags.
 type tags struct{ clean, rules []tag }
 

@@ -46,7 +46,7 @@ func URL(s string, schemes ...string) (*url.URL, error) {
 	return u, nil
 }
 
-func notAURL() error { return &Invalid{"url", "Enter a valid URL."} }
+func notAURL() error { return &Invalid{Code: "url", Detail: "Enter a valid URL."} }
 
 // isNotInURL says whether r cannot be in a URL, not even unescaped by a careless
 // writer. Browsers drop some of these, other parsers do not.

@@ -36,7 +36,7 @@ func Username(s string) (string, error) {
 }
 
 func notAUsername() error {
-	return &Invalid{"username", "Enter a valid username. This value may contain only letters and numbers of one script, and @/./+/-/_ characters."}
+	return &Invalid{Code: "username", Detail: "Enter a valid username. This value may contain only letters and numbers of one script, and @/./+/-/_ characters."}
 }
 
 // scripts remembers the script of the characters so far.

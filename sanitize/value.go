@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
 // Value cleans and checks a value that came from elsewhere, such as a file or a
@@ -18,9 +19,9 @@ func (b *Binder[T]) Value(v *T) error {
 	if b.e == nil {
 		return notConfigured()
 	}
-	vw := visitor{faults: faults{most: b.e.limits.MaxErrors}, depth: b.e.limits.MaxDepth}
+	vw := visitor{faults: strictjson.Faults{Most: b.e.limits.MaxErrors}, depth: b.e.limits.MaxDepth}
 	vw.visit(b.e.root, reflect.ValueOf(v).Elem(), "")
-	if p := vw.faults.problem(); p != nil {
+	if p := vw.faults.Problem(); p != nil {
 		return p
 	}
 	return nil
@@ -28,14 +29,14 @@ func (b *Binder[T]) Value(v *T) error {
 
 // visitor walks a value along its plan.
 type visitor struct {
-	faults faults
+	faults strictjson.Faults
 	depth  int // how much deeper it may go: pointers may run in a circle
 }
 
 // note notes an error; the first of them are enough.
 func (vw *visitor) note(pointer string, inv *Invalid) {
-	if inv != nil && len(vw.faults.list) < vw.faults.most {
-		_ = vw.faults.add(rampart.FieldError{Pointer: fragment(pointer)}, inv) // the list is read at the end
+	if inv != nil && len(vw.faults.List) < vw.faults.Most {
+		vw.faults.Add(inv.at(rampart.FieldError{Pointer: strictjson.Fragment(pointer)})) // the list is read at the end
 	}
 }
 
@@ -45,7 +46,7 @@ func (vw *visitor) visit(n *node, v reflect.Value, pointer string) {
 		s := v.String()
 		switch {
 		case strings.IndexByte(s, 0) >= 0:
-			vw.note(pointer, nullCharacters())
+			vw.note(pointer, shared(strictjson.ErrNUL))
 			return
 		case !utf8.ValidString(s):
 			vw.note(pointer, n.wrong)
@@ -64,7 +65,7 @@ func (vw *visitor) visit(n *node, v reflect.Value, pointer string) {
 		}
 	case kindList, kindDict, kindObject:
 		if vw.depth == 0 {
-			vw.note(pointer, &Invalid{CodeTooDeep, "Nested too deeply."})
+			vw.note(pointer, &Invalid{Code: CodeTooDeep, Detail: "Nested too deeply."})
 			return
 		}
 		vw.depth--
@@ -81,7 +82,7 @@ func (vw *visitor) parts(n *node, v reflect.Value, pointer string) {
 	switch n.kind {
 	case kindList:
 		for i := range v.Len() {
-			vw.visit(n.elem, v.Index(i), under(pointer, strconv.Itoa(i)))
+			vw.visit(n.elem, v.Index(i), strictjson.Under(pointer, strconv.Itoa(i)))
 		}
 	case kindDict:
 		keys := v.MapKeys()
@@ -89,13 +90,13 @@ func (vw *visitor) parts(n *node, v reflect.Value, pointer string) {
 		for _, key := range keys {
 			elem := reflect.New(v.Type().Elem()).Elem()
 			elem.Set(v.MapIndex(key))
-			vw.visit(n.elem, elem, under(pointer, key.String()))
+			vw.visit(n.elem, elem, strictjson.Under(pointer, key.String()))
 			v.SetMapIndex(key, elem)
 		}
 	default:
 		for i := range n.object.fields {
 			f := &n.object.fields[i]
-			vw.visit(f.node, f.of(v), under(pointer, f.name))
+			vw.visit(f.node, f.of(v), strictjson.Under(pointer, f.name))
 		}
 	}
 }

@@ -1,0 +1,133 @@
+// Package strictjson reads the bodies of requests for every package that takes
+// one, so that equal mistakes get equal answers. It is the only place that knows
+// the JSON library, and it refuses what two parsers could read differently.
+package strictjson
+
+import (
+	"compress/gzip"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/ecolaura/rampart"
+)
+
+// Media types of bodies.
+const (
+	JSON = "application/json" // admits application/…+json as well
+	Form = "application/x-www-form-urlencoded"
+)
+
+// Limits bounds a body.
+type Limits struct {
+	MaxBody      int64 // bytes, after decompression
+	MaxDepth     int   // nested objects and arrays
+	MaxTokens    int   // names, values and closing brackets
+	MaxNumberLen int   // bytes
+	MaxString    int   // bytes as sent
+	MaxParams    int   // of a form
+	ContentTypes []string
+	AllowEncoded bool // Content-Encoding: gzip
+	AllowUnknown bool // [Limits.Object] ignores names that it does not know
+}
+
+// Small returns limits for texts of at most size bytes, which bounds what is in
+// them, too, but for the nesting: the claims of RFC 7519 and its relatives need
+// a depth of 4, and our bodies less.
+func Small(size int, contentTypes ...string) *Limits {
+	return &Limits{
+		MaxBody: int64(size), MaxDepth: 16, MaxTokens: size, MaxNumberLen: size, MaxString: size, MaxParams: 256,
+		ContentTypes: contentTypes,
+	}
+}
+
+// Media returns the media type of r's body, lower-case and without parameters,
+// and whether the body is compressed. Two Content-Type lines, a charset other
+// than UTF-8 or a value that does not parse are not admitted: what this server
+// reads and what the next one reads could differ.
+func (l *Limits) Media(r *http.Request) (media string, gzipped bool, p *rampart.Problem) {
+	media, ok := l.mediaType(r.Header["Content-Type"])
+	if !ok {
+		return "", false, WrongMedia.Problem()
+	}
+	// RFC 9110 section 8.4.1: names are case-insensitive.
+	encoding := r.Header["Content-Encoding"]
+	if len(encoding) > 1 || len(encoding) == 1 && (!l.AllowEncoded || !strings.EqualFold(encoding[0], "gzip")) {
+		return "", false, WrongEncoding.Problem()
+	}
+	return media, len(encoding) == 1, nil
+}
+
+func (l *Limits) mediaType(lines []string) (string, bool) {
+	if len(lines) != 1 {
+		return "", false
+	}
+	media := lines[0]
+	if media != JSON && media != Form { // else there is nothing to parse
+		var params map[string]string
+		var err error
+		media, params, err = mime.ParseMediaType(media)
+		if err != nil || params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
+			return "", false
+		}
+	}
+	// RFC 6839 section 3.1: a type with the suffix +json can be read as JSON.
+	if strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json") && !slices.Contains(l.ContentTypes, media) {
+		media = JSON
+	}
+	return media, slices.Contains(l.ContentTypes, media)
+}
+
+// Read appends the body of r to buf, decompressed, and returns it with its media
+// type, or says what is wrong with it. It never holds more than MaxBody+1 bytes
+// of it.
+func (l *Limits) Read(w http.ResponseWriter, r *http.Request, buf []byte) (body []byte, media string, p *rampart.Problem) {
+	media, gzipped, p := l.Media(r)
+	switch {
+	case p != nil:
+		return buf, "", p
+	case r.ContentLength > l.MaxBody:
+		return buf, "", TooLarge.Problem()
+	case r.Body == nil: // a request that was not made by a server
+		return buf, media, nil
+	}
+	var src io.Reader = http.MaxBytesReader(w, r.Body, l.MaxBody) // also has the connection closed, so that the rest is not read
+	if gzipped {
+		inflated, err := gzip.NewReader(src)
+		if err != nil {
+			return buf, "", readProblem(err)
+		}
+		src = io.LimitReader(inflated, l.MaxBody+1)
+	}
+	if want := min(r.ContentLength, 64<<10) + 1; int64(cap(buf)-len(buf)) < want { // a promise of more has to be kept first
+		buf = append(make([]byte, 0, int64(len(buf))+want), buf...)
+	}
+	for {
+		n, err := src.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		switch {
+		case int64(len(buf)) > l.MaxBody:
+			return buf, "", TooLarge.Problem()
+		case err == io.EOF:
+			return buf, media, nil
+		case err != nil:
+			return buf, "", readProblem(err)
+		}
+		if len(buf) == cap(buf) {
+			// Not beyond the limit, so that all buffers together are less than twice that.
+			grown := make([]byte, len(buf), min(max(4*int64(len(buf)), 512), l.MaxBody+1))
+			copy(grown, buf)
+			buf = grown
+		}
+	}
+}
+
+func readProblem(err error) *rampart.Problem {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return TooLarge.Problem()
+	}
+	return Unreadable.Problem(errUnread.At("#"))
+}
