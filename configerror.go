@@ -23,7 +23,6 @@ const (
 	ReasonUnsafe     = conferr.ReasonUnsafe     // a value that undoes the protection
 	ReasonWeak       = conferr.ReasonWeak       // a key or hash that is too easy to break
 	ReasonUnreadable = conferr.ReasonUnreadable // the file cannot be read, is no regular file or is too large
-	ReasonExposed    = conferr.ReasonExposed    // the file's mode lets others read it, or its group write it
 )
 
 // A ConfigError is one mistake in a configuration. Every constructor of this

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+
+	"github.com/ecolaura/rampart/internal/respwriter"
 )
 
 // A Problem is a refused request as its client sees it: the body of an
@@ -152,7 +154,7 @@ func appendJSONString(b []byte, s string) []byte {
 // The answer is never cached or sniffed.
 func (p *Problem) Write(w http.ResponseWriter) {
 	maps.Copy(w.Header(), p.Header.Clone()) // no response shares a slice with another
-	WriteProblem(w, p.status(), p.body())
+	respwriter.WriteProblem(w, p.status(), p.body())
 }
 
 func (p *Problem) body() []byte {
@@ -161,22 +163,6 @@ func (p *Problem) body() []byte {
 		body, _ = (&Problem{Status: p.status(), Code: p.Code}).MarshalJSON()
 	}
 	return append(body, '\n')
-}
-
-// WriteProblem answers as [Problem.Write] does, with a body that the caller has
-// made: for layers that a flood makes refuse often, with one number that
-// changes in a body that does not.
-func WriteProblem(w http.ResponseWriter, status int, body []byte) {
-	h := w.Header()
-	for _, name := range [...]string{"Content-Length", "Content-Encoding", "Content-Disposition", "Etag", "Last-Modified"} {
-		delete(h, name)
-	}
-	values := &[...]string{"application/problem+json", "no-store", "nosniff"}
-	h["Content-Type"] = values[0:1:1]
-	h["Cache-Control"] = values[1:2:2]
-	h["X-Content-Type-Options"] = values[2:3:3]
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client is gone if this fails
 }
 
 // ServeHTTP answers every request with p, so that a Problem can stand where a

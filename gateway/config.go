@@ -78,25 +78,25 @@ const minToken = 16
 
 // mistakes returns what is wrong with c.
 func (c Config) mistakes() (errs []error) {
-	mistake := func(field string, reason rampart.Reason, value, want string) {
-		errs = append(errs, &rampart.ConfigError{Type: "gateway.Config", Field: field, Reason: reason, Value: value, Want: want})
+	mistake := func(field, value, want string) {
+		errs = append(errs, &rampart.ConfigError{Type: "gateway.Config", Field: field, Reason: rampart.ReasonInvalid, Value: value, Want: want})
 	}
 	if c.AdminToken != "" && len(c.AdminToken) < minToken {
-		mistake("AdminToken", rampart.ReasonInvalid, "", "use 16 random characters or more")
+		mistake("AdminToken", "", "use 16 random characters or more")
 	}
 	if _, err := c.Proxies.Checked(); err != nil {
 		errs = append(errs, err)
 	}
 	if c.Proxies.HostHeader != "" { // routes go by Host
-		mistake("Proxies.HostHeader", rampart.ReasonInvalid, c.Proxies.HostHeader, "leave it empty: routes go by Host")
+		mistake("Proxies.HostHeader", c.Proxies.HostHeader, "leave it empty: routes go by Host")
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Resolve)) {
 		if to := c.Resolve[name]; name == "" || !proxy.IsAddress(to) {
-			mistake("Resolve", rampart.ReasonInvalid, name+"="+to, `map a host name to an address with its port, such as "127.0.0.1:8080"`)
+			mistake("Resolve", name+"="+to, `map a host name to an address with its port, such as "127.0.0.1:8080"`)
 		}
 	}
 	if c.BodyTimeout < 0 {
-		mistake("BodyTimeout", rampart.ReasonInvalid, c.BodyTimeout.String(), "use more than 0; 0 takes the default")
+		mistake("BodyTimeout", c.BodyTimeout.String(), "use more than 0; 0 takes the default")
 	}
 	return errs
 }

@@ -124,8 +124,8 @@ func TestKeyringFromEnv(t *testing.T) {
 		{"a secret volume", "", file("volume", keyA, 0o440), idA},
 		{"a file with a bad key", "", file("bad", keyA+"\nbad\n", 0o600), "KEYS_FILE[1]: not_a_key"},
 		{"an empty file", "", file("empty", "", 0o600), "KEYS_FILE: missing"},
-		{"a file for everyone", "", file("world", keyA, 0o644), `KEYS_FILE: readable_by_everyone: "` + dir + `/world"`},
-		{"a file that the group writes", "", file("group", keyA, 0o660), `KEYS_FILE: readable_by_everyone: "` + dir + `/group"`},
+		{"a file for everyone", "", file("world", keyA, 0o644), `KEYS_FILE: unsafe: "` + dir + `/world"`},
+		{"a file that the group writes", "", file("group", keyA, 0o660), `KEYS_FILE: unsafe: "` + dir + `/group"`},
 		{"a large file", "", file("large", strings.Repeat("\n", 16<<10+1), 0o600), `KEYS_FILE: unreadable: "` + dir + `/large"`},
 		{"a folder", "", dir, `KEYS_FILE: unreadable: "` + dir + `"`},
 	}

@@ -101,7 +101,7 @@ func readKeyFile(function, field, path string) (string, error) {
 	case !info.Mode().IsRegular() || info.Size() > maxKeyFile:
 		return "", mistake(rampart.ReasonUnreadable, "name a regular file of at most 16 KiB", nil)
 	case info.Mode().Perm()&0o027 != 0 && runtime.GOOS != "windows":
-		return "", mistake(rampart.ReasonExposed, conferr.WantMode, nil)
+		return "", mistake(rampart.ReasonUnsafe, conferr.WantMode, nil)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile))
 	if err != nil {

@@ -80,7 +80,7 @@ func readFile(field, path string, secret bool) ([]byte, error) {
 	case !info.Mode().IsRegular() || info.Size() > maxFile:
 		return nil, mistake(field, rampart.ReasonUnreadable, path, "name a regular file of at most 1 MiB", nil)
 	case secret && info.Mode().Perm()&0o027 != 0 && runtime.GOOS != "windows":
-		return nil, mistake(field, rampart.ReasonExposed, path, conferr.WantMode, nil)
+		return nil, mistake(field, rampart.ReasonUnsafe, path, conferr.WantMode, nil)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFile))
 	if err != nil {

@@ -136,7 +136,7 @@ func TestABadReplacementIsRefusedAndTheOldOneKept(t *testing.T) {
 		"a key that everyone can read": {func(t *testing.T, ca *authority, dir string) {
 			ca.pair(t, dir, "a", year(), "a.example")
 			require.NoError(t, os.Chmod(filepath.Join(dir, "a.key"), 0o644))
-		}, rampart.ReasonExposed},
+		}, rampart.ReasonUnsafe},
 		"a key of another certificate": {func(t *testing.T, ca *authority, dir string) {
 			_, key := ca.issue(t, year(), "a.example")
 			write(t, filepath.Join(dir, "a.key"), key)

@@ -16,17 +16,16 @@ type Reason string
 // Reasons that more than one package has. A package declares its further ones
 // itself, as rampart.Reason; no word and no name is declared twice.
 const (
-	ReasonMissing    Reason = "missing"              // a required setting is empty
-	ReasonInvalid    Reason = "invalid"              // a value that the setting cannot take
-	ReasonConflict   Reason = "conflict"             // two settings exclude each other
-	ReasonPointless  Reason = "pointless"            // the setting has no effect without another, or in this place
-	ReasonTooWide    Reason = "too_wide"             // a prefix, pattern or source that admits nearly everything
-	ReasonDuplicate  Reason = "duplicate"            // the same entry or name twice
-	ReasonUnknown    Reason = "unknown"              // a name that is not known
-	ReasonUnsafe     Reason = "unsafe"               // a value that undoes the protection
-	ReasonWeak       Reason = "weak"                 // a key or hash that is too easy to break
-	ReasonUnreadable Reason = "unreadable"           // the file cannot be read, is no regular file or is too large
-	ReasonExposed    Reason = "readable_by_everyone" // the file's mode lets others read it, or its group write it
+	ReasonMissing    Reason = "missing"    // a required setting is empty
+	ReasonInvalid    Reason = "invalid"    // a value that the setting cannot take
+	ReasonConflict   Reason = "conflict"   // two settings exclude each other
+	ReasonPointless  Reason = "pointless"  // the setting has no effect without another, or in this place
+	ReasonTooWide    Reason = "too_wide"   // a prefix, pattern or source that admits nearly everything
+	ReasonDuplicate  Reason = "duplicate"  // the same entry or name twice
+	ReasonUnknown    Reason = "unknown"    // a name that is not known
+	ReasonUnsafe     Reason = "unsafe"     // a value that undoes the protection
+	ReasonWeak       Reason = "weak"       // a key or hash that is too easy to break
+	ReasonUnreadable Reason = "unreadable" // the file cannot be read, is no regular file or is too large
 )
 
 // What several packages say would be right.

@@ -27,7 +27,7 @@ func Protect(next http.Handler, token string, events *rampart.Reporter) http.Han
 			g.report(r, rampart.MaliciousCSRF, "cross_origin")
 			problem(w, http.StatusForbidden, "cross_origin", "")
 			return
-		case token == "" && !(loopback(r.Host) && local(r)):
+		case token == "" && (!loopback(r.Host) || !local(r)):
 			g.report(r, rampart.MaliciousHost, "bad_host")
 			problem(w, http.StatusForbidden, "bad_host", "")
 			return
