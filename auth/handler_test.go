@@ -3,8 +3,10 @@ package auth_test
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/internal/logtest"
 	"github.com/ecolaura/rampart/server"
 )
 
@@ -291,4 +294,25 @@ func TestASourceMayExplainItself(t *testing.T) {
 	})
 	_, err := v.Check(request(t))
 	assert.Equal(t, auth.TokenTooLarge, reason(err))
+}
+
+func TestTheLogSaysWhatATokenSaysAndWhatIsAskedFor(t *testing.T) {
+	for want, tt := range map[string]struct {
+		raw    string
+		change func(*auth.VerifierConfig)
+	}{
+		"wrong_issuer: https://other.example https://issuer.example": {token("iss", `"https://other.example"`), func(c *auth.VerifierConfig) { c.Issuer = "https://issuer.example" }},
+		`wrong_audience: "billing" api or web`:                       {token("aud", `"billing"`), func(c *auth.VerifierConfig) { c.Audiences = []string{"api", "web"} }},
+		"wrong_kind: refresh access":                                 {token("token_type", `"refresh"`), func(*auth.VerifierConfig) {}},
+		"wrong_typ: logout+jwt JWT":                                  {forge(crypto.SHA256, `{"alg":"HS256","typ":"logout+jwt"}`, claims()), func(*auth.VerifierConfig) {}},
+	} {
+		var log logtest.Records
+		v := newVerifier(t, tt.change, func(c *auth.VerifierConfig) { c.Logger = log.Logger() })
+		w := serve(t, v.Handler(spy(t, false)), "Bearer "+tt.raw)
+		record := log.All(t)[0]
+		assert.Equal(t, want, fmt.Sprintf("%s: %s %s", record["reason"], record["got"], record["want"]))
+		for _, text := range []string{"other.example", "issuer.example", "billing", "web"} {
+			assert.NotContains(t, w.Body.String(), text)
+		}
+	}
 }
