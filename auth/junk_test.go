@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/internal/cputime"
 )
 
 // junk returns what is not a good token, by kind: 100 of them for each algorithm,
@@ -165,11 +166,11 @@ func measure(tb testing.TB, v *auth.Verifier, raw string, good bool) price {
 		p.bytes = min(p.bytes, after.TotalAlloc-before.TotalAlloc)
 	}
 	for range 6 {
-		began := time.Now()
-		for range runs {
-			check()
-		}
-		p.took = min(p.took, time.Since(began)/runs)
+		p.took = min(p.took, cputime.Spent(func() {
+			for range runs {
+				check()
+			}
+		})/runs)
 	}
 	return p
 }

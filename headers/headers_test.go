@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -303,3 +305,23 @@ func prefixes(ss ...string) []netip.Prefix {
 }
 
 func nothing() *strings.Reader { return strings.NewReader("") }
+
+// The look-up of respelled names goes by length: a handler's name may be longer
+// than all of ours.
+func TestALongHeaderNameOfAHandlerPasses(t *testing.T) {
+	long := "X-" + strings.Repeat("a", 80)
+	w := httptest.NewRecorder()
+	newHeaders(t, headers.API("api.example.com")).Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()[long] = []string{"v"}
+	})).ServeHTTP(w, over("https", http.MethodGet, "/"))
+	assert.Equal(t, []string{"v"}, w.Header()[long])
+}
+
+func TestAnOpaqueTargetIsNotRedirected(t *testing.T) {
+	r := over("http", http.MethodGet, "/")
+	r.URL = &url.URL{Scheme: "http", Opaque: "evil.example"}
+	_, err := newHeaders(t, headers.API("api.example.com")).Check(r)
+	insecure, ok := errors.AsType[*headers.InsecureError](err)
+	require.True(t, ok, "%v", err)
+	assert.Equal(t, headers.InsecureTarget, insecure.Reason)
+}
