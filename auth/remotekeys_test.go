@@ -374,6 +374,22 @@ func TestAKeyThatChangedUnderItsIDIsAnotherKey(t *testing.T) {
 	})
 }
 
+func TestAKeyUnderAnotherIDIsFoundByThatID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, a := edKey(t, 'a', "a")
+		_, renamed := edKey(t, 'a', "b")
+		rk, i, _ := newRemote(t, jwks(a))
+		_, err := rk.Key(t.Context(), "a", auth.EdDSA)
+		require.NoError(t, err)
+		i.set(func() { i.body = jwks(renamed) })
+		time.Sleep(time.Hour)
+		_, err = rk.Key(t.Context(), "b", auth.EdDSA)
+		require.NoError(t, err)
+		_, err = rk.Key(t.Context(), "a", auth.EdDSA)
+		assert.ErrorIs(t, err, auth.ErrUnknownKey)
+	})
+}
+
 func TestConcurrentRequestsFetchOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, a := edKey(t, 'a', "a")

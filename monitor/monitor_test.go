@@ -266,8 +266,37 @@ func TestRulesCountByAddressSubjectAndKeyID(t *testing.T) {
 				keys = append(keys, a.Key)
 			}
 			assert.Equal(t, tt.keys, keys)
+			if tt.desc == "one that panics" {
+				assert.Contains(t, metrics(t, m), "rampart_alert_panics_total 3")
+			}
 		})
 	}
+}
+
+// A key that has fired must not fire again in its window because a flood of
+// busier keys pushed it out.
+func TestAFloodDoesNotMakeAKeyFireTwiceInItsWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var as alerts
+		const window = 160 * time.Second
+		m := newMonitor(t, monitor.Config{Rules: []monitor.Rule{{Name: "r", Key: monitor.BySubject, Threshold: 100, Window: window}}, Alert: as.add})
+		log := slog.New(m)
+		happen := func(subject string, count int) {
+			log.WarnContext(t.Context(), "e", "event", "e", "count", count, "subject", subject)
+		}
+		happen("victim", 95)
+		time.Sleep(window * 9 / 10)
+		happen("victim", 5) // fires; quiet for a window
+		synctest.Wait()
+		time.Sleep(window * 3 / 10) // its first 95 have left
+		for i := range 30_000 {
+			happen(strconv.Itoa(i), 50)
+		}
+		happen("victim", 100)
+		synctest.Wait()
+		require.NoError(t, m.Close())
+		assert.Len(t, as.list(), 1)
+	})
 }
 
 func TestASlowOrPanickingAlertFunctionDelaysNobody(t *testing.T) {

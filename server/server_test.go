@@ -88,6 +88,9 @@ func TestServerClosesWhatDoesNotEndInTime(t *testing.T) {
 	fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 	<-entered
 	assert.ErrorIs(t, stop(), context.DeadlineExceeded)
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(5*time.Second)))
+	_, err = conn.Read(make([]byte, 1))
+	assert.ErrorIs(t, err, io.EOF, "the connection is closed, not left to itself")
 }
 
 func TestServerBoundsWhatAConnectionCosts(t *testing.T) {
