@@ -29,20 +29,20 @@ type Caller struct {
 }
 
 // Key tells c apart from every other caller: limits, logs and stores use it. It
-// is made of Kind, Issuer and Subject, so the subject "42" of two issuers is two
-// callers, and the owner of a key is not the subject of a token of that name:
-// where they are one, map them with [WithCaller]. Who has no subject, as a key
-// without an owner, goes by ID. Lengths keep the parts from running into one
-// another.
+// is made of Kind, Issuer and Subject: two issuers' subjects "42" are two callers.
+// A key's owner and a token's subject are different callers even if their names
+// are equal; if they are the same user, map one to the other with [WithCaller]. A
+// caller without a Subject is identified by its ID, so it needs one.
 func (c Caller) Key() string {
+	// Lengths keep the parts from running into one another.
 	if c.Subject == "" {
 		return "id:" + c.Kind + ":" + c.ID
 	}
 	return strconv.Itoa(len(c.Kind)) + ":" + c.Kind + strconv.Itoa(len(c.Issuer)) + ":" + c.Issuer + c.Subject
 }
 
-// Scopes iterates over c's scopes. Only the space separates them (RFC 6749 section
-// 3.3): to an issuer that goes by that, "a\u00a0b" is one.
+// Scopes iterates over c's scopes. Only the ASCII space separates them (RFC 6749
+// section 3.3), so "a\u00a0b" is one scope.
 func (c Caller) Scopes() iter.Seq[string] {
 	return strings.FieldsFuncSeq(c.Scope, func(r rune) bool { return r == ' ' })
 }
@@ -57,8 +57,8 @@ func (c Caller) HasScope(s string) bool {
 	return false
 }
 
-// CallerFrom returns who the request of ctx comes from; false if no layer says:
-// none is around, or the request came without a credential.
+// CallerFrom returns the caller that a credential layer authenticated. It returns
+// false outside such a layer and for an anonymous request.
 func CallerFrom(ctx context.Context) (Caller, bool) {
 	if c := request.CredentialFrom(ctx); c != nil {
 		var caller Caller
@@ -73,9 +73,9 @@ func CallerFrom(ctx context.Context) (Caller, bool) {
 	return Caller{}, false
 }
 
-// WithCaller returns a context in which c is the caller: for a handler's own
-// tests, and for a layer that maps callers, such as the owner of a key to the
-// user of that name.
+// WithCaller returns a context in which c is the caller: for a layer that maps
+// callers, such as the owner of a key to the user of that name, and for tests of a
+// handler by itself. Around a credential layer it has no effect.
 func WithCaller(ctx context.Context, c Caller) context.Context {
 	var refuse request.Refuse
 	if around := request.CredentialFrom(ctx); around != nil {
@@ -84,9 +84,9 @@ func WithCaller(ctx context.Context, c Caller) context.Context {
 	return request.WithCredential(ctx, nil, c, refuse)
 }
 
-// RequireScope returns a layer that serves callers who have all the scopes, for
-// inside a layer that says who calls. Others are refused by that layer, in its
-// way: with 403, and with 401 where there is no caller. The scope "" is never had.
+// RequireScope returns a layer that serves callers who have all the scopes. Use it
+// inside a credential layer, which writes the refusal: 401 without a caller, 403
+// if a scope is missing. No caller has the scope "".
 func RequireScope(scope string, more ...string) func(http.Handler) http.Handler {
 	need := append([]string{scope}, more...)
 	return func(next http.Handler) http.Handler {
@@ -134,8 +134,8 @@ type Credential interface {
 	// Present reports whether the request carries this kind, good or bad.
 	Present(r *http.Request) bool
 
-	// Handler lets requests in that carry a good one, Optional also those that
-	// carry none.
+	// Handler accepts only requests with a valid credential. Optional also
+	// accepts requests without one.
 	Handler(next http.Handler) http.Handler
 	Optional(next http.Handler) http.Handler
 
@@ -150,10 +150,10 @@ type Credential interface {
 //
 //	rampart.Credentials{verifier, keys}.Handler
 //
-// Whichever it carries must be good: a bad token is refused although there is no
-// key. Two at once are refused too, since nobody can say which of them another
-// server on the way went by: so each kind has a place of its own in a request, as
-// a cookie, a bearer token and X-API-Key have. Without any Credential every request is refused.
+// The one that it carries must be valid. A request with two credentials is refused,
+// because another server on the way may have used the other one; each kind must
+// therefore come from a different place, such as a cookie, a bearer token or
+// X-API-Key. Without any Credential every request is refused.
 // Their own denials are "missing" and "ambiguous".
 type Credentials []Credential
 

@@ -6,8 +6,8 @@ import (
 	"github.com/ecolaura/rampart/internal/conferr"
 )
 
-// A Reason is why a [*ConfigError] refused a setting, in one word. It is about
-// configuration; the reason of a refused request is a [Denial].
+// A Reason classifies a [*ConfigError] in one word. The reason of a refused request
+// is a [Denial].
 type Reason = conferr.Reason
 
 // Reasons that more than one package has. Those of one package are declared
@@ -22,7 +22,7 @@ const (
 	ReasonUnknown    = conferr.ReasonUnknown    // a name that is not known
 	ReasonUnsafe     = conferr.ReasonUnsafe     // a value that undoes the protection
 	ReasonWeak       = conferr.ReasonWeak       // a key or hash that is too easy to break
-	ReasonUnreadable = conferr.ReasonUnreadable // the file cannot be read, is no regular file or is too large
+	ReasonUnreadable = conferr.ReasonUnreadable // the file cannot be read, is not a regular file or is too large
 )
 
 // A ConfigError is one mistake in a configuration. Every constructor of this

@@ -10,12 +10,12 @@ import (
 // does not answer.
 type Outage uint8
 
-// The outage policies. There is no default: each is wrong for somebody. The field
-// that takes one says what each means there.
+// The outage policies. There is no default, because no policy suits every service.
+// The field that takes one says what each means there.
 const (
 	FailClosed Outage = iota + 1 // refuse: 503 with Retry-After
 	FailOpen                     // let pass what cannot be decided
-	FallBack                     // decide by what this process knows; not where it knows nothing
+	FallBack                     // decide by this process's own data; refused where it has none
 )
 
 // String returns the policy's name.
@@ -34,10 +34,11 @@ func (o Outage) String() string {
 
 // A Denial is the reason why a layer refused a request, such as "expired": for
 // logs, metrics and code. The client is told less. Each layer documents its own.
+// (The reason of a mistake in a configuration is a [Reason].)
 type Denial string
 
-// A Refusal is the error of a request that a layer refuses, found with
-// errors.AsType in what Check returns and ErrorHandler gets.
+// A Refusal is the error of a refused request; its Denial is the reason. Find it
+// with errors.AsType in what Check returns and what ErrorHandler gets.
 type Refusal interface {
 	error
 

@@ -163,7 +163,7 @@ func TestTwoHundredForgeriesAreOneLineEach(t *testing.T) {
 
 var textLine = regexp.MustCompile(`^time=\S+ level=(INFO|WARN|ERROR) msg=\S+ event=\S+ `)
 
-// checkLines says whether a log has as many lines as records, each of them
+// checkLines reports whether a log has as many lines as records, each of them
 // what its handler writes and nothing that a terminal would obey.
 func checkLines(t *testing.T, format, what, log string, records int64) {
 	t.Helper()

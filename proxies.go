@@ -13,49 +13,49 @@ import (
 	"github.com/ecolaura/rampart/internal/token"
 )
 
-// Proxies says which proxies are believed, and about what: one value for the
-// client's address and the request id (package server), for scheme and host
-// (package headers) and for the gateway. The zero value believes none: the client
-// is the TCP peer.
+// Proxies says which proxies are trusted, and which headers they write: one value
+// for the client's address and the request id (package server), for scheme and
+// host (package headers) and for the gateway. The zero value trusts none: the
+// client is the TCP peer.
 //
-// What is not believed is ignored. A proxy that is listed must replace or append to
-// the named headers on every request.
+// Forwarding headers from anyone else are ignored. A trusted proxy must replace or
+// append to the named headers on every request.
 type Proxies struct {
 	_ [0]func() // no comparison, no unkeyed literals
 
-	// Prefixes lists the proxies by address; IPv4 is written as IPv4. A request
-	// of any other peer is that peer's own, whatever its headers say.
+	// Prefixes lists the proxies by address; IPv4 is written as IPv4. Forwarding
+	// headers from any other peer are ignored.
 	Prefixes []netip.Prefix
 
-	// Hops is, in place of Prefixes, how many proxies every request passes, 16 at
-	// most, for platforms whose proxies have no fixed address (Django REST
-	// framework's NUM_PROXIES). It believes any peer, so the server must not be
-	// reachable past its proxies; and each of them must append to a header or
-	// replace it: one that passes it on shifts the count, and what the client
-	// wrote is believed. 0: not used.
+	// Hops is the number of proxies in front of this server, 1 to 16; 0: not used.
+	// Use it instead of Prefixes where proxies have no fixed address (Django REST
+	// framework's NUM_PROXIES). Every peer is then trusted, so clients must not be
+	// able to reach the server directly. Each proxy must append to the header or
+	// replace it: if one forwards it unchanged, a client can forge its address.
 	Hops int
 
-	// ClientHeader holds the client's address. "": X-Forwarded-For, of which the
-	// first hop from the right counts that is not in Prefixes, or the one at
-	// Hops. "Forwarded" is RFC 7239, read the same way. Any other name is a
-	// header with one address, such as CF-Connecting-IP.
+	// ClientHeader names the header with the client's address. "":
+	// X-Forwarded-For. With Prefixes, the client is the rightmost address that is
+	// not a trusted proxy; with Hops, it is that many addresses from the right.
+	// "Forwarded" is RFC 7239, read the same way. Any other name is a header with
+	// one address, such as CF-Connecting-IP.
 	ClientHeader string
 
-	// SchemeHeader says how the client reached the proxies. "":
-	// X-Forwarded-Proto, of whose values the rightmost counts, or with Hops the
-	// one at Hops, if there are so many. "Forwarded" is RFC 7239, read the same
+	// SchemeHeader names the header with the scheme that the client used. "":
+	// X-Forwarded-Proto. The rightmost value counts; with Hops, the one that many
+	// from the right, if there are as many. "Forwarded" is RFC 7239, read the same
 	// way. Any other name is a header with one value: "https", "on" or "1".
 	SchemeHeader string
 
-	// HostHeader holds the host that the client asked for, where a proxy asks by
-	// another: X-Forwarded-Host, or "Forwarded"; the rightmost value counts, and
-	// package headers checks it. "": it is Host itself. A handler still finds in
-	// [http.Request.Host] what the proxy sent, which nobody has checked.
+	// HostHeader names the header with the host that the client requested, such
+	// as X-Forwarded-Host or Forwarded (RFC 7239): set it if a proxy changes Host.
+	// The rightmost value counts, and package headers checks it. "": Host itself.
+	// A handler still finds in [http.Request.Host] what the proxy sent, unchecked.
 	HostHeader string
 }
 
-// Trust reports whether r comes from a proxy that is believed.
-func (p *Proxies) Trust(r *http.Request) bool {
+// Trusts reports whether r comes from a trusted proxy.
+func (p *Proxies) Trusts(r *http.Request) bool {
 	if p.Hops > 0 || len(p.Prefixes) == 0 {
 		return p.Hops > 0
 	}
@@ -63,13 +63,13 @@ func (p *Proxies) Trust(r *http.Request) bool {
 	return slices.ContainsFunc(p.Prefixes, func(prefix netip.Prefix) bool { return prefix.Contains(peer) })
 }
 
-// HTTPS reports whether the client spoke TLS: what a believed proxy says, else
+// HTTPS reports whether the client spoke TLS: what a trusted proxy says, else
 // whether this connection is TLS. A proxy may speak TLS to us for a client that
 // spoke plain http to it, so where it says something its word counts. r.URL.Scheme
 // never does: the absolute form of a request target (RFC 9112 section 3.2.2) lets
 // any client write it.
 func (p *Proxies) HTTPS(r *http.Request) bool {
-	if !p.Trust(r) {
+	if !p.Trusts(r) {
 		return r.TLS != nil
 	}
 	name := "X-Forwarded-Proto"
@@ -91,10 +91,10 @@ func (p *Proxies) HTTPS(r *http.Request) bool {
 	}
 }
 
-// Host returns the host that the client asked for: Host itself, or what a
-// believed proxy says in the HostHeader.
+// Host returns the host that the client requested: Host itself, or what a trusted
+// proxy says in the HostHeader.
 func (p *Proxies) Host(r *http.Request) string {
-	if p.HostHeader == "" || !p.Trust(r) {
+	if p.HostHeader == "" || !p.Trusts(r) {
 		return r.Host
 	}
 	name := http.CanonicalHeaderKey(p.HostHeader)
@@ -110,7 +110,7 @@ func (p *Proxies) Host(r *http.Request) string {
 }
 
 // Checked returns a copy that shares nothing with p, or every mistake in p, each a
-// [*ConfigError], joined. What takes a Proxies calls it.
+// [*ConfigError], joined. The constructors that take a Proxies call it for you.
 func (p *Proxies) Checked() (Proxies, error) {
 	bad := conferr.For("rampart.Proxies")
 	for _, prefix := range p.Prefixes {
@@ -118,7 +118,7 @@ func (p *Proxies) Checked() (Proxies, error) {
 			"Prefixes", ReasonInvalid, prefix, conferr.WantPrefix)
 	}
 	bad.If(share(p.Prefixes, true) >= 1.0/2 || share(p.Prefixes, false) >= 1.0/8, // 2000::/3 is all that is in use
-		"Prefixes", ReasonTooWide, nil, "nearly every client would be a proxy whose word about itself is believed; list your proxies' own addresses")
+		"Prefixes", ReasonTooWide, nil, "any client could forge its address; list only your proxies, such as \"10.0.0.0/8\"")
 	bad.If(p.Hops < 0 || p.Hops > 16, "Hops", ReasonInvalid, p.Hops, "use 1 to 16 proxies; 0 means that none are counted")
 	bad.If(p.Hops != 0 && len(p.Prefixes) > 0, "Hops", ReasonConflict, nil, "set Prefixes or Hops, not both")
 	for _, h := range []struct{ field, name string }{{"ClientHeader", p.ClientHeader}, {"SchemeHeader", p.SchemeHeader}, {"HostHeader", p.HostHeader}} {
@@ -127,7 +127,7 @@ func (p *Proxies) Checked() (Proxies, error) {
 		case !token.Valid(h.name):
 			bad.Add(h.field, ReasonInvalid, h.name, conferr.WantHeader)
 		case p.Hops == 0 && len(p.Prefixes) == 0:
-			bad.Add(h.field, ReasonPointless, h.name, "nobody is believed; list the proxies in Prefixes, or count them in Hops")
+			bad.Add(h.field, ReasonPointless, h.name, "no proxy is trusted to send it; list the proxies in Prefixes, or count them in Hops")
 		}
 	}
 	name := http.CanonicalHeaderKey(p.ClientHeader)

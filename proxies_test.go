@@ -172,7 +172,7 @@ func TestWithoutProxiesNobodysWordCounts(t *testing.T) {
 	var none rampart.Proxies
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 	r.Header.Set("X-Forwarded-Proto", "https")
-	assert.False(t, none.Trust(r))
+	assert.False(t, none.Trusts(r))
 	assert.False(t, none.HTTPS(r))
 	listed := rampart.Proxies{Prefixes: networks("10.0.0.0/8")}
 	assert.False(t, listed.HTTPS(r), "a stranger's")

@@ -31,18 +31,18 @@ func Chain(layers ...func(http.Handler) http.Handler) func(http.Handler) http.Ha
 type Stack struct {
 	_ [0]func() // no comparison, no unkeyed literals
 
-	RequestID func(http.Handler) http.Handler // every event and every answer has it
-	ClientIP  func(http.Handler) http.Handler // what is inside asks for the client's address
-	Headers   func(http.Handler) http.Handler // refusals too carry the browser's protections; hosts and https
-	Probe     func(http.Handler) http.Handler // health checks, before any limit
-	CORS      func(http.Handler) http.Handler // an allowed origin's script can read the refusals inside
-	Block     func(http.Handler) http.Handler // addresses that are not served
-	Lockdown  func(http.Handler) http.Handler // what is closed for now
-	Edge      func(http.Handler) http.Handler // a limit by address, before any cryptography
+	RequestID func(http.Handler) http.Handler // gives each request an id, for events and responses
+	ClientIP  func(http.Handler) http.Handler // resolves the client's address for the layers inside
+	Headers   func(http.Handler) http.Handler // checks host and https; refusals carry the browser's protections too
+	Probe     func(http.Handler) http.Handler // answers health checks, before any limit
+	CORS      func(http.Handler) http.Handler // lets an allowed origin's script read the refusals inside
+	Block     func(http.Handler) http.Handler // refuses addresses
+	Lockdown  func(http.Handler) http.Handler // closes the service for now
+	Edge      func(http.Handler) http.Handler // limits the requests of each address, before any cryptography
 
-	Credential func(http.Handler) http.Handler // who calls
-	Limit      func(http.Handler) http.Handler // how often this caller may
-	Guard      func(http.Handler) http.Handler // with what body
+	Credential func(http.Handler) http.Handler // authenticates the caller
+	Limit      func(http.Handler) http.Handler // limits the requests of each caller
+	Guard      func(http.Handler) http.Handler // checks the request body
 }
 
 // Handler puts the layers around next.

@@ -67,7 +67,7 @@ func (c *cache) of(id string) *cached {
 	return sh.entries[id]
 }
 
-// holds says whether text is the key's, and what was read of it still counts.
+// holds reports whether text is the key's, and what was read of it still counts.
 func (e *cached) holds(text string, now time.Time) bool {
 	if !now.Before(e.until) {
 		return false

@@ -34,7 +34,7 @@ func (c *Caller) Plan() string { return c.key.Plan }
 // Expires returns when the key expires; the zero time means never.
 func (c *Caller) Expires() time.Time { return c.key.Expires }
 
-// HasScope says whether the key has the scope s. No key has the scope "".
+// HasScope reports whether the key has the scope s. No key has the scope "".
 func (c *Caller) HasScope(s string) bool { return s != "" && slices.Contains(c.key.Scopes, s) }
 
 // Scopes iterates over the scopes of the key.

@@ -30,7 +30,7 @@
 //
 // In this order: exactly one key in the headers, well-formed, known, its hash,
 // not revoked, not expired, from an allowed address; then, in
-// [Keys.RequireScope], the scope.
+// [rampart.RequireScope], the scope.
 //
 // Each check reads the store once, unless [Config.CacheTTL] lets what was read
 // be believed for a while. Keys of other systems are taken over with

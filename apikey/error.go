@@ -20,7 +20,7 @@ const (
 	KeyRevoked     rampart.Denial = "revoked"     // the key was revoked
 	KeyExpired     rampart.Denial = "expired"     // the key has expired
 	KeyAddress     rampart.Denial = "address"     // it may not be used from this address
-	KeyScope       rampart.Denial = "scope"       // it lacks a scope that [Keys.RequireScope] asks for
+	KeyScope       rampart.Denial = "scope"       // it lacks a scope that [rampart.RequireScope] asks for
 	KeyRotated     rampart.Denial = "rotated"     // [Keys.Rotate] only: the key has a successor already
 	KeyUnavailable rampart.Denial = "unavailable" // the store did not answer
 )

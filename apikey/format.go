@@ -21,7 +21,7 @@ const (
 
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// WellFormed says whether text reads like a key with the given prefix, its
+// WellFormed reports whether text reads like a key with the given prefix, its
 // checksum included. It finds typos and cut-off copies, and tells a secret
 // scanner's chance matches apart. It stops no attacker: anybody can compute a
 // checksum. It needs no store and does not allocate.
@@ -40,7 +40,7 @@ func frame(prefix, text string) (id string, ok bool) {
 	return text[n+1 : n+1+idLen], true
 }
 
-// intact says whether the checksum of a framed text is right, and its id and
+// intact reports whether the checksum of a framed text is right, and its id and
 // secret are in base62. The checksum does not tell: anybody can compute it for
 // any text.
 func intact(prefix, text string) bool {
@@ -123,7 +123,7 @@ func randomText(n int) string {
 	}
 }
 
-// validPrefix says whether p can begin a key: 2 to 32 lower-case letters,
+// validPrefix reports whether p can begin a key: 2 to 32 lower-case letters,
 // digits and single underscores between them, beginning with a letter.
 func validPrefix(p string) bool {
 	if len(p) < 2 || len(p) > maxPrefix || p[0] < 'a' || p[0] > 'z' || p[len(p)-1] == '_' || strings.Contains(p, "__") {

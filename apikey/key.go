@@ -49,7 +49,7 @@ func (k *Key) state(now time.Time) rampart.Denial {
 	return ""
 }
 
-// admits says whether k may be used from addr. An address that cannot be told
+// admits reports whether k may be used from addr. An address that cannot be told
 // is admitted only by a key that may be used from anywhere.
 func (k *Key) admits(addr netip.Addr) bool {
 	if len(k.Allow) == 0 {
@@ -146,7 +146,7 @@ func (k *Key) validate(now time.Time) error {
 	return nil
 }
 
-// printable says whether s is UTF-8 without control characters and others that
+// printable reports whether s is UTF-8 without control characters and others that
 // a terminal or a database would trip over.
 func printable(s string) bool {
 	for _, r := range s {
@@ -171,7 +171,7 @@ func validScope(s string) bool {
 // microseconds, rounded down so that no life is lengthened.
 func instant(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
-// validID says whether id may be one of a key, imported ones included, so that
+// validID reports whether id may be one of a key, imported ones included, so that
 // nothing else that a client sends reaches the store.
 func validID(id string) bool {
 	return id != "" && len(id) <= maxID && strings.Trim(id, base62+"-_.") == ""

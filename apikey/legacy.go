@@ -21,7 +21,7 @@ type Legacy struct {
 	// id returns the id under which a key with this text is kept; "" if it is
 	// found by its hash. False: the text is not of this kind.
 	id func(text string) (id string, ok bool)
-	// match says whether stored, which is no hash of ours, is one of text.
+	// match reports whether stored, which is no hash of ours, is one of text.
 	match func(ctx context.Context, text string, stored []byte) (bool, error)
 	// accept takes the other system's record of a key apart.
 	accept func(h hasher, stored string) (id string, hash []byte, ok bool)

@@ -35,7 +35,7 @@ func newToucher(store Store, every time.Duration, rep *rampart.Reporter) *touche
 	return &toucher{store: store, every: every, rep: rep, writing: make(chan struct{}, 1), pending: map[string]time.Time{}}
 }
 
-// due says whether the use of a key is worth noting, if last is the last one
+// due reports whether the use of a key is worth noting, if last is the last one
 // that was.
 func (t *toucher) due(last, now time.Time) bool { return t.every >= 0 && now.Sub(last) >= t.every }
 

@@ -78,6 +78,10 @@ func (v *Verifier) checkClaims(t *Token, audience audience, typ string) error {
 	switch {
 	case typ != typeAccess && t.kind == Access && v.accessType == typeAccess:
 		return mismatch(TokenHeaderType, typ, v.accessType)
+	case v.issuer != anyValue && t.issuer != v.issuer: // RFC 8725 section 3.8
+		return mismatch(TokenIssuer, t.issuer, v.issuer)
+	case !slices.Contains(v.audiences, anyValue) && !audience.ours: // RFC 8725 section 3.9
+		return mismatch(TokenAudience, audience.text, strings.Join(v.audiences, " or "))
 	case t.expires.IsZero():
 		return refused(TokenNoExpiry)
 	case t.id == "" && !v.untyped:
@@ -86,10 +90,6 @@ func (v *Verifier) checkClaims(t *Token, audience audience, typ string) error {
 		return refused(TokenNoKind)
 	case t.subject == "": // RFC 8725 section 3.8
 		return refused(TokenNoSubject)
-	case v.issuer != anyValue && t.issuer != v.issuer: // RFC 8725 section 3.8
-		return mismatch(TokenIssuer, t.issuer, v.issuer)
-	case !slices.Contains(v.audiences, anyValue) && !audience.ours: // RFC 8725 section 3.9
-		return mismatch(TokenAudience, audience.text, strings.Join(v.audiences, " or "))
 	}
 	return nil
 }
@@ -145,7 +145,7 @@ func subjectOf(value string, mustBeString bool) (string, bool) {
 	return value, true
 }
 
-// isIntegerSubject says whether s is an integer in its one spelling, in the
+// isIntegerSubject reports whether s is an integer in its one spelling, in the
 // range in which all JSON parsers agree (RFC 7493 section 2.2).
 func isIntegerSubject(s string) bool {
 	n, err := strconv.ParseInt(s, 10, 64)
@@ -172,7 +172,7 @@ func (t *Token) addScopes(value string) bool {
 	return ok
 }
 
-// isScope says whether s is a scope-token (RFC 6749 section 3.3).
+// isScope reports whether s is a scope-token (RFC 6749 section 3.3).
 func isScope(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c <= ' ' || c > '~' || c == '"' || c == '\\' {

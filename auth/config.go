@@ -31,7 +31,8 @@ type VerifierConfig struct {
 	// Keys finds the key of a token. Required.
 	Keys KeySource
 
-	// Issuer is the iss that a token must have. Required; "*" takes any or none.
+	// Issuer is the required value of the claim iss. It must be set; "*" takes any
+	// or none.
 	Issuer string
 
 	// Audiences lists the recipients that this server answers to: one of them
@@ -47,8 +48,8 @@ type VerifierConfig struct {
 	// itself (RFC 7523 section 3); no [Service] issues such tokens.
 	SubjectClaim string
 
-	// HeaderType is the parameter typ in the header of access tokens. What a token
-	// is good for is its [Kind], a claim. "": JWT or absent, for all kinds.
+	// HeaderType is the required typ in the header of access tokens. The [Kind], a
+	// claim, says what a token may be used for. "": JWT or absent, for all kinds.
 	// "at+jwt" (RFC 9068): access tokens must have that typ and need no kind
 	// claim; other kinds still have JWT or none.
 	HeaderType string
@@ -75,7 +76,7 @@ type VerifierConfig struct {
 	// 0: 10 000, which takes some 10 MB. Negative: none.
 	CacheSize int
 
-	// Revoked says whether a verified token has been revoked since. It is
+	// Revoked reports whether a verified token has been revoked since. It is
 	// asked on every request; [RevokedIn] asks a session store,
 	// [Revocations.Revoked] its own memory. If it fails,
 	// the answer is 503. nil: tokens are good until they expire.
@@ -98,7 +99,7 @@ type VerifierConfig struct {
 	Now func() time.Time
 }
 
-// registered says whether a claim has a meaning of its own, so that it cannot
+// registered reports whether a claim has a meaning of its own, so that it cannot
 // be configured as subject or kind, nor set by [Service.Issue].
 func registered(claim string) bool {
 	switch claim {

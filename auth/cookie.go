@@ -25,7 +25,7 @@ var errCookieTooLarge = errors.New("auth: the claims make the refresh token long
 // wantCookie says what isCookieName wants.
 const wantCookie = `use a cookie name that begins with "__Host-" and has at most 64 bytes, such as "__Host-refresh"`
 
-// isCookieName says whether name can be a cookie with the prefix.
+// isCookieName reports whether name can be a cookie with the prefix.
 func isCookieName(name string) bool {
 	return strings.HasPrefix(name, hostPrefix) && len(name) > len(hostPrefix) && len(name) <= 64 &&
 		newCookie(name, "", 0).Valid() == nil

@@ -130,12 +130,12 @@ func (d *DeviceCookie) sign(entry []byte, account string) []byte {
 	return signed
 }
 
-// signed says whether entry is of account.
+// signed reports whether entry is of account.
 func (d *DeviceCookie) signed(entry []byte, account string) bool {
 	return hmac.Equal(entry, d.sign(entry[:deviceID+8], account)) // constant time
 }
 
-// Device says whether r comes from a device that has logged in to account before,
+// Device reports whether r comes from a device that has logged in to account before,
 // and returns the id of that device, by which its guesses can be counted: it is
 // not secret, and another one after each log-in.
 func (d *DeviceCookie) Device(r *http.Request, account string) (id string, known bool) {

@@ -43,7 +43,7 @@
 //	request id → client address → headers → cors → throttle → auth → handler
 //
 // [Verifier.Handler] demands a token, [Verifier.Optional] takes one if it is
-// there, [Verifier.RequireScope] demands scopes, [FromContext] hands the token
+// there, [rampart.RequireScope] demands scopes, [FromContext] hands the token
 // to the handler.
 //
 // # What it does not do

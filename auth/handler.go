@@ -103,6 +103,9 @@ func (v *Verifier) report(r *http.Request, refusal rampart.Refusal) {
 		if te, ok := refusal.(*TokenError); ok && te.Got+te.Want != "" {
 			attrs = append(attrs, rampart.Text("got", te.Got), rampart.Text("want", te.Want))
 		}
+		if field := setting(refusal.Denial()); field != "" {
+			attrs = append(attrs, slog.String("setting", field))
+		}
 		v.reporter.Refused(r, rampart.AuthzFail, "", attrs...)
 	}
 }

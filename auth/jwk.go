@@ -97,7 +97,7 @@ func fittingKey(algs []Algorithm, text string) *Key {
 	return nil
 }
 
-// showsSecret says whether a JWK of any type has a member that must not be
+// showsSecret reports whether a JWK of any type has a member that must not be
 // published (RFC 7518 sections 6.2.2, 6.3.2 and 6.4, RFC 8037 section 2).
 func showsSecret(text string) bool {
 	secret := false
@@ -114,7 +114,7 @@ func showsSecret(text string) bool {
 	return secret
 }
 
-// usable says whether what a JWK tells of itself (use, key_ops, alg: RFC 7517
+// usable reports whether what a JWK tells of itself (use, key_ops, alg: RFC 7517
 // sections 4.2 to 4.4) allows signatures with alg.
 func usable(key jwk.Key, alg Algorithm) bool {
 	if use := key.KeyUsage(); use != "" && use != string(jwk.ForSignature) {

@@ -181,7 +181,7 @@ func (m *material) mistake(reason rampart.Reason) error {
 	return keyMistake("material", reason, nil, want)
 }
 
-// pairs says whether the private key belongs to the public one.
+// pairs reports whether the private key belongs to the public one.
 func (m *material) pairs() bool {
 	k, probe := &Key{alg: m.alg, m: m}, []byte("rampart")
 	sig, err := k.sign(nil, probe)
@@ -233,16 +233,16 @@ func (k *Key) Algorithm() Algorithm { return k.alg }
 // ID returns the key id; empty for an HMAC key without one.
 func (k *Key) ID() string { return k.kid }
 
-// symmetric says whether who can verify with k can also sign.
+// symmetric reports whether who can verify with k can also sign.
 func (k *Key) symmetric() bool { return k.m != nil && k.m.family == familyHMAC }
 
-// samePublic says whether k and other have one public key.
+// samePublic reports whether k and other have one public key.
 func (k *Key) samePublic(other *Key) bool {
 	public, ok := k.m.public.(interface{ Equal(x crypto.PublicKey) bool })
 	return ok && public.Equal(other.m.public)
 }
 
-// canSign says whether k holds a secret or private key.
+// canSign reports whether k holds a secret or private key.
 func (k *Key) canSign() bool {
 	return k != nil && k.m != nil && (k.m.secret != nil || k.m.private != nil)
 }

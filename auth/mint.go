@@ -94,7 +94,7 @@ func appendMember(b []byte, name, value string) []byte {
 	return append(b, value...)
 }
 
-// reserved says whether the service itself sets a claim.
+// reserved reports whether the service itself sets a claim.
 func (s *Service) reserved(claim string) bool {
 	return registered(claim) || claim == "sub" || claim == refreshExpiry ||
 		claim == s.v.subjectClaim || claim == s.v.kindClaim

@@ -124,7 +124,7 @@ func (r *Revocations) Revoked(_ context.Context, t *Token) (bool, error) {
 	return false, nil
 }
 
-// knows says whether t is among what has been revoked.
+// knows reports whether t is among what has been revoked.
 func (r *Revocations) knows(t *Token) bool {
 	began, id := t.issuedAt.UnixMicro(), t.session
 	switch {
@@ -143,7 +143,7 @@ func (r *Revocations) knows(t *Token) bool {
 	return ok
 }
 
-// blind says whether revocations are missing here.
+// blind reports whether revocations are missing here.
 func (r *Revocations) blind() bool {
 	if until := r.overfull.Load(); until != 0 && time.Now().UnixMicro() < until {
 		return true

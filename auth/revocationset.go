@@ -46,7 +46,7 @@ func (s *expiringSet) shard(key string) *setShard {
 	return &s.shards[maphash.String(s.seed, key)%setShards]
 }
 
-// empty says whether there is nothing to be found.
+// empty reports whether there is nothing to be found.
 func (s *expiringSet) empty() bool { return s.size.Load() == 0 }
 
 // get returns the floor of key.
@@ -62,7 +62,7 @@ func (s *expiringSet) get(key string) (int64, bool) {
 }
 
 // raise sets the floor of key, if it is higher than the one it has, until then.
-// It says whether there was room.
+// It reports whether there was room.
 func (s *expiringSet) raise(key string, floor int64, expires time.Time) bool {
 	s.writing.Lock()
 	defer s.writing.Unlock()

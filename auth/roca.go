@@ -2,7 +2,7 @@ package auth
 
 import "math/big"
 
-// isROCA says whether n was made by the key generator of CVE-2017-15361, whose
+// isROCA reports whether n was made by the key generator of CVE-2017-15361, whose
 // moduli can be factored: modulo each small prime they are powers of 65537. A
 // random modulus passes for one with a probability below 2^-100.
 func isROCA(n *big.Int) bool {
@@ -19,7 +19,7 @@ func isROCA(n *big.Int) bool {
 	return true
 }
 
-// isPowerOf says whether x is a power of base modulo p.
+// isPowerOf reports whether x is a power of base modulo p.
 func isPowerOf(base, x, p int64) bool {
 	for power, i := int64(1), int64(0); i < p; i++ {
 		if power == x {

@@ -129,7 +129,7 @@ func stamp(at time.Time) string {
 	return string(text[:])
 }
 
-// adopted says whether id is of a session that began with a token that no
+// adopted reports whether id is of a session that began with a token that no
 // [Service] issued: its id does not tell when.
 func adopted(id string) bool { return id[0] == adoptedStamp }
 

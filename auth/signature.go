@@ -12,7 +12,7 @@ import (
 	"math/big"
 )
 
-// verify says whether sig is k's signature of input. A token has one signature, and
+// verify reports whether sig is k's signature of input. A token has one signature, and
 // that must be good (RFC 8725 section 3.3): one in several is none.
 func (k *Key) verify(input, sig []byte) bool {
 	m := k.m

@@ -17,7 +17,7 @@ const (
 	TokenMissing    rampart.Denial = "missing"       // no credentials at all
 	TokenSource     rampart.Denial = "bad_source"    // a malformed or repeated Authorization header or cookie
 	TokenTooLarge   rampart.Denial = "too_large"     // longer than MaxBytes
-	TokenMalformed  rampart.Denial = "malformed"     // not three segments, not canonical base64url, no strict header
+	TokenMalformed  rampart.Denial = "malformed"     // not three segments, not canonical base64url, or the header is not strict JSON
 	TokenHeaderType rampart.Denial = "wrong_typ"     // header typ
 	TokenAlgorithm  rampart.Denial = "algorithm"     // not the algorithm of the key
 	TokenKey        rampart.Denial = "unknown_key"   // no key with that id and algorithm
@@ -44,7 +44,7 @@ type TokenError struct {
 	Reason rampart.Denial // one of the constants above
 
 	// Got is what the token says and Want what the verifier asks for, where the
-	// two are held against each other: for TokenIssuer, TokenAudience,
+	// two are compared: for TokenIssuer, TokenAudience,
 	// TokenHeaderType and TokenWrongKind. Got is the client's text.
 	Got, Want string
 
@@ -170,8 +170,8 @@ func setting(reason rampart.Denial) string {
 	}
 }
 
-// message is simplejwt's text for the reason, on which its clients rely. All
-// that a forger could learn from has one text.
+// message is simplejwt's text for the reason, on which its clients rely. Every
+// reason that could help a forger has the same text.
 func message(reason rampart.Denial) string {
 	switch reason {
 	case TokenNoExpiry:

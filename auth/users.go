@@ -15,7 +15,7 @@ type Users interface {
 	// other error is a failure of the backend and answered with 503.
 	Login(ctx context.Context, name, password string) (subject string, err error)
 
-	// Active says whether the subject may still log in. It is asked at every
+	// Active reports whether the subject may still log in. It is asked at every
 	// refresh.
 	Active(ctx context.Context, subject string) (bool, error)
 }

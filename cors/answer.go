@@ -85,12 +85,12 @@ func (a *plain) FinalHeader(h http.Header, _ int) {
 	}
 }
 
-// granting says whether h, before ours are in it, makes an answer readable.
+// granting reports whether h, before ours are in it, makes an answer readable.
 func granting(h http.Header) bool {
 	return len(h[allowOrigin]) > 0 || len(h[allowCredentials]) > 0
 }
 
-// holdsOnly says whether h holds so many headers, which are ours, and perhaps a
+// holdsOnly reports whether h holds so many headers, which are ours, and perhaps a
 // Content-Type: then there is no CORS header of somebody else to look for.
 func holdsOnly(h http.Header, ours int) bool {
 	return len(h) == ours || len(h) == ours+1 && len(h["Content-Type"]) > 0
@@ -106,7 +106,7 @@ func deleteFamily(h http.Header, p *policy) {
 	}
 }
 
-// sets says whether an actual answer granted by p has the header.
+// sets reports whether an actual answer granted by p has the header.
 func (p *policy) sets(name string) bool {
 	switch {
 	case p == nil:

@@ -66,7 +66,7 @@ func asks(origin, method, headers string) lines {
 	return ls
 }
 
-// serve asks c's handler and says whether next ran.
+// serve asks c's handler and reports whether next ran.
 func serve(c *cors.CORS, r *http.Request) (w *httptest.ResponseRecorder, ran bool) {
 	h := c.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { ran = true }))
 	w = httptest.NewRecorder()

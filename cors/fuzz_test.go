@@ -59,7 +59,7 @@ var (
 	slowDefaults = map[string]string{"https": "443", "http": "80", "ws": "80", "wss": "443", "ftp": "21"}
 )
 
-// slowMatch says whether pattern, which New has accepted, covers o.
+// slowMatch reports whether pattern, which New has accepted, covers o.
 func slowMatch(pattern string, o slowTuple) bool {
 	base, anyPort := strings.CutSuffix(pattern, ":*")
 	scheme, rest, _ := strings.Cut(base, "://")

@@ -93,7 +93,7 @@ func (l *headerList) element() (string, bool) {
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
-// lowerToken says whether name is a header name as browsers list it.
+// lowerToken reports whether name is a header name as browsers list it.
 func lowerToken(name string) bool {
 	for i := range len(name) {
 		if 'A' <= name[i] && name[i] <= 'Z' {

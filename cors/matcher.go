@@ -2,7 +2,7 @@ package cors
 
 import "strings"
 
-// A matcher says whether an origin is in the policy. It looks up the whole
+// A matcher reports whether an origin is in the policy. It looks up the whole
 // origin, then the origin without its port, then the host's endings from the
 // last label on; the number of entries hardly counts, and a host of a hundred
 // labels costs no more look-ups than the longest pattern has.
@@ -63,7 +63,7 @@ func (m *matcher) listed(text string) bool {
 	return ok
 }
 
-// matches says whether a pattern covers o.
+// matches reports whether a pattern covers o.
 func (m *matcher) matches(o origin) bool {
 	if m.anyPort == nil && m.below == nil {
 		return false

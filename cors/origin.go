@@ -132,7 +132,7 @@ func scanIPv6(s string, i int) (end int, ok bool) {
 	return i + n + 1, true
 }
 
-// validPort says whether port, "" or with its colon, is one that a browser
+// validPort reports whether port, "" or with its colon, is one that a browser
 // names: 1 to 65535, no leading zero, not the scheme's default.
 func validPort(scheme, port string) bool {
 	if port == "" {

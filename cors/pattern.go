@@ -44,13 +44,13 @@ func hyphenAtEdge(host string) bool {
 	return false
 }
 
-// insecure says whether somebody on the wire can speak for the origin: it is
+// insecure reports whether somebody on the wire can speak for the origin: it is
 // neither https nor on the browser's own machine.
 func (p pattern) insecure() bool {
 	return p.base.scheme() != "https://" && !p.local()
 }
 
-// local says whether the host is the browser's own machine: a localhost name
+// local reports whether the host is the browser's own machine: a localhost name
 // (RFC 6761 section 6.3) or a loopback address.
 func (p pattern) local() bool {
 	host := strings.TrimSuffix(p.base.host(), ".")
@@ -61,7 +61,7 @@ func (p pattern) local() bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
-// publicSuffix says whether strangers can register names that the pattern
+// publicSuffix reports whether strangers can register names that the pattern
 // covers: directly below it (com, github.io), or one label further down, where
 // the list has a rule for every label (*.compute.amazonaws.com).
 func (p pattern) publicSuffix() bool {

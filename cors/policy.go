@@ -118,7 +118,7 @@ func (p *policy) judgeOrigin(d *decision, r *http.Request, lines []string) {
 	}
 }
 
-// sameOrigin says whether r comes from a page of this server. A browser that
+// sameOrigin reports whether r comes from a page of this server. A browser that
 // sends Sec-Fetch-Site knows; of one that does not, Host says what it takes
 // this server for. Sec-Fetch-Site comes first, because a page without a
 // referrer sends "null" to its own server (Fetch, "append a request Origin

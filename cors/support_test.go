@@ -8,5 +8,5 @@ import (
 // quiet is a logger for tests that look at no log.
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// bars says whether the long runs are asked for.
+// bars reports whether the long runs are asked for.
 func bars() bool { return os.Getenv("RAMPART_BARS") != "" }

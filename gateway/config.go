@@ -24,13 +24,15 @@ type Config struct {
 	// API writes it where a request says ?save=true. "": there is none.
 	File string
 
-	// AdminToken is asked for by the Admin API, 16 characters or more. "": it
-	// serves every request for a loopback host.
+	// AdminToken must be sent by clients of the Admin API, as a bearer token or in
+	// Kong-Admin-Token; 16 characters or more. "": no token is needed, but requests
+	// must come from this machine and name a loopback host.
 	AdminToken string
 
-	// Proxies are those before the gateway that are believed: about the client's
-	// address, the scheme, the port (X-Forwarded-Port) and, by Prefixes, the id of
-	// a request. Routes go by Host, so a HostHeader is a mistake.
+	// Proxies lists the trusted proxies in front of the gateway. They tell the
+	// client's address, the scheme, the port (X-Forwarded-Port) and, if they are
+	// listed in Prefixes, the id of a request. Routes go by Host, so a HostHeader
+	// is a mistake.
 	Proxies rampart.Proxies
 
 	// Resolve maps the host names of upstreams to addresses, with or without a
@@ -38,15 +40,15 @@ type Config struct {
 	Resolve map[string]string
 
 	// Redis sends a command to Redis, for limits of policy redis: several
-	// gateways then share their counts. See throttleredis.DoFunc. nil: such a
-	// limit is a mistake in the file.
+	// gateways then share their counts. See throttleredis.DoFunc. nil: a file that
+	// uses policy redis is refused.
 	Redis func(ctx context.Context, args ...any) (any, error)
 
 	// AccessLog gets a line of JSON for each request, within 200 ms; nil: there
 	// is none.
 	AccessLog io.Writer
 
-	// BodyTimeout is how long a client may send nothing of its body; 0: 60 s.
+	// BodyTimeout is how long the gateway waits for more of a request body; 0: 60 s.
 	BodyTimeout time.Duration
 
 	// Logger gets the security events and what becomes of changes; nil:
@@ -54,11 +56,13 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// A Mistake is one thing that is wrong with a declarative configuration.
+// A Mistake is one thing that is wrong with a declarative configuration: its
+// fields are Line (0: unknown), Path (such as "services[0].port") and Reason.
 type Mistake = conf.Mistake
 
-// Mistakes are all things that are wrong with one, in the order of its lines:
-// the error of [Gateway.Use] and [Gateway.Reload], and one of those of [New].
+// Mistakes are all things that are wrong with one, in the order of its lines: the
+// error of [Gateway.Use] and [Gateway.Reload], and one of those of [New]. In(file)
+// returns their text with the file's name before each line.
 type Mistakes = conf.Mistakes //nolint:errname // they are many
 
 // String returns "REDACTED" and the file's name: a Config may hold a secret.

@@ -1,7 +1,8 @@
 // Package gateway is a reverse proxy that speaks Kong: it reads Kong's
 // declarative files (_format_version 3.0) and serves its Admin API, and each of
 // its plugins is one of rampart's packages. The command gateway/cmd/gateway is
-// this package with flags.
+// this package with flags. It is a module of its own: go get
+// github.com/ecolaura/rampart/gateway.
 //
 //	g, err := gateway.New(gateway.Config{File: "kong.yml"})
 //	if err != nil {
@@ -15,10 +16,9 @@
 // What its plugins stop, in front of an upstream in any language: floods
 // (rate-limiting, usage-plan), strangers (key-auth, jwt, acl, ip-restriction),
 // pages of other origins (cors), missing browser protections (security-headers),
-// large bodies (request-size-limiting). And by itself: slow bodies, paths and
-// methods of two meanings, headers with which a client would pass for a consumer
-// or a proxy, requests for another protocol, and web pages that send requests to
-// the Admin API.
+// large bodies (request-size-limiting). And by itself: slow bodies, ambiguous paths
+// and methods, headers that impersonate a consumer or a proxy, requests for
+// another protocol, and web pages that send requests to the Admin API.
 //
 // # Where it stands
 //
@@ -30,8 +30,8 @@
 //
 // # What it does not do
 //
-// It ignores nothing: a field or a plugin of Kong's that it does not have is a
-// mistake, with its line. It has no database, no cluster, no active health checks,
+// It ignores nothing: an unknown field or plugin is an error, reported with its
+// line. It has no database, no cluster, no active health checks,
 // no HTTP/2 to upstreams, and it buffers no body. It brings no client for Redis:
 // Config.Redis is a function of yours that sends a command. docs/gateway.md lists
 // the plugins, and where they differ from Kong's.

@@ -146,9 +146,9 @@ func refuseAll(w http.ResponseWriter, _ *http.Request) {
 // own: each connection gets the certificate that is then configured for its name.
 func (g *Gateway) TLSConfig() *tls.Config { return g.certs.config() }
 
-// Use changes to a declarative configuration, YAML or JSON, for every later
-// request. After an error, which is [Mistakes] unless the machine has failed, the
-// one in use stays.
+// Use replaces the configuration for later requests; text is a declarative file,
+// YAML or JSON. If it returns an error, the old one stays in use. The error is
+// [Mistakes], or an I/O error.
 func (g *Gateway) Use(ctx context.Context, text []byte) error {
 	if g.reloads == nil {
 		return errZero
@@ -164,9 +164,9 @@ func (g *Gateway) Reload(ctx context.Context) error {
 	return g.reloads.reload(ctx)
 }
 
-// Close ends what the Gateway has started, once it is served no more. It waits
-// for what is yet to be logged, and removes its copies of the certificates' keys;
-// the error says what of that has failed.
+// Close releases the Gateway's resources; call it after serving has ended. It
+// writes what is yet to be logged and removes its copies of the certificates'
+// keys. The error holds what of that has failed.
 func (g *Gateway) Close() error {
 	var errs []error
 	g.once.Do(func() {

@@ -66,7 +66,7 @@ func (a *answer) put(h http.Header, i int, e *entry) {
 	}
 }
 
-// owns says whether any value in h is one of our slots. Equal values prove
+// owns reports whether any value in h is one of our slots. Equal values prove
 // nothing: a backend sends nosniff too.
 func (a *answer) owns(h http.Header) bool {
 	entries := a.set.over(a.https)
@@ -155,7 +155,7 @@ func (a *answer) complete(h http.Header) {
 	}
 }
 
-// blank says whether nothing is left of lines once net/http has trimmed them.
+// blank reports whether nothing is left of lines once net/http has trimmed them.
 func blank(lines []string) bool {
 	for _, line := range lines {
 		if line != "" && (line[0] > ' ' || strings.TrimSpace(line) != "") {

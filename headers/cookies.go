@@ -91,7 +91,7 @@ func newCookieRules(c Cookies, bad *conferr.Mistakes) *cookieRules {
 	return r
 }
 
-// renames says whether requests of the scheme need [cookieRules.incoming].
+// renames reports whether requests of the scheme need [cookieRules.incoming].
 // Browsers store no prefixed cookie over plain http.
 func (c *cookieRules) renames(https bool) bool { return https && len(c.prefix) > 0 }
 

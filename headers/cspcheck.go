@@ -149,7 +149,7 @@ func (c *CSP) checkFallbacks(add addFunc) {
 	}
 }
 
-// tooWideForCode says whether s lets anybody provide code. Beside
+// tooWideForCode reports whether s lets anybody provide code. Beside
 // 'strict-dynamic' browsers ignore hosts and schemes (CSP Level 3 section
 // 8.2), and "https:" is the usual fallback for those that do not know it.
 func tooWideForCode(s Source, strict bool) bool {
@@ -165,7 +165,7 @@ func tooWideForCode(s Source, strict bool) bool {
 
 func isNonceOrHash(s Source) bool { return s == WithNonce || isHash(s) }
 
-// isHash says whether s is 'sha256-…' with a digest of the right length.
+// isHash reports whether s is 'sha256-…' with a digest of the right length.
 func isHash(s Source) bool {
 	body, ok := strings.CutSuffix(string(s), "'")
 	if !ok {
@@ -180,7 +180,7 @@ func isHash(s Source) bool {
 	return false
 }
 
-// isHostOrScheme says whether s is a scheme-source or a host-source (CSP Level
+// isHostOrScheme reports whether s is a scheme-source or a host-source (CSP Level
 // 3 section 2.3.1). What unrolled/secure would expand is refused as well.
 func isHostOrScheme(s string) bool {
 	if s == "" || !isSourceText(s) || strings.Contains(s, "$NONCE") || strings.Contains(s, "%[1]s") {
@@ -227,7 +227,7 @@ func isBareKeyword(s string) bool {
 	}
 }
 
-// isSourceText says whether s is printable ASCII without what ends a source,
+// isSourceText reports whether s is printable ASCII without what ends a source,
 // a directive or a policy, and without quotes.
 func isSourceText(s string) bool {
 	for i := range len(s) {

@@ -159,7 +159,7 @@ type exemption struct{ _ byte }
 
 func (*exemption) ServeHTTP(http.ResponseWriter, *http.Request) {}
 
-// handle registers pattern, and says whether ServeMux took it: it panics on a
+// handle registers pattern, and reports whether ServeMux took it: it panics on a
 // malformed one and on one that conflicts with another.
 func handle(mux *http.ServeMux, pattern string) (ok bool) {
 	defer func() { ok = recover() == nil }()

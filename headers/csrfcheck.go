@@ -53,7 +53,7 @@ func (p *csrfPolicy) suspicion(r *http.Request, upgrade bool) rampart.Denial {
 	return ""
 }
 
-// exempts says whether a pattern of DangerouslyExempt matches r itself, not
+// exempts reports whether a pattern of DangerouslyExempt matches r itself, not
 // just a redirect to it.
 func (p *csrfPolicy) exempts(r *http.Request) bool {
 	if p.exempt == nil {
@@ -64,7 +64,7 @@ func (p *csrfPolicy) exempts(r *http.Request) bool {
 	return ok
 }
 
-// isHTTPS says whether r is known to have come over https: by [Headers], else
+// isHTTPS reports whether r is known to have come over https: by [Headers], else
 // by the connection.
 func isHTTPS(r *http.Request) bool {
 	if scheme, ok := Scheme(r.Context()); ok {

@@ -87,14 +87,14 @@ func (p *policy) isProbe(r *http.Request) bool {
 		r.URL.RawPath == "" && slices.Contains(p.probes, r.URL.Path)
 }
 
-// isLocal says whether the client is on this machine. Behind a proxy on the
+// isLocal reports whether the client is on this machine. Behind a proxy on the
 // same machine every peer is loopback, so the peer's address alone proves
 // nothing: see [Redirect.NoLoopback].
 func (p *policy) isLocal(r *http.Request, host hostPort) bool {
 	if p.redirect.NoLoopback || !host.isLoopback() || !r.ProtoAtLeast(1, 1) {
 		return false
 	}
-	return rampart.PeerAddr(r).IsLoopback() && !p.proxies.Trust(r) && !p.forwarded(r.Header)
+	return rampart.PeerAddr(r).IsLoopback() && !p.proxies.Trusts(r) && !p.forwarded(r.Header)
 }
 
 // refusesRedirect says why a plain http request must not be redirected: what

@@ -35,8 +35,9 @@
 //
 // # What it does not do
 //
-// It does not read X-Forwarded-Host: let the proxy pass Host on. It cannot
-// reach what net/http answers itself before any handler runs (a malformed
+// It reads X-Forwarded-Host only if Proxies.HostHeader names it, and only from a
+// trusted proxy: better let the proxy pass Host on. It cannot reach what net/http
+// answers itself before any handler runs (a malformed
 // request, 431), nor what a handler writes to the connection or to the writer
 // below without asking for the header map again: after Hijack, take what
 // w.Header() returns then. A layer in between with a header map of its own, such

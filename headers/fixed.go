@@ -76,7 +76,7 @@ const (
 	wantReserved = "this header has a field of its own or belongs to another layer; use that"
 )
 
-// isProbePath says whether s is a clean path that needs no escaping.
+// isProbePath reports whether s is a clean path that needs no escaping.
 func isProbePath(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; !isAlnum(c) && strings.IndexByte("/-._~", c) < 0 {

@@ -84,7 +84,7 @@ func isQuotedToken(s string) bool {
 	return ok && closed && token.Valid(inner)
 }
 
-// isFieldValue says whether s can be a field value (RFC 9110 section 5.5) in
+// isFieldValue reports whether s can be a field value (RFC 9110 section 5.5) in
 // ASCII, with nothing to trim.
 func isFieldValue(s string) bool {
 	for i := range len(s) {
@@ -95,7 +95,7 @@ func isFieldValue(s string) bool {
 	return s != "" && strings.Trim(s, " \t") == s
 }
 
-// isReserved says whether Extra must not hold a header: it has a field of its
+// isReserved reports whether Extra must not hold a header: it has a field of its
 // own, it is one of CORS, of the connection (RFC 9110 section 7.6.1) or of one
 // answer only.
 func isReserved(name string) bool {

@@ -149,7 +149,7 @@ func validPort(s string) bool {
 	return err == nil && n > 0
 }
 
-// validName says whether s is a dotted name of letters, digits, "-" and "_"
+// validName reports whether s is a dotted name of letters, digits, "-" and "_"
 // (which container networks use), or a dotted IPv4 address. A last label that
 // is a number makes it an address (WHATWG URL, "ends in a number").
 func validName(s string) bool {
@@ -175,7 +175,7 @@ func validName(s string) bool {
 
 func lastLabel(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }
 
-// isNumeric says whether a label is a number, decimal or 0x.
+// isNumeric reports whether a label is a number, decimal or 0x.
 func isNumeric(label string) bool {
 	if len(label) >= 2 && label[0] == '0' && label[1]|0x20 == 'x' {
 		return strings.Trim(label[2:], "0123456789abcdefABCDEF") == ""
@@ -187,7 +187,7 @@ func isAlnum(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
 }
 
-// isLoopback says whether a name in normal form means this machine (RFC 6761
+// isLoopback reports whether a name in normal form means this machine (RFC 6761
 // section 6.3 for localhost).
 func (h hostPort) isLoopback() bool {
 	if h.name == "localhost" || strings.HasSuffix(h.name, ".localhost") {

@@ -52,7 +52,7 @@ func (p Permissions) check(c *conferr.Mistakes) {
 	}
 }
 
-// isPermissionOrigin says whether s is a serialized https origin, or one with
+// isPermissionOrigin reports whether s is a serialized https origin, or one with
 // a wildcard for the names below a host.
 func isPermissionOrigin(s string) bool {
 	host, ok := strings.CutPrefix(s, "https://")

@@ -97,7 +97,7 @@ func (s *set) over(https bool) []entry {
 	return s.entries[:s.onHTTP]
 }
 
-// beside says whether h, which holds every entry, also holds cookies, and
+// beside reports whether h, which holds every entry, also holds cookies, and
 // strangers: headers that are not known to be in order. Most answers add a
 // Content-Type and no more.
 func (s *set) beside(h http.Header, https bool) (strangers, cookies bool) {
@@ -121,7 +121,7 @@ func (s *set) beside(h http.Header, https bool) (strangers, cookies bool) {
 }
 
 // fold gives guarded headers whose names are in other letters, as net/http
-// would send them, the name that they are looked up by. It says whether there
+// would send them, the name that they are looked up by. It reports whether there
 // was one.
 func (s *set) fold(h http.Header) (found bool) {
 	for name, lines := range h {

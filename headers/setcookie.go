@@ -129,7 +129,7 @@ func hasControl(parts []string) bool {
 	})
 }
 
-// domainCovers says whether the host may set a cookie for domain (RFC 6265bis
+// domainCovers reports whether the host may set a cookie for domain (RFC 6265bis
 // section 5.1.3). A host that cannot be read covers nothing it could disprove.
 func domainCovers(domain, host string) bool {
 	h, ok := parseHost(host)

@@ -100,6 +100,6 @@ func isDjangoDomain(s string) bool {
 	return len(labels) > 1
 }
 
-// foldsToASCII says whether Python's re takes r for an ASCII letter when it
+// foldsToASCII reports whether Python's re takes r for an ASCII letter when it
 // ignores case.
 func foldsToASCII(r rune) bool { return r == 'İ' || r == 'ı' || r == 'ſ' || r == '\u212a' }

@@ -75,7 +75,7 @@ func aLabels(s string) (string, bool) {
 	return mapped, err == nil && again == mapped
 }
 
-// isShortHost says whether s has most characters in labels of 63, and no more
+// isShortHost reports whether s has most characters in labels of 63, and no more
 // work for Punycode than one such label is. To be asked before IDNA: that takes
 // quadratic time for each label, and measures at the end. It counts in NFKC, in
 // which one character can be eighteen, and no further than it must.

@@ -129,7 +129,7 @@ func (n *node) checkFile(f *File) *Invalid {
 	return nil
 }
 
-// fits says whether the content and the name of f are of type t.
+// fits reports whether the content and the name of f are of type t.
 func (t *fileType) fits(f *File) bool {
 	ext := strings.ToLower(path.Ext(f.Name))
 	if ext == "" || !strings.Contains(t.exts, " "+ext[1:]+" ") || http.DetectContentType(f.Data) != t.sniffed {

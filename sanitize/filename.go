@@ -33,7 +33,7 @@ func Filename(s string) (string, error) {
 
 func notAFilename() error { return &Invalid{Code: "filename", Detail: "Enter a valid file name."} }
 
-// isDevice says whether Windows opens a device in place of the file s. The
+// isDevice reports whether Windows opens a device in place of the file s. The
 // superscript digits count there too.
 func isDevice(s string) bool {
 	base, _, _ := strings.Cut(strings.ToUpper(s), ".")

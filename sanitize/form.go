@@ -90,7 +90,7 @@ func (d *decoder) param(o *object, v reflect.Value, pr strictjson.Pair, l *Limit
 	return n.parse(v, pr.Value)
 }
 
-// flat says whether one text or several can be n's value.
+// flat reports whether one text or several can be n's value.
 func (n *node) flat() bool {
 	switch n.kind {
 	case kindObject, kindDict:

@@ -59,7 +59,7 @@ func (f formats) panics(sample any, word string) (bad bool) {
 	return false
 }
 
-// format says whether the library's tag name may be used, and whether it takes
+// format reports whether the library's tag name may be used, and whether it takes
 // a parameter. The tags are named one by one because the others look at more
 // than the value: they open files, resolve names, or ask other fields.
 func format(name string) (known, takesParam bool) {
@@ -83,7 +83,7 @@ func format(name string) (known, takesParam bool) {
 // end: a host name, or a version (npm's limit).
 const maxFormat = 256
 
-// isShortFormat says whether what the library's tag name stands for has at most
+// isShortFormat reports whether what the library's tag name stands for has at most
 // maxFormat bytes, so that a longer text is refused before the library reads it:
 // 250 KB of hyphens take seconds as a language tag. The others are content of any
 // length, which the library reads once.

@@ -34,7 +34,7 @@ func FuzzText(f *testing.F) {
 	})
 }
 
-// forges says whether r, raw in a log, could end, hide, color or reorder a line.
+// forges reports whether r, raw in a log, could end, hide, color or reorder a line.
 func forges(r rune) bool {
 	return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control, unicode.Cf)
 }

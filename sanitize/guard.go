@@ -113,7 +113,7 @@ func (g *Guard) checkBody(r *http.Request) *rampart.Problem {
 	return p
 }
 
-// isSafePath says whether every server in line takes the path for the same
+// isSafePath reports whether every server in line takes the path for the same
 // place. An encoded slash or a backslash is a separator to some, and a dot
 // segment is resolved by some before, by others after decoding.
 func isSafePath(path, escaped string) bool {
@@ -146,7 +146,7 @@ func checkQuery(query string, most int) *rampart.Problem {
 	return nil
 }
 
-// hasControl says whether s holds a C0 control or DEL.
+// hasControl reports whether s holds a C0 control or DEL.
 func hasControl(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] == 0x7f {

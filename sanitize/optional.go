@@ -13,7 +13,7 @@ type Optional[T any] struct {
 
 func (Optional[T]) optional() {}
 
-// isOptional says whether t is an Optional. Its fields are then, by index:
+// isOptional reports whether t is an Optional. Its fields are then, by index:
 // Value, Set, Null.
 func isOptional(t reflect.Type) bool {
 	return t.Implements(reflect.TypeFor[interface{ optional() }]()) && t.Kind() == reflect.Struct && t.NumField() == 3

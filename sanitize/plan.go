@@ -186,7 +186,7 @@ func (c *compiler) plain(t reflect.Type, where string) *node {
 	return &node{kind: kindBool, wrong: &Invalid{}}
 }
 
-// isParsed says whether a *t reads itself from text.
+// isParsed reports whether a *t reads itself from text.
 func isParsed(t reflect.Type) bool {
 	return reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }

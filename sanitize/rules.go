@@ -109,7 +109,7 @@ func (c *compiler) rule(n *node, t reflect.Type, w tag) (reason rampart.Reason) 
 	return ""
 }
 
-// isStructural says whether the validate tag name is one of those that rule
+// isStructural reports whether the validate tag name is one of those that rule
 // knows itself.
 func isStructural(name string) bool {
 	switch name {

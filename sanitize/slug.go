@@ -1,6 +1,6 @@
 package sanitize
 
-// Slug says whether s is a slug: one or more ASCII letters, digits, underscores
+// Slug reports whether s is a slug: one or more ASCII letters, digits, underscores
 // and hyphens, as Django's validate_slug. The error is an [*Invalid].
 func Slug(s string) error {
 	for i := range len(s) {

@@ -45,7 +45,7 @@ func words(s string) []tag {
 	return list
 }
 
-// take removes the rule name and says whether it was there. One after "dive" is
+// take removes the rule name and reports whether it was there. One after "dive" is
 // not the field's.
 func (t *tags) take(name string) bool {
 	for i, w := range t.rules {

@@ -46,7 +46,7 @@ func Text(s string, multiline bool) string {
 	return strings.TrimSpace(norm.NFC.String(b.String()))
 }
 
-// isPlain says whether s is printable ASCII, in lines or in one.
+// isPlain reports whether s is printable ASCII, in lines or in one.
 func isPlain(s string, multiline bool) bool {
 	for i := range len(s) {
 		if c := s[i]; (c < ' ' || c > '~') && (!multiline || c != '\n' && c != '\t') {

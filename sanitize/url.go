@@ -48,7 +48,7 @@ func URL(s string, schemes ...string) (*url.URL, error) {
 
 func notAURL() error { return &Invalid{Code: "url", Detail: "Enter a valid URL."} }
 
-// isNotInURL says whether r cannot be in a URL, not even unescaped by a careless
+// isNotInURL reports whether r cannot be in a URL, not even unescaped by a careless
 // writer. Browsers drop some of these, other parsers do not.
 func isNotInURL(r rune) bool {
 	return r <= ' ' || r == '\\' || r == 0x7f || 0x80 <= r && r <= 0xa0 || r == '\u2028' || r == '\u2029' || r == '\u3000' || text.IsBidiControl(r)

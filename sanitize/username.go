@@ -45,7 +45,7 @@ type scripts struct {
 	table *unicode.RangeTable
 }
 
-// admits says whether r is of the same script, or of none in particular.
+// admits reports whether r is of the same script, or of none in particular.
 func (s *scripts) admits(r rune) bool {
 	if s.table != nil && unicode.Is(s.table, r) || unicode.In(r, unicode.Common, unicode.Inherited) {
 		return true
@@ -63,7 +63,7 @@ func (s *scripts) admits(r rune) bool {
 	return false
 }
 
-// eastAsian says whether a script is written together with Han.
+// eastAsian reports whether a script is written together with Han.
 func eastAsian(script string) bool {
 	switch script {
 	case "Han", "Hiragana", "Katakana", "Hangul", "Bopomofo":

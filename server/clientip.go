@@ -67,7 +67,7 @@ func (c *ClientIP) Addr(r *http.Request) netip.Addr {
 
 func (c *ClientIP) resolve(r *http.Request) netip.Addr {
 	peer := rampart.PeerAddr(r)
-	if c.kind == noHeader || !c.proxies.Trust(r) {
+	if c.kind == noHeader || !c.proxies.Trusts(r) {
 		return peer
 	}
 	lines := r.Header[c.header]

@@ -61,7 +61,7 @@ func (q *RequestID) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := &idAnswer{header: header}
 		a.ResponseWriter, a.Final = w, a
-		if q.proxies.Trust(r) {
+		if q.proxies.Trusts(r) {
 			if sent := r.Header[header]; len(sent) == 1 && wellFormedID(sent[0]) {
 				a.ID = sent[0]
 			}

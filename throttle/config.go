@@ -106,7 +106,7 @@ func (p *Policy) validate(at string, bad *conferr.Mistakes) {
 	bad.If(p.Key == nil, at+"Key", rampart.ReasonMissing, nil, "say who is counted, such as ByIP(clientIP.Addr) with a server.ClientIP")
 }
 
-// isRemote says whether calls of s can fail.
+// isRemote reports whether calls of s can fail.
 func isRemote(s Store) bool {
 	_, local := s.(*Memory)
 	return s != nil && !local

@@ -15,7 +15,7 @@
 //
 // Counts live in a [Memory] of fixed size, which under a flood keeps those who
 // have used the most, unless another [Store] shares them between processes; what
-// happens when such a store is down must then be chosen ([Outage]).
+// happens when such a store is down must then be chosen ([rampart.Outage]).
 //
 // What it does not do: it cannot tell apart callers that share an address, it
 // does not queue or delay requests, and it does not bound how many run at once.

@@ -195,7 +195,7 @@ func parseOverride(s string) (policy string, v override, ok bool) {
 	return fields[0], override{Rate{Count: int(n[0]), Period: time.Duration(n[1]), Burst: int(n[2])}, time.UnixMicro(n[3])}, true
 }
 
-// blind says whether overrides may be missing here and that matters.
+// blind reports whether overrides may be missing here and that matters.
 func (o *Overrides) blind() bool {
 	return o != nil && o.outage == rampart.FailClosed && o.feed != nil && o.feed.Age() > 0
 }

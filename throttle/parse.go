@@ -22,8 +22,8 @@ type RateReason string
 // Reasons of a RateError.
 const (
 	RateSyntax   RateReason = "not of the form count/period, as in 100/hour or 5/30m"
-	RateUnit     RateReason = "unknown unit of time"
-	RateZero     RateReason = "zero or negative"
+	RateUnit     RateReason = "unknown unit of time: use ns, ms, s, m, h or d, or the whole word"
+	RateZero     RateReason = "zero or negative: use a count and a period of 1 or more"
 	RateTooLarge RateReason = "too large"
 )
 

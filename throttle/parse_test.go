@@ -92,7 +92,7 @@ func TestParseRefuses(t *testing.T) {
 		assert.Zero(t, got, text)
 	}
 	_, err := throttle.Parse("5/mo\non")
-	require.EqualError(t, err, `throttle: rate "5/mo\non": unknown unit of time`)
+	require.EqualError(t, err, `throttle: rate "5/mo\non": unknown unit of time: use ns, ms, s, m, h or d, or the whole word`)
 }
 
 func FuzzParse(f *testing.F) {

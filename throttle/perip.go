@@ -1,21 +1,22 @@
 package throttle
 
 import (
-	"errors"
 	"net/http"
 	"net/netip"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 // PerIP returns a Limiter in memory that lets each address make so many
 // requests, such as "100/hour" (see [Parse]), in a [SlidingWindow]. The address
 // is the one that a client address layer (package server) resolved, else the TCP
 // peer's, which behind a proxy is the proxy's. Its policy is called "ip"; the
-// rest is as in a zero [Config]. The error is a [*RateError] or one of [New].
+// rest is as in a zero [Config]. The error is a [*rampart.ConfigError].
 func PerIP(rate string) (*Limiter, error) {
-	r, err := Parse(rate)
-	if err != nil {
+	bad := conferr.For("throttle.PerIP")
+	r := windowRate(bad, "rate", rate)
+	if err := bad.Err(); err != nil {
 		return nil, err
 	}
 	return New(Config{Policies: []Policy{{Name: "ip", Rate: r, Key: ByIP(clientAddr)}}})
@@ -24,10 +25,11 @@ func PerIP(rate string) (*Limiter, error) {
 // PerCaller returns a Limiter in memory as [PerIP] does, for inside the layer that
 // says who calls: each caller may make so many requests ([ByCaller]), and each
 // address so many without a credential. Its policies are called "caller" and "ip".
+// The error holds every mistake, each a [*rampart.ConfigError], joined.
 func PerCaller(rate, anonymous string) (*Limiter, error) {
-	known, err1 := Parse(rate)
-	strangers, err2 := Parse(anonymous)
-	if err := errors.Join(err1, err2); err != nil {
+	bad := conferr.For("throttle.PerCaller")
+	known, strangers := windowRate(bad, "rate", rate), windowRate(bad, "anonymous", anonymous)
+	if err := bad.Err(); err != nil {
 		return nil, err
 	}
 	stranger := func(r *http.Request) bool {
@@ -38,6 +40,14 @@ func PerCaller(rate, anonymous string) (*Limiter, error) {
 		{Name: "caller", Rate: known, Key: ByCaller()},
 		{Name: "ip", Rate: strangers, Key: ByIP(clientAddr), Match: stranger},
 	}})
+}
+
+// windowRate reads a rate for a [SlidingWindow].
+func windowRate(bad *conferr.Mistakes, param, text string) Rate {
+	r, err := Parse(text)
+	bad.If(err != nil, param, rampart.ReasonInvalid, text, `write count/period, such as "100/hour" or "5/30m"`)
+	bad.If(r.Burst != 0, param, rampart.ReasonInvalid, text, "a sliding window has no burst; leave it out, or use New with Algorithm: TokenBucket")
+	return r
 }
 
 func clientAddr(r *http.Request) netip.Addr {

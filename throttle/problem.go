@@ -78,7 +78,7 @@ func (q *call) answerExceeded(w http.ResponseWriter) {
 	respwriter.WriteProblem(w, http.StatusTooManyRequests, q.text)
 }
 
-// violated says whether the policy of item i stood in the way.
+// violated reports whether the policy of item i stood in the way.
 func (q *call) violated(i int) bool { return q.results[i].RetryAfter != 0 && q.items[i].Cost > 0 }
 
 // template is a body around a number of seconds.

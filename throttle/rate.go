@@ -70,12 +70,12 @@ func (r Rate) burst() int {
 	return r.Burst
 }
 
-// valid says whether a policy with algorithm a can take r.
+// valid reports whether a policy with algorithm a can take r.
 func (r Rate) valid(a Algorithm) bool {
 	return r.inBounds() && (a.entry().bursts || r.burst() == r.Count)
 }
 
-// inBounds says whether there is an algorithm that can take r.
+// inBounds reports whether there is an algorithm that can take r.
 func (r Rate) inBounds() bool {
 	if r.Count < 1 || r.Count > maxCount || r.Period < 1 || r.Period > maxPeriod || r.Burst < 0 || r.Burst > maxCount {
 		return false

@@ -42,7 +42,7 @@ type Result struct {
 const Never time.Duration = -1
 
 // A Store keeps buckets. Its methods are safe for concurrent use. An error
-// means that the store itself failed; [Limiter] then follows its [Outage]
+// means that the store itself failed; [Limiter] then follows its [rampart.Outage]
 // policy. Each call is one atomic step. The contract is tested by
 // throttletest.TestStore.
 type Store interface {

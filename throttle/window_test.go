@@ -13,7 +13,7 @@ import (
 	"github.com/ecolaura/rampart/throttle"
 )
 
-// bars says whether the long tests run too.
+// bars reports whether the long tests run too.
 func bars() bool { return os.Getenv("RAMPART_BARS") != "" }
 
 // take charges one item and returns its result.

@@ -106,7 +106,7 @@ func (g *grid) advance(now moment) {
 	}
 }
 
-// empty says whether no unit is left. It asks not for total: the last units
+// empty reports whether no unit is left. It asks not for total: the last units
 // may have been paid out of what an earlier cell had spare.
 func (g *grid) empty(now moment) bool { return g.w.until <= now }
 

@@ -86,7 +86,7 @@ type execer interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// changed runs a statement on one row and says whether it changed it.
+// changed runs a statement on one row and reports whether it changed it.
 func changed(ctx context.Context, db execer, query string, args ...any) (bool, error) {
 	res, err := db.ExecContext(ctx, query, args...)
 	if err != nil {

@@ -93,7 +93,7 @@ func lookup(t *testing.T, s apikey.Store, id string) apikey.Key {
 	return k
 }
 
-// same says whether a and b are the same key; empty and nil are the same.
+// same reports whether a and b are the same key; empty and nil are the same.
 func same(a, b apikey.Key) bool {
 	return a.ID == b.ID && a.Name == b.Name && a.Owner == b.Owner && a.Plan == b.Plan && a.Successor == b.Successor &&
 		slices.Equal(a.Scopes, b.Scopes) && slices.Equal(a.Allow, b.Allow) && maps.Equal(a.Meta, b.Meta) &&

@@ -63,7 +63,7 @@ func (h *Hasher) Hash(ctx context.Context, pw string) (string, error) {
 	return s.encode(), nil
 }
 
-// Verify says whether pw is the password of which encoded is the hash, and, if
+// Verify reports whether pw is the password of which encoded is the hash, and, if
 // so, whether the hash should be replaced by one of [Hasher.Hash], because its
 // scheme or parameters are not the configured ones.
 //
@@ -92,7 +92,7 @@ func (h *Hasher) Verify(ctx context.Context, pw, encoded string) (ok, upgrade bo
 	return true, !h.current(s), nil
 }
 
-// current says whether s is as Hash would make it.
+// current reports whether s is as Hash would make it.
 func (h *Hasher) current(s stored) bool {
 	a, ok := s.(argon2Hash)
 	return ok && !a.legacy && a.params == h.params && len(a.salt) == saltSize && len(a.tag) == tagSize

@@ -44,7 +44,7 @@ func (f form) open(dst, token []byte) (opened, bool) {
 	return f.set.open(dst, token, &f)
 }
 
-// sameArray says whether a and b end in the same array, as parts of one buffer
+// sameArray reports whether a and b end in the same array, as parts of one buffer
 // do: to write behind a could then change b.
 func sameArray(a, b []byte) bool {
 	return cap(a) > 0 && cap(b) > 0 && &a[:cap(a)][cap(a)-1] == &b[:cap(b)][cap(b)-1]
@@ -66,7 +66,7 @@ func (f form) decryptAt(token []byte, ttl time.Duration, now time.Time) ([]byte,
 	return o.text, nil
 }
 
-// fresh says whether a token of time ts, which is any 64-bit number, may be
+// fresh reports whether a token of time ts, which is any 64-bit number, may be
 // opened.
 func fresh(ts uint64, ttl time.Duration, now time.Time) bool {
 	at := seconds(now)

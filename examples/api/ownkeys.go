@@ -106,7 +106,7 @@ func newOwnFields(ring *fernet.Keyring, file []fernet.Key) (*ownFields, error) {
 	return &ownFields{ring: ring, seal: sealing.Cipher(), keys: file, promoted: map[string]bool{}}, nil
 }
 
-// changed says whether a key came after those in the file.
+// changed reports whether a key came after those in the file.
 func (o *ownFields) changed() bool {
 	if o == nil {
 		return false
@@ -116,14 +116,14 @@ func (o *ownFields) changed() bool {
 	return len(o.promoted) > 0
 }
 
-// full says whether no further key fits.
+// full reports whether no further key fits.
 func (o *ownFields) full() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return len(o.keys) >= fernet.MaxKeys
 }
 
-// holds says whether a key is in the ring.
+// holds reports whether a key is in the ring.
 func (o *ownFields) holds(id string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -43,7 +43,7 @@ func (re *reencryption) start() {
 	}()
 }
 
-// run goes through the columns once and says whether to do so again.
+// run goes through the columns once and reports whether to do so again.
 func (re *reencryption) run(ctx context.Context) (again bool) {
 	re.set(func() { re.again, re.failed, re.now = false, false, map[string]column.Progress{} })
 	select {

@@ -123,7 +123,7 @@ func (c recorded) with(old, placeholder string) recorded {
 	return c
 }
 
-// hasRow says whether the example serves what a case is about. What is left out
+// hasRow reports whether the example serves what a case is about. What is left out
 // is about other stacks of the recording, or views that the table does not have.
 func hasRow(c recorded) bool {
 	if c.Stack != "seeds" {

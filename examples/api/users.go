@@ -164,7 +164,7 @@ func (u *users) seed(ctx context.Context, tx *sql.Tx) error {
 	return nil
 }
 
-// demos says whether an account with the demo password is there.
+// demos reports whether an account with the demo password is there.
 func (u *users) demos(ctx context.Context) (bool, error) {
 	var n int
 	err := u.db.QueryRowContext(ctx, u.db.q(`SELECT count(*) FROM users WHERE demo = ?`), true).Scan(&n)

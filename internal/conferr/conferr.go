@@ -38,7 +38,7 @@ const (
 	WantHeader  = `a header name is one word, such as "X-Request-Id"`
 	WantOnce    = "list it once"
 	WantOutage  = "choose rampart.FailClosed or rampart.FailOpen"
-	WantPrefix  = `a prefix has no bits set behind its length, and IPv4 is written as IPv4, such as "10.0.0.0/8"`
+	WantPrefix  = `write a network such as "10.0.0.0/8" without bits set behind its length, or one address such as "10.0.0.1/32"; IPv4 is written as IPv4`
 )
 
 // A ConfigError is one mistake in a configuration. Every constructor of this

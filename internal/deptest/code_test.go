@@ -57,7 +57,7 @@ func TestNoInitNoMutablePackageVariableNoOwnerlessGoroutine(t *testing.T) {
 	})
 }
 
-// readOnly says whether a variable's comment claims that nothing writes it;
+// readOnly reports whether a variable's comment claims that nothing writes it;
 // the linter asks for the same comment in its own words.
 func readOnly(d *ast.GenDecl) bool {
 	var text strings.Builder

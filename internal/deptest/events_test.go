@@ -122,7 +122,7 @@ func returnsAttrs(f *ast.FuncDecl) bool {
 	return false
 }
 
-// eventParam says whether f passes an event on that it is given, and its own
+// eventParam reports whether f passes an event on that it is given, and its own
 // attributes with it.
 func eventParam(f *ast.FuncDecl) bool {
 	for _, p := range f.Type.Params.List {
@@ -137,7 +137,7 @@ func eventParam(f *ast.FuncDecl) bool {
 	return false
 }
 
-// calls says whether a function of that name is called in n.
+// calls reports whether a function of that name is called in n.
 func calls(n ast.Node, name string) bool {
 	found := false
 	ast.Inspect(n, func(n ast.Node) bool {

@@ -40,7 +40,7 @@ func Escape(s string, limit int) string {
 	return b.String()
 }
 
-// plain says whether s is printable ASCII without a backslash.
+// plain reports whether s is printable ASCII without a backslash.
 func plain(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '\\' {

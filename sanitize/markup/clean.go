@@ -204,7 +204,7 @@ func (c *cleaner) closeItem(kind elementFlags) {
 }
 
 // closeForTable ends the cells, rows and groups that the start of t ends, and
-// says whether t may stand where it then is: parts of a table only in a table,
+// reports whether t may stand where it then is: parts of a table only in a table,
 // and in a table nothing else outside its cells.
 func (c *cleaner) closeForTable(t *tagPolicy) bool {
 	const structure = isTable | isGroup | isRow
@@ -234,7 +234,7 @@ func (c *cleaner) closeForTable(t *tagPolicy) bool {
 	return false
 }
 
-// inTable says whether the current element is a part of a table but not a cell.
+// inTable reports whether the current element is a part of a table but not a cell.
 func (c *cleaner) inTable() bool {
 	n := len(c.stack)
 	return n > 0 && c.stack[n-1].flags&(isTable|isGroup|isRow) != 0

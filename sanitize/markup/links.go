@@ -48,7 +48,7 @@ func allowLinks(h *Policy) error {
 	return AllowAttrs("a", "href")(h)
 }
 
-// mayHoldLink says whether it is worth looking for links in s: no address is
+// mayHoldLink reports whether it is worth looking for links in s: no address is
 // without a dot.
 func mayHoldLink(s string) bool { return strings.IndexByte(s, '.') >= 0 }
 
@@ -132,7 +132,7 @@ func (c *cleaner) linkAt(s string, at, done int) (l foundLink, next int) {
 	return l, max(end, l.end)
 }
 
-// beginsAddress says whether an address without a scheme may stand after s: not
+// beginsAddress reports whether an address without a scheme may stand after s: not
 // in the middle of a path, query or other address.
 func beginsAddress(s string) bool {
 	return s == "" || strings.IndexByte("@/:\\=&#%?+~$.", s[len(s)-1]) < 0
@@ -229,7 +229,7 @@ func trimSentence(s string) string {
 	return s
 }
 
-// isPublicHost says whether s looks like a name in the public DNS. Of bare names
+// isPublicHost reports whether s looks like a name in the public DNS. Of bare names
 // only those with a country's or one of the first generic top-level domains do:
 // "invoice.zip" and "index.js" are files.
 func isPublicHost(s string, bare bool) bool {
@@ -275,7 +275,7 @@ func emailAround(s string, at, done int) foundLink {
 	return foundLink{start, at + 1 + len(domain), "mailto:"}
 }
 
-// isLocalMark says whether c is a mark that a local part may hold, which does
+// isLocalMark reports whether c is a mark that a local part may hold, which does
 // not begin one in a text.
 func isLocalMark(c byte) bool {
 	return c > ' ' && c < 0x7f && !text.IsAlphanumeric(c) && strings.IndexByte("\"(),:;<>@[\\]", c) < 0

@@ -188,7 +188,7 @@ func TestStripTags(t *testing.T) {
 	}
 }
 
-// contained says whether s, as the content of a div, stays in that div and is
+// contained reports whether s, as the content of a div, stays in that div and is
 // nested there as it is written.
 func contained(tb testing.TB, s string) bool {
 	tb.Helper()
@@ -197,7 +197,7 @@ func contained(tb testing.TB, s string) bool {
 	return len(nodes) == 2 && nodes[0].Data == "div" && nodes[1].Data == "i" && nodes[1].FirstChild == nil
 }
 
-// live says whether a browser could run something of s.
+// live reports whether a browser could run something of s.
 func live(tb testing.TB, s string) bool {
 	tb.Helper()
 	nodes, err := html.ParseFragment(strings.NewReader(s), &html.Node{Type: html.ElementNode, DataAtom: atom.Div, Data: "div"})

@@ -222,7 +222,7 @@ func fixed(opts ...Option) *Policy {
 	return h
 }
 
-// isScheme says whether s is a scheme (RFC 3986 section 3.1).
+// isScheme reports whether s is a scheme (RFC 3986 section 3.1).
 func isScheme(s string) bool {
 	for i := range len(s) {
 		c := s[i] | 0x20
@@ -233,7 +233,7 @@ func isScheme(s string) bool {
 	return token.Valid(s)
 }
 
-// isUnsafeScheme says whether a URL of scheme s runs code or carries its own
+// isUnsafeScheme reports whether a URL of scheme s runs code or carries its own
 // document.
 func isUnsafeScheme(s string) bool {
 	switch strings.ToLower(s) {

@@ -8,7 +8,7 @@ import (
 	"github.com/ecolaura/rampart/internal/text"
 )
 
-// isCleanText says whether cleaning leaves s as it is: valid UTF-8 without
+// isCleanText reports whether cleaning leaves s as it is: valid UTF-8 without
 // markup, entities or control characters.
 func isCleanText(s string) bool {
 	ascii := true
@@ -21,7 +21,7 @@ func isCleanText(s string) bool {
 	return ascii || text.Repair(s) == s
 }
 
-// isSpecial says whether c cannot stand as it is in the text of an element.
+// isSpecial reports whether c cannot stand as it is in the text of an element.
 func isSpecial(c byte) bool {
 	return c < ' ' && c != '\n' && c != '\t' || c == '&' || c == '<' || c == '>'
 }

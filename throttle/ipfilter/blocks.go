@@ -104,7 +104,7 @@ func (f *Filter) apply(data []byte, _ time.Time) {
 	}
 }
 
-// blind says whether blocks may be missing here and that matters.
+// blind reports whether blocks may be missing here and that matters.
 func (f *Filter) blind() bool {
 	return f.outage == rampart.FailClosed && f.feed != nil && f.feed.Age() > 0
 }
@@ -146,7 +146,7 @@ func (k key) masked(length int) key {
 	return key{k.hi, k.lo & (math.MaxUint64 << (128 - length))}
 }
 
-// contains says whether a is blocked.
+// contains reports whether a is blocked.
 func (b *blocks) contains(a netip.Addr) bool {
 	if b.active.Load() == 0 {
 		return false
@@ -166,7 +166,7 @@ func (b *blocks) contains(a netip.Addr) bool {
 	return false
 }
 
-// room says whether p can be blocked.
+// room reports whether p can be blocked.
 func (b *blocks) room(p netip.Prefix) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

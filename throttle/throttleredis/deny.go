@@ -51,7 +51,7 @@ func (c *denyCache) slot(id bucketID) *refusal {
 	return &c.slots[binary.LittleEndian.Uint64(id[:])%denySlots]
 }
 
-// refuses says whether one of items is known to be refused, and fills out then.
+// refuses reports whether one of items is known to be refused, and fills out then.
 // Of the others nothing is known. It notes the generations for remember.
 func (c *denyCache) refuses(ids []bucketID, items []throttle.Item, converted []item, generations []uint64, out []throttle.Result) bool {
 	if c == nil {
@@ -73,7 +73,7 @@ func (c *denyCache) refuses(ids []bucketID, items []throttle.Item, converted []i
 	return refused
 }
 
-// refuses says whether it is known to be refused. The caller holds the lock.
+// refuses reports whether it is known to be refused. The caller holds the lock.
 func (r *refusal) refuses(id bucketID, it *throttle.Item, now time.Duration, res *throttle.Result) bool {
 	if r.id != id || now >= r.until || it.Cost != r.cost || it.Rate != r.rate || it.Algorithm != r.algorithm {
 		return false

@@ -25,7 +25,7 @@ const (
 	itemNumbers = 4
 )
 
-// parseReply fills out from the reply to items, and says whether they passed.
+// parseReply fills out from the reply to items, and reports whether they passed.
 // Numbers out of their range are brought back into it.
 func parseReply(reply any, items []throttle.Item, converted []item, out []throttle.Result) (bool, error) {
 	s, _ := redisx.Text(reply)

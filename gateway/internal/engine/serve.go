@@ -71,7 +71,7 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 // begin tells what the connection says of a request.
 func (e *Engine) begin(r *http.Request) *call.Call {
 	c := &call.Call{Start: time.Now(), Scheme: "http", Peer: rampart.PeerAddr(r), Client: e.clients.Addr(r)}
-	c.Trusted = e.opts.Proxies.Trust(r)
+	c.Trusted = e.opts.Proxies.Trusts(r)
 	if e.opts.Proxies.HTTPS(r) {
 		c.Scheme = "https"
 	}
