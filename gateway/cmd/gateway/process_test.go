@@ -189,7 +189,7 @@ services:
 func TestWrongFlagsAreAllListed(t *testing.T) {
 	status, _, stderr := ends(t, "-addr", "nonsense", "-admin", "0.0.0.0:0", "-trusted-proxies", "0.0.0.0/0", "-check", "extra")
 	assert.Equal(t, 2, status)
-	for _, want := range []string{"-addr: not host:port", "-admin: not a loopback address", "-trusted-proxies: rampart: Proxies.Prefixes: too_wide", "-check: goes with -config", "unexpected argument"} {
+	for _, want := range []string{"-addr: not host:port", "-admin: not a loopback address", "-trusted-proxies: rampart.Proxies.Prefixes: too_wide", "-check: goes with -config", "unexpected argument"} {
 		assert.Contains(t, stderr, want)
 	}
 	status, _, stderr = ends(t, "-redis", "redis://:pass word@x:y")
