@@ -2,6 +2,7 @@ package sanitize
 
 import (
 	"fmt"
+	"math"
 	"mime"
 	"strings"
 
@@ -37,6 +38,9 @@ type Limits struct {
 	AllowEncoded bool
 }
 
+// maxBody bounds MaxBody: a body is read into memory.
+const maxBody = math.MaxInt32
+
 // maxDepth bounds the recursion that follows the nesting of a body.
 const maxDepth = 1000
 
@@ -62,8 +66,8 @@ func (l *Limits) compile(bad *conferr.Mistakes) Limits {
 	}
 	out := *l
 	switch {
-	case out.MaxBody < 0:
-		bad.Add("Limits.MaxBody", rampart.ReasonInvalid, out.MaxBody, wantLimit(1<<20, 0))
+	case out.MaxBody < 0 || out.MaxBody > maxBody:
+		bad.Add("Limits.MaxBody", rampart.ReasonInvalid, out.MaxBody, wantLimit(1<<20, maxBody))
 	case out.MaxBody == 0:
 		out.MaxBody = 1 << 20
 	}

@@ -124,7 +124,7 @@ func onePart(content []byte) (p part, ok bool) {
 			}
 		case "content-type":
 			media, params, err := mime.ParseMediaType(value)
-			if err != nil || params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
+			if err != nil || strictjson.Extended(value) || params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
 				return p, false
 			}
 			p.media = media

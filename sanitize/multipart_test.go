@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"log/slog"
+	"math"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
@@ -279,4 +281,33 @@ func FuzzMultipart(f *testing.F) {
 		require.Equal(t, title, v.Title)
 		require.Len(t, v.Files, files)
 	})
+}
+
+// Of "charset" and "charset*" (RFC 2231) one server on the way reads the one, the
+// next one the other.
+func TestExtendedParametersOfAContentTypeAreRefused(t *testing.T) {
+	type in struct {
+		A string `json:"a"`
+	}
+	b, err := sanitize.NewBinder[in](sanitize.Config{Limits: sanitize.Limits{ContentTypes: []string{"application/json", "multipart/form-data"}}, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	form := "--evil\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--good\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n2\r\n--good--\r\n--evil--\r\n"
+	part := "--x\r\nContent-Disposition: form-data; name=\"a\"\r\nContent-Type: text/plain; charset=utf-16; charset*=utf-8''utf-8\r\n\r\n1\r\n--x--\r\n"
+	for media, body := range map[string]string{
+		"application/json; charset=utf-16; charset*=utf-8''utf-8":          `{"a":"x"}`,
+		"application/json; charset*=utf-16''utf-16":                        `{"a":"x"}`,
+		"multipart/form-data; boundary=good; boundary*=utf-8''evil":        form,
+		"multipart/form-data; boundary=good; boundary*0=ev; boundary*1=il": form,
+		"multipart/form-data; boundary=x":                                  part,
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(body))
+		r.Header.Set("Content-Type", media)
+		_, err := b.Bind(httptest.NewRecorder(), r)
+		assert.Error(t, err, media)
+	}
+}
+
+func TestABodyWithoutALimitIsAMistake(t *testing.T) {
+	_, err := sanitize.NewGuard(sanitize.GuardConfig{Limits: sanitize.Limits{MaxBody: math.MaxInt64}})
+	assert.ErrorContains(t, err, "Limits.MaxBody")
 }

@@ -38,10 +38,14 @@ type try struct {
 	probe bool
 }
 
-// enter reports whether a call may be made.
-func (b *breaker) enter() (try, bool) {
+// enter reports whether a call may be made. Only one that is fit for it, since it
+// has time to learn something, may probe an open circuit.
+func (b *breaker) enter(fit bool) (try, bool) {
 	if !b.open.Load() {
 		return try{b: b}, true
+	}
+	if !fit {
+		return try{}, false
 	}
 	now, at := int64(time.Since(b.started)), b.probe.Load()
 	return try{b, true}, now >= at && b.probe.CompareAndSwap(at, now+int64(probeEvery))

@@ -52,9 +52,15 @@ func (c *Client) Do(ctx context.Context, args ...any) (any, error) {
 	if err := ctx.Err(); err != nil { // it would be random whether it is sent
 		return nil, err
 	}
-	try, ok := c.breaker.enter()
+	hasty := c.hasty(ctx)
+	try, ok := c.breaker.enter(!hasty)
 	if !ok {
 		return nil, ErrOpen
+	}
+	if try.probe { // its outcome is for everybody: it goes on if this caller leaves
+		var cancel context.CancelFunc
+		ctx, cancel = uncancelled(ctx)
+		defer cancel()
 	}
 	reply, err := c.within(ctx, args)
 	switch {
@@ -63,10 +69,27 @@ func (c *Client) Do(ctx context.Context, args ...any) (any, error) {
 	case scriptFailed(err): // no other call has to fail for it
 		try.succeeded(ctx)
 		c.breaker.events.report(ctx, rampart.SysBackendUnavailable, "redis script", rampart.Text("error", err.Error()))
-	case !errors.Is(ctx.Err(), context.Canceled): // who gives up says nothing about Redis
+	case errors.Is(ctx.Err(), context.Canceled), hasty && ctx.Err() != nil: // that says nothing about Redis
+	default:
 		try.failed(ctx, err)
 	}
 	return reply, err
+}
+
+// hasty reports whether ctx ends before a healthy server need have answered.
+func (c *Client) hasty(ctx context.Context) bool {
+	const enough = 5 * time.Millisecond
+	end, ok := ctx.Deadline()
+	return ok && time.Until(end) < min(enough, c.wait)
+}
+
+// uncancelled returns a context with the deadline of ctx that ends by nothing else.
+func uncancelled(ctx context.Context) (context.Context, context.CancelFunc) {
+	own := context.WithoutCancel(ctx)
+	if end, ok := ctx.Deadline(); ok {
+		return context.WithDeadline(own, end)
+	}
+	return own, func() {}
 }
 
 // limit bounds ctx by the time that the client waits.

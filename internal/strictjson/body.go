@@ -61,8 +61,23 @@ func (l *Limits) Media(r *http.Request) (media string, gzipped bool, p *rampart.
 	return media, len(encoding) == 1, nil
 }
 
+// Extended reports whether a parameter of a header field is one of RFC 2231, such
+// as "charset*=" or "boundary*0=": for some parsers only it takes the place of the
+// plain one.
+func Extended(field string) bool {
+	for rest := field; ; {
+		i := strings.IndexByte(rest, '*')
+		if i < 0 {
+			return false
+		}
+		if rest = strings.TrimLeft(rest[i:], "0123456789*"); strings.HasPrefix(rest, "=") {
+			return true
+		}
+	}
+}
+
 func (l *Limits) mediaType(lines []string) (string, bool) {
-	if len(lines) != 1 {
+	if len(lines) != 1 || Extended(lines[0]) {
 		return "", false
 	}
 	media := lines[0]

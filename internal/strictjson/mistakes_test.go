@@ -9,12 +9,15 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart/apikey"
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/internal/cputime"
+	"github.com/ecolaura/rampart/internal/strictjson"
 	"github.com/ecolaura/rampart/sanitize"
 )
 
@@ -143,4 +146,19 @@ func (e endpoint) post(t *testing.T, body, contentType string) string {
 		got += " " + p.Errors[0].Code
 	}
 	return got
+}
+
+func TestExtendedParametersAreToldInTimeInProportion(t *testing.T) {
+	for field, want := range map[string]bool{
+		`application/json; charset*=utf-8''utf-8`:         true,
+		`multipart/form-data; boundary*0=a; boundary*1=b`: true,
+		`multipart/form-data; boundary*0*=a`:              true,
+		`multipart/form-data; boundary="b*"`:              false,
+		`application/json; charset=utf-8`:                 false,
+		`a*b*`:                                            false,
+	} {
+		assert.Equal(t, want, strictjson.Extended(field), field)
+	}
+	took := cputime.Spent(func() { assert.False(t, strictjson.Extended(strings.Repeat("*", 1<<20))) })
+	assert.Less(t, took, 100*time.Millisecond)
 }
