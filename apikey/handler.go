@@ -109,7 +109,7 @@ func (ks *Keys) refuseScope(w http.ResponseWriter, r *http.Request, scopes []str
 // an error of [Keys.Check], and answers it by the ErrorHandler.
 func (ks *Keys) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	refusal, ok := errors.AsType[rampart.Refusal](err)
-	if !ok { // who cannot say is not believed
+	if !ok { // an error of another kind is an outage
 		refusal = &Error{Reason: KeyUnavailable, cause: err}
 		err = refusal
 	}

@@ -77,7 +77,7 @@ func (v *Verifier) refuseForScope(w http.ResponseWriter, r *http.Request, scopes
 // an error of [Verifier.Check], and answers it by the ErrorHandler.
 func (v *Verifier) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	refusal, ok := errors.AsType[rampart.Refusal](err)
-	if !ok { // who cannot say is not believed
+	if !ok { // an error of another kind is an outage
 		refusal = &TokenError{Reason: TokenUnverified, Err: err}
 		err = refusal
 	}

@@ -27,7 +27,7 @@
 // A token shows when it was made, and its length to within 16 bytes. Equal texts
 // give different tokens, so a column of them can be searched only by an index
 // beside it (column.Index). A plain token, one of [Keyring.Cipher], opens wherever its key is used:
-// nothing ties it to a row or column, and whoever can write to the table can swap
+// nothing ties it to a row or column, and anyone who can write to the table can swap
 // two of them. One of [Keyring.Field] opens in its column only, one of [Cipher.Row]
 // in its row only. The text is held in memory whole, beside its token (4/3 of the
 // size); files of more than some megabytes want a format that streams. Passwords

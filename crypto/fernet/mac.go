@@ -25,8 +25,8 @@ type macKeys struct {
 
 var errNoMACKey = errors.New("fernet: MAC without a key")
 
-// MAC returns the keyed hash of that name, such as "customers.phone". The empty
-// name is none, and its MAC has no keys.
+// MAC returns the keyed hash of that name, such as "customers.phone". The MAC of an
+// empty name has no keys.
 func (r *Keyring) MAC(name string) *MAC {
 	if name == "" {
 		return &MAC{}

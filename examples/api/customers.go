@@ -40,7 +40,7 @@ type customer struct {
 type columns struct {
 	phone      *fernet.Cipher // plain Fernet tokens, as Django writes them: either side reads the other's rows
 	phoneIndex *column.Index  // finds a customer by phone
-	note       *fernet.Cipher // bound to its row: whoever can write to the table cannot move a note to another customer
+	note       *fernet.Cipher // bound to its row: write access to the table does not let anyone move a note to another customer
 }
 
 func newColumns(ring *fernet.Keyring) columns {

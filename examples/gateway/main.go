@@ -1,4 +1,4 @@
-// Command gateway embeds package gateway in a program of one's own: the proxy on
+// Command gateway embeds package gateway in your own program: the proxy on
 // one address, and Kong's Admin API on another.
 //
 //	go run ./examples/gateway -config kong.yml
