@@ -200,7 +200,9 @@ func TestAKeysOwnerIsAUserOnlyWhereTheServiceSaysSo(t *testing.T) {
 	assert.Equal(t, byToken, byMapped)
 	_, status := ask("X-API-Key", key, both.Handler, mapped, rampart.RequireScope("write"))
 	assert.Equal(t, 403, status)
-	assert.Contains(t, log.All(t)[len(log.All(t))-1], "key_id", "who was mapped is refused by the layer around")
+	last := log.All(t)[len(log.All(t))-1]
+	assert.Equal(t, "authz_fail", last["event"], "who was mapped is refused by the layer around")
+	assert.Contains(t, last, "key_id")
 }
 
 func TestNoCredentialsRefuseEveryRequest(t *testing.T) {

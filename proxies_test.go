@@ -84,6 +84,7 @@ func TestTheSchemeIsWhatTheFarthestProxySays(t *testing.T) {
 		{"two proxies, in two lines", 2, []string{"https", "http"}, true},
 		{"two proxies, and a client's lie before them", 2, []string{"https, http, http"}, false},
 		{"two proxies, of which the inner one replaces", 2, []string{"https"}, true},
+		{"three proxies, of which one replaces and one appends", 3, []string{"https, http"}, false},
 		{"none says a word", 1, nil, false},
 	} {
 		cfg := headers.API("api.example.com")
