@@ -153,18 +153,18 @@ type Credential interface {
 // The one that it carries must be valid. A request with two credentials is refused,
 // because another server on the way may have used the other one; each kind must
 // therefore come from a different place, such as a cookie, a bearer token or
-// X-API-Key. Without any Credential every request is refused.
-// Their own denials are "missing" and "ambiguous".
+// X-API-Key. Without any Credential every request is refused. Credentials' own
+// denials are "missing" and "ambiguous".
 type Credentials []Credential
 
-// Handler lets requests in that carry one good credential; [CallerFrom] says
-// whose it is.
+// Handler accepts requests with exactly one credential, which must be valid;
+// [CallerFrom] returns its caller.
 func (cs Credentials) Handler(next http.Handler) http.Handler {
 	cs = slices.Clone(cs)
 	return cs.layer(next, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { cs.refuse(w, r, "missing") }))
 }
 
-// Optional lets those in too that carry none: they are anonymous.
+// Optional also accepts requests without a credential: they are anonymous.
 func (cs Credentials) Optional(next http.Handler) http.Handler {
 	cs = slices.Clone(cs)
 	refuse := func(w http.ResponseWriter, r *http.Request, _ []string) { cs.refuse(w, r, "missing") }
@@ -217,7 +217,7 @@ func (cs Credentials) refuse(w http.ResponseWriter, r *http.Request, reason Deni
 	err.Problem().Write(w)
 }
 
-// credentialError is a [Refusal] of none of the kinds.
+// credentialError is the [Refusal] of a request with no credential, or with several.
 type credentialError struct {
 	reason     Denial
 	challenges []string

@@ -80,8 +80,7 @@ func (p *Proxies) HTTPS(r *http.Request) bool {
 	if len(lines) == 0 {
 		return r.TLS != nil
 	}
-	single := strings.Trim(lines[0], " \t")
-	switch {
+	switch single := strings.Trim(lines[0], " \t"); {
 	case name == "Forwarded":
 		return text.EqualFold(forwarded.NthParameter(lines, max(p.Hops, 1), "proto"), "https")
 	case name != "X-Forwarded-Proto":

@@ -145,7 +145,7 @@ type Redirect struct {
 
 	// NoLoopback gives up the exception for local clients. By default plain
 	// http is served if both the peer and Host are loopback and nothing hints
-	// at a proxy: the peer is none of Proxies, no forwarding header is
+	// at a proxy: the peer is not a trusted proxy, no forwarding header is
 	// there, and the request is HTTP/1.1 or later (nginx speaks 1.0 to its
 	// backends by default). A proxy on this machine that adds no header and
 	// rewrites Host to a loopback name looks like a local client: set this, or

@@ -94,7 +94,7 @@ func (c *CSP) checkSource(kind directiveKind, s Source, isDefault bool) (reason 
 func checkText(s Source, codeLike bool) (reason rampart.Reason, want string) {
 	quoted := strings.HasPrefix(string(s), "'")
 	switch {
-	case quoted && !isHash(s): // a constant nonce among them: whoever reads a page knows it
+	case quoted && !isHash(s): // a constant nonce too: every reader of a page knows it
 		return rampart.ReasonInvalid, "use a keyword of this package, such as Self, WithNonce for a nonce, or a hash in base64 with padding"
 	case quoted && !codeLike:
 		return rampart.ReasonPointless, wantCode

@@ -351,7 +351,7 @@ func TestAScriptThatRedisDoesNotKnowIsSent(t *testing.T) {
 func TestAServerThatRefusesToWriteIsReadFrom(t *testing.T) {
 	each(t, func(t *testing.T, f fixture) {
 		if f.write == nil {
-			t.Skip("it does not read alone")
+			return // throttle has one circuit: all of its scripts write
 		}
 		for range 100 { // much more often than reads
 			f.set(failing(errors.New("OOM command not allowed when used memory > 'maxmemory'.")))
