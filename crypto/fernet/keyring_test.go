@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unicode"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -110,6 +111,7 @@ func TestKeyringFromEnv(t *testing.T) {
 		{"one key", keyA, "", idA},
 		{"two keys, the first one encrypts", keyA + "," + keyB, "", idA + " " + idB},
 		{"spaces around keys", " " + keyA + " ,\t" + keyB + "\n", "", idA + " " + idB},
+		{"a form feed and a no-break space around keys", keyA + "\f\n\f\n\u00a0" + keyB, "", idA + " " + idB},
 		{"one key twice", keyA + "," + keyA, "", idA},
 		{"neither variable", "", "", "KEYS: missing"},
 		{"both variables", keyA, file("both", keyB, 0o600), "KEYS: conflict"},
@@ -156,7 +158,7 @@ func TestKeyringFromFileTellsWhyItCannotRead(t *testing.T) {
 }
 
 func FuzzKeyringReader(f *testing.F) {
-	for _, s := range []string{keyA, keyA + "," + keyB, " " + keyA + "\r\n" + keyB + "\n", ",", "", keyA + "\n,\n", "\xff", keyA[:43] + "\n"} {
+	for _, s := range []string{keyA, keyA + "," + keyB, " " + keyA + "\r\n" + keyB + "\n", ",", "", keyA + "\n,\n", "\xff", keyA[:43] + "\n", keyA + "\n\f", "\v" + keyA + "\u00a0"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -173,7 +175,7 @@ func FuzzKeyringReader(f *testing.F) {
 			return
 		}
 		// What was read is what stands there, as text: each key once.
-		words := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(", \t\r\n", r) })
+		words := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 		var ids []string
 		for _, w := range words {
 			if id := key(t, w).ID(); !slices.Contains(ids, id) {

@@ -119,7 +119,7 @@ func keysFromText(function, field, text string) ([]Key, error) {
 			continue
 		}
 		for word := range strings.SplitSeq(line, ",") {
-			b, ok := parseKey(strings.Trim(word, " \t\r\n"))
+			b, ok := parseKey(strings.TrimSpace(word))
 			bad.If(!ok, fmt.Sprintf("%s[%d]", field, len(keys)), ReasonNotAKey, nil, wantKey)
 			keys = append(keys, newKey(b))
 		}
