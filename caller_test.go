@@ -19,6 +19,7 @@ import (
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/apikey"
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/auth/session"
 	"github.com/ecolaura/rampart/internal/logtest"
 )
 
@@ -33,12 +34,12 @@ func (anyone) Claims(context.Context, string) (map[string]any, error) {
 // that take them.
 func credentials(t *testing.T, log *slog.Logger) (both rampart.Credentials, token, key string) {
 	t.Helper()
-	verifierConfig, serviceConfig := auth.Simplejwt([]byte("a secret of thirty-two bytes, for tests"))
-	verifierConfig.Logger = log
-	verifier, err := auth.NewVerifier(verifierConfig)
+	cfg := session.Simplejwt([]byte("a secret of thirty-two bytes, for tests"))
+	cfg.Tokens.Logger = log
+	verifier, err := auth.NewVerifier(cfg.Tokens)
 	require.NoError(t, err)
-	serviceConfig.Verifier, serviceConfig.Users, serviceConfig.Sessions, serviceConfig.Logger = verifier, anyone{}, auth.NewMemoryStore(0), log
-	service, err := auth.NewService(serviceConfig)
+	cfg.Users, cfg.Sessions, cfg.Logger = anyone{}, session.NewMemoryStore(0), log
+	service, err := session.New(cfg)
 	require.NoError(t, err)
 	pair, err := service.Issue(t.Context(), "42", nil)
 	require.NoError(t, err)

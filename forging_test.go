@@ -22,6 +22,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/auth/session"
 	"github.com/ecolaura/rampart/cors"
 	"github.com/ecolaura/rampart/headers"
 	"github.com/ecolaura/rampart/server"
@@ -54,7 +55,7 @@ func forgeries() []string {
 type nobody struct{}
 
 func (nobody) Login(context.Context, string, string) (string, error) {
-	return "", auth.ErrBadCredentials
+	return "", session.ErrBadCredentials
 }
 func (nobody) Active(context.Context, string) (bool, error) { return true, nil }
 
@@ -82,12 +83,12 @@ func loggingService(t *testing.T, log *slog.Logger) http.Handler {
 	require.NoError(t, err)
 	share, err := cors.New(cors.Config{Origins: []string{"https://www.example.com"}, Logger: log})
 	require.NoError(t, err)
-	vcfg, scfg := auth.Simplejwt([]byte("a secret of at least 32 random bytes"))
-	vcfg.Logger, scfg.Logger = log, log
-	verifier, err := auth.NewVerifier(vcfg)
+	cfg := session.Simplejwt([]byte("a secret of at least 32 random bytes"))
+	cfg.Tokens.Logger, cfg.Logger = log, log
+	verifier, err := auth.NewVerifier(cfg.Tokens)
 	require.NoError(t, err)
-	scfg.Verifier, scfg.Users, scfg.Sessions, scfg.NoRotation = verifier, nobody{}, auth.NewMemoryStore(0), false
-	service, err := auth.NewService(scfg)
+	cfg.Users, cfg.Sessions, cfg.NoRotation = nobody{}, session.NewMemoryStore(0), false
+	service, err := session.New(cfg)
 	require.NoError(t, err)
 	rep := rampart.NewReporter(log)
 	secure := verifier.Handler(http.NotFoundHandler())

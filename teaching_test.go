@@ -34,7 +34,7 @@ func errOf[T any](_ T, err error) error { return err }
 
 func verifierError(t *testing.T, change func(*auth.VerifierConfig)) error {
 	t.Helper()
-	cfg, _ := auth.Simplejwt(make([]byte, 32))
+	cfg := auth.Simplejwt(make([]byte, 32))
 	cfg.Issuer, cfg.Audiences = "https://auth.example.com", []string{"api"}
 	change(&cfg)
 	return errOf(auth.NewVerifier(cfg))

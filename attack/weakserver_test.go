@@ -26,6 +26,7 @@ import (
 	"github.com/ecolaura/rampart/apikey"
 	"github.com/ecolaura/rampart/attack"
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/auth/session"
 	"github.com/ecolaura/rampart/cors"
 	"github.com/ecolaura/rampart/headers"
 	"github.com/ecolaura/rampart/sanitize"
@@ -49,7 +50,7 @@ type weakServer struct {
 	weak string // title of the weakness that it has; "" for none
 	log  *lockedBuffer
 
-	service  *auth.Service
+	service  *session.Service
 	verifier *auth.Verifier
 	clientIP *server.ClientIP
 	expired  string
@@ -93,7 +94,7 @@ func (people) Login(_ context.Context, name, password string) (string, error) {
 	if (name == "alice" || name == "bob" || name == "carol") && password == name+"'s password" {
 		return name, nil
 	}
-	return "", auth.ErrBadCredentials
+	return "", session.ErrBadCredentials
 }
 
 func (people) Active(context.Context, string) (bool, error) { return true, nil }
@@ -130,7 +131,7 @@ func (s *weakServer) guard(_ context.Context, r *http.Request, name string) (fun
 		switch {
 		case err == nil:
 			s.known[from] = true
-		case errors.Is(err, auth.ErrBadCredentials):
+		case errors.Is(err, session.ErrBadCredentials):
 			s.failed[key]++
 		}
 	}, nil
@@ -172,17 +173,17 @@ func newWeakServer(t *testing.T, weak string) (http.Handler, attack.Target) {
 	keep(err)
 	filter, err := ipfilter.New(ipfilter.Config{Deny: []netip.Prefix{netip.MustParsePrefix("203.0.113.9/32")}, ClientIP: s.clientIP.Addr, Logger: log})
 	keep(err)
-	vcfg, scfg := auth.Simplejwt([]byte(secret))
-	vcfg.Logger, scfg.Logger = log, log
-	s.verifier, err = auth.NewVerifier(vcfg)
+	cfg := session.Simplejwt([]byte(secret))
+	cfg.Tokens.Logger, cfg.Logger = log, log
+	s.verifier, err = auth.NewVerifier(cfg.Tokens)
 	keep(err)
-	scfg.Verifier, scfg.Users, scfg.Sessions = s.verifier, people{}, auth.NewMemoryStore(0)
-	scfg.NoRotation = s.on("A used refresh token is accepted again")
-	scfg.AccessTTL = 10 * time.Minute
+	cfg.Users, cfg.Sessions = people{}, session.NewMemoryStore(0)
+	cfg.NoRotation = s.on("A used refresh token is accepted again")
+	cfg.AccessTTL = 10 * time.Minute
 	if !s.on("The password of one account can be guessed from many addresses") {
-		scfg.Guard = s.guard
+		cfg.Guard = s.guard
 	}
-	s.service, err = auth.NewService(scfg)
+	s.service, err = session.New(cfg)
 	keep(err)
 	s.expired = expiredToken(t, s.service)
 	keys, err := apikey.New(apikey.Config{Store: apikey.NewMemoryStore(), Prefix: "eco_test", ClientIP: s.clientIP.Addr, Logger: log})
@@ -227,7 +228,7 @@ func newWeakServer(t *testing.T, weak string) (http.Handler, attack.Target) {
 }
 
 // expiredToken makes a token as the service did an hour ago.
-func expiredToken(t *testing.T, service *auth.Service) string {
+func expiredToken(t *testing.T, service *session.Service) string {
 	t.Helper()
 	pair, err := service.Issue(t.Context(), "bob", nil)
 	require.NoError(t, err)

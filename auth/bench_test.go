@@ -9,7 +9,6 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
-	"log/slog"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -86,25 +85,32 @@ func bareVerify(public any, input, sig []byte) bool {
 	}
 }
 
+// keysFor returns the keys of alg, and the public one.
+func keysFor(tb testing.TB, alg auth.Algorithm) (keys *auth.Keys, pub any) {
+	tb.Helper()
+	if alg == auth.HS256 {
+		return newKeys(tb, newKey(tb)), nil
+	}
+	private := privateKeys(tb)[alg]
+	key, err := auth.NewKey(alg, "", private)
+	require.NoError(tb, err)
+	return newKeys(tb, key), public(private)
+}
+
 // signedWith returns a token signed with alg, its verifier without a cache, and
 // the public key.
 func signedWith(tb testing.TB, alg auth.Algorithm) (v *auth.Verifier, raw string, pub any) {
 	tb.Helper()
-	var private any = []byte(secret)
-	if alg != auth.HS256 {
-		private = privateKeys(tb)[alg]
-	}
-	key, err := auth.NewKey(alg, "", private)
+	keys, pub := keysFor(tb, alg)
+	return newVerifier(tb, func(c *auth.VerifierConfig) { c.Keys, c.CacheSize = keys, -1 }), issued(tb, keys, ""), pub
+}
+
+// issued returns an access token signed with keys, whose claim x is that text.
+func issued(tb testing.TB, keys *auth.Keys, x string) string {
+	tb.Helper()
+	pair, err := newService(tb, signedBy(keys)).Issue(tb.Context(), "1", map[string]any{"x": x})
 	require.NoError(tb, err)
-	v = newVerifier(tb, func(c *auth.VerifierConfig) { c.Keys, c.CacheSize = newKeys(tb, key), -1 })
-	s, err := auth.NewService(auth.ServiceConfig{Verifier: v, Users: &people{}, Sessions: auth.NewMemoryStore(0), Logger: slog.New(slog.DiscardHandler)})
-	require.NoError(tb, err)
-	pair, err := s.Issue(tb.Context(), "1", nil)
-	require.NoError(tb, err)
-	if alg == auth.HS256 {
-		return v, pair.Access, nil
-	}
-	return v, pair.Access, public(private)
+	return pair.Access
 }
 
 // BenchmarkRemoteKey is what a RemoteKeys adds to each request.

@@ -96,6 +96,6 @@ func (v *Verifier) known(ctx context.Context, raw string) (*Token, bool) {
 	if t == nil {
 		return nil, false
 	}
-	key, err := v.keys.Key(ctx, t.keyID, t.key.alg)
+	key, err := v.keys.Key(ctx, t.keyID, t.key.Algorithm())
 	return t, err == nil && key == t.key
 }

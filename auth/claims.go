@@ -2,20 +2,18 @@ package auth
 
 import (
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
+	"github.com/ecolaura/rampart/internal/jose"
 	"github.com/ecolaura/rampart/internal/strictjson"
-	"github.com/ecolaura/rampart/internal/text"
 )
 
 // parseClaims reads the claims of a token whose signature is good, and checks
 // all that time does not change. typ is that of the header.
-func (v *Verifier) parseClaims(s *scratch, payload, typ string) (*Token, error) {
+func (v *Verifier) parseClaims(s *jose.Reader, payload, typ string) (*Token, error) {
 	t := &Token{payload: payload}
 	var audience audience
-	err := s.json.Object(payload, func(name, value string) error {
+	err := s.JSON.Object(payload, func(name, value string) error {
 		ok := true
 		switch name {
 		case "jti":
@@ -23,11 +21,11 @@ func (v *Verifier) parseClaims(s *scratch, payload, typ string) (*Token, error) 
 		case "iss":
 			t.issuer, ok = strictjson.StringOf(value)
 		case "exp":
-			t.expires, ok = numericDate(value)
+			t.expires, ok = jose.ParseDate(value)
 		case "nbf":
-			t.notBefore, ok = numericDate(value)
+			t.notBefore, ok = jose.ParseDate(value)
 		case "iat":
-			t.issuedAt, ok = numericDate(value)
+			t.issuedAt, ok = jose.ParseDate(value)
 		case "aud":
 			audience.text = value
 			audience.ours, ok = v.matchAudience(value)
@@ -47,6 +45,10 @@ func (v *Verifier) parseClaims(s *scratch, payload, typ string) (*Token, error) 
 			t.kind = Kind(kind)
 		case "sub": // RFC 7519 section 4.1.2; another claim names the subject
 			_, ok = strictjson.StringOf(value)
+		case "sid": // of another type it is not OpenID's, and no session
+			t.session, _ = strictjson.StringOf(value)
+		case "auth_time":
+			t.authTime, _ = jose.ParseDate(value)
 		}
 		if !ok {
 			return strictjson.ErrObject
@@ -59,7 +61,6 @@ func (v *Verifier) parseClaims(s *scratch, payload, typ string) (*Token, error) 
 	if v.subjectClaim == "iss" {
 		t.subject = t.issuer
 	}
-	t.session, _ = splitID(t.id)
 	if err := v.checkClaims(t, audience, typ); err != nil {
 		return nil, err
 	}
@@ -68,7 +69,7 @@ func (v *Verifier) parseClaims(s *scratch, payload, typ string) (*Token, error) 
 
 // checkClaims checks what must be there, and from whom and for whom it is.
 func (v *Verifier) checkClaims(t *Token, audience audience, typ string) error {
-	if typ == typeAccess { // RFC 9068 section 2.1: the type says what others say in a claim
+	if typ == jose.TypeAccess { // RFC 9068 section 2.1: the type says what others say in a claim
 		if t.kind == "" {
 			t.kind = Access
 		} else if t.kind != Access {
@@ -76,11 +77,11 @@ func (v *Verifier) checkClaims(t *Token, audience audience, typ string) error {
 		}
 	}
 	switch {
-	case typ != typeAccess && t.kind == Access && v.accessType == typeAccess:
+	case typ != jose.TypeAccess && t.kind == Access && v.accessType == jose.TypeAccess:
 		return mismatch(TokenHeaderType, typ, v.accessType)
-	case v.issuer != anyValue && t.issuer != v.issuer: // RFC 8725 section 3.8
+	case v.issuer != jose.Any && t.issuer != v.issuer: // RFC 8725 section 3.8
 		return mismatch(TokenIssuer, t.issuer, v.issuer)
-	case !slices.Contains(v.audiences, anyValue) && !audience.ours: // RFC 8725 section 3.9
+	case !slices.Contains(v.audiences, jose.Any) && !audience.ours: // RFC 8725 section 3.9
 		return mismatch(TokenAudience, audience.text, strings.Join(v.audiences, " or "))
 	case t.expires.IsZero():
 		return refused(TokenNoExpiry)
@@ -110,28 +111,6 @@ func (v *Verifier) matchAudience(value string) (ours, ok bool) {
 	return ok && slices.ContainsFunc(list, func(a string) bool { return slices.Contains(v.audiences, a) }), ok
 }
 
-// maxDate is the last second of the year 9999.
-const maxDate = 253402300799
-
-// numericDate reads a NumericDate (RFC 7519 section 2): seconds, perhaps with a
-// fraction. An exponent, a sign, or more than the year 9999 is nobody's honest
-// date, and a way past a comparison in floating point or in int64.
-func numericDate(value string) (time.Time, bool) {
-	whole, fraction, _ := strings.Cut(value, ".")
-	if len(whole) > 12 || !text.IsDigits(whole) || fraction != "" && !text.IsDigits(fraction) {
-		return time.Time{}, false
-	}
-	seconds, err := strconv.ParseInt(whole, 10, 64)
-	if err != nil || seconds > maxDate {
-		return time.Time{}, false
-	}
-	var nanos int64
-	for i, unit := 0, int64(1e8); i < len(fraction) && unit > 0; i, unit = i+1, unit/10 {
-		nanos += int64(fraction[i]-'0') * unit
-	}
-	return time.Unix(seconds, nanos), true
-}
-
 // subjectOf reads the claim that names the subject: a string, or an integer as
 // Django's primary keys are, unless the claim is sub, which is a string (RFC
 // 7519 section 4.1.2).
@@ -139,17 +118,10 @@ func subjectOf(value string, mustBeString bool) (string, bool) {
 	if s, ok := strictjson.StringOf(value); ok {
 		return s, s != ""
 	}
-	if mustBeString || !isIntegerSubject(value) {
+	if mustBeString || !jose.IsIntegerSubject(value) {
 		return "", false
 	}
 	return value, true
-}
-
-// isIntegerSubject reports whether s is an integer in its one spelling, in the
-// range in which all JSON parsers agree (RFC 7493 section 2.2).
-func isIntegerSubject(s string) bool {
-	n, err := strconv.ParseInt(s, 10, 64)
-	return err == nil && n >= 0 && n <= 1<<53-1 && strconv.FormatInt(n, 10) == s
 }
 
 // addScope adds scopes that are separated by spaces.

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -9,18 +10,11 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/conferr"
+	"github.com/ecolaura/rampart/internal/jose"
 )
 
-// anyValue as Issuer or Audiences switches the check off, in so many letters.
-const anyValue = "*"
-
-// typeAccess is the header typ of RFC 9068.
-const typeAccess = "at+jwt"
-
 const (
-	defaultMaxBytes  = 8192
 	defaultCacheSize = 10_000
-	maxMaxBytes      = 64 << 10
 	maxLeeway        = 5 * time.Minute
 )
 
@@ -45,7 +39,7 @@ type VerifierConfig struct {
 	// SubjectClaim names the claim that holds the subject: "sub" ("" too), or
 	// simplejwt's "user_id". A token without it is refused. With "iss" the issuer
 	// is the subject, as where each caller has a key of its own and signs for
-	// itself (RFC 7523 section 3); no [Service] issues such tokens.
+	// itself (RFC 7523 section 3).
 	SubjectClaim string
 
 	// HeaderType is the required typ in the header of access tokens. The [Kind], a
@@ -77,9 +71,9 @@ type VerifierConfig struct {
 	CacheSize int
 
 	// Revoked reports whether a verified token has been revoked since. It is
-	// asked on every request; [RevokedIn] asks a session store,
-	// [Revocations.Revoked] its own memory. If it fails,
-	// the answer is 503. nil: tokens are good until they expire.
+	// asked on every request: [Revocations.Revoked] looks into its own memory, and
+	// session.RevokedIn asks a store. If it fails, the response is 503. nil: tokens
+	// are good until they expire.
 	Revoked func(context.Context, *Token) (bool, error)
 
 	// Source takes the token from a request; ErrNoToken if there is none.
@@ -99,35 +93,14 @@ type VerifierConfig struct {
 	Now func() time.Time
 }
 
-// registered reports whether a claim has a meaning of its own, so that it cannot
-// be configured as subject or kind, nor set by [Service.Issue].
-func registered(claim string) bool {
-	switch claim {
-	case "iss", "aud", "exp", "nbf", "iat", "jti":
-		return true
-	default:
-		return false
-	}
-}
-
 // withDefaults returns c with its zero values replaced, on its own memory.
 func (c VerifierConfig) withDefaults() VerifierConfig {
 	c.Audiences = slices.Clone(c.Audiences)
-	if c.SubjectClaim == "" {
-		c.SubjectClaim = "sub"
-	}
-	if c.KindClaim == "" {
-		c.KindClaim = "token_type"
-	}
-	if c.RequestKind == "" {
-		c.RequestKind = Access
-	}
-	if c.MaxBytes == 0 {
-		c.MaxBytes = defaultMaxBytes
-	}
-	if c.CacheSize == 0 {
-		c.CacheSize = defaultCacheSize
-	}
+	c.SubjectClaim = cmp.Or(c.SubjectClaim, jose.SubjectClaim)
+	c.KindClaim = cmp.Or(c.KindClaim, jose.KindClaim)
+	c.RequestKind = cmp.Or(c.RequestKind, Access)
+	c.MaxBytes = cmp.Or(c.MaxBytes, jose.DefaultMaxToken)
+	c.CacheSize = cmp.Or(c.CacheSize, defaultCacheSize)
 	if limit := c.MaxBytes; c.Source == nil {
 		c.Source = func(r *http.Request) (string, error) { return bearer(r, limit) }
 	}
@@ -144,7 +117,7 @@ func (c VerifierConfig) validate() error {
 	bad.If(c.Keys == nil, "Keys", rampart.ReasonMissing, nil, wantKeys)
 	switch keys := c.Keys.(type) {
 	case *Keys:
-		bad.If(keys == nil || keys.signing() == nil, "Keys", rampart.ReasonMissing, nil, wantKeys)
+		bad.If(keys == nil || keys.Signing() == nil, "Keys", rampart.ReasonMissing, nil, wantKeys)
 	case *RemoteKeys:
 		bad.If(keys == nil || keys.client == nil, "Keys", rampart.ReasonMissing, nil, wantKeys)
 	case noKeys:
@@ -154,21 +127,21 @@ func (c VerifierConfig) validate() error {
 	bad.If(len(c.Audiences) == 0, "Audiences", rampart.ReasonMissing, nil, `name the aud that tokens for this server have, such as "api"; "*" takes any`)
 	for _, a := range c.Audiences {
 		bad.If(a == "", "Audiences", rampart.ReasonInvalid, a, `an audience is not empty; "*" takes any`)
-		bad.If(a == anyValue && len(c.Audiences) > 1, "Audiences", rampart.ReasonConflict, a, `"*" takes any audience; remove it or the others`)
+		bad.If(a == jose.Any && len(c.Audiences) > 1, "Audiences", rampart.ReasonConflict, a, `"*" takes any audience; remove it or the others`)
 	}
 	bad.If(c.Leeway < 0 || c.Leeway > maxLeeway, "Leeway", rampart.ReasonInvalid, c.Leeway, "use 0 to 5m")
 	const wantClaim = `use a claim without a meaning of its own, such as "sub" or "user_id" for SubjectClaim and "token_type" for KindClaim`
-	bad.If(registered(c.SubjectClaim) && c.SubjectClaim != "iss", "SubjectClaim", rampart.ReasonInvalid, c.SubjectClaim, wantClaim)
-	bad.If(c.HeaderType != "" && c.HeaderType != typeAccess, "HeaderType", rampart.ReasonInvalid, c.HeaderType, `use "at+jwt", or "" for JWT`)
-	bad.If(registered(c.KindClaim) || c.KindClaim == "sub", "KindClaim", rampart.ReasonInvalid, c.KindClaim, wantClaim)
+	bad.If(jose.Registered(c.SubjectClaim) && c.SubjectClaim != "iss", "SubjectClaim", rampart.ReasonInvalid, c.SubjectClaim, wantClaim)
+	bad.If(c.HeaderType != "" && c.HeaderType != jose.TypeAccess, "HeaderType", rampart.ReasonInvalid, c.HeaderType, `use "at+jwt", or "" for JWT`)
+	bad.If(jose.Registered(c.KindClaim) || c.KindClaim == "sub", "KindClaim", rampart.ReasonInvalid, c.KindClaim, wantClaim)
 	bad.If(c.RequestKind != Access && c.RequestKind != Sliding, "RequestKind", rampart.ReasonInvalid, c.RequestKind, "use Access or Sliding")
 	bad.If(c.KindClaim == c.SubjectClaim, "KindClaim", rampart.ReasonConflict, c.KindClaim, "SubjectClaim names this claim; use two")
 	for _, claim := range []string{"scope", "scopes"} {
 		bad.If(c.SubjectClaim == claim, "SubjectClaim", rampart.ReasonInvalid, claim, wantClaim)
 		bad.If(c.KindClaim == claim, "KindClaim", rampart.ReasonInvalid, claim, wantClaim)
 	}
-	bad.If(c.DangerouslyUntyped && c.HeaderType == typeAccess, "DangerouslyUntyped", rampart.ReasonPointless, nil,
+	bad.If(c.DangerouslyUntyped && c.HeaderType == jose.TypeAccess, "DangerouslyUntyped", rampart.ReasonPointless, nil,
 		"HeaderType at+jwt already tells access tokens apart; leave DangerouslyUntyped false")
-	bad.If(c.MaxBytes < 0 || c.MaxBytes > maxMaxBytes, "MaxBytes", rampart.ReasonInvalid, c.MaxBytes, "use up to 65536 bytes; 0 means 8192")
+	bad.If(c.MaxBytes < 0 || c.MaxBytes > jose.MaxToken, "MaxBytes", rampart.ReasonInvalid, c.MaxBytes, "use up to 65536 bytes; 0 means 8192")
 	return bad.Err()
 }

@@ -1,5 +1,5 @@
-// Package auth issues, refreshes, revokes and verifies JSON Web Tokens for
-// net/http servers.
+// Package auth verifies JSON Web Tokens for net/http servers, and forgets those
+// that are revoked. Package session, below it, issues them.
 //
 // # What it stops
 //
@@ -10,14 +10,8 @@
 // are required configuration, and so is the kind of a token, so that a refresh
 // token or an OpenID ID token never passes as an access token (RFC 8725).
 //
-// A [Service] makes the tokens. A refresh token works once; who uses one again
-// (apart from a client that lost the answer) ends the session, because then two
-// have it. Log-out, [Service.EndSession], [Service.EndSubject] and
-// [Service.EndAll] end sessions in a [SessionStore] that all processes share.
-// With [ServiceConfig].Cookie a browser's script never holds a refresh token.
-//
 // [Keys] are a server's own; [RemoteKeys] are those that another issuer
-// publishes.
+// publishes. [Revocations] bring what one instance revokes to the memory of all.
 //
 // # RFC 8725, section by section
 //
@@ -48,12 +42,10 @@
 //
 // # What it does not do
 //
-// It does not hash passwords (auth/password does), limit guesses (the
-// application wires a limiter to [ServiceConfig].Guard, and a [DeviceCookie]
-// tells it the owner's devices), or encrypt tokens: their holder can read them. It reads no key that a token brings along, no
-// "none" algorithm, no compressed, nested or JSON-serialised tokens.
+// It issues no tokens (auth/session does), and decrypts none: their holder can read
+// them. It reads no key that a token brings along, no "none" algorithm, no
+// compressed, nested or JSON-serialised tokens.
 //
-// Without [VerifierConfig].Revoked an access token stays good until it expires,
-// 5 minutes at most by default, whatever happens to its session. [RevokedIn]
-// asks the session store on each request; [Revocations] answer from memory.
+// Without [VerifierConfig].Revoked a token stays good until it expires, whatever
+// happens to its session.
 package auth

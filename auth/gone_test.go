@@ -11,10 +11,11 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/internal/logtest"
 )
 
 func TestAClientThatHangsUpIsNoOutage(t *testing.T) {
-	var log syncBuffer
+	var log logtest.Records
 	down := error(nil)
 	v := newVerifier(t, func(c *auth.VerifierConfig) {
 		c.Logger = slog.New(slog.NewJSONHandler(&log, nil))

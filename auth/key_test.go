@@ -24,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/auth/session"
 	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 )
 
@@ -77,10 +78,7 @@ func TestEveryAlgorithmSignsAndVerifies(t *testing.T) {
 			assert.Equal(t, alg, private.Algorithm())
 			assert.Equal(t, "k1", private.ID())
 
-			store := auth.NewMemoryStore(0)
-			signer := newVerifier(t, func(c *auth.VerifierConfig) { c.Keys = newKeys(t, private) })
-			s, err := auth.NewService(auth.ServiceConfig{Verifier: signer, Users: &people{}, Sessions: store, Logger: slog.New(slog.DiscardHandler)})
-			require.NoError(t, err)
+			s := newService(t, signedBy(newKeys(t, private)))
 			pair, err := s.Issue(t.Context(), "1", nil)
 			require.NoError(t, err)
 
@@ -388,22 +386,21 @@ func TestKeysPublishPublicKeysOnly(t *testing.T) {
 func TestAServiceNeedsAKeyThatSigns(t *testing.T) {
 	key, err := auth.ParseKey(auth.RS256, "", recorded(t, "rsa_public"))
 	require.NoError(t, err)
-	v := newVerifier(t, func(c *auth.VerifierConfig) { c.Keys = newKeys(t, key) })
-	_, err = auth.NewService(auth.ServiceConfig{Verifier: v, Users: &people{}, Sessions: auth.NewMemoryStore(0)})
-	assert.Equal(t, "Verifier: mismatch", conferrtest.Text(err))
+	_, err = session.New(session.Config{Tokens: signedBy(newKeys(t, key)), Users: people{}, Sessions: session.NewMemoryStore(0)})
+	assert.Equal(t, "Tokens.Keys: mismatch", conferrtest.Text(err))
 }
 
 func TestTypedAccessTokensAreIssued(t *testing.T) {
-	v := newVerifier(t, func(c *auth.VerifierConfig) {
-		c.HeaderType, c.Issuer, c.Audiences = "at+jwt", "https://issuer.example", []string{"api"}
-		c.SubjectClaim = "sub"
-	})
-	s, err := auth.NewService(auth.ServiceConfig{Verifier: v, Users: &people{}, Sessions: auth.NewMemoryStore(0), Logger: slog.New(slog.DiscardHandler)})
+	tokens := signedBy(newKeys(t, newKey(t)))
+	tokens.HeaderType, tokens.Issuer, tokens.Audiences = "at+jwt", "https://issuer.example", []string{"api"}
+	tokens.SubjectClaim = "sub"
+	v, err := auth.NewVerifier(tokens)
 	require.NoError(t, err)
+	s := newService(t, tokens)
 	pair, err := s.Issue(t.Context(), "1", nil)
 	require.NoError(t, err)
 	assert.True(t, strings.HasPrefix(pair.Access, b64(`{"alg":"HS256","typ":"at+jwt"}`)+"."))
-	assert.Contains(t, payload(t, pair.Access), `"sub":"1","aud":"api","iss":"https://issuer.example"}`)
+	assert.Contains(t, payload(t, pair.Access), `"aud":"api","iss":"https://issuer.example"}`)
 	_, err = v.Verify(t.Context(), pair.Access, auth.Access)
 	require.NoError(t, err)
 	_, err = s.Refresh(t.Context(), pair.Refresh)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/conferr"
+	"github.com/ecolaura/rampart/internal/jose"
 )
 
 // A KeySource finds the key of a token. It is asked with what the token's
@@ -73,21 +74,21 @@ func newKeySet(keys []keyUntil) (*keySet, error) {
 		if i == 0 {
 			field = "signing"
 		}
-		switch same := func(other *Key) bool { return other.kid == k.kid }; {
-		case k.Key == nil || k.m == nil:
+		switch same := func(other *Key) bool { return other.ID() == k.ID() }; {
+		case !jose.Made(k.Key):
 			bad.Add(field, rampart.ReasonMissing, nil, "give a key of NewKey or ParseKey")
 			continue
 		case slices.ContainsFunc(plain, same):
-			bad.Add(field, rampart.ReasonDuplicate, k.kid, "another key has this id; give each key an id of its own")
-		case len(plain) > 0 && plain[0].symmetric() != k.symmetric():
-			bad.Add(field, rampart.ReasonConflict, k.kid, "HMAC secrets do not go beside public keys; make two Verifiers")
+			bad.Add(field, rampart.ReasonDuplicate, k.ID(), "another key has this id; give each key an id of its own")
+		case len(plain) > 0 && jose.Symmetric(plain[0]) != jose.Symmetric(k.Key):
+			bad.Add(field, rampart.ReasonConflict, k.ID(), "HMAC secrets do not go beside public keys; make two Verifiers")
 		}
 		plain = append(plain, k.Key)
 	}
 	if err := bad.Err(); err != nil {
 		return nil, err
 	}
-	public, err := publicSet(plain)
+	public, err := jose.PublicSet(plain)
 	if err != nil {
 		return nil, err
 	}
@@ -102,16 +103,16 @@ func (ks *Keys) Key(_ context.Context, kid string, alg Algorithm) (*Key, error) 
 	if set == nil {
 		return nil, ErrUnknownKey
 	}
-	if only := set.keys[0]; len(set.keys) == 1 && only.alg == alg && (only.kid == "" || kid == "") {
+	if only := set.keys[0]; len(set.keys) == 1 && only.Algorithm() == alg && (only.ID() == "" || kid == "") {
 		return only.Key, nil // it signs, so it has no end
 	}
 	var other *Key
 	others := 0
 	for _, k := range set.keys {
-		if k.alg != alg || k.ended() {
+		if k.Algorithm() != alg || k.ended() {
 			continue
 		}
-		if k.kid == kid {
+		if k.ID() == kid {
 			return k.Key, nil
 		}
 		other, others = k.Key, others+1
@@ -170,14 +171,12 @@ func (ks *Keys) change(f func([]keyUntil) []keyUntil) error {
 	return nil
 }
 
-// canSign reports whether source holds a key that signs.
-func canSign(source KeySource) bool {
-	ks, ok := source.(*Keys)
-	return ok && ks != nil && ks.signing().canSign()
-}
-
-// signing returns the key that signs; nil if there is none.
-func (ks *Keys) signing() *Key {
+// Signing returns the first key of the set, which signs if it is no public key;
+// nil for the zero Keys.
+func (ks *Keys) Signing() *Key {
+	if ks == nil {
+		return nil
+	}
 	if set := ks.set.Load(); set != nil {
 		return set.keys[0].Key
 	}

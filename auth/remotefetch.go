@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ecolaura/rampart/internal/jose"
 )
 
 const (
@@ -67,7 +69,7 @@ func (rk *RemoteKeys) fetch(ctx context.Context) ([]*Key, time.Duration, error) 
 	if len(text) > maxSetBytes {
 		return nil, 0, errSetTooLarge
 	}
-	keys, err := parseJWKSet(rk.algorithms, string(text))
+	keys, err := jose.ParseSet(rk.algorithms, string(text))
 	return keys, lifetime(resp.Header), err
 }
 

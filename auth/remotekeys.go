@@ -16,6 +16,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/conferr"
+	"github.com/ecolaura/rampart/internal/jose"
 )
 
 const (
@@ -62,9 +63,8 @@ func (c RemoteKeysConfig) validate() error {
 	}
 	bad.If(len(c.Algorithms) == 0, "Algorithms", rampart.ReasonMissing, nil, "list the algorithms that the issuer signs with, such as RS256 or ES256")
 	for i, alg := range c.Algorithms {
-		f, _ := alg.scheme()
-		bad.If(f == unknownFamily, "Algorithms", rampart.ReasonInvalid, alg, wantAlgorithm)
-		bad.If(f == familyHMAC, "Algorithms", rampart.ReasonConflict, alg, "a published secret is none; list algorithms with public keys, such as RS256")
+		bad.If(!jose.Known(alg), "Algorithms", rampart.ReasonInvalid, alg, jose.WantAlgorithm)
+		bad.If(jose.IsHMAC(alg), "Algorithms", rampart.ReasonConflict, alg, "a published secret is none; list algorithms with public keys, such as RS256")
 		bad.If(slices.Contains(c.Algorithms[:i], alg), "Algorithms", rampart.ReasonDuplicate, alg, conferr.WantOnce)
 	}
 	return bad.Err()
@@ -143,7 +143,7 @@ func (rk *RemoteKeys) Key(ctx context.Context, kid string, alg Algorithm) (*Key,
 	err := rk.refresh(ctx, found == nil)
 	set = rk.set.Load()
 	if set == nil || len(set.keys) == 0 {
-		return nil, fmt.Errorf("auth: no keys from %q: %w", rk.url, cmp.Or(err, errNoUsableKey))
+		return nil, fmt.Errorf("auth: no keys from %q: %w", rk.url, cmp.Or(err, jose.ErrNoUsableKey))
 	}
 	if found = set.find(kid, alg); found != nil {
 		return found, nil
@@ -161,10 +161,10 @@ func (s *remoteSet) find(kid string, alg Algorithm) *Key {
 	}
 	var found *Key
 	for _, k := range s.keys {
-		if k.alg != alg {
+		if k.Algorithm() != alg {
 			continue
 		}
-		if k.kid == kid {
+		if k.ID() == kid {
 			return k
 		}
 		if kid == "" {
@@ -226,7 +226,7 @@ func (rk *RemoteKeys) update(ctx context.Context) {
 	}()
 	// Others wait for it, so it goes on if the client of this request leaves.
 	keys, life, err := rk.fetch(context.WithoutCancel(ctx))
-	if err == nil || errors.Is(err, errNoUsableKey) || errors.Is(err, errPublishedSecret) {
+	if err == nil || errors.Is(err, jose.ErrNoUsableKey) || errors.Is(err, jose.ErrPublishedSecret) {
 		rk.set.Store(&remoteSet{keys: rk.set.Load().keep(keys), until: time.Now().Add(life)})
 	}
 	rk.report(ctx, err)
@@ -240,7 +240,7 @@ func (s *remoteSet) keep(keys []*Key) []*Key {
 	}
 	for i, k := range keys {
 		for _, old := range s.keys {
-			if old.kid == k.kid && old.alg == k.alg && old.samePublic(k) {
+			if old.ID() == k.ID() && old.Algorithm() == k.Algorithm() && jose.SamePublic(old, k) {
 				keys[i] = old
 			}
 		}

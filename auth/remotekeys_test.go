@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/internal/logtest"
 )
 
 // issuer is an http.RoundTripper that answers for https://issuer.test/jwks.
@@ -89,9 +90,9 @@ func jwks(keys ...string) string { return `{"keys":[` + strings.Join(keys, ",") 
 
 const jwksURL = "https://issuer.test/jwks"
 
-func newRemote(tb testing.TB, body string) (*auth.RemoteKeys, *issuer, *syncBuffer) {
+func newRemote(tb testing.TB, body string) (*auth.RemoteKeys, *issuer, *logtest.Records) {
 	tb.Helper()
-	i, log := &issuer{body: body, status: http.StatusOK, header: http.Header{}}, &syncBuffer{}
+	i, log := &issuer{body: body, status: http.StatusOK, header: http.Header{}}, &logtest.Records{}
 	rk, err := auth.NewRemoteKeys(auth.RemoteKeysConfig{
 		URL: jwksURL, Client: &http.Client{Transport: i},
 		Algorithms: []auth.Algorithm{auth.EdDSA, auth.RS256, auth.PS256, auth.ES256},
@@ -120,10 +121,7 @@ func TestRemoteKeysVerifyTokens(t *testing.T) {
 	require.NoError(t, err)
 	v := newVerifier(t, func(c *auth.VerifierConfig) { c.Keys = rk })
 	for _, k := range []*auth.Key{key, other} {
-		signer := newVerifier(t, func(c *auth.VerifierConfig) { c.Keys = newKeys(t, k) })
-		s, err := auth.NewService(auth.ServiceConfig{Verifier: signer, Users: &people{}, Sessions: auth.NewMemoryStore(0), Logger: slog.New(slog.DiscardHandler)})
-		require.NoError(t, err)
-		pair, err := s.Issue(t.Context(), "1", nil)
+		pair, err := newService(t, signedBy(newKeys(t, k))).Issue(t.Context(), "1", nil)
 		require.NoError(t, err)
 		tok, err := v.Verify(t.Context(), pair.Access, auth.Access)
 		require.NoError(t, err)

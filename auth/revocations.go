@@ -12,6 +12,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/conferr"
+	"github.com/ecolaura/rampart/internal/jose"
 )
 
 // RevocationsConfig configures [Revocations].
@@ -29,9 +30,9 @@ type RevocationsConfig struct {
 	// one is ErrNoRoom. Required with a feed; without one FailClosed is taken.
 	Outage rampart.Outage
 
-	// MaxEntries bounds the sessions that are held, and the subjects: each takes
-	// some 150 bytes until its tokens have expired. An eighth more may wait for
-	// room. 0: 100 000.
+	// MaxEntries bounds the sessions that are held, the subjects and the single
+	// tokens: each takes some 150 bytes until what it concerns has expired. An
+	// eighth more may wait for room. 0: 100 000.
 	MaxEntries int
 
 	// Logger receives the events. nil: slog.Default().
@@ -42,6 +43,10 @@ const (
 	defaultMaxRevocations = 100_000
 	revocationsTopic      = "auth.revocations"
 	maxRevoked            = 100 * 365 * 24 * time.Hour // far from an overflow
+
+	// clockMargin is what the clocks of instances and stores may differ by, without
+	// a revocation being forgotten while a token lives that it concerns.
+	clockMargin = time.Minute
 )
 
 var (
@@ -55,15 +60,13 @@ var (
 
 // Revocations holds what has been revoked in the memory of each instance, so
 // that asking costs no query: set [VerifierConfig].Revoked to its method
-// Revoked, and [ServiceConfig].Revocations to it. What a [Service] ends is
-// revoked on all instances with the next poll of their feeds.
+// Revoked. What is revoked on one instance is revoked on all with the next poll of
+// their feeds. Where sessions are issued, package session calls it.
 //
-// A token of a session is revoked by the session, or if its log-in began by the
-// time at which the sessions of its subject, or all, were ended: the iat of the
-// foreign token, where a session began with one. A token that no
-// Service issued is revoked by its jti ([Revocations.RevokeToken], or a log-out
-// if it is one that can be renewed), or if its iat is not after that time; its
-// iat has whole seconds, so a foreign log-in in the same second is revoked, too.
+// A token is revoked by its session (the claim sid), by its own jti, or if its
+// subject logged in ([Token.AuthTime]) by the time up to which the sessions of the
+// subject, or of everybody, were revoked. Other issuers write whole seconds, so
+// that a log-in in the same second is revoked, too.
 //
 // It is safe for concurrent use. Create one with [NewRevocations]; the zero value
 // knows nothing, and answers ErrOutage.
@@ -72,6 +75,7 @@ type Revocations struct {
 	outage   rampart.Outage
 	reporter *rampart.Reporter
 	sessions *expiringSet // by id
+	tokens   *expiringSet // by jose.ForeignSession
 	subjects *expiringSet // floors in microseconds since 1970
 	all      atomic.Int64 // everybody's floor
 	waiting  *waitingList // found no room yet
@@ -97,6 +101,7 @@ func NewRevocations(cfg RevocationsConfig) (*Revocations, error) {
 		outage:   cfg.Outage,
 		reporter: rampart.NewReporter(cfg.Logger),
 		sessions: newExpiringSet(cfg.MaxEntries),
+		tokens:   newExpiringSet(cfg.MaxEntries),
 		subjects: newExpiringSet(cfg.MaxEntries),
 		waiting:  newWaitingList(cfg.MaxEntries),
 	}
@@ -126,20 +131,24 @@ func (r *Revocations) Revoked(_ context.Context, t *Token) (bool, error) {
 
 // knows reports whether t is among what has been revoked.
 func (r *Revocations) knows(t *Token) bool {
-	began, id := t.issuedAt.UnixMicro(), t.session
-	switch {
-	case id != "":
-		began = beganAt(t)
-	case t.id != "" && !r.sessions.empty():
-		id = foreignSessionID(t.issuer, t.id)
-	}
+	began := t.AuthTime().UnixMicro()
 	if began <= r.all.Load() {
 		return true
 	}
 	if floor, ok := r.subjects.get(t.subject); ok && began <= floor {
 		return true
 	}
-	_, ok := r.sessions.get(id)
+	if _, ok := r.sessions.get(t.session); ok {
+		return true
+	}
+	if t.id == "" || r.tokens.empty() && (t.session != "" || r.sessions.empty()) {
+		return false
+	}
+	id := jose.ForeignSession(t.issuer, t.id)
+	if _, ok := r.tokens.get(id); ok {
+		return true
+	}
+	_, ok := r.sessions.get(id) // it began one
 	return ok
 }
 
@@ -154,68 +163,74 @@ func (r *Revocations) blind() bool {
 	return r.feed != nil && r.feed.Age() > 0
 }
 
-// RevokeToken revokes one token that no [Service] issued, on all instances, by
-// its claims iss and jti, as [Token.Issuer], [Token.ID] and the log tell them. It
-// is remembered until the token has expired ([Token.Expires]). A token of a
-// Service is an error: it ends with its session ([Service.EndSession]).
-//
-// A refresh token that a Service has already renewed goes on: use
-// [Service.RevokeToken] where there is one.
+// RevokeToken revokes one token, on all instances, by its claims iss and jti, as
+// [Token.Issuer], [Token.ID] and the log tell them. It is remembered until the
+// token has expired ([Token.Expires]). What a refresh token has been renewed to
+// goes on: revoke its session.
 func (r *Revocations) RevokeToken(ctx context.Context, issuer, id string, expires time.Time) error {
-	if r == nil || r.sessions == nil || r.closed.Load() {
-		return ErrOutage
-	}
 	if id == "" {
 		return errors.New("auth: a token without a jti cannot be revoked by it")
 	}
-	if session, _ := splitID(id); session != "" {
-		return errors.New("auth: a token of a session is revoked with that")
+	if sid, _, ok := strings.Cut(id, "."); ok && jose.IsSession(sid) { // only its row decides
+		return errors.New("auth: a refresh token of a session is revoked with that: RevokeSession")
 	}
-	keep := min(time.Until(expires), maxRevoked) + maxLeeway + clockMargin
-	if keep < time.Second {
-		return nil // nobody takes it any more
-	}
-	if err := r.endSession(ctx, foreignSessionID(issuer, id), keep); err != nil {
+	if err := r.revoke(ctx, "token "+jose.ForeignSession(issuer, id), expires); err != nil {
 		return err
 	}
 	r.reporter.Report(ctx, rampart.AuthnTokenRevoked, id, rampart.Text("id", id), rampart.Text("issuer", issuer))
 	return nil
 }
 
-// Changes are text: "session <id>", "subject <floor> <subject>", "all <floor>".
-
-// endSession revokes the tokens of a session for that long.
-func (r *Revocations) endSession(ctx context.Context, id string, keep time.Duration) error {
-	err := r.publish(ctx, "session "+id, keep)
-	if err == nil && r != nil && r.outage == rampart.FailOpen {
-		if _, ok := r.sessions.get(id); !ok {
-			return ErrNoRoom
-		}
+// RevokeSession revokes the tokens of a session, by its id ([Token.Session]). It
+// is remembered until the last of them has expired. Like the two methods below it
+// logs nothing: package session, which calls them, does.
+func (r *Revocations) RevokeSession(ctx context.Context, id string, expires time.Time) error {
+	if id == "" {
+		return errors.New("auth: no session")
 	}
-	return err
+	return r.revoke(ctx, "session "+id, expires)
 }
 
-// endSubject revokes the tokens of the sessions of subject that began by then;
-// the subject "" is everybody.
-func (r *Revocations) endSubject(ctx context.Context, subject string, before time.Time, keep time.Duration) error {
-	floor := strconv.FormatInt(before.UnixMicro(), 10)
+// RevokeSubject revokes the tokens of subject whose log-in began at or before that
+// time. It is remembered until the last of them has expired.
+func (r *Revocations) RevokeSubject(ctx context.Context, subject string, before, expires time.Time) error {
 	if subject == "" {
-		return r.publish(ctx, "all "+floor, keep)
+		return errors.New("auth: no subject")
 	}
-	err := r.publish(ctx, "subject "+floor+" "+subject, keep)
-	if err == nil && r != nil && r.outage == rampart.FailOpen {
-		if _, ok := r.subjects.get(subject); !ok { // one that is known has been raised
-			return ErrNoRoom
-		}
+	return r.revoke(ctx, "subject "+strconv.FormatInt(before.UnixMicro(), 10)+" "+subject, expires)
+}
+
+// RevokeBefore is [Revocations.RevokeSubject] for every subject.
+func (r *Revocations) RevokeBefore(ctx context.Context, before, expires time.Time) error {
+	return r.revoke(ctx, "all "+strconv.FormatInt(before.UnixMicro(), 10), expires)
+}
+
+// Changes are text: "token <hash>", "session <id>", "subject <floor> <subject>" and
+// "all <floor>".
+
+// revoke publishes a change that concerns tokens which expire by then.
+func (r *Revocations) revoke(ctx context.Context, change string, expires time.Time) error {
+	if r == nil || r.sessions == nil || r.closed.Load() {
+		return ErrOutage
 	}
-	return err
+	keep := min(time.Until(expires), maxRevoked) + maxLeeway + clockMargin
+	if keep < time.Second {
+		return nil // nobody takes them any more
+	}
+	if err := r.publish(ctx, change, keep); err != nil {
+		return err
+	}
+	if r.outage != rampart.FailOpen {
+		return nil
+	}
+	if !r.fits(change, time.Now().Add(keep)) { // it is there already, unless there was no room
+		return ErrNoRoom
+	}
+	return nil
 }
 
 func (r *Revocations) publish(ctx context.Context, change string, keep time.Duration) error {
-	switch {
-	case r == nil:
-		return nil
-	case r.feed != nil:
+	if r.feed != nil {
 		return r.feed.Publish(ctx, revocationsTopic, []byte(change), keep)
 	}
 	r.apply([]byte(change), time.Now().Add(keep)) //nolint:contextcheck // what others hear from the feed concerns no request
@@ -249,6 +264,8 @@ func (r *Revocations) put(change string, expires time.Time) (understood, fits bo
 	switch {
 	case what == "session" && rest != "":
 		return true, r.sessions.raise(rest, 0, expires)
+	case what == "token" && rest != "":
+		return true, r.tokens.raise(rest, 0, expires)
 	case what == "subject" && err == nil && subject != "":
 		return true, r.subjects.raise(subject, micros, expires)
 	case what == "all" && err == nil:
@@ -277,6 +294,7 @@ func raiseTo(v *atomic.Int64, to int64) {
 func (r *Revocations) Close() error {
 	if r != nil && r.sessions != nil && !r.closed.Swap(true) {
 		r.sessions.clear()
+		r.tokens.clear()
 		r.subjects.clear()
 		r.waiting.clear()
 		r.reporter.Flush()

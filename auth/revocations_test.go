@@ -17,6 +17,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/auth/session"
 	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 )
 
@@ -65,15 +66,13 @@ func newRevocations(tb testing.TB, feed rampart.Feed, change ...func(*auth.Revoc
 }
 
 // newInstance is a service and the verifier that asks its revocations.
-func newInstance(tb testing.TB, store *auth.MemoryStore, r *auth.Revocations) (*auth.Service, *auth.Verifier) {
+func newInstance(tb testing.TB, store *session.MemoryStore, r *auth.Revocations) (*session.Service, *auth.Verifier) {
 	tb.Helper()
-	v := newVerifier(tb, func(c *auth.VerifierConfig) { c.Revoked = r.Revoked })
-	_, cfg := auth.Simplejwt([]byte(secret))
-	cfg.Verifier, cfg.Users, cfg.Sessions, cfg.Revocations = v, &people{}, store, r
-	cfg.NoRotation, cfg.Grace, cfg.Logger = false, -1, slog.New(slog.DiscardHandler)
-	s, err := auth.NewService(cfg)
+	tokens := signedBy(newKeys(tb, newKey(tb)))
+	tokens.Revoked, tokens.Logger = r.Revoked, slog.New(slog.DiscardHandler)
+	v, err := auth.NewVerifier(tokens)
 	require.NoError(tb, err)
-	return s, v
+	return newService(tb, tokens, func(c *session.Config) { c.Sessions, c.Revocations, c.Grace = store, r, -1 }), v
 }
 
 func isRevoked(tb testing.TB, v *auth.Verifier, raw string) bool {
@@ -89,13 +88,13 @@ func TestRevocationsReachTheAccessTokensOfEveryInstance(t *testing.T) {
 	for name, feed := range map[string]rampart.Feed{"one process": nil, "several": &line{}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				store := auth.NewMemoryStore(0)
+				store := session.NewMemoryStore(0)
 				r := newRevocations(t, feed)
 				a, there := newInstance(t, store, r)
 				if feed != nil {
 					_, there = newInstance(t, store, newRevocations(t, feed))
 				}
-				issue := func(subject string) *auth.Pair {
+				issue := func(subject string) *session.Pair {
 					pair, err := a.Issue(t.Context(), subject, nil)
 					require.NoError(t, err)
 					require.False(t, isRevoked(t, there, pair.Access))
@@ -142,7 +141,7 @@ func TestRevocationsReachTheAccessTokensOfEveryInstance(t *testing.T) {
 
 func TestRevocationsOfForeignTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := auth.NewMemoryStore(0)
+		store := session.NewMemoryStore(0)
 		s, v := newInstance(t, store, newRevocations(t, &line{}))
 		refresh := token("token_type", `"refresh"`)
 		pair, err := s.Refresh(t.Context(), refresh) // adopted
@@ -172,15 +171,15 @@ func TestRevocationsOfForeignTokens(t *testing.T) {
 func TestTheClockOfAnInstanceDoesNotDecideWhatIsRevoked(t *testing.T) {
 	for _, skew := range []time.Duration{-5 * time.Second, 5 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
-			store, r := auth.NewMemoryStore(0), newRevocations(t, nil)
-			v := newVerifier(t, func(c *auth.VerifierConfig) {
-				c.Revoked, c.Leeway = r.Revoked, 10*time.Second
-				c.Now = func() time.Time { return time.Now().Add(skew) }
-			})
-			s, err := auth.NewService(auth.ServiceConfig{Verifier: v, Users: &people{}, Sessions: store, Revocations: r, Logger: slog.New(slog.DiscardHandler)})
+			store, r := session.NewMemoryStore(0), newRevocations(t, nil)
+			tokens := signedBy(newKeys(t, newKey(t)))
+			tokens.Revoked, tokens.Leeway = r.Revoked, 10*time.Second
+			tokens.Now = func() time.Time { return time.Now().Add(skew) }
+			v, err := auth.NewVerifier(tokens)
 			require.NoError(t, err)
+			s := newService(t, tokens, func(c *session.Config) { c.Sessions, c.Revocations = store, r })
 			began := fmt.Sprint(time.Now().Unix())
-			tokens := func(jti string) (own, adopted, slid string) {
+			issue := func(jti string) (own, adopted, slid string) {
 				pair, err := s.Issue(t.Context(), "1", nil)
 				require.NoError(t, err)
 				other, err := s.Refresh(t.Context(), token("token_type", `"refresh"`, "jti", `"r`+jti+`"`, "iat", began))
@@ -190,7 +189,7 @@ func TestTheClockOfAnInstanceDoesNotDecideWhatIsRevoked(t *testing.T) {
 				return pair.Access, other.Access, again.Access
 			}
 			time.Sleep(time.Second)
-			own, adopted, renewed := tokens("1")
+			own, adopted, renewed := issue("1")
 			for _, raw := range []string{own, adopted, renewed} {
 				require.False(t, isRevoked(t, v, raw))
 			}
@@ -200,7 +199,7 @@ func TestTheClockOfAnInstanceDoesNotDecideWhatIsRevoked(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 			began = fmt.Sprint(time.Now().Unix())
-			own, adopted, renewed = tokens("2")
+			own, adopted, renewed = issue("2")
 			for _, raw := range []string{own, adopted, renewed} {
 				assert.False(t, isRevoked(t, v, raw), "a log-in after the end")
 			}
@@ -208,19 +207,40 @@ func TestTheClockOfAnInstanceDoesNotDecideWhatIsRevoked(t *testing.T) {
 	}
 }
 
-func TestTokensOfAnAdoptedSessionWithoutATimeAreJudgedByTheirIat(t *testing.T) {
+func TestTokensOfAnotherIssuerAreJudgedByTheirOwnTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, v := newInstance(t, auth.NewMemoryStore(0), newRevocations(t, nil))
-		odd := token("jti", `"7`+strings.Repeat("A", 25)+`.x"`)
-		require.False(t, isRevoked(t, v, odd))
+		s, v := newInstance(t, session.NewMemoryStore(0), newRevocations(t, nil))
+		now, before := fmt.Sprint(time.Now().Add(time.Second).Unix()), fmt.Sprint(time.Now().Add(-time.Minute).Unix())
+		time.Sleep(1500 * time.Millisecond)
 		require.NoError(t, s.EndSubject(t.Context(), "1"))
-		assert.True(t, isRevoked(t, v, odd))
+		require.NoError(t, s.EndSession(t.Context(), "5"))
+		time.Sleep(2 * time.Second)
+		later := fmt.Sprint(time.Now().Unix())
+		for desc, raw := range map[string]string{
+			"iat before the end":             token("iat", before),
+			"iat in the second of the end":   token("iat", now),
+			"auth_time before, iat after it": token("iat", later, "auth_time", before),
+			"auth_time with a fraction":      token("iat", later, "auth_time", now+".25"),
+		} {
+			assert.True(t, isRevoked(t, v, raw), desc)
+		}
+		for desc, raw := range map[string]string{
+			"iat after the end":                token("iat", later),
+			"auth_time after the end":          token("iat", later, "auth_time", later),
+			"an unknown auth_time":             token("iat", later, "auth_time", "0"),
+			"an auth_time that is no number":   token("iat", later, "auth_time", `"yesterday"`),
+			"a sid that names no session":      token("iat", later, "sid", `"08a5019c-17e1-4977-8f42-65a12843ea02"`),
+			"a sid that is no string":          token("iat", later, "sid", "5"),
+			"a sid in the form of one of ours": token("iat", later, "sid", `"`+strings.Repeat("A", 26)+`"`),
+		} {
+			assert.False(t, isRevoked(t, v, raw), desc)
+		}
 	})
 }
 
 func TestTheOutagePolicyDecidesWhileTheFeedBringsNothing(t *testing.T) {
 	feed := &line{}
-	store := auth.NewMemoryStore(0)
+	store := session.NewMemoryStore(0)
 	s, closed := newInstance(t, store, newRevocations(t, feed))
 	_, open := newInstance(t, store, newRevocations(t, feed, func(c *auth.RevocationsConfig) { c.Outage = rampart.FailOpen }))
 	good, err := s.Issue(t.Context(), "1", nil)
@@ -239,7 +259,7 @@ func TestTheOutagePolicyDecidesWhileTheFeedBringsNothing(t *testing.T) {
 
 func TestWhatCannotBePublishedIsAnError(t *testing.T) {
 	feed := &line{}
-	store := auth.NewMemoryStore(0)
+	store := session.NewMemoryStore(0)
 	s, _ := newInstance(t, store, newRevocations(t, feed))
 	pair, err := s.Issue(t.Context(), "1", nil)
 	require.NoError(t, err)
@@ -260,7 +280,7 @@ func TestRevocationsAreBoundedAndExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		feed := &line{}
 		r := newRevocations(t, feed, func(c *auth.RevocationsConfig) { c.MaxEntries = 2 })
-		s, v := newInstance(t, auth.NewMemoryStore(0), r)
+		s, v := newInstance(t, session.NewMemoryStore(0), r)
 		good, err := s.Issue(t.Context(), "1", nil)
 		require.NoError(t, err)
 		end := func() {
@@ -275,7 +295,7 @@ func TestRevocationsAreBoundedAndExpire(t *testing.T) {
 		end()
 		_, err = v.Verify(t.Context(), good.Access, auth.Access)
 		assert.ErrorIs(t, err, auth.ErrOutage, "one is missing here")
-		time.Sleep(7 * time.Minute)
+		time.Sleep(12 * time.Minute)
 		good, err = s.Issue(t.Context(), "1", nil)
 		require.NoError(t, err)
 		assert.False(t, isRevoked(t, v, good.Access))
@@ -296,7 +316,7 @@ func TestARevocationThatFoundNoRoomWaitsForIt(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			feed := &line{}
 			r := newRevocations(t, feed, func(c *auth.RevocationsConfig) { c.MaxEntries, c.Outage = 1, outage })
-			_, v := newInstance(t, auth.NewMemoryStore(0), r)
+			_, v := newInstance(t, session.NewMemoryStore(0), r)
 			expires := time.Now().Add(time.Hour)
 			lasting := token("jti", `"lasting"`, "exp", fmt.Sprint(expires.Unix()))
 			other := token("jti", `"other"`, "exp", fmt.Sprint(expires.Unix()))
@@ -335,7 +355,7 @@ func TestARevocationThatFoundNoRoomWaitsForIt(t *testing.T) {
 
 func TestFailOpenTellsThatASubjectHasNoRoom(t *testing.T) {
 	r := newRevocations(t, &line{}, func(c *auth.RevocationsConfig) { c.MaxEntries, c.Outage = 1, rampart.FailOpen })
-	s, _ := newInstance(t, auth.NewMemoryStore(0), r)
+	s, _ := newInstance(t, session.NewMemoryStore(0), r)
 	require.NoError(t, s.EndSubject(t.Context(), "1"))
 	require.NoError(t, s.EndSubject(t.Context(), "1"))
 	assert.ErrorIs(t, s.EndSubject(t.Context(), "2"), auth.ErrNoRoom)
@@ -351,7 +371,7 @@ func TestFailOpenTellsThatASubjectHasNoRoom(t *testing.T) {
 func TestTheEndOfAnAdoptedSessionIsRememberedAsLongAsItsRow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		feed := &line{}
-		store := auth.NewMemoryStore(0)
+		store := session.NewMemoryStore(0)
 		s, _ := newInstance(t, store, newRevocations(t, feed))
 		began := time.Now()
 		pair, err := s.Refresh(t.Context(), token("token_type", `"refresh"`, "iat", fmt.Sprint(began.Unix()), "exp", fmt.Sprint(began.Add(100*24*time.Hour).Unix())))
@@ -360,10 +380,70 @@ func TestTheEndOfAnAdoptedSessionIsRememberedAsLongAsItsRow(t *testing.T) {
 		require.NoError(t, err)
 		time.Sleep(24 * time.Hour)
 		require.NoError(t, s.EndSession(t.Context(), pair.Session))
-		assert.WithinDuration(t, row.Ends, feed.expires[len(feed.expires)-1], 5*time.Minute)
-		require.NoError(t, s.EndSession(t.Context(), "7"+strings.Repeat("A", len(pair.Session)-1)), "none is there")
-		assert.WithinDuration(t, time.Now().Add(30*24*time.Hour), feed.expires[len(feed.expires)-1], 5*time.Minute)
+		assert.WithinDuration(t, row.Ends, feed.expires[len(feed.expires)-1], 7*time.Minute)
+		require.NoError(t, s.EndSession(t.Context(), "0"+strings.Repeat("A", len(pair.Session)-1)), "none is there")
+		assert.WithinDuration(t, time.Now().Add(30*24*time.Hour), feed.expires[len(feed.expires)-1], 7*time.Minute)
 	})
+}
+
+func TestOneForeignTokenIsRevokedOnAllInstances(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		feed := &line{}
+		here, there := newRevocations(t, feed), newRevocations(t, feed)
+		v := newVerifier(t, func(c *auth.VerifierConfig) { c.Revoked = there.Revoked })
+		raw, other := token("jti", `"one"`), token("jti", `"other"`)
+		stolen, err := v.Verify(t.Context(), raw, auth.Access)
+		require.NoError(t, err)
+
+		require.NoError(t, here.RevokeToken(t.Context(), stolen.Issuer(), stolen.ID(), stolen.Expires()))
+		_, err = v.Verify(t.Context(), raw, auth.Access)
+		assert.Equal(t, auth.TokenRevoked, reason(err))
+		_, err = v.Verify(t.Context(), other, auth.Access)
+		assert.NoError(t, err, "another token of the subject")
+		_, err = v.Verify(t.Context(), token("jti", `"one"`, "iss", `"elsewhere"`), auth.Access)
+		assert.NoError(t, err, "another issuer's")
+
+		// It is remembered for as long as anybody may take it, and no longer.
+		assert.WithinDuration(t, stolen.Expires().Add(6*time.Minute), feed.expires[0], time.Second)
+		require.NoError(t, here.RevokeToken(t.Context(), "", "long gone", time.Now().Add(-time.Hour)))
+		assert.Len(t, feed.changes, 1)
+		require.NoError(t, here.RevokeToken(t.Context(), "", "for good", time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)))
+		assert.Len(t, feed.changes, 2)
+	})
+}
+
+func TestRevokeTokenRefusesWhatItCannotRevoke(t *testing.T) {
+	r := newRevocations(t, &line{})
+	s, v := newInstance(t, session.NewMemoryStore(0), r)
+	pair, err := s.Issue(t.Context(), "1", nil)
+	require.NoError(t, err)
+	own, err := v.Verify(t.Context(), pair.Access, auth.Access)
+	require.NoError(t, err)
+	refresh, err := v.Verify(t.Context(), pair.Refresh, auth.Refresh)
+	require.NoError(t, err)
+	assert.ErrorContains(t, r.RevokeToken(t.Context(), "", refresh.ID(), own.Expires()), "of a session")
+	assert.ErrorContains(t, r.RevokeToken(t.Context(), "", "", own.Expires()), "without a jti")
+	down := errors.New("down")
+	assert.ErrorIs(t, newRevocations(t, &line{err: down}).RevokeToken(t.Context(), "", "a", own.Expires()), down)
+	require.NoError(t, r.Close())
+	assert.ErrorIs(t, r.RevokeToken(t.Context(), "", "a", own.Expires()), auth.ErrOutage)
+	assert.ErrorIs(t, new(auth.Revocations).RevokeToken(t.Context(), "", "a", own.Expires()), auth.ErrOutage)
+	assert.ErrorContains(t, r.RevokeSession(t.Context(), "", own.Expires()), "no session")
+	assert.ErrorContains(t, r.RevokeSubject(t.Context(), "", time.Now(), own.Expires()), "no subject")
+}
+
+func TestOneTokenOfASessionIsRevokedAndTheOthersGoOn(t *testing.T) {
+	r := newRevocations(t, &line{})
+	s, v := newInstance(t, session.NewMemoryStore(0), r)
+	pair, err := s.Issue(t.Context(), "1", nil)
+	require.NoError(t, err)
+	own, err := v.Verify(t.Context(), pair.Access, auth.Access)
+	require.NoError(t, err)
+	require.NoError(t, r.RevokeToken(t.Context(), own.Issuer(), own.ID(), own.Expires()))
+	assert.True(t, isRevoked(t, v, pair.Access))
+	next, err := s.Refresh(t.Context(), pair.Refresh)
+	require.NoError(t, err)
+	assert.False(t, isRevoked(t, v, next.Access))
 }
 
 func TestClosedAndZeroRevocationsKnowNothing(t *testing.T) {
@@ -387,7 +467,7 @@ func TestRevocationsConfigMistakes(t *testing.T) {
 }
 
 func TestRevocationsUnderConcurrentUse(t *testing.T) {
-	s, v := newInstance(t, auth.NewMemoryStore(0), newRevocations(t, nil))
+	s, v := newInstance(t, session.NewMemoryStore(0), newRevocations(t, nil))
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
@@ -405,7 +485,7 @@ func TestRevocationsUnderConcurrentUse(t *testing.T) {
 
 func BenchmarkRevoked(b *testing.B) {
 	r := newRevocations(b, &line{})
-	s, v := newInstance(b, auth.NewMemoryStore(math.MaxInt32), r)
+	s, v := newInstance(b, session.NewMemoryStore(math.MaxInt32), r)
 	for i := range 10_000 {
 		pair, err := s.Issue(b.Context(), "1", nil)
 		require.NoError(b, err)

@@ -59,9 +59,7 @@ func TestAnAnnouncedKeyVerifiesBeforeItSigns(t *testing.T) {
 		set.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/", nil))
 		return w.Body.String()
 	}
-	v := newVerifier(t, func(c *auth.VerifierConfig) { c.Keys = set })
-	service, err := auth.NewService(auth.ServiceConfig{Verifier: v, Users: &people{}, Sessions: auth.NewMemoryStore(0)})
-	require.NoError(t, err)
+	service := newService(t, signedBy(set))
 	signer := func() string {
 		pair, err := service.Issue(t.Context(), "alice", nil)
 		require.NoError(t, err)

@@ -1,21 +1,26 @@
 package auth
 
-import "context"
+import (
+	"context"
+
+	"github.com/ecolaura/rampart/internal/jose"
+)
 
 // Simplejwt returns the configuration that djangorestframework-simplejwt has
 // with its defaults, so that both accept each other's tokens: HS256 with the
 // secret (Django's SECRET_KEY) and no key id, the claims token_type, exp, iat,
-// jti and user_id, no issuer, no audience, 5 minutes and one day, no rotation.
-// Set NoRotation to false once the clients keep the refresh token that a
-// refresh answers. What is missing is to be added: Revoked, and the service's
-// Verifier, Users and Sessions.
+// jti and user_id, no issuer, no audience. Add Revoked where sessions end. For a
+// server that issues tokens, too, see package session.
 //
 // If the secret is too short (32 bytes at least, RFC 7518 section 3.2),
 // [NewVerifier] says so.
-func Simplejwt(secret []byte) (VerifierConfig, ServiceConfig) {
-	v := VerifierConfig{Issuer: anyValue, Audiences: []string{anyValue}, SubjectClaim: "user_id"}
-	v.Keys = hmacKeys(secret)
-	return v, ServiceConfig{NoRotation: true}
+func Simplejwt(secret []byte) VerifierConfig {
+	return VerifierConfig{
+		Keys:         hmacKeys(secret),
+		Issuer:       jose.Any,
+		Audiences:    []string{jose.Any},
+		SubjectClaim: "user_id",
+	}
 }
 
 // hmacKeys returns the one key of the preset, or why there is none.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+
+	"github.com/ecolaura/rampart/internal/jose"
 )
 
 // ErrNoToken says that a request carries no token at all: for
@@ -18,7 +20,7 @@ var errBadSource = errors.New("auth: malformed or repeated credentials")
 // (RFC 6750 section 2.1). The scheme's name is matched in any case (RFC 9110
 // section 11.1). Another scheme is no token; two header fields are refused
 // (which of them would a proxy have looked at?).
-func FromHeader(r *http.Request) (string, error) { return bearer(r, maxMaxBytes) }
+func FromHeader(r *http.Request) (string, error) { return bearer(r, jose.MaxToken) }
 
 const (
 	scheme    = "Bearer "

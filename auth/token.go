@@ -2,9 +2,11 @@ package auth
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"iter"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/ecolaura/rampart"
@@ -26,14 +28,16 @@ const (
 // A Token is a verified token. It is immutable: requests that carry the same
 // text may share one. It does not hold the text, so it is no credential.
 type Token struct {
-	payload string // the claims as they were signed; the strings below are parts of it
+	payload string    // the claims as they were signed; the strings below are parts of it
+	parse   sync.Once // fills members
+	members []member
 	key     *Key   // that verified it
 	keyID   string // by which the header named it
 
-	id, subject, session, issuer string
-	kind                         Kind
-	issuedAt, notBefore, expires time.Time
-	scope                        string // separated by spaces
+	id, subject, session, issuer           string
+	kind                                   Kind
+	issuedAt, notBefore, expires, authTime time.Time
+	scope                                  string // separated by spaces
 }
 
 // ID returns the claim jti; empty if the token has none.
@@ -43,8 +47,8 @@ func (t *Token) ID() string { return t.id }
 // whose user_id is the integer 1 is "1".
 func (t *Token) Subject() string { return t.subject }
 
-// Session returns the id of the session that the token belongs to; empty for a
-// token that no [Service] issued.
+// Session returns the claim sid, the id of the session that the token belongs to;
+// empty if the token has none.
 func (t *Token) Session() string { return t.session }
 
 // Issuer returns the claim iss; empty if the token has none.
@@ -56,6 +60,15 @@ func (t *Token) Kind() Kind { return t.kind }
 
 // IssuedAt returns the claim iat; the zero time if the token has none.
 func (t *Token) IssuedAt() time.Time { return t.issuedAt }
+
+// AuthTime returns when the subject logged in: the claim auth_time, or else iat;
+// the zero time if the token has neither.
+func (t *Token) AuthTime() time.Time {
+	if t.authTime.Unix() > 0 { // some issuers write 0 for unknown
+		return t.authTime
+	}
+	return t.issuedAt
+}
 
 // Expires returns the claim exp: the first instant at which the token is no
 // longer good.
@@ -71,24 +84,43 @@ func (t *Token) HasScope(s string) bool { return t.Caller().HasScope(s) }
 // ErrNoClaim is returned by [Token.Claim] for a claim that the token lacks.
 var ErrNoClaim = errors.New("auth: no such claim")
 
+// A member is a claim as it was signed.
+type member struct{ name, value string }
+
+// claims returns the claims, which are read once more at the first call: most
+// handlers ask for none.
+func (t *Token) claims() []member {
+	t.parse.Do(func() {
+		_ = strictjson.NewReader().Object(t.payload, func(name, value string) error { // it was read before
+			t.members = append(t.members, member{name, value})
+			return nil
+		})
+	})
+	return t.members
+}
+
 // Claim decodes the claim of that name into dst, a pointer, as json.Unmarshal
 // does, but strictly: names are matched exactly, and none may come twice. dst
 // never shares memory with the token.
 func (t *Token) Claim(name string, dst any) error {
-	var found string
-	err := strictjson.NewReader().Object(t.payload, func(have, value string) error {
-		if have == name {
-			found = value
+	for _, m := range t.claims() {
+		if m.name == name {
+			return strictjson.Decode(m.value, dst)
 		}
-		return nil
-	})
-	switch {
-	case err != nil:
-		return err
-	case found == "":
-		return ErrNoClaim
 	}
-	return strictjson.Decode(found, dst)
+	return ErrNoClaim
+}
+
+// Claims iterates over the claims as they were signed, in the order in which the
+// token has them.
+func (t *Token) Claims() iter.Seq2[string, json.RawMessage] {
+	return func(yield func(string, json.RawMessage) bool) {
+		for _, m := range t.claims() {
+			if !yield(m.name, json.RawMessage(m.value)) {
+				return
+			}
+		}
+	}
 }
 
 // Caller returns who carries the token; the zero Caller if t is nil.

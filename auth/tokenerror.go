@@ -91,7 +91,7 @@ func (e *TokenError) Problem() *rampart.Problem {
 	case TokenScope:
 		p.Status, p.Code, p.Detail = http.StatusForbidden, "insufficient_scope", "You do not have permission to perform this action."
 	case TokenNoSubject:
-		p.Detail = message(e.Reason)
+		p.Detail = e.Message()
 	default:
 		class, kind := "AccessToken", Access
 		if e.sliding {
@@ -99,7 +99,7 @@ func (e *TokenError) Problem() *rampart.Problem {
 		}
 		p.Detail = "Given token not valid for any token type"
 		p.Extensions = map[string]any{"messages": json.RawMessage(
-			`[{"token_class":"` + class + `","token_type":"` + string(kind) + `","message":` + strictjson.Quote(message(e.Reason)) + `}]`)}
+			`[{"token_class":"` + class + `","token_type":"` + string(kind) + `","message":` + strictjson.Quote(e.Message()) + `}]`)}
 	}
 	return p
 }
@@ -170,10 +170,10 @@ func setting(reason rampart.Denial) string {
 	}
 }
 
-// message is simplejwt's text for the reason, on which its clients rely. Every
+// Message returns simplejwt's text for the reason, on which its clients rely. Every
 // reason that could help a forger has the same text.
-func message(reason rampart.Denial) string {
-	switch reason {
+func (e *TokenError) Message() string {
+	switch e.Reason {
 	case TokenNoExpiry:
 		return "Token has no 'exp' claim"
 	case TokenNoID:

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/jose"
 	"github.com/ecolaura/rampart/internal/request"
 )
 
@@ -33,7 +34,7 @@ type Verifier struct {
 	now                     func() time.Time
 
 	cache   *tokenCache // nil: none
-	scratch sync.Pool   // of *scratch
+	scratch sync.Pool   // of *jose.Reader
 	last    atomic.Pointer[knownHeader]
 }
 
@@ -42,7 +43,7 @@ type Verifier struct {
 // a check.
 type knownHeader struct {
 	segment string
-	header  header
+	header  jose.Header
 }
 
 // NewVerifier returns a Verifier for cfg, or every mistake in cfg, each a
@@ -70,10 +71,10 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 		errorHandler: cfg.ErrorHandler,
 		cache:        newTokenCache(cfg.CacheSize),
 	}
-	v.scratch.New = func() any { return newScratch() }
+	v.scratch.New = func() any { return jose.NewReader() }
 	v.refuseScope = v.refuseForScope
 	if v.errorHandler == nil {
-		v.errorHandler = writeError
+		v.errorHandler = func(w http.ResponseWriter, _ *http.Request, err error) { rampart.WriteError(w, err) }
 	}
 	return v, nil
 }
@@ -127,47 +128,47 @@ func (v *Verifier) verify(ctx context.Context, raw string, kind Kind) (*Token, e
 // authenticate checks all of raw that time does not change. Nothing of the
 // claims is looked at before the signature is known to be good.
 func (v *Verifier) authenticate(ctx context.Context, raw string) (*Token, error) {
-	s, _ := v.scratch.Get().(*scratch)
+	s, _ := v.scratch.Get().(*jose.Reader)
 	defer v.scratch.Put(s)
-	e, ok := s.open(raw)
+	e, ok := s.Open(raw)
 	if !ok {
 		return nil, refused(TokenMalformed)
 	}
-	h, known, ok := v.header(s, e.header)
+	h, known, ok := v.header(s, e.Header)
 	if !ok {
 		return nil, refused(TokenMalformed)
 	}
-	if !v.acceptsType(h.typ) {
-		return nil, mismatch(TokenHeaderType, h.typ, cmp.Or(v.accessType, "JWT"))
+	if !v.acceptsType(h.Typ) {
+		return nil, mismatch(TokenHeaderType, h.Typ, cmp.Or(v.accessType, "JWT"))
 	}
 	key, err := v.findKey(ctx, h)
 	if err != nil {
 		return nil, err
 	}
-	if !key.verify(e.input, e.sig) {
+	if !jose.Verify(key, e.Input, e.Sig) {
 		return nil, refused(TokenSignature)
 	}
-	payload, ok := s.decode(e.payload)
+	payload, ok := s.Decode(e.Payload)
 	if !ok {
 		return nil, refused(TokenMalformed)
 	}
-	t, err := v.parseClaims(s, payload, h.typ)
+	t, err := v.parseClaims(s, payload, h.Typ)
 	if err != nil {
 		return nil, claimsRefused(err)
 	}
 	if !known {
-		v.last.Store(&knownHeader{segment: string(e.header), header: h})
+		v.last.Store(&knownHeader{segment: string(e.Header), header: h})
 	}
-	t.key, t.keyID = key, h.kid
+	t.key, t.keyID = key, h.Kid
 	return t, nil
 }
 
 // header reads the header of a token, or recognises it.
-func (v *Verifier) header(s *scratch, segment []byte) (h header, known, ok bool) {
+func (v *Verifier) header(s *jose.Reader, segment []byte) (h jose.Header, known, ok bool) {
 	if last := v.last.Load(); last != nil && last.segment == string(segment) {
 		return last.header, true, true
 	}
-	h, ok = s.parseHeader(segment)
+	h, ok = s.Header(segment)
 	return h, false, ok
 }
 
@@ -186,17 +187,17 @@ func (v *Verifier) acceptsType(typ string) bool {
 
 // findKey asks for the key, and holds the algorithm against it: the header
 // never chooses (RFC 8725 section 3.1, CVE-2015-9235, CVE-2016-10555).
-func (v *Verifier) findKey(ctx context.Context, h header) (*Key, error) {
-	if f, _ := h.alg.scheme(); f == unknownFamily {
+func (v *Verifier) findKey(ctx context.Context, h jose.Header) (*Key, error) {
+	if !jose.Known(h.Alg) {
 		return nil, refused(TokenAlgorithm)
 	}
-	key, err := v.keys.Key(ctx, h.kid, h.alg)
+	key, err := v.keys.Key(ctx, h.Kid, h.Alg)
 	switch {
 	case errors.Is(err, ErrUnknownKey):
 		return nil, refused(TokenKey)
 	case err != nil:
 		return nil, &TokenError{Reason: TokenUnverified, Err: err}
-	case key == nil || key.alg != h.alg:
+	case key == nil || key.Algorithm() != h.Alg:
 		return nil, refused(TokenAlgorithm)
 	}
 	return key, nil

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/auth/session"
 	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 )
 
@@ -417,7 +418,7 @@ HeaderType: invalid: "jwt"
 KindClaim: invalid: "sub"
 RequestKind: invalid: "refresh"
 MaxBytes: invalid: "9223372036854775807"`, conferrtest.Text(err))
-	cfg, _ := auth.Simplejwt([]byte("short"))
+	cfg := auth.Simplejwt([]byte("short"))
 	cfg.SubjectClaim, cfg.KindClaim, cfg.HeaderType, cfg.DangerouslyUntyped = "scope", "scope", "at+jwt", true
 	_, err = auth.NewVerifier(cfg)
 	assert.Equal(t, `material: weak
@@ -463,10 +464,10 @@ func TestTheIssuerMayBeTheSubject(t *testing.T) {
 	_, err = anyone.Verify(t.Context(), token(), auth.Access)
 	require.Error(t, err, "no issuer, no subject")
 
-	_, scfg := auth.Simplejwt([]byte(secret))
-	scfg.Verifier = anyone
-	_, err = auth.NewService(scfg)
-	require.ErrorContains(t, err, "Verifier: conflict")
+	cfg := session.Simplejwt([]byte(secret))
+	cfg.Tokens.SubjectClaim = "iss"
+	_, err = session.New(cfg)
+	require.ErrorContains(t, err, "Tokens.SubjectClaim: conflict")
 }
 
 func TestARefusalNamesTheSettingThatDecides(t *testing.T) {

@@ -10,7 +10,7 @@
 //
 // # Where it stands
 //
-// Behind an auth.Service, and behind auth.RevokedIn where access tokens must die
+// Behind an session.Service, and behind session.RevokedIn where access tokens must die
 // with their session. The client is handed over as a [DoFunc].
 // A call waits no longer than Config.Timeout, whatever the client does. While Redis
 // fails, most calls fail at once ([ErrOpen]) and ten a second try again; the log

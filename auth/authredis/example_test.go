@@ -18,7 +18,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	now, err := store.Now(context.Background()) // for auth.ServiceConfig.Sessions
+	now, err := store.Now(context.Background()) // for session.Config.Sessions
 	fmt.Println(now.Year(), err)
 	// Output: 2023 <nil>
 }

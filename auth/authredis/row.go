@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/auth/session"
 	"github.com/ecolaura/rampart/internal/redisx"
 )
 
@@ -22,27 +22,27 @@ const (
 )
 
 // read takes the reply of a script that returns the row of a session, or nothing.
-func read(id string, reply any, err error) (sess auth.Session, moved bool, _ error) {
+func read(id string, reply any, err error) (sess session.Session, moved bool, _ error) {
 	if err != nil {
-		return auth.Session{}, false, err
+		return session.Session{}, false, err
 	}
 	row, ok := redisx.Texts(reply)
 	switch {
 	case !ok || len(row) > fieldMoved+1:
-		return auth.Session{}, false, errReply
+		return session.Session{}, false, errReply
 	case len(row) == 0:
-		return auth.Session{}, false, auth.ErrNoSession
+		return session.Session{}, false, session.ErrNoSession
 	case len(row) < fieldMoved:
-		return auth.Session{}, false, errReply
+		return session.Session{}, false, errReply
 	}
 	var numbers [fieldEnds + 1]int64
 	for i := fieldBegan; i <= fieldEnds; i++ {
 		if numbers[i], err = strconv.ParseInt(row[i], 10, 64); err != nil {
-			return auth.Session{}, false, errReply
+			return session.Session{}, false, errReply
 		}
 	}
 	at := func(field int) time.Time { return time.UnixMicro(numbers[field]).UTC() }
-	return auth.Session{
+	return session.Session{
 		ID:              id,
 		Subject:         row[fieldSubject],
 		AuthenticatedAt: at(fieldBegan),

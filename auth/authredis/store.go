@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart"
-	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/auth/session"
 	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/redisx"
 )
@@ -59,7 +59,7 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// A Store is an [auth.SessionStore] in Redis. It is safe for concurrent use, also
+// A Store is an [session.Store] in Redis. It is safe for concurrent use, also
 // by several processes. A row is deleted when its session has ended. Create one
 // with [New]; the zero Store refuses everything.
 type Store struct {
@@ -73,7 +73,7 @@ type Store struct {
 	create, get, advance, revoke, raise redisx.Script
 }
 
-var _ auth.SessionStore = (*Store)(nil)
+var _ session.Store = (*Store)(nil)
 
 // New returns a store that sends its commands with do, or every mistake in do and
 // cfg, each a [rampart.ConfigError], joined. It sends none itself.
@@ -130,13 +130,13 @@ func micros(t time.Time) string { return strconv.FormatInt(t.UnixMicro(), 10) }
 
 // failed says in which call Redis failed, if that is why.
 func failed(what string, err error) error {
-	if err == nil || errors.Is(err, auth.ErrNoSession) {
+	if err == nil || errors.Is(err, session.ErrNoSession) {
 		return err
 	}
 	return fmt.Errorf("authredis: %s: %w", what, err)
 }
 
-// Now implements [auth.SessionStore]: by the clock of Redis.
+// Now implements [session.Store]: by the clock of Redis.
 func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	reply, err := s.reads.Do(ctx, "TIME")
 	now := time.Time{}
@@ -146,8 +146,8 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	return now, failed("now", err)
 }
 
-// Create implements [auth.SessionStore].
-func (s *Store) Create(ctx context.Context, sess auth.Session) error {
+// Create implements [session.Store].
+func (s *Store) Create(ctx context.Context, sess session.Session) error {
 	reply, err := s.run(ctx, s.writes, s.create, sess.ID,
 		sess.Subject, micros(sess.AuthenticatedAt), strconv.FormatInt(sess.Generation, 10),
 		micros(sess.RotatedAt), micros(sess.Expires), micros(sess.Ends),
@@ -157,37 +157,37 @@ func (s *Store) Create(ctx context.Context, sess auth.Session) error {
 		case "created":
 			return nil
 		case "exists":
-			return auth.ErrSessionExists
+			return session.ErrSessionExists
 		case "superseded":
-			return auth.ErrSuperseded
+			return session.ErrSuperseded
 		}
 		err = errReply
 	}
 	return failed("create", err)
 }
 
-// Get implements [auth.SessionStore].
-func (s *Store) Get(ctx context.Context, id string) (auth.Session, error) {
+// Get implements [session.Store].
+func (s *Store) Get(ctx context.Context, id string) (session.Session, error) {
 	reply, err := s.run(ctx, s.reads, s.get, id)
 	sess, _, err := read(id, reply, err)
 	return sess, failed("get", err)
 }
 
-// Advance implements [auth.SessionStore].
-func (s *Store) Advance(ctx context.Context, id string, gen int64, at, expires time.Time) (auth.Session, bool, error) {
+// Advance implements [session.Store].
+func (s *Store) Advance(ctx context.Context, id string, gen int64, at, expires time.Time) (session.Session, bool, error) {
 	reply, err := s.run(ctx, s.writes, s.advance, id,
 		strconv.FormatInt(gen, 10), strconv.FormatInt(gen+1, 10), micros(at), micros(expires))
 	sess, moved, err := read(id, reply, err)
 	return sess, moved, failed("advance", err)
 }
 
-// Revoke implements [auth.SessionStore].
+// Revoke implements [session.Store].
 func (s *Store) Revoke(ctx context.Context, id string) error {
 	_, err := s.run(ctx, s.writes, s.revoke, id)
 	return failed("revoke", err)
 }
 
-// RevokeSubject implements [auth.SessionStore].
+// RevokeSubject implements [session.Store].
 func (s *Store) RevokeSubject(ctx context.Context, subject string, before time.Time) error {
 	if subject == "" {
 		return errNobody
@@ -201,7 +201,7 @@ func (s *Store) raiseFloor(ctx context.Context, subject string, before time.Time
 	return failed("revoke subject", err)
 }
 
-// RevokeBefore implements [auth.SessionStore].
+// RevokeBefore implements [session.Store].
 func (s *Store) RevokeBefore(ctx context.Context, before time.Time) error {
 	return s.raiseFloor(ctx, "", before)
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/auth/authredis"
+	"github.com/ecolaura/rampart/auth/session"
 )
 
 // The scripts run in a real Redis in internal/integration, through three
@@ -31,7 +31,7 @@ func answering(reply any, err error) authredis.DoFunc {
 	return func(context.Context, ...any) (any, error) { return reply, err }
 }
 
-var session = auth.Session{
+var sess = session.Session{
 	ID: "a", Subject: "1", AuthenticatedAt: time.UnixMicro(1), Generation: 2, RotatedAt: time.UnixMicro(3),
 	Expires: time.UnixMicro(4), Ends: time.UnixMicro(5),
 }
@@ -41,7 +41,7 @@ func calls(ctx context.Context, store *authredis.Store) map[string]error {
 	_, getErr := store.Get(ctx, "a")
 	_, _, advanceErr := store.Advance(ctx, "a", 1, time.Now(), time.Now())
 	return map[string]error{
-		"create":         store.Create(ctx, session),
+		"create":         store.Create(ctx, sess),
 		"get":            getErr,
 		"advance":        advanceErr,
 		"revoke":         store.Revoke(ctx, "a"),
@@ -83,7 +83,7 @@ func TestRowsMayBeStringsOrBytes(t *testing.T) {
 		t.Run(desc, func(t *testing.T) {
 			got, err := newStore(t, answering(row, nil)).Get(t.Context(), "a")
 			require.NoError(t, err)
-			assert.Equal(t, fmt.Sprint(session.AuthenticatedAt.UTC(), session.Ends.UTC()), fmt.Sprint(got.AuthenticatedAt, got.Ends))
+			assert.Equal(t, fmt.Sprint(sess.AuthenticatedAt.UTC(), sess.Ends.UTC()), fmt.Sprint(got.AuthenticatedAt, got.Ends))
 			assert.EqualValues(t, 2, got.Generation)
 			assert.False(t, got.Revoked)
 
@@ -106,15 +106,15 @@ func TestRowsMayBeStringsOrBytes(t *testing.T) {
 func TestAnEmptyRowIsNoSession(t *testing.T) {
 	store := newStore(t, answering([]any{}, nil))
 	_, err := store.Get(t.Context(), "a")
-	assert.ErrorIs(t, err, auth.ErrNoSession)
+	assert.ErrorIs(t, err, session.ErrNoSession)
 	_, moved, err := store.Advance(t.Context(), "a", 1, time.Now(), time.Now())
-	assert.ErrorIs(t, err, auth.ErrNoSession)
+	assert.ErrorIs(t, err, session.ErrNoSession)
 	assert.False(t, moved)
 }
 
 func TestCreateSaysWhyNot(t *testing.T) {
-	for reply, want := range map[string]error{"created": nil, "exists": auth.ErrSessionExists, "superseded": auth.ErrSuperseded} {
-		assert.Equal(t, want, newStore(t, answering([]byte(reply), nil)).Create(t.Context(), session))
+	for reply, want := range map[string]error{"created": nil, "exists": session.ErrSessionExists, "superseded": session.ErrSuperseded} {
+		assert.Equal(t, want, newStore(t, answering([]byte(reply), nil)).Create(t.Context(), sess))
 	}
 }
 
@@ -134,7 +134,7 @@ func TestRepliesThatItDoesNotUnderstandAreErrors(t *testing.T) {
 			assert.ErrorContains(t, err, "authredis: get: ")
 			_, _, err = store.Advance(t.Context(), "a", 1, time.Now(), time.Now())
 			assert.ErrorContains(t, err, "authredis: advance: ")
-			assert.ErrorContains(t, store.Create(t.Context(), session), "authredis: create: ")
+			assert.ErrorContains(t, store.Create(t.Context(), sess), "authredis: create: ")
 			_, err = store.Now(t.Context())
 			assert.ErrorContains(t, err, "authredis: now: ")
 		})
@@ -168,7 +168,7 @@ func TestKeysAreHashedAndShareOneHashTag(t *testing.T) {
 	store, err := authredis.New(do, authredis.Config{Prefix: "shop"})
 	require.NoError(t, err)
 	_, err = store.Get(t.Context(), id)
-	assert.ErrorIs(t, err, auth.ErrNoSession)
+	assert.ErrorIs(t, err, session.ErrNoSession)
 	assert.NoError(t, store.Revoke(t.Context(), id))
 	assert.NoError(t, store.RevokeSubject(t.Context(), subject, time.Now()))
 }

@@ -3,8 +3,8 @@
 //
 // It lets any number of processes share log-ins: a refresh token that is used
 // in two of them at once is honoured once, and a log-out or password change in
-// one takes effect in all. It stands behind an auth.Service and, where access
-// tokens must die with their session, behind auth.RevokedIn.
+// one takes effect in all. It stands behind an session.Service and, where access
+// tokens must die with their session, behind session.RevokedIn.
 //
 // Call [Migrate] once before [New]. The tables hold no token text: who reads
 // them can log in as nobody. Rows of sessions that have ended are deleted by

@@ -4,13 +4,13 @@ import (
 	"context"
 	"database/sql"
 
-	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/auth/authsql"
+	"github.com/ecolaura/rampart/auth/session"
 )
 
 // A password change and the end of the user's sessions in one transaction.
 func ExampleStore_In() {
-	changePassword := func(ctx context.Context, db *sql.DB, store *authsql.Store, service *auth.Service, subject, hash string) error {
+	changePassword := func(ctx context.Context, db *sql.DB, store *authsql.Store, service *session.Service, subject, hash string) error {
 		tx, err := db.BeginTx(ctx, nil)
 		if err != nil {
 			return err

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart"
-	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/auth/session"
 	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/sqlutil"
 )
@@ -19,7 +19,7 @@ var errNobody = errors.New("authsql: revoke subject: no subject")
 // one, so that the table shrinks faster than it grows.
 const purge = 8
 
-// A Store is an [auth.SessionStore] in SQL. It is safe for concurrent use, also
+// A Store is an [session.Store] in SQL. It is safe for concurrent use, also
 // by several processes. Create one with [New].
 type Store struct {
 	db      querier
@@ -106,19 +106,19 @@ const revoked = `(revoked OR EXISTS (SELECT 1 FROM rampart_session_floors AS f
 
 const columns = `id, subject, authenticated_at, generation, rotated_at, expires_at, ends_at, ` + revoked
 
-func scan(row *sql.Row) (auth.Session, error) {
-	var s auth.Session
+func scan(row *sql.Row) (session.Session, error) {
+	var s session.Session
 	var authenticated, rotated, expires, ends int64
 	err := row.Scan(&s.ID, &s.Subject, &authenticated, &s.Generation, &rotated, &expires, &ends, &s.Revoked)
 	if err != nil {
-		return auth.Session{}, err
+		return session.Session{}, err
 	}
 	s.AuthenticatedAt, s.RotatedAt = time.UnixMicro(authenticated).UTC(), time.UnixMicro(rotated).UTC()
 	s.Expires, s.Ends = time.UnixMicro(expires).UTC(), time.UnixMicro(ends).UTC()
 	return s, nil
 }
 
-// Now implements [auth.SessionStore]: by PostgreSQL's clock, which its clients
+// Now implements [session.Store]: by PostgreSQL's clock, which its clients
 // share, or by this machine's, which the users of an SQLite file share.
 func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	if s.dialect == rampart.SQLite {
@@ -132,8 +132,8 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	return time.UnixMicro(now).UTC(), nil
 }
 
-// Create implements [auth.SessionStore].
-func (s *Store) Create(ctx context.Context, sess auth.Session) error {
+// Create implements [session.Store].
+func (s *Store) Create(ctx context.Context, sess session.Session) error {
 	began := sess.AuthenticatedAt.UnixMicro()
 	result, err := s.db.ExecContext(ctx, s.q.create, sess.ID, sess.Subject, began, sess.Generation,
 		sess.RotatedAt.UnixMicro(), sess.Expires.UnixMicro(), sess.Ends.UnixMicro(), sess.Subject, began)
@@ -157,29 +157,29 @@ func (s *Store) whyNot(ctx context.Context, id string) error {
 	_, err := s.Get(ctx, id)
 	switch {
 	case err == nil:
-		return auth.ErrSessionExists
-	case errors.Is(err, auth.ErrNoSession):
-		return auth.ErrSuperseded
+		return session.ErrSessionExists
+	case errors.Is(err, session.ErrNoSession):
+		return session.ErrSuperseded
 	default:
 		return err
 	}
 }
 
-// Get implements [auth.SessionStore].
-func (s *Store) Get(ctx context.Context, id string) (auth.Session, error) {
+// Get implements [session.Store].
+func (s *Store) Get(ctx context.Context, id string) (session.Session, error) {
 	sess, err := scan(s.db.QueryRowContext(ctx, s.q.get, id))
 	if errors.Is(err, sql.ErrNoRows) {
-		return auth.Session{}, auth.ErrNoSession
+		return session.Session{}, session.ErrNoSession
 	}
 	if err != nil {
-		return auth.Session{}, fmt.Errorf("authsql: get: %w", err)
+		return session.Session{}, fmt.Errorf("authsql: get: %w", err)
 	}
 	return sess, nil
 }
 
-// Advance implements [auth.SessionStore]: one statement decides, so that of
+// Advance implements [session.Store]: one statement decides, so that of
 // several at once only the first finds the generation that it asks for.
-func (s *Store) Advance(ctx context.Context, id string, gen int64, at, expires time.Time) (auth.Session, bool, error) {
+func (s *Store) Advance(ctx context.Context, id string, gen int64, at, expires time.Time) (session.Session, bool, error) {
 	until := expires.UnixMicro()
 	sess, err := scan(s.db.QueryRowContext(ctx, s.q.advance, at.UnixMicro(), until, until, id, gen, at.UnixMicro()))
 	if errors.Is(err, sql.ErrNoRows) {
@@ -187,12 +187,12 @@ func (s *Store) Advance(ctx context.Context, id string, gen int64, at, expires t
 		return sess, false, err
 	}
 	if err != nil {
-		return auth.Session{}, false, fmt.Errorf("authsql: advance: %w", err)
+		return session.Session{}, false, fmt.Errorf("authsql: advance: %w", err)
 	}
 	return sess, true, nil
 }
 
-// Revoke implements [auth.SessionStore].
+// Revoke implements [session.Store].
 func (s *Store) Revoke(ctx context.Context, id string) error {
 	if _, err := s.db.ExecContext(ctx, s.q.revoke, id); err != nil {
 		return fmt.Errorf("authsql: revoke: %w", err)
@@ -200,7 +200,7 @@ func (s *Store) Revoke(ctx context.Context, id string) error {
 	return nil
 }
 
-// RevokeSubject implements [auth.SessionStore].
+// RevokeSubject implements [session.Store].
 func (s *Store) RevokeSubject(ctx context.Context, subject string, before time.Time) error {
 	if subject == "" {
 		return errNobody
@@ -216,7 +216,7 @@ func (s *Store) raise(ctx context.Context, subject string, before time.Time) err
 	return nil
 }
 
-// RevokeBefore implements [auth.SessionStore].
+// RevokeBefore implements [session.Store].
 func (s *Store) RevokeBefore(ctx context.Context, before time.Time) error {
 	return s.raise(ctx, "", before)
 }

@@ -8,16 +8,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/auth/session"
 )
 
-// TestStore runs the contract of an [auth.SessionStore]. open returns an empty
+// TestStore runs the contract of an [session.Store]. open returns an empty
 // store; it is called once for each part of the contract.
-func TestStore(t *testing.T, open func(testing.TB) auth.SessionStore) {
+func TestStore(t *testing.T, open func(testing.TB) session.Store) {
 	t.Helper()
 	for _, part := range []struct {
 		desc string
-		run  func(*testing.T, auth.SessionStore)
+		run  func(*testing.T, session.Store)
 	}{
 		{"Now tells the time", testNow},
 		{"a session comes back as it was created, to the microsecond", testCreate},
@@ -44,9 +44,9 @@ func base() time.Time {
 }
 
 // session returns a live session: stores may drop what has ended by their clock.
-func session(id, subject string) auth.Session {
+func newRow(id, subject string) session.Session {
 	far := time.Now().Add(24 * time.Hour)
-	return auth.Session{
+	return session.Session{
 		ID:              id,
 		Subject:         subject,
 		AuthenticatedAt: base(),
@@ -61,14 +61,14 @@ func same(a, b time.Time) bool {
 	return a.Truncate(time.Microsecond).Equal(b.Truncate(time.Microsecond))
 }
 
-func create(t *testing.T, store auth.SessionStore, s auth.Session) {
+func create(t *testing.T, store session.Store, s session.Session) {
 	t.Helper()
 	if err := store.Create(t.Context(), s); err != nil {
 		t.Fatalf("Create(%s): %v", s.ID, err)
 	}
 }
 
-func isRevoked(t *testing.T, store auth.SessionStore, id string) bool {
+func isRevoked(t *testing.T, store session.Store, id string) bool {
 	t.Helper()
 	s, err := store.Get(t.Context(), id)
 	if err != nil {
@@ -77,7 +77,7 @@ func isRevoked(t *testing.T, store auth.SessionStore, id string) bool {
 	return s.Revoked
 }
 
-func testNow(t *testing.T, store auth.SessionStore) {
+func testNow(t *testing.T, store session.Store) {
 	t.Helper()
 	now, err := store.Now(t.Context())
 	if err != nil {
@@ -92,9 +92,9 @@ func testNow(t *testing.T, store auth.SessionStore) {
 	}
 }
 
-func testCreate(t *testing.T, store auth.SessionStore) {
+func testCreate(t *testing.T, store session.Store) {
 	t.Helper()
-	want := session("a", "1")
+	want := newRow("a", "1")
 	create(t, store, want)
 	got, err := store.Get(t.Context(), "a")
 	if err != nil {
@@ -115,10 +115,10 @@ func testCreate(t *testing.T, store auth.SessionStore) {
 	}
 }
 
-func testCreateTwice(t *testing.T, store auth.SessionStore) {
+func testCreateTwice(t *testing.T, store session.Store) {
 	t.Helper()
-	create(t, store, session("a", "1"))
-	if err := store.Create(t.Context(), session("a", "2")); !errors.Is(err, auth.ErrSessionExists) {
+	create(t, store, newRow("a", "1"))
+	if err := store.Create(t.Context(), newRow("a", "2")); !errors.Is(err, session.ErrSessionExists) {
 		t.Errorf("got %v; want ErrSessionExists", err)
 	}
 	if s, err := store.Get(t.Context(), "a"); err != nil || s.Subject != "1" {
@@ -126,13 +126,13 @@ func testCreateTwice(t *testing.T, store auth.SessionStore) {
 	}
 }
 
-func testUnknown(t *testing.T, store auth.SessionStore) {
+func testUnknown(t *testing.T, store session.Store) {
 	t.Helper()
-	if _, err := store.Get(t.Context(), "a"); !errors.Is(err, auth.ErrNoSession) {
+	if _, err := store.Get(t.Context(), "a"); !errors.Is(err, session.ErrNoSession) {
 		t.Errorf("Get: got %v; want ErrNoSession", err)
 	}
 	_, moved, err := store.Advance(t.Context(), "a", 1, base(), base().Add(time.Hour))
-	if moved || !errors.Is(err, auth.ErrNoSession) {
+	if moved || !errors.Is(err, session.ErrNoSession) {
 		t.Errorf("Advance: got %t, %v; want ErrNoSession", moved, err)
 	}
 	if err := store.Revoke(t.Context(), "a"); err != nil {
@@ -140,9 +140,9 @@ func testUnknown(t *testing.T, store auth.SessionStore) {
 	}
 }
 
-func testAdvance(t *testing.T, store auth.SessionStore) {
+func testAdvance(t *testing.T, store session.Store) {
 	t.Helper()
-	create(t, store, session("a", "1"))
+	create(t, store, newRow("a", "1"))
 	at, expires := base().Add(time.Minute), time.Now().Add(time.Hour)
 	for _, gen := range []int64{0, 2} {
 		if s, moved, err := store.Advance(t.Context(), "a", gen, at, expires); moved || err != nil || s.Generation != 1 {
@@ -162,9 +162,9 @@ func testAdvance(t *testing.T, store auth.SessionStore) {
 	}
 }
 
-func testAdvanceBounds(t *testing.T, store auth.SessionStore) {
+func testAdvanceBounds(t *testing.T, store session.Store) {
 	t.Helper()
-	first := session("a", "1")
+	first := newRow("a", "1")
 	create(t, store, first)
 	s, moved, err := store.Advance(t.Context(), "a", 1, time.Now(), first.Ends.Add(time.Hour))
 	if !moved || err != nil || !same(s.Expires, first.Ends) {
@@ -175,10 +175,10 @@ func testAdvanceBounds(t *testing.T, store auth.SessionStore) {
 	}
 }
 
-func testRevoke(t *testing.T, store auth.SessionStore) {
+func testRevoke(t *testing.T, store session.Store) {
 	t.Helper()
-	create(t, store, session("a", "1"))
-	create(t, store, session("b", "1"))
+	create(t, store, newRow("a", "1"))
+	create(t, store, newRow("b", "1"))
 	for range 2 { // the second time it changes nothing
 		if err := store.Revoke(t.Context(), "a"); err != nil {
 			t.Fatal(err)
@@ -191,15 +191,15 @@ func testRevoke(t *testing.T, store auth.SessionStore) {
 	if moved || err != nil || !s.Revoked {
 		t.Errorf("Advance: got %+v, %t, %v; want no move", s, moved, err)
 	}
-	if err := store.Create(t.Context(), session("a", "1")); !errors.Is(err, auth.ErrSessionExists) {
+	if err := store.Create(t.Context(), newRow("a", "1")); !errors.Is(err, session.ErrSessionExists) {
 		t.Errorf("Create: got %v; want ErrSessionExists", err)
 	}
 }
 
-func testRevokeSubject(t *testing.T, store auth.SessionStore) {
+func testRevokeSubject(t *testing.T, store session.Store) {
 	t.Helper()
-	create(t, store, session("a", "1"))
-	create(t, store, session("other", "2"))
+	create(t, store, newRow("a", "1"))
+	create(t, store, newRow("other", "2"))
 	if err := store.RevokeSubject(t.Context(), "1", base()); err != nil {
 		t.Fatal(err)
 	}
@@ -209,10 +209,10 @@ func testRevokeSubject(t *testing.T, store auth.SessionStore) {
 	if s, moved, err := store.Advance(t.Context(), "a", 1, time.Now(), time.Now().Add(time.Hour)); moved || err != nil || !s.Revoked {
 		t.Errorf("Advance: got %+v, %t, %v; want no move", s, moved, err)
 	}
-	if err := store.Create(t.Context(), session("late", "1")); !errors.Is(err, auth.ErrSuperseded) {
+	if err := store.Create(t.Context(), newRow("late", "1")); !errors.Is(err, session.ErrSuperseded) {
 		t.Errorf("a log-in that had begun: got %v; want ErrSuperseded", err)
 	}
-	next := session("next", "1")
+	next := newRow("next", "1")
 	next.AuthenticatedAt = base().Add(time.Microsecond)
 	create(t, store, next) // within the same second
 	if isRevoked(t, store, "next") {
@@ -220,22 +220,22 @@ func testRevokeSubject(t *testing.T, store auth.SessionStore) {
 	}
 }
 
-func testRevokeNobody(t *testing.T, store auth.SessionStore) {
+func testRevokeNobody(t *testing.T, store session.Store) {
 	t.Helper()
-	create(t, store, session("a", "1"))
+	create(t, store, newRow("a", "1"))
 	if err := store.RevokeSubject(t.Context(), "", base()); err == nil {
 		t.Error("RevokeSubject: got no error; want one for the subject \"\"")
 	}
 	if isRevoked(t, store, "a") {
 		t.Error("the session of another subject is revoked")
 	}
-	create(t, store, session("late", "2"))
+	create(t, store, newRow("late", "2"))
 }
 
-func testRevokeBefore(t *testing.T, store auth.SessionStore) {
+func testRevokeBefore(t *testing.T, store session.Store) {
 	t.Helper()
-	create(t, store, session("a", "1"))
-	young := session("young", "2")
+	create(t, store, newRow("a", "1"))
+	young := newRow("young", "2")
 	young.AuthenticatedAt = base().Add(time.Millisecond)
 	create(t, store, young)
 	if err := store.RevokeBefore(t.Context(), base()); err != nil {
@@ -244,14 +244,14 @@ func testRevokeBefore(t *testing.T, store auth.SessionStore) {
 	if !isRevoked(t, store, "a") || isRevoked(t, store, "young") {
 		t.Error("want a revoked and young not")
 	}
-	if err := store.Create(t.Context(), session("late", "3")); !errors.Is(err, auth.ErrSuperseded) {
+	if err := store.Create(t.Context(), newRow("late", "3")); !errors.Is(err, session.ErrSuperseded) {
 		t.Errorf("got %v; want ErrSuperseded", err)
 	}
 }
 
-func testFloorRises(t *testing.T, store auth.SessionStore) {
+func testFloorRises(t *testing.T, store session.Store) {
 	t.Helper()
-	create(t, store, session("a", "1"))
+	create(t, store, newRow("a", "1"))
 	for _, before := range []time.Time{base(), base().Add(-time.Hour)} {
 		if err := errors.Join(store.RevokeSubject(t.Context(), "1", before), store.RevokeBefore(t.Context(), before.Add(-2*time.Hour))); err != nil {
 			t.Fatal(err)
@@ -262,9 +262,9 @@ func testFloorRises(t *testing.T, store auth.SessionStore) {
 	}
 }
 
-func testConcurrentAdvance(t *testing.T, store auth.SessionStore) {
+func testConcurrentAdvance(t *testing.T, store session.Store) {
 	t.Helper()
-	create(t, store, session("a", "1"))
+	create(t, store, newRow("a", "1"))
 	for gen := int64(1); gen <= 8; gen++ {
 		moves := concurrently(16, func() bool {
 			s, moved, err := store.Advance(t.Context(), "a", gen, time.Now(), time.Now().Add(time.Hour))
@@ -300,7 +300,7 @@ func concurrently(n int, f func() bool) int {
 	return count
 }
 
-func testConcurrentRevoke(t *testing.T, store auth.SessionStore) {
+func testConcurrentRevoke(t *testing.T, store session.Store) {
 	t.Helper()
 	var mu sync.Mutex
 	next := 0
@@ -315,8 +315,8 @@ func testConcurrentRevoke(t *testing.T, store auth.SessionStore) {
 			}
 			return true
 		}
-		err := store.Create(t.Context(), session(fmt.Sprint(n), "1"))
-		if err != nil && !errors.Is(err, auth.ErrSuperseded) {
+		err := store.Create(t.Context(), newRow(fmt.Sprint(n), "1"))
+		if err != nil && !errors.Is(err, session.ErrSuperseded) {
 			t.Error(err)
 		}
 		return true
@@ -329,9 +329,9 @@ func testConcurrentRevoke(t *testing.T, store auth.SessionStore) {
 	}
 }
 
-func testCancelled(t *testing.T, store auth.SessionStore) {
+func testCancelled(t *testing.T, store session.Store) {
 	t.Helper()
-	create(t, store, session("a", "1"))
+	create(t, store, newRow("a", "1"))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, moved, err := store.Advance(ctx, "a", 1, time.Now(), time.Now().Add(time.Hour))

@@ -4,7 +4,7 @@
 // It stops a stolen table of hashes from giving away the passwords, a flood of
 // log-ins from taking all memory and processors, and a log-in's duration from
 // telling whether the account exists. It is no layer of the handler chain: the
-// function that checks a name and a password uses it (auth.Users), with a limit
+// function that checks a name and a password uses it (session.Users), with a limit
 // on guesses in front.
 //
 // [New] makes a [Hasher]. [Hasher.Hash] writes the PHC string format:

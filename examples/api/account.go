@@ -11,6 +11,7 @@ import (
 	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/auth/authsql"
 	"github.com/ecolaura/rampart/auth/password"
+	"github.com/ecolaura/rampart/auth/session"
 )
 
 // passwordChange is what POST /api/password/ takes. Passwords are never
@@ -44,7 +45,7 @@ func (a *app) activeOwner(next http.Handler) http.Handler {
 // changePassword replaces the caller's password and ends every session of
 // theirs, this one included. API keys stay: programs use them, and their owner
 // sees and revokes them under /api/keys/.
-func (a *app) changePassword(service *auth.Service, sessions *authsql.Store) func(http.ResponseWriter, *http.Request, passwordChange) {
+func (a *app) changePassword(service *session.Service, sessions *authsql.Store) func(http.ResponseWriter, *http.Request, passwordChange) {
 	return func(w http.ResponseWriter, r *http.Request, in passwordChange) {
 		t, ok := auth.FromContext(r.Context())
 		if !ok { // unreachable behind the verifier

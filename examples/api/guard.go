@@ -15,6 +15,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/auth/session"
 	"github.com/ecolaura/rampart/throttle"
 )
 
@@ -24,7 +25,7 @@ import (
 // theirs, and the owner still gets in.
 type guard struct {
 	limit    *throttle.Limiter
-	devices  *auth.DeviceCookie
+	devices  *session.DeviceCookie
 	db       *database
 	key      []byte // of the digests below
 	clientIP func(*http.Request) netip.Addr
@@ -46,11 +47,11 @@ func newGuard(limit *throttle.Limiter, secret []byte, db *database, clientIP fun
 	if err != nil {
 		return nil, err
 	}
-	devices, err := auth.NewDeviceCookie(auth.DeviceCookieConfig{Key: signing})
+	devices, err := session.NewDeviceCookie(session.DeviceCookieConfig{Key: signing})
 	return &guard{limit: limit, devices: devices, db: db, key: key, clientIP: clientIP}, err
 }
 
-// check is an auth.Guard.
+// check is an session.Guard.
 func (g *guard) check(ctx context.Context, r *http.Request, name string) (func(error), error) {
 	digest := g.digest(throttle.AddrKey(g.clientIP(r), 32, 64) + " " + name) // no address holds a blank
 	policy, key := "login-strangers", name
@@ -76,7 +77,7 @@ func (g *guard) check(ctx context.Context, r *http.Request, name string) (func(e
 			if policy == "login-known" {
 				_ = g.limit.Reset(ctx, policy, key)
 			}
-		case !errors.Is(err, auth.ErrBadCredentials): // nobody looked at the password
+		case !errors.Is(err, session.ErrBadCredentials): // nobody looked at the password
 			refund(ctx)
 		}
 	}, nil

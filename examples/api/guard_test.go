@@ -108,7 +108,7 @@ func TestAGuardThatCannotTellIsNoLimit(t *testing.T) {
 	a := s.logInAsAlice()
 	assert.Equal(t, 503, a.status, a.body)
 	assert.Equal(t, "unavailable", a.field(t, "code"))
-	assert.Contains(t, s.logs.String(), `"event":"sys_backend_unavailable","error":"auth: guard: limit by account: `)
+	assert.Contains(t, s.logs.String(), `"event":"sys_backend_unavailable","error":"session: guard: limit by account: `)
 	assert.NotContains(t, s.logs.String(), `"event":"excess_rate_limit_exceeded"`)
 }
 

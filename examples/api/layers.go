@@ -10,6 +10,7 @@ import (
 	"github.com/ecolaura/rampart/apikey/apikeysql"
 	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/auth/authsql"
+	"github.com/ecolaura/rampart/auth/session"
 	"github.com/ecolaura/rampart/cors"
 	"github.com/ecolaura/rampart/headers"
 	"github.com/ecolaura/rampart/sanitize"
@@ -30,7 +31,7 @@ type layers struct {
 	overrides  *throttle.Overrides
 	edge       *throttle.Limiter // by address, before any cryptography
 	verifier   *auth.Verifier
-	service    *auth.Service
+	service    *session.Service
 	sessions   *authsql.Store
 	keySet     *auth.Keys
 	keys       *apikey.Keys

@@ -27,7 +27,7 @@ type measure struct {
 func secure(t *testing.T, p *process) request {
 	t.Helper()
 	access, _ := p.login("alice")
-	session, _, _ := strings.Cut(claim(t, access, "jti"), ".")
+	session := claim(t, access, "sid")
 	return request{
 		method: "GET", path: "/api/secure/", headers: []string{bearer(access)},
 		session: session, subject: claim(t, access, "user_id"),

@@ -8,40 +8,41 @@ import (
 
 	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/auth/authsql"
+	"github.com/ecolaura/rampart/auth/session"
 )
 
 // newAuth builds what checks and issues tokens: simplejwt's claims and answers,
 // so that a Django deployment with the same secret shares its users' tokens.
 func (l *layers) newAuth(s *settings, sec *secrets, db *database, u *users, sh *shared, m *managed, log *slog.Logger) error {
-	vcfg, scfg := auth.Simplejwt(sec.signing)
+	cfg := session.Simplejwt(sec.signing)
 	if m.signing != nil {
-		vcfg.Keys = m.signing.keys
+		cfg.Tokens.Keys = m.signing.keys
 	}
 	if s.signingKey != "" {
 		keys, err := signingKeys(s.signingKey)
 		if err != nil {
 			return err
 		}
-		vcfg.Keys = keys
+		cfg.Tokens.Keys = keys
 	}
 	var err error
 	if l.sessions, err = authsql.New(db.DB, db.dialect); err != nil {
 		return err
 	}
-	vcfg.Revoked = revoked(sh.revocations, u)
-	vcfg.Logger = log
-	if l.verifier, err = auth.NewVerifier(vcfg); err != nil {
+	cfg.Tokens.Revoked = revoked(sh.revocations, u)
+	cfg.Tokens.Logger = log
+	if l.verifier, err = auth.NewVerifier(cfg.Tokens); err != nil {
 		return err
 	}
-	l.keySet, _ = vcfg.Keys.(*auth.Keys) // NewVerifier saw that it is one
-	scfg.Verifier, scfg.Users, scfg.Sessions, scfg.Revocations, scfg.Logger = l.verifier, u, l.sessions, sh.revocations, log
-	scfg.NoRotation = false // Django's default leaves a stolen refresh token good for its whole life
+	l.keySet, _ = cfg.Tokens.Keys.(*auth.Keys) // NewVerifier saw that it is one
+	cfg.Users, cfg.Sessions, cfg.Revocations, cfg.Logger = u, l.sessions, sh.revocations, log
+	cfg.NoRotation = false // Django's default leaves a stolen refresh token good for its whole life
 	g, err := newGuard(l.account, sec.device, db, l.clientIP.Addr)
 	if err != nil {
 		return err
 	}
-	scfg.Guard, scfg.DeviceCookie = g.check, g.devices
-	l.service, err = auth.NewService(scfg)
+	cfg.Guard, cfg.DeviceCookie = g.check, g.devices
+	l.service, err = session.New(cfg)
 	return err
 }
 

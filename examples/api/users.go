@@ -8,12 +8,12 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/auth/authsql"
 	"github.com/ecolaura/rampart/auth/password"
+	"github.com/ecolaura/rampart/auth/session"
 )
 
-// users implements auth.Users over the users table. A subject is the row's id,
+// users implements session.Users over the users table. A subject is the row's id,
 // as in Django, so that tokens of either side name the same person.
 type users struct {
 	db   *database
@@ -21,7 +21,7 @@ type users struct {
 	log  *slog.Logger
 }
 
-// Login implements auth.Users. An unknown name costs a full hash too, so that
+// Login implements session.Users. An unknown name costs a full hash too, so that
 // time does not tell who has an account.
 func (u *users) Login(ctx context.Context, name, pw string) (string, error) {
 	var (
@@ -37,13 +37,13 @@ func (u *users) Login(ctx context.Context, name, pw string) (string, error) {
 	if broken, isBroken := errors.AsType[*password.StoredError](err); isBroken {
 		// Ours to mend; a stranger must not learn that there is such an account.
 		u.log.LogAttrs(ctx, slog.LevelError, "a stored password hash cannot be read", slog.Int64("user", id), slog.String("reason", string(broken.Fault)))
-		return "", auth.ErrBadCredentials
+		return "", session.ErrBadCredentials
 	}
 	if err != nil {
 		return "", err
 	}
 	if !ok || !active {
-		return "", auth.ErrBadCredentials
+		return "", session.ErrBadCredentials
 	}
 	if upgrade {
 		if err := u.upgrade(ctx, id, pw, stored); err != nil {
@@ -63,7 +63,7 @@ func (u *users) upgrade(ctx context.Context, id int64, pw, old string) error {
 	return err
 }
 
-// Active implements auth.Users.
+// Active implements session.Users.
 func (u *users) Active(ctx context.Context, subject string) (bool, error) {
 	id, err := strconv.ParseInt(subject, 10, 64)
 	if err != nil {
@@ -77,11 +77,11 @@ func (u *users) Active(ctx context.Context, subject string) (bool, error) {
 	return active, err
 }
 
-// Claims implements auth.Claimer: a user's scopes travel in the tokens.
+// Claims implements session.Claimer: a user's scopes travel in the tokens.
 func (u *users) Claims(ctx context.Context, subject string) (map[string]any, error) {
 	id, err := strconv.ParseInt(subject, 10, 64)
 	if err != nil {
-		return nil, auth.ErrBadCredentials
+		return nil, session.ErrBadCredentials
 	}
 	var scopes string
 	if err := u.db.QueryRowContext(ctx, u.db.q(`SELECT scopes FROM users WHERE id = ?`), id).Scan(&scopes); err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 // The reason of a mistake in a configuration is typed and declared once: what two
-// packages need is in internal/conferr, and the root has an alias of it. The
+// packages need is in internal/, and has aliases in the packages that show it. The
 // refusals have another type, rampart.Denial.
 func TestEachReasonIsDeclaredOnce(t *testing.T) {
 	names, words := map[string]string{}, map[string]string{}
@@ -25,7 +25,7 @@ func TestEachReasonIsDeclaredOnce(t *testing.T) {
 					continue
 				}
 				name := value.Names[0].Name
-				if alias, ok := value.Values[0].(*ast.SelectorExpr); ok && pkg == "" && alias.Sel.Name == name {
+				if alias, ok := value.Values[0].(*ast.SelectorExpr); ok && alias.Sel.Name == name {
 					continue
 				}
 				if !isReason(value.Type) {

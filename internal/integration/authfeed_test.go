@@ -11,13 +11,14 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/auth/session"
 	"github.com/ecolaura/rampart/feed"
 )
 
 // authInstance is what one of several processes has: a service and a verifier
 // that asks no store about access tokens. maxStale is that of the feed; 0 is its
 // default.
-func authInstance(t testing.TB, store auth.SessionStore, source feed.Source, outage rampart.Outage, maxStale time.Duration) (*auth.Service, *auth.Verifier) {
+func authInstance(t testing.TB, store session.Store, source feed.Source, outage rampart.Outage, maxStale time.Duration) (*session.Service, *auth.Verifier) {
 	t.Helper()
 	discard := slog.New(slog.DiscardHandler)
 	changes, err := feed.New(t.Context(), feed.Config{Source: source, MaxStale: maxStale, Logger: discard})
@@ -25,13 +26,13 @@ func authInstance(t testing.TB, store auth.SessionStore, source feed.Source, out
 	t.Cleanup(func() { assert.NoError(t, changes.Close()) })
 	revocations, err := auth.NewRevocations(auth.RevocationsConfig{Feed: changes, Outage: outage, Logger: discard})
 	require.NoError(t, err)
-	vcfg, scfg := auth.Simplejwt([]byte(authSecret))
-	vcfg.Revoked, vcfg.Logger = revocations.Revoked, discard
-	v, err := auth.NewVerifier(vcfg)
+	cfg := session.Simplejwt([]byte(authSecret))
+	cfg.Tokens.Revoked, cfg.Tokens.Logger = revocations.Revoked, discard
+	v, err := auth.NewVerifier(cfg.Tokens)
 	require.NoError(t, err)
-	scfg.Verifier, scfg.Users, scfg.Sessions, scfg.Revocations, scfg.Logger = v, everybody{}, store, revocations, discard
-	scfg.NoRotation = false
-	s, err := auth.NewService(scfg)
+	cfg.Users, cfg.Sessions, cfg.Revocations, cfg.Logger = everybody{}, store, revocations, discard
+	cfg.NoRotation = false
+	s, err := session.New(cfg)
 	require.NoError(t, err)
 	return s, v
 }
@@ -44,7 +45,7 @@ func TestRevocationReachesThreeInstancesWithinASecond(t *testing.T) {
 			b, verifierB := authInstance(t, authStore(t, dbB, backend.dialect), feedSource(t, dbB, backend.dialect), rampart.FailClosed, 0)
 			_, verifierC := authInstance(t, authStore(t, dbB, backend.dialect), feedSource(t, dbB, backend.dialect), rampart.FailClosed, 0)
 			verifiers := []*auth.Verifier{verifierA, verifierB, verifierC}
-			good := func(pair *auth.Pair) (n int) {
+			good := func(pair *session.Pair) (n int) {
 				for _, v := range verifiers {
 					if _, err := v.Verify(t.Context(), pair.Access, auth.Access); err == nil {
 						n++
@@ -53,10 +54,10 @@ func TestRevocationReachesThreeInstancesWithinASecond(t *testing.T) {
 				return n
 			}
 			var times []time.Duration
-			for desc, end := range map[string]func(context.Context, *auth.Pair) error{
-				"EndSession": func(ctx context.Context, p *auth.Pair) error { return b.EndSession(ctx, p.Session) },
-				"EndSubject": func(ctx context.Context, _ *auth.Pair) error { return b.EndSubject(ctx, "1") },
-				"EndAll":     func(ctx context.Context, _ *auth.Pair) error { return b.EndAll(ctx, time.Time{}) },
+			for desc, end := range map[string]func(context.Context, *session.Pair) error{
+				"EndSession": func(ctx context.Context, p *session.Pair) error { return b.EndSession(ctx, p.Session) },
+				"EndSubject": func(ctx context.Context, _ *session.Pair) error { return b.EndSubject(ctx, "1") },
+				"EndAll":     func(ctx context.Context, _ *session.Pair) error { return b.EndAll(ctx, time.Time{}) },
 			} {
 				pair, err := a.Issue(t.Context(), "1", nil)
 				require.NoError(t, err)

@@ -9,9 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"

@@ -16,12 +16,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/auth/session"
 	"github.com/ecolaura/rampart/feed"
 	"github.com/ecolaura/rampart/feed/feedredis"
 )
@@ -60,7 +62,7 @@ type answer struct {
 }
 
 // open returns the stores at b. They are closed when the test, or process, ends.
-func (b backendAt) open(t testing.TB) (auth.SessionStore, feed.Source) {
+func (b backendAt) open(t testing.TB) (session.Store, feed.Source) {
 	t.Helper()
 	switch {
 	case b.Redis != "":
@@ -97,7 +99,7 @@ func openSchema(t testing.TB, schema string) *sql.DB {
 }
 
 // service returns what a process at b serves with.
-func (b backendAt) service(t testing.TB) (*auth.Service, *auth.Verifier) {
+func (b backendAt) service(t testing.TB) (*session.Service, *auth.Verifier) {
 	t.Helper()
 	store, source := b.open(t)
 	if b.Feed {
@@ -128,14 +130,14 @@ func TestAuthProcess(t *testing.T) {
 	}
 }
 
-func (c command) run(ctx context.Context, s *auth.Service, v *auth.Verifier) (a answer) {
+func (c command) run(ctx context.Context, s *session.Service, v *auth.Verifier) (a answer) {
 	var err error
 	for time.Until(c.At) > 0 { // to the microsecond, with the others
 	}
 	began := time.Now()
 	switch c.Op {
 	case "issue":
-		var pair *auth.Pair
+		var pair *session.Pair
 		if pair, err = s.Issue(ctx, c.Subject, nil); err == nil {
 			a.Access, a.Refresh, a.Session = pair.Access, pair.Refresh, pair.Session
 		}
@@ -166,7 +168,7 @@ func (c command) run(ctx context.Context, s *auth.Service, v *auth.Verifier) (a 
 // renewAtOnce uses a refresh token n times at once. It returns how often each
 // refresh token was the answer, one of the reasons for refusals, and a failure
 // that was no refusal.
-func renewAtOnce(ctx context.Context, s *auth.Service, refresh string, n int) (got map[string]int, reason string, failed error) {
+func renewAtOnce(ctx context.Context, s *session.Service, refresh string, n int) (got map[string]int, reason string, failed error) {
 	got = map[string]int{}
 	start := make(chan struct{})
 	var mu sync.Mutex

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/auth/session"
 )
 
 const uses = 16 // of one refresh token, at once
@@ -94,11 +95,11 @@ func graces() map[string]time.Duration {
 }
 
 func TestConcurrentRefreshesHaveOneSuccessor(t *testing.T) {
-	stores := map[string]func(t testing.TB) auth.SessionStore{
-		"memory": func(testing.TB) auth.SessionStore { return auth.NewMemoryStore(0) },
+	stores := map[string]func(t testing.TB) session.Store{
+		"memory": func(testing.TB) session.Store { return session.NewMemoryStore(0) },
 	}
 	for name, backend := range sharedBackends() {
-		stores[name] = func(t testing.TB) auth.SessionStore {
+		stores[name] = func(t testing.TB) session.Store {
 			t.Helper()
 			store, _ := backend(t).open(t)
 			return store

@@ -14,9 +14,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/auth/authredis"
 	"github.com/ecolaura/rampart/auth/authtest"
+	"github.com/ecolaura/rampart/auth/session"
 	"github.com/ecolaura/rampart/feed"
 	"github.com/ecolaura/rampart/feed/feedredis"
 	"github.com/ecolaura/rampart/feed/feedtest"
@@ -105,7 +105,7 @@ func TestAuthRedisStore(t *testing.T) {
 		t.Run(client.name, func(t *testing.T) {
 			openRedis(t)
 			do := client.open(t, redisAddr())
-			authtest.TestStore(t, func(t testing.TB) auth.SessionStore {
+			authtest.TestStore(t, func(t testing.TB) session.Store {
 				t.Helper()
 				_, prefix := redisPrefix(t)
 				return redisStore(t, do, prefix)
@@ -133,7 +133,7 @@ func TestAuthRedisForgetsWhatHasEnded(t *testing.T) {
 	store := redisStore(t, redisDo(client), prefix)
 	ctx := t.Context()
 	create := func(id string, ends time.Time) error {
-		return store.Create(ctx, auth.Session{
+		return store.Create(ctx, session.Session{
 			ID: id, Subject: "1", AuthenticatedAt: time.Now(), Generation: 1, RotatedAt: time.Now(), Expires: ends, Ends: ends,
 		})
 	}

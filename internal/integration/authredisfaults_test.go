@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/auth/authredis"
+	"github.com/ecolaura/rampart/auth/session"
 	"github.com/ecolaura/rampart/feed/feedredis"
 )
 
@@ -31,7 +31,7 @@ func TestAuthRedisAndFeedReadFromAServerThatIsFullOrAReplica(t *testing.T) {
 			require.NoError(t, err)
 			source := feedredis.New(redisDo(client), "feed")
 			ends := time.Now().Add(time.Hour)
-			require.NoError(t, store.Create(ctx, auth.Session{ID: "a", Subject: "1", AuthenticatedAt: time.Now(), Generation: 1, Expires: ends, Ends: ends}))
+			require.NoError(t, store.Create(ctx, session.Session{ID: "a", Subject: "1", AuthenticatedAt: time.Now(), Generation: 1, Expires: ends, Ends: ends}))
 			require.NoError(t, source.Publish(ctx, "t", nil, time.Hour))
 			revoke := func() error { return store.RevokeSubject(ctx, "2", time.Now()) }
 			publish := func() error { return source.Publish(ctx, "t", nil, time.Hour) }

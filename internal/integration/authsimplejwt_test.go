@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/auth/session"
 )
 
 // djangoScript is simplejwt with its defaults but for the algorithm. It makes
@@ -118,19 +119,19 @@ func TestSimplejwtTakesOursAndWeTakeItsTokens(t *testing.T) {
 	for _, alg := range []auth.Algorithm{auth.HS256, auth.RS256} {
 		t.Run(string(alg), func(t *testing.T) {
 			discard := slog.New(slog.DiscardHandler)
-			vcfg, scfg := auth.Simplejwt([]byte(authSecret))
+			cfg := session.Simplejwt([]byte(authSecret))
 			if alg == auth.RS256 { // its tokens have no kid
 				key, err := auth.NewKey(alg, "", private)
 				require.NoError(t, err)
-				vcfg.Keys, err = auth.NewKeys(key)
+				cfg.Tokens.Keys, err = auth.NewKeys(key)
 				require.NoError(t, err)
 			}
-			store := auth.NewMemoryStore(0)
-			vcfg.Revoked, vcfg.Logger = auth.RevokedIn(store), discard
-			v, err := auth.NewVerifier(vcfg)
+			store := session.NewMemoryStore(0)
+			cfg.Tokens.Revoked, cfg.Tokens.Logger = session.RevokedIn(store), discard
+			v, err := auth.NewVerifier(cfg.Tokens)
 			require.NoError(t, err)
-			scfg.Verifier, scfg.Users, scfg.Sessions, scfg.Logger = v, everybody{}, store, discard
-			s, err := auth.NewService(scfg)
+			cfg.Users, cfg.Sessions, cfg.Logger = everybody{}, store, discard
+			s, err := session.New(cfg)
 			require.NoError(t, err)
 
 			pair, err := s.Issue(t.Context(), "1", map[string]any{"scope": "products:write"})

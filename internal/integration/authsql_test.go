@@ -18,6 +18,7 @@ import (
 	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/auth/authsql"
 	"github.com/ecolaura/rampart/auth/authtest"
+	"github.com/ecolaura/rampart/auth/session"
 	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 )
 
@@ -56,7 +57,7 @@ func authStore(t testing.TB, db *sql.DB, d rampart.Dialect) *authsql.Store {
 func TestAuthSQLStore(t *testing.T) {
 	for _, backend := range authBackends() {
 		t.Run(backend.name, func(t *testing.T) {
-			authtest.TestStore(t, func(t testing.TB) auth.SessionStore {
+			authtest.TestStore(t, func(t testing.TB) session.Store {
 				t.Helper()
 				db, _ := backend.open(t)
 				return authStore(t, db, backend.dialect)
@@ -92,15 +93,15 @@ type everybody struct{}
 func (everybody) Login(_ context.Context, name, _ string) (string, error) { return name, nil }
 func (everybody) Active(context.Context, string) (bool, error)            { return true, nil }
 
-func authService(t testing.TB, store auth.SessionStore, grace time.Duration) (*auth.Service, *auth.Verifier) {
+func authService(t testing.TB, store session.Store, grace time.Duration) (*session.Service, *auth.Verifier) {
 	t.Helper()
-	vcfg, scfg := auth.Simplejwt([]byte(authSecret))
-	vcfg.Revoked, vcfg.Logger = auth.RevokedIn(store), slog.New(slog.DiscardHandler)
-	v, err := auth.NewVerifier(vcfg)
+	cfg := session.Simplejwt([]byte(authSecret))
+	cfg.Tokens.Revoked, cfg.Tokens.Logger = session.RevokedIn(store), slog.New(slog.DiscardHandler)
+	v, err := auth.NewVerifier(cfg.Tokens)
 	require.NoError(t, err)
-	scfg.Verifier, scfg.Users, scfg.Sessions = v, everybody{}, store
-	scfg.NoRotation, scfg.Grace, scfg.Logger = false, grace, slog.New(slog.DiscardHandler)
-	s, err := auth.NewService(scfg)
+	cfg.Users, cfg.Sessions = everybody{}, store
+	cfg.NoRotation, cfg.Grace, cfg.Logger = false, grace, slog.New(slog.DiscardHandler)
+	s, err := session.New(cfg)
 	require.NoError(t, err)
 	return s, v
 }
@@ -111,10 +112,10 @@ func TestAuthSQLRevocationReachesTheOtherProcessAtOnce(t *testing.T) {
 			dbA, dbB := backend.open(t)
 			a, _ := authService(t, authStore(t, dbA, backend.dialect), 0)
 			b, verifier := authService(t, authStore(t, dbB, backend.dialect), 0)
-			for desc, end := range map[string]func(*auth.Pair) error{
-				"EndSession": func(p *auth.Pair) error { return a.EndSession(t.Context(), p.Session) },
-				"EndSubject": func(*auth.Pair) error { return a.EndSubject(t.Context(), "1") },
-				"EndAll":     func(*auth.Pair) error { return a.EndAll(t.Context(), time.Time{}) },
+			for desc, end := range map[string]func(*session.Pair) error{
+				"EndSession": func(p *session.Pair) error { return a.EndSession(t.Context(), p.Session) },
+				"EndSubject": func(*session.Pair) error { return a.EndSubject(t.Context(), "1") },
+				"EndAll":     func(*session.Pair) error { return a.EndAll(t.Context(), time.Time{}) },
 			} {
 				pair, err := a.Issue(t.Context(), "1", nil)
 				require.NoError(t, err)
@@ -136,7 +137,7 @@ func TestAuthSQLDeletesEndedSessions(t *testing.T) {
 			db, _ := backend.open(t)
 			store := authStore(t, db, backend.dialect)
 			create := func(id string, ends time.Time) {
-				require.NoError(t, store.Create(t.Context(), auth.Session{
+				require.NoError(t, store.Create(t.Context(), session.Session{
 					ID: id, Subject: "1", AuthenticatedAt: time.Now(), Generation: 1, RotatedAt: time.Now(), Expires: ends, Ends: ends,
 				}))
 			}
@@ -155,7 +156,7 @@ func TestAuthSQLReportsFailures(t *testing.T) {
 	db, _ := authBackends()[0].open(t)
 	store, err := authsql.New(db, rampart.SQLite)
 	require.NoError(t, err)
-	assert.ErrorContains(t, store.Create(t.Context(), auth.Session{ID: "a"}), "authsql: create: ") // no table
+	assert.ErrorContains(t, store.Create(t.Context(), session.Session{ID: "a"}), "authsql: create: ") // no table
 	_, err = db.ExecContext(t.Context(), "CREATE TABLE rampart_sessions (other TEXT)")
 	require.NoError(t, err)
 	assert.ErrorContains(t, authsql.Migrate(t.Context(), db, rampart.SQLite), "authsql: migrate: ")
@@ -165,7 +166,7 @@ func TestAuthSQLReportsFailures(t *testing.T) {
 	_, _, advanceErr := store.Advance(ctx, "a", 1, now, now)
 	for prefix, err := range map[string]error{
 		"authsql: migrate: ":        authsql.Migrate(ctx, db, rampart.SQLite),
-		"authsql: create: ":         store.Create(ctx, auth.Session{ID: "a"}),
+		"authsql: create: ":         store.Create(ctx, session.Session{ID: "a"}),
 		"authsql: get: ":            getErr,
 		"authsql: advance: ":        advanceErr,
 		"authsql: revoke: ":         store.Revoke(ctx, "a"),

@@ -23,6 +23,13 @@ func (rs *Records) Write(b []byte) (int, error) {
 	return rs.buf.Write(b)
 }
 
+// String returns the lines so far.
+func (rs *Records) String() string {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	return rs.buf.String()
+}
+
 // Logger returns a logger that writes to rs.
 func (rs *Records) Logger() *slog.Logger { return slog.New(slog.NewJSONHandler(rs, nil)) }
 

@@ -35,7 +35,7 @@ func ourThrottle(a throttle.Algorithm, keys int) layer {
 
 // ourToken verifies each token anew, or remembers verified ones.
 func ourToken(cached bool) layer {
-	cfg, _ := auth.Simplejwt(secret)
+	cfg := auth.Simplejwt(secret)
 	if !cached {
 		cfg.CacheSize = -1
 	}

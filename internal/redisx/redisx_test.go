@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart"
-	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/auth/authredis"
+	"github.com/ecolaura/rampart/auth/session"
 	"github.com/ecolaura/rampart/feed/feedredis"
 	"github.com/ecolaura/rampart/internal/logtest"
 	"github.com/ecolaura/rampart/internal/redisx"
@@ -40,7 +40,7 @@ type user struct {
 }
 
 func users() map[string]user {
-	session := auth.Session{ID: "a", Subject: "1"}
+	session := session.Session{ID: "a", Subject: "1"}
 	return map[string]user{
 		"authredis": {400 * time.Millisecond, "auth", []any{"1", "1", "2", "3", "4", "5", "0"}, func(t *testing.T, do redisx.DoFunc, log *slog.Logger) (ask, write func(context.Context) error) {
 			store, err := authredis.New(do, authredis.Config{Logger: log})

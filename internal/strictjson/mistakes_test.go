@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart/apikey"
-	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/auth/session"
 	"github.com/ecolaura/rampart/internal/cputime"
 	"github.com/ecolaura/rampart/internal/strictjson"
 	"github.com/ecolaura/rampart/sanitize"
@@ -40,12 +40,10 @@ func endpoints(t *testing.T) []endpoint {
 	require.NoError(t, err)
 	bind := binder.Handler(func(http.ResponseWriter, *http.Request, thing) {})
 
-	vcfg, scfg := auth.Simplejwt([]byte("a secret of at least thirty-two bytes"))
-	vcfg.Logger, scfg.Logger = log, log
-	scfg.Verifier, err = auth.NewVerifier(vcfg)
-	require.NoError(t, err)
-	scfg.Users, scfg.Sessions = nobody{}, auth.NewMemoryStore(0)
-	tokens, err := auth.NewService(scfg)
+	cfg := session.Simplejwt([]byte("a secret of at least thirty-two bytes"))
+	cfg.Tokens.Logger, cfg.Logger = log, log
+	cfg.Users, cfg.Sessions = nobody{}, session.NewMemoryStore(0)
+	tokens, err := session.New(cfg)
 	require.NoError(t, err)
 
 	keys, err := apikey.New(apikey.Config{Store: apikey.NewMemoryStore(), Prefix: "shop", Logger: log})
@@ -66,10 +64,10 @@ func endpoints(t *testing.T) []endpoint {
 	}
 }
 
-type nobody struct{ auth.Users }
+type nobody struct{ session.Users }
 
 func (nobody) Login(context.Context, string, string) (string, error) {
-	return "", auth.ErrBadCredentials
+	return "", session.ErrBadCredentials
 }
 
 // mistakes are made with every body; F is the name of a field.

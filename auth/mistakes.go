@@ -1,7 +1,0 @@
-package auth
-
-import "github.com/ecolaura/rampart"
-
-// ReasonMismatch is a [rampart.ConfigError]'s: a key is of another kind than its
-// use needs.
-const ReasonMismatch rampart.Reason = "mismatch"

@@ -1,0 +1,134 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/internal/jose"
+)
+
+// EndSession ends one session, by the id that [auth.Token.Session] and
+// [Pair].Session tell: its refresh token at once, its access tokens where the
+// verifier's Revoked asks for it, and else as they expire.
+func (s *Service) EndSession(ctx context.Context, id string) error {
+	if s == nil || s.sessions == nil {
+		return errZeroService
+	}
+	if err := s.revoke(ctx, id); err != nil {
+		return err
+	}
+	s.reporter.Report(ctx, rampart.AuthnTokenRevoked, id, rampart.Text("session", id))
+	return nil
+}
+
+// RevokeToken ends what t is a part of: its session, and that of a foreign token
+// which can be renewed, too; of other foreign tokens, that one alone, which takes
+// [Config].Revocations.
+func (s *Service) RevokeToken(ctx context.Context, t *auth.Token) error {
+	if s == nil || s.sessions == nil {
+		return errZeroService
+	}
+	until, renewable := t.Expires(), t.Kind() == auth.Refresh
+	if t.Kind() == auth.Sliding {
+		until, renewable = refreshableUntil(t)
+	}
+	switch {
+	case sessionOf(t) != "":
+		return s.EndSession(ctx, t.Session())
+	case renewable:
+		sess, err := s.rowOf(ctx, t, until)
+		if te, ok := errors.AsType[*auth.TokenError](err); ok && te.Reason == auth.TokenRevoked {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return s.EndSession(ctx, sess.ID)
+	case s.revocations == nil:
+		return errors.New("session: without Revocations nobody would know that the token is revoked")
+	default:
+		return s.revocations.RevokeToken(ctx, t.Issuer(), t.ID(), t.Expires())
+	}
+}
+
+// revoke ends a session in the store, and its access tokens by the revocations.
+// The store comes first: then no more tokens are made. If that fails, the others
+// are told all the same.
+func (s *Service) revoke(ctx context.Context, id string) error {
+	if s.revocations == nil || !jose.IsSession(id) { // no token names it
+		return s.sessions.Revoke(ctx, id)
+	}
+	lives := s.accessTTL
+	if jose.IsForeignSession(id) {
+		lives = s.rowLives(ctx, id)
+	}
+	return errors.Join(s.sessions.Revoke(ctx, id), s.revocations.RevokeSession(ctx, id, time.Now().Add(lives)))
+}
+
+// rowLives returns for how long a foreign token may live that has begun that
+// session: as long as its row, and SessionTTL where that is not to be had.
+func (s *Service) rowLives(ctx context.Context, id string) time.Duration {
+	row, err := s.sessions.Get(ctx, id)
+	if err != nil {
+		return s.sessionTTL
+	}
+	return row.Ends.Sub(s.tokens.Now())
+}
+
+// EndSubject ends every session of subject that has begun by now: after a
+// password change, or in an incident. A log-in that begins later is not
+// affected, even within the same second.
+func (s *Service) EndSubject(ctx context.Context, subject string) error {
+	if s == nil || s.sessions == nil {
+		return errZeroService
+	}
+	if subject == "" {
+		return errNobody
+	}
+	now, err := s.sessions.Now(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.sessions.RevokeSubject(ctx, subject, now); err != nil {
+		return err
+	}
+	if s.revocations != nil {
+		if err := s.revocations.RevokeSubject(ctx, subject, now, time.Now().Add(s.sessionTTL)); err != nil {
+			return err
+		}
+	}
+	s.reporter.Report(ctx, rampart.AuthnTokenRevoked, subject, rampart.Text("subject", subject))
+	return nil
+}
+
+// EndAll ends every session that began at or before that time; the zero time
+// means now. A time that lies ahead is refused: nobody could log in until then.
+func (s *Service) EndAll(ctx context.Context, before time.Time) error {
+	if s == nil || s.sessions == nil {
+		return errZeroService
+	}
+	now, err := s.sessions.Now(ctx)
+	if err != nil {
+		return err
+	}
+	if before.IsZero() {
+		before = now
+	}
+	if before.After(now) {
+		return errors.New("session: EndAll: the time lies ahead")
+	}
+	if err := s.sessions.RevokeBefore(ctx, before); err != nil {
+		return err
+	}
+	if s.revocations != nil {
+		if err := s.revocations.RevokeBefore(ctx, before, time.Now().Add(s.sessionTTL)); err != nil {
+			return err
+		}
+	}
+	s.reporter.Report(ctx, rampart.AuthnTokenRevoked, "all", slog.Time("before", before))
+	return nil
+}

@@ -1,0 +1,76 @@
+package session
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/jose"
+	"github.com/ecolaura/rampart/internal/strictjson"
+)
+
+// What clients post.
+type (
+	loginRequest   struct{ Username, Password string }
+	refreshRequest struct{ Refresh string }
+	tokenRequest   struct{ Token string }
+)
+
+// A response is what an endpoint sends: {} if all of it is empty.
+type response struct {
+	Access       string `json:"access,omitempty"`
+	AccessToken  string `json:"access_token,omitempty"` // with LegacyNames
+	Refresh      string `json:"refresh,omitempty"`
+	RefreshToken string `json:"refresh_token,omitempty"` // with LegacyNames
+	Token        string `json:"token,omitempty"`         // a sliding one
+}
+
+func readLogin(w http.ResponseWriter, r *http.Request) (f loginRequest, err error) {
+	err = readForm(w, r, text("username", &f.Username), text("password", &f.Password))
+	return f, err
+}
+
+func readRefresh(w http.ResponseWriter, r *http.Request) (f refreshRequest, err error) {
+	err = readForm(w, r, text("refresh", &f.Refresh))
+	return f, err
+}
+
+func readToken(w http.ResponseWriter, r *http.Request) (f tokenRequest, err error) {
+	err = readForm(w, r, text("token", &f.Token))
+	return f, err
+}
+
+func text(name string, into *string) strictjson.Field {
+	return strictjson.Field{Name: name, Text: into, Required: true}
+}
+
+// maxForm bounds a request's body: a token of the longest kind fits.
+const maxForm = jose.MaxToken + 1<<10
+
+// readForm reads fields of a JSON or form body, or returns a [*rampart.Problem].
+// Like Django it ignores other fields.
+func readForm(w http.ResponseWriter, r *http.Request, fields ...strictjson.Field) error {
+	limits := strictjson.Small(maxForm, strictjson.JSON, strictjson.Form)
+	limits.AllowUnknown = true
+	if p := limits.Object(w, r, fields...); p != nil {
+		return asSimplejwt(p)
+	}
+	return nil
+}
+
+// asSimplejwt brings what is wrong with fields into the shape of simplejwt's
+// serializers: 400, without a detail, and a list of sentences for each field.
+func asSimplejwt(p *rampart.Problem) *rampart.Problem {
+	if p.Code != strictjson.CodeInvalid {
+		return p
+	}
+	p.Status, p.Detail, p.Extensions = http.StatusBadRequest, "", map[string]any{}
+	for _, e := range p.Errors {
+		name := strings.TrimPrefix(e.Pointer, "#/")
+		if name == "#" {
+			name = "non_field_errors"
+		}
+		p.Extensions[name] = []string{e.Detail}
+	}
+	return p
+}

@@ -1,0 +1,160 @@
+package session
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"time"
+)
+
+// defaultMemorySessions bounds a MemoryStore to some 30 MB.
+const defaultMemorySessions = 100_000
+
+const (
+	sweepEvery = time.Minute          // how often ended sessions are dropped
+	keepFloors = 400 * 24 * time.Hour // longer than any session, or refresh token of another issuer, lives
+)
+
+// A MemoryStore is a [Store] for one process; its sessions end with it.
+// It is bounded: when it is full of live sessions, a log-in fails with
+// ErrStoreFull, and nobody is logged out for it. Create one with
+// [NewMemoryStore].
+type MemoryStore struct {
+	mu       sync.Mutex
+	max      int
+	sessions map[string]Session
+	floors   map[string]memoryFloor // by subject; "" is everybody's
+	swept    time.Time
+}
+
+type memoryFloor struct{ at, raised time.Time }
+
+// NewMemoryStore returns a store for at most limit sessions, and the floors of
+// as many subjects; 0 means 100 000.
+func NewMemoryStore(limit int) *MemoryStore {
+	if limit <= 0 {
+		limit = defaultMemorySessions
+	}
+	return &MemoryStore{max: limit, sessions: map[string]Session{}, floors: map[string]memoryFloor{}}
+}
+
+// Now implements [Store].
+func (*MemoryStore) Now(context.Context) (time.Time, error) { return micro(time.Now()), nil }
+
+// micro cuts t to what every store keeps.
+func micro(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+// Create implements [Store].
+func (m *MemoryStore) Create(_ context.Context, s Session) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sweep()
+	s.AuthenticatedAt, s.RotatedAt = micro(s.AuthenticatedAt), micro(s.RotatedAt)
+	s.Expires, s.Ends, s.Revoked = micro(s.Expires), micro(s.Ends), false
+	if _, exists := m.sessions[s.ID]; exists {
+		return ErrSessionExists
+	}
+	if m.judged(s).Revoked {
+		return ErrSuperseded
+	}
+	if len(m.sessions) >= m.max {
+		return ErrStoreFull
+	}
+	m.sessions[s.ID] = s
+	return nil
+}
+
+// sweep drops what has ended. The caller holds m.mu.
+func (m *MemoryStore) sweep() {
+	now := time.Now()
+	if now.Sub(m.swept) < sweepEvery {
+		return
+	}
+	m.swept = now
+	maps.DeleteFunc(m.sessions, func(_ string, s Session) bool { return !now.Before(s.Ends) })
+	maps.DeleteFunc(m.floors, func(_ string, f memoryFloor) bool { return now.Sub(f.raised) > keepFloors })
+}
+
+// judged returns s with Revoked as the floors have it. The caller holds m.mu.
+func (m *MemoryStore) judged(s Session) Session {
+	for _, who := range [...]string{s.Subject, ""} {
+		if floor, ok := m.floors[who]; ok && !s.AuthenticatedAt.After(floor.at) {
+			s.Revoked = true
+		}
+	}
+	return s
+}
+
+// Get implements [Store].
+func (m *MemoryStore) Get(_ context.Context, id string) (Session, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, ok := m.sessions[id]
+	if !ok {
+		return Session{}, ErrNoSession
+	}
+	return m.judged(s), nil
+}
+
+// Advance implements [Store].
+func (m *MemoryStore) Advance(_ context.Context, id string, gen int64, at, expires time.Time) (Session, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, ok := m.sessions[id]
+	if !ok {
+		return Session{}, false, ErrNoSession
+	}
+	s = m.judged(s)
+	if s.Revoked || s.Generation != gen || !micro(at).Before(s.Expires) {
+		return s, false, nil
+	}
+	s.Generation, s.RotatedAt, s.Expires = gen+1, micro(at), micro(expires)
+	if s.Expires.After(s.Ends) {
+		s.Expires = s.Ends
+	}
+	m.sessions[id] = s
+	return s, true, nil
+}
+
+// Revoke implements [Store].
+func (m *MemoryStore) Revoke(_ context.Context, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s, ok := m.sessions[id]; ok {
+		s.Revoked = true
+		m.sessions[id] = s
+	}
+	return nil
+}
+
+// RevokeSubject implements [Store].
+func (m *MemoryStore) RevokeSubject(_ context.Context, subject string, before time.Time) error {
+	if subject == "" {
+		return errNobody
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sweep()
+	if _, known := m.floors[subject]; !known && len(m.floors) > m.max {
+		return ErrStoreFull
+	}
+	m.raise(subject, before)
+	return nil
+}
+
+// RevokeBefore implements [Store].
+func (m *MemoryStore) RevokeBefore(_ context.Context, before time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.raise("", before)
+	return nil
+}
+
+func (m *MemoryStore) raise(who string, before time.Time) {
+	floor := m.floors[who]
+	if before = micro(before); before.After(floor.at) {
+		floor.at = before
+	}
+	floor.raised = time.Now()
+	m.floors[who] = floor
+}

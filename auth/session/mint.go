@@ -1,0 +1,121 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/internal/jose"
+	"github.com/ecolaura/rampart/internal/strictjson"
+)
+
+// errTooLarge is for claims that would make a token which the verifier refuses.
+var errTooLarge = errors.New("session: the claims make the token longer than MaxBytes")
+
+// grant is what one token is to say.
+type grant struct {
+	kind             auth.Kind
+	session          Session
+	id               string
+	issued, expires  time.Time
+	refreshableUntil time.Time // of a sliding token; zero for others
+	claims           map[string]any
+}
+
+// mint writes and signs a token.
+func (s *Service) mint(g grant) (string, error) {
+	typ := jose.TypeJWT
+	if g.kind == auth.Access && s.tokens.HeaderType != "" {
+		typ = s.tokens.HeaderType
+	}
+	claims, err := s.claimsText(g)
+	if err != nil {
+		return "", err
+	}
+	text, err := jose.Mint(s.keys.Signing(), typ, claims)
+	switch {
+	case err != nil:
+		return "", err
+	case len(text) > s.tokens.MaxBytes:
+		return "", errTooLarge
+	case g.kind == auth.Refresh && s.cookie != "" && len(s.cookie)+len(text) > maxCookie:
+		return "", errCookieTooLarge
+	}
+	return text, nil
+}
+
+// claimsText writes the claims in simplejwt's order, further ones after them in
+// the order of their names, so that equal grants make equal texts.
+func (s *Service) claimsText(g grant) ([]byte, error) {
+	b := make([]byte, 0, 512)
+	b = append(b, '{')
+	b = appendMember(b, s.tokens.KindClaim, strictjson.Quote(string(g.kind)))
+	b = appendMember(b, "exp", strconv.FormatInt(g.expires.Unix(), 10))
+	b = appendMember(b, "iat", strconv.FormatInt(g.issued.Unix(), 10))
+	b = appendMember(b, "jti", strictjson.Quote(g.id))
+	if !g.refreshableUntil.IsZero() {
+		b = appendMember(b, refreshExpiry, strconv.FormatInt(g.refreshableUntil.Unix(), 10))
+	}
+	subject := strictjson.Quote(g.session.Subject)
+	if s.tokens.SubjectClaim != jose.SubjectClaim && jose.IsIntegerSubject(g.session.Subject) {
+		subject = g.session.Subject // an integer primary key, as simplejwt has it
+	}
+	b = appendMember(b, s.tokens.SubjectClaim, subject)
+	b = appendMember(b, "sid", strictjson.Quote(g.session.ID))
+	b = appendMember(b, "auth_time", jose.FormatDate(g.session.AuthenticatedAt))
+	for _, name := range slices.Sorted(maps.Keys(g.claims)) {
+		value, err := strictjson.Encode(g.claims[name])
+		if err != nil {
+			return nil, fmt.Errorf("session: claim %q: %w", name, err)
+		}
+		b = appendMember(b, name, string(value))
+	}
+	if aud := s.tokens.Audiences[0]; aud != jose.Any {
+		b = appendMember(b, "aud", strictjson.Quote(aud))
+	}
+	if s.tokens.Issuer != jose.Any {
+		b = appendMember(b, "iss", strictjson.Quote(s.tokens.Issuer))
+	}
+	return append(b, '}'), nil
+}
+
+func appendMember(b []byte, name, value string) []byte {
+	if len(b) > 1 {
+		b = append(b, ',')
+	}
+	b = append(b, strictjson.Quote(name)...)
+	b = append(b, ':')
+	return append(b, value...)
+}
+
+// reserved reports whether the service itself sets a claim.
+func (s *Service) reserved(claim string) bool {
+	return jose.Registered(claim) || claim == "sub" || claim == refreshExpiry ||
+		claim == s.tokens.SubjectClaim || claim == s.tokens.KindClaim
+}
+
+// checkCustom refuses claims that the service sets itself.
+func (s *Service) checkCustom(claims map[string]any) error {
+	for name := range claims {
+		if s.reserved(name) {
+			return fmt.Errorf("session: claim %q is set by the service", name)
+		}
+	}
+	return nil
+}
+
+// custom returns the claims of a refresh token that go on into the tokens made
+// from it, as simplejwt copies them.
+func (s *Service) custom(t *auth.Token) map[string]any {
+	claims := map[string]any{}
+	for name, value := range t.Claims() {
+		if !s.reserved(name) {
+			claims[name] = strictjson.Raw(string(value))
+		}
+	}
+	return claims
+}

@@ -1,0 +1,107 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/internal/jose"
+)
+
+// refreshExpiry is simplejwt's claim that says until when a sliding token can
+// be renewed.
+const refreshExpiry = "refresh_exp"
+
+// IssueSlidingHandler answers POST {username, password} with {token}: a log-in that
+// gets one sliding token in place of a pair. It is good for AccessTTL and can
+// be renewed, while it is good, until RefreshTTL has passed.
+//
+// A sliding token travels with every request and can be renewed as often as
+// its holder likes, so a stolen one is not noticed: prefer [Service.IssueHandler].
+// A verifier whose RequestKind is [auth.Sliding] lets its requests in.
+func (s *Service) IssueSlidingHandler() http.Handler {
+	return post(s, readLogin, func(w http.ResponseWriter, r *http.Request, form loginRequest) (response, error) {
+		return s.login(w, r, form, s.beginSliding)
+	})
+}
+
+// beginSliding begins a session that ends when its token can no longer be
+// renewed.
+func (s *Service) beginSliding(ctx context.Context, subject string, began time.Time) (response, error) {
+	sess := s.newSession(subject, began)
+	sess.Ends = sess.Expires
+	claims, err := s.accessClaims(ctx, subject, nil)
+	if err != nil {
+		return response{}, err
+	}
+	text, err := s.sliding(sess, sess.Ends, claims)
+	if err != nil {
+		return response{}, err
+	}
+	return response{Token: text}, s.keep(ctx, sess)
+}
+
+// SlideHandler answers POST {token} with {token}: a sliding token that is still good
+// is renewed, until the time in its claim refresh_exp.
+func (s *Service) SlideHandler() http.Handler {
+	return post(s, readToken, func(_ http.ResponseWriter, r *http.Request, form tokenRequest) (response, error) {
+		text, err := s.slide(r.Context(), form.Token)
+		return response{Token: text}, err
+	})
+}
+
+func (s *Service) slide(ctx context.Context, raw string) (string, error) {
+	t, err := s.v.Verify(ctx, raw, auth.Sliding)
+	if err != nil {
+		return "", err
+	}
+	until, ok := refreshableUntil(t)
+	if !ok {
+		return "", refused(auth.TokenClaims)
+	}
+	if !s.tokens.Now().Before(until) {
+		return "", refused(auth.TokenExpired)
+	}
+	sess, err := s.rowOf(ctx, t, until)
+	if err != nil {
+		return "", err
+	}
+	if err := s.checkActive(ctx, t.Subject()); err != nil {
+		return "", err
+	}
+	claims, err := s.accessClaims(ctx, t.Subject(), s.custom(t))
+	if err != nil {
+		return "", err
+	}
+	return s.sliding(sess, until, claims)
+}
+
+// refreshableUntil returns the claim refresh_exp.
+func refreshableUntil(t *auth.Token) (until time.Time, ok bool) {
+	var value json.RawMessage
+	if t.Claim(refreshExpiry, &value) != nil {
+		return time.Time{}, false
+	}
+	return jose.ParseDate(string(value))
+}
+
+// sliding makes a sliding token that can be renewed until that time.
+func (s *Service) sliding(sess Session, until time.Time, claims map[string]any) (string, error) {
+	now := s.tokens.Now()
+	expires := now.Add(s.accessTTL)
+	if expires.After(until) {
+		expires = until
+	}
+	return s.mint(grant{
+		kind:             auth.Sliding,
+		session:          sess,
+		id:               rand.Text(),
+		issued:           now,
+		expires:          expires,
+		refreshableUntil: until,
+		claims:           claims,
+	})
+}

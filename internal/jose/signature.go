@@ -1,0 +1,146 @@
+package jose
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/asn1"
+	"encoding/base64"
+	"errors"
+	"math/big"
+)
+
+// Verify reports whether sig is k's signature of input. A token has one signature, and
+// that must be good (RFC 8725 section 3.3): one in several is none.
+func Verify(k *Key, input, sig []byte) bool {
+	m := k.m
+	if m == nil || len(sig) != m.sigSize { // before the hash of an input that may be long
+		return false
+	}
+	switch m.family {
+	case familyHMAC:
+		st, _ := m.macs.Get().(*macState)
+		defer m.macs.Put(st)
+		return hmac.Equal(st.digest(input), sig) // constant time
+	case familyEd25519:
+		public, ok := m.public.(ed25519.PublicKey)
+		return ok && ed25519.Verify(public, input, sig)
+	default:
+		st, _ := m.digests.Get().(*macState)
+		defer m.digests.Put(st)
+		return m.verifyDigest(st.digest(input), sig)
+	}
+}
+
+func (m *material) verifyDigest(digest, sig []byte) bool {
+	switch public := m.public.(type) {
+	case *rsa.PublicKey:
+		if m.family == familyPSS { // RFC 7518 section 3.5: the salt is as long as the hash
+			return rsa.VerifyPSS(public, m.hash, digest, sig, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
+		}
+		return rsa.VerifyPKCS1v15(public, m.hash, digest, sig) == nil
+	case *ecdsa.PublicKey:
+		size := len(sig) / 2
+		// ecdsa.Verify refuses R or S that is zero or not below the order (CVE-2022-21449).
+		return ecdsa.Verify(public, digest, new(big.Int).SetBytes(sig[:size]), new(big.Int).SetBytes(sig[size:]))
+	default:
+		return false
+	}
+}
+
+// signatureSize returns how long each signature of m is.
+func (m *material) signatureSize() int {
+	switch public := m.public.(type) {
+	case *rsa.PublicKey:
+		return public.Size()
+	case *ecdsa.PublicKey: // RFC 7518 section 3.4: R and S at full width, no ASN.1
+		return 2 * ((public.Curve.Params().BitSize + 7) / 8)
+	case ed25519.PublicKey:
+		return ed25519.SignatureSize
+	default:
+		return m.hash.Size()
+	}
+}
+
+// digest returns the hash of input. It is overwritten by the next call.
+func (st *macState) digest(input []byte) []byte {
+	st.hash.Reset()
+	st.hash.Write(input)
+	return st.hash.Sum(st.sum[:0])
+}
+
+// Mint returns the token with claims, a JSON object, that key signs.
+func Mint(key *Key, typ string, claims []byte) (string, error) {
+	if !CanSign(key) {
+		return "", errCannotSign
+	}
+	segment := key.m.header
+	if typ != TypeJWT {
+		segment = headerSegment(key.alg, key.kid, typ)
+	}
+	token := base64.RawURLEncoding.AppendEncode(append([]byte(segment), '.'), claims)
+	sig, err := Sign(key, nil, token)
+	if err != nil {
+		return "", err
+	}
+	return string(base64.RawURLEncoding.AppendEncode(append(token, '.'), sig)), nil
+}
+
+// errCannotSign is for a key that only verifies.
+var errCannotSign = errors.New("auth: the key cannot sign")
+
+// Sign appends k's signature of input to dst. All but PS are deterministic, so
+// that one session row always makes one refresh token.
+func Sign(k *Key, dst, input []byte) ([]byte, error) {
+	if !CanSign(k) {
+		return nil, errCannotSign
+	}
+	m := k.m
+	switch m.family {
+	case familyHMAC:
+		st, _ := m.macs.Get().(*macState)
+		defer m.macs.Put(st)
+		return append(dst, st.digest(input)...), nil
+	case familyEd25519:
+		sig, err := m.private.Sign(nil, input, crypto.Hash(0))
+		return append(dst, sig...), err
+	default:
+		st, _ := m.digests.Get().(*macState)
+		defer m.digests.Put(st)
+		return m.signDigest(dst, st.digest(input))
+	}
+}
+
+func (m *material) signDigest(dst, digest []byte) ([]byte, error) {
+	switch m.family {
+	case familyPSS:
+		sig, err := m.private.Sign(rand.Reader, digest, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: m.hash})
+		return append(dst, sig...), err
+	case familyRSA:
+		sig, err := m.private.Sign(nil, digest, m.hash)
+		return append(dst, sig...), err
+	default:
+		return m.signECDSA(dst, digest)
+	}
+}
+
+// signECDSA signs without a random source, which makes [ecdsa.PrivateKey.Sign]
+// deterministic (RFC 6979), and writes R and S at full width.
+func (m *material) signECDSA(dst, digest []byte) ([]byte, error) {
+	der, err := m.private.Sign(nil, digest, m.hash)
+	if err != nil {
+		return nil, err
+	}
+	var rs struct{ R, S *big.Int }
+	if _, err := asn1.Unmarshal(der, &rs); err != nil {
+		return nil, err
+	}
+	size := (curve(m.alg).Params().BitSize + 7) / 8
+	sig := make([]byte, 2*size)
+	rs.R.FillBytes(sig[:size])
+	rs.S.FillBytes(sig[size:])
+	return append(dst, sig...), nil
+}
