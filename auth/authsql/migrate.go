@@ -33,9 +33,11 @@ func steps() []schema.Step {
 	}
 }
 
-// Migrate makes the tables in db, or brings them up to date. It may run at every
-// start, in several processes at once. An error that is [rampart.ErrOutdated]
-// says that this program is too old for the tables.
+// Migrate makes the tables in db, or brings them up to date, and records that in the
+// table rampart_schema. It may run at every start, in several processes at once, and
+// beside the release before, which works on. It is one read where all is recorded:
+// a program without the right to make tables can start once another has migrated.
+// An error that is [rampart.ErrOutdated] says that this program is too old.
 func Migrate(ctx context.Context, db *sql.DB, d rampart.Dialect) error {
 	return schema.Migrate(ctx, db, d, "authsql", steps())
 }

@@ -27,9 +27,11 @@ func steps(d rampart.Dialect) []schema.Step {
 	}
 }
 
-// Migrate makes the table in db, or brings it up to date. It may run at every
-// start, in several processes at once. An error that is [rampart.ErrOutdated]
-// says that this program is too old for the table.
+// Migrate makes the table in db, or brings it up to date, and records that in the
+// table rampart_schema. It may run at every start, in several processes at once, and
+// beside the release before, which works on. It is one read where all is recorded:
+// a program without the right to make tables can start once another has migrated.
+// An error that is [rampart.ErrOutdated] says that this program is too old.
 func Migrate(ctx context.Context, db *sql.DB, d rampart.Dialect) error {
 	return schema.Migrate(ctx, db, d, "feedsql", steps(d))
 }

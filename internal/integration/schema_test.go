@@ -256,8 +256,10 @@ func TestSchemaStartIsOneReadWhereEverythingIsRecorded(t *testing.T) {
 		reader := s.open(t, settings)
 		require.ErrorContains(t, s.migrate(t.Context(), reader, shopSteps[:3]), "shopsql: migrate: ", "it may not write")
 		hold(t, s)
-		require.NoError(t, s.migrate(t.Context(), reader, shopSteps[:2]))
-		require.NoError(t, s.migrate(t.Context(), reader, shopSteps[:1]))
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		require.NoError(t, s.migrate(ctx, reader, shopSteps[:2]))
+		require.NoError(t, s.migrate(ctx, reader, shopSteps[:1]))
 	})
 }
 

@@ -136,36 +136,49 @@ func firstThen(t testing.TB, db *sql.DB, d rampart.Dialect, migrate func(context
 	require.NoError(t, migrate(t.Context(), db, d))
 }
 
-func TestSchemaTakesOverTheTablesOfTheFirstReleaseWhichWorksOn(t *testing.T) {
-	eachSchemaDB(t, func(t *testing.T, s schemaDB) {
-		db := s.open(t, "")
-		write := func(id string) {
-			for _, store := range stores {
-				store.write(func(query string, args ...any) {
-					_, err := db.ExecContext(t.Context(), sqlutil.Rebind(s.dialect, query), args...)
-					require.NoError(t, err, query)
-				}, id)
-			}
-		}
+func TestSchemaServesTheFirstReleaseAndThisOne(t *testing.T) {
+	for desc, ids := range map[string][]string{
+		"the tables are the first release's": {"before", "after"},
+		"the tables are this release's":      {"after"},
+	} {
+		t.Run(desc, func(t *testing.T) {
+			eachSchemaDB(t, func(t *testing.T, s schemaDB) { servesBothReleases(t, s, ids) })
+		})
+	}
+}
+
+// servesBothReleases lets the first release write what has these ids, before and
+// after this one starts.
+func servesBothReleases(t *testing.T, s schemaDB, ids []string) {
+	t.Helper()
+	db := s.open(t, "")
+	first := func(id string) {
 		startFirst(t, db, s.dialect)
-		write("before")
-		for range 2 { // the second start has nothing to do, and is not refused
-			for _, store := range stores {
-				require.NoError(t, store.migrate(t.Context(), db, s.dialect), store.name)
-			}
+		for _, store := range stores {
+			store.write(func(query string, args ...any) {
+				_, err := db.ExecContext(t.Context(), sqlutil.Rebind(s.dialect, query), args...)
+				require.NoError(t, err, query)
+			}, id)
 		}
-		startFirst(t, db, s.dialect)
-		write("after")
-		assert.Equal(t, "apikeysql 1, authsql 1, feedsql 1", recordedVersions(t, db))
-		for _, id := range []string{"before", "after"} {
-			for _, store := range stores {
-				var n int
-				require.NoError(t, db.QueryRowContext(t.Context(), sqlutil.Rebind(s.dialect, store.read), id).Scan(&n))
-				assert.Equal(t, 1, n, "%s: %s", store.name, id)
-			}
-			holdsWhatTheFirstReleaseWrote(t, db, s.dialect, id)
+	}
+	if slices.Contains(ids, "before") {
+		first("before")
+	}
+	for range 2 { // the second start has nothing to do, and is not refused
+		for _, store := range stores {
+			require.NoError(t, store.migrate(t.Context(), db, s.dialect), store.name)
 		}
-	})
+	}
+	first("after")
+	assert.Equal(t, "apikeysql 1, authsql 1, feedsql 1", recordedVersions(t, db))
+	for _, id := range ids {
+		for _, store := range stores {
+			var n int
+			require.NoError(t, db.QueryRowContext(t.Context(), sqlutil.Rebind(s.dialect, store.read), id).Scan(&n))
+			assert.Equal(t, 1, n, "%s: %s", store.name, id)
+		}
+		holdsWhatTheFirstReleaseWrote(t, db, s.dialect, id)
+	}
 }
 
 // holdsWhatTheFirstReleaseWrote asks the stores of this release.
