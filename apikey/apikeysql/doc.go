@@ -5,6 +5,6 @@
 // key. Checking a key costs one read by primary key. Every method of the
 // [Store] is one atomic step, also among several processes on one database.
 //
-// It stands behind [apikey.Keys] and decides nothing itself. Call [Migrate]
-// before the first use, or run what [Schema] returns with your own migrations.
+// It stands behind [apikey.Keys] and decides nothing itself. Call [Migrate] before
+// [New], at every start.
 package apikeysql

@@ -3,8 +3,6 @@ package apikeysql_test
 import (
 	"context"
 	"database/sql"
-	"fmt"
-	"strings"
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/apikey"
@@ -24,13 +22,4 @@ func ExampleMigrate() {
 		return apikey.New(apikey.Config{Store: store, Prefix: "eco_live"})
 	}
 	// Output:
-}
-
-func ExampleSchema() {
-	for _, statement := range apikeysql.Schema(rampart.SQLite) {
-		fmt.Println(strings.Fields(statement)[5])
-	}
-	// Output:
-	// rampart_api_keys
-	// rampart_api_keys_owner
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/apikey"
-	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/sqlutil"
 )
 
@@ -39,18 +38,12 @@ const (
 // [Migrate] first. A SQLite database needs a busy timeout, and WAL mode for
 // speed.
 func New(db *sql.DB, d rampart.Dialect) (*Store, error) {
-	bad := conferr.For("apikeysql.New")
-	bad.If(db == nil, "db", rampart.ReasonMissing, nil, conferr.WantDB)
-	lock := ""
-	switch d {
-	case rampart.SQLite:
-	case rampart.PostgreSQL:
-		lock = ` FOR UPDATE`
-	default:
-		bad.Add("d", rampart.ReasonInvalid, d, conferr.WantDialect)
-	}
-	if err := bad.Err(); err != nil {
+	if err := sqlutil.Check("apikeysql.New", db, d); err != nil {
 		return nil, err
+	}
+	lock := ""
+	if d == rampart.PostgreSQL {
+		lock = ` FOR UPDATE`
 	}
 	return &Store{db: db, q: queries{
 		insert:     sqlutil.Rebind(d, `INSERT INTO rampart_api_keys (`+columns+`, hash) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING`),

@@ -1,14 +1,12 @@
 package apikeysql_test
 
 import (
-	"database/sql"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/apikey"
 	"github.com/ecolaura/rampart/apikey/apikeysql"
 	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
@@ -22,10 +20,8 @@ func TestNewReportsEveryMistake(t *testing.T) {
 	assert.Equal(t, "db: missing\nd: invalid: \"unknown\"", conferrtest.Text(err))
 }
 
-func TestAnUnknownDialectHasNoSchema(t *testing.T) {
-	assert.Nil(t, apikeysql.Schema(0))
-	require.EqualError(t, apikeysql.Migrate(t.Context(), new(sql.DB), 0), "apikeysql: unknown dialect")
-	assert.NotEmpty(t, apikeysql.Schema(rampart.PostgreSQL))
+func TestMigrateReportsEveryMistake(t *testing.T) {
+	assert.Equal(t, "db: missing\nd: invalid: \"unknown\"", conferrtest.Text(apikeysql.Migrate(t.Context(), nil, 0)))
 }
 
 func TestAZeroStoreFailsClosed(t *testing.T) {

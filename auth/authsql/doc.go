@@ -6,7 +6,7 @@
 // one takes effect in all. It stands behind an session.Service and, where access
 // tokens must die with their session, behind session.RevokedIn.
 //
-// Call [Migrate] once before [New]. The tables hold no token text: who reads
-// them can log in as nobody. Rows of sessions that have ended are deleted by
+// Call [Migrate] before [New], at every start. The tables hold no token text: who
+// reads them can log in as nobody. Rows of sessions that have ended are deleted by
 // and by, a few with each log-in.
 package authsql

@@ -9,7 +9,6 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth/session"
-	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/sqlutil"
 )
 
@@ -62,7 +61,7 @@ type queries struct {
 
 // New returns a store in db, where [Migrate] has created the tables.
 func New(db *sql.DB, d rampart.Dialect) (*Store, error) {
-	if err := check(db, d); err != nil {
+	if err := sqlutil.Check("authsql.New", db, d); err != nil {
 		return nil, err
 	}
 	// A purge must not wait for another, nor for a session in use.
@@ -90,13 +89,6 @@ func New(db *sql.DB, d rampart.Dialect) (*Store, error) {
 		*s = sqlutil.Rebind(d, *s)
 	}
 	return &Store{db: db, dialect: d, q: q}, nil
-}
-
-func check(db *sql.DB, d rampart.Dialect) error {
-	bad := conferr.For("authsql.New")
-	bad.If(db == nil, "db", rampart.ReasonMissing, nil, conferr.WantDB)
-	bad.If(d != rampart.SQLite && d != rampart.PostgreSQL, "d", rampart.ReasonInvalid, d, conferr.WantDialect)
-	return bad.Err()
 }
 
 // revoked decides when a row is read, not when a floor is set: a session that

@@ -16,10 +16,11 @@ import (
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/apikey/apikeysql"
 	"github.com/ecolaura/rampart/auth/authsql"
+	"github.com/ecolaura/rampart/feed/feedsql"
 )
 
-// database is the marketplace's own tables. Sessions and API keys live beside
-// them, in tables of their packages.
+// database is the marketplace's own tables. Sessions, API keys and the change feed
+// live beside them, in tables of their packages.
 type database struct {
 	*sql.DB
 	dialect rampart.Dialect
@@ -130,10 +131,12 @@ func (d *database) migrate(ctx context.Context, seed func(tx *sql.Tx, fresh bool
 	if err := tx.Commit(); err != nil {
 		return err
 	}
-	if err := authsql.Migrate(ctx, d.DB, d.dialect); err != nil {
-		return err
+	for _, store := range []func(context.Context, *sql.DB, rampart.Dialect) error{authsql.Migrate, apikeysql.Migrate, feedsql.Migrate} {
+		if err := store(ctx, d.DB, d.dialect); err != nil {
+			return err
+		}
 	}
-	return apikeysql.Migrate(ctx, d.DB, d.dialect)
+	return nil
 }
 
 // extendCustomers adds what the table lacks in a database of an earlier version.

@@ -55,7 +55,7 @@ func openShared(ctx context.Context, s *settings, db *database, log *slog.Logger
 // source is where changes are kept: Redis if there is one, else the database.
 func (sh *shared) source(ctx context.Context, s *settings, db *database) (feed.Source, error) {
 	if s.redis == nil {
-		return feedsql.New(db.DB, db.dialect) //nolint:contextcheck // it bounds its own set-up
+		return feedsql.New(db.DB, db.dialect)
 	}
 	sh.redis = redis.NewClient(s.redis)
 	if err := sh.redis.Ping(ctx).Err(); err != nil {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/feed"
-	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/sqlutil"
 )
 
@@ -21,9 +20,6 @@ const publishLock = 0x72616d7061727402
 // one, so that the table shrinks faster than it grows.
 const purge = 16
 
-// setUp is how long making the table may take.
-const setUp = 30 * time.Second
-
 // source keeps the changes in one table. Expiry is judged by the database's
 // clock, in microseconds since 1970.
 type source struct {
@@ -31,26 +27,12 @@ type source struct {
 	lock, insert, delete, since string // lock: empty where none is needed
 }
 
-// New returns a source in db, whose table rampart_feed it makes if it is not
-// there yet. All instances use one database, and the one that is written to: a
-// replica lags.
+// New returns a source in db, where [Migrate] has made the table. All instances
+// use one database, and the one that is written to: a replica lags.
 func New(db *sql.DB, d rampart.Dialect) (feed.Source, error) {
-	bad := conferr.For("feedsql.New")
-	bad.If(db == nil, "db", rampart.ReasonMissing, nil, conferr.WantDB)
-	bad.If(d != rampart.SQLite && d != rampart.PostgreSQL, "d", rampart.ReasonInvalid, d, conferr.WantDialect)
-	if err := bad.Err(); err != nil {
+	if err := sqlutil.Check("feedsql.New", db, d); err != nil {
 		return nil, err
 	}
-	s := newSource(db, d)
-	ctx, cancel := context.WithTimeout(context.Background(), setUp)
-	defer cancel()
-	if err := s.migrate(ctx, d); err != nil {
-		return nil, fmt.Errorf("feedsql: making the table: %w", err)
-	}
-	return s, nil
-}
-
-func newSource(db *sql.DB, d rampart.Dialect) *source {
 	s := &source{db: db}
 	now := `CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)`
 	if d == rampart.PostgreSQL {
@@ -62,32 +44,14 @@ func newSource(db *sql.DB, d rampart.Dialect) *source {
 		(SELECT seq FROM rampart_feed WHERE expires_at <= `+now+` ORDER BY expires_at LIMIT ?)`)
 	s.since = sqlutil.Rebind(d, `SELECT seq, topic, data, expires_at, expires_at <= `+now+`
 		FROM rampart_feed WHERE seq > ? ORDER BY seq LIMIT ?`)
-	return s
+	return s, nil
 }
 
-// migrate makes the table. Sequence numbers are never used twice, also not
-// those of deleted rows.
-func (s *source) migrate(ctx context.Context, d rampart.Dialect) error {
-	seq, bytes := `INTEGER PRIMARY KEY AUTOINCREMENT`, `BLOB`
-	if d == rampart.PostgreSQL {
-		seq, bytes = `BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY`, `BYTEA`
+// Publish implements [feed.Source].
+func (s *source) Publish(ctx context.Context, topic string, data []byte, keep time.Duration) error {
+	if data == nil {
+		data = []byte{} // not NULL
 	}
-	return s.locked(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS rampart_feed (
-			seq        `+seq+`,
-			topic      TEXT   NOT NULL,
-			data       `+bytes+`  NOT NULL,
-			expires_at BIGINT NOT NULL
-		)`)
-		if err == nil {
-			_, err = tx.ExecContext(ctx, `CREATE INDEX IF NOT EXISTS rampart_feed_expires_at ON rampart_feed (expires_at)`)
-		}
-		return err
-	})
-}
-
-// locked runs do in a transaction that no other of these overlaps.
-func (s *source) locked(ctx context.Context, do func(*sql.Tx) error) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -98,24 +62,13 @@ func (s *source) locked(ctx context.Context, do func(*sql.Tx) error) error {
 			return err
 		}
 	}
-	if err := do(tx); err != nil {
+	if _, err := tx.ExecContext(ctx, s.insert, topic, data, keep.Microseconds()); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, s.delete, purge); err != nil {
 		return err
 	}
 	return tx.Commit()
-}
-
-// Publish implements [feed.Source].
-func (s *source) Publish(ctx context.Context, topic string, data []byte, keep time.Duration) error {
-	if data == nil {
-		data = []byte{} // not NULL
-	}
-	return s.locked(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, s.insert, topic, data, keep.Microseconds())
-		if err == nil {
-			_, err = tx.ExecContext(ctx, s.delete, purge)
-		}
-		return err
-	})
 }
 
 // Since implements [feed.Source].

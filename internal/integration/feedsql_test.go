@@ -24,6 +24,7 @@ import (
 
 func feedSource(t testing.TB, db *sql.DB, d rampart.Dialect) feed.Source {
 	t.Helper()
+	require.NoError(t, feedsql.Migrate(t.Context(), db, d))
 	source, err := feedsql.New(db, d)
 	require.NoError(t, err)
 	return source
@@ -51,8 +52,7 @@ func TestFeedSQLMakesItsTableInSeveralProcessesAtOnce(t *testing.T) {
 			var wg sync.WaitGroup
 			for i := range 8 {
 				wg.Go(func() {
-					_, err := feedsql.New([]*sql.DB{a, b}[i%2], backend.dialect)
-					assert.NoError(t, err)
+					assert.NoError(t, feedsql.Migrate(t.Context(), []*sql.DB{a, b}[i%2], backend.dialect))
 				})
 			}
 			wg.Wait()
@@ -120,8 +120,7 @@ func TestFeedSQLReportsFailures(t *testing.T) {
 			assert.Error(t, err)
 			require.NoError(t, db.Close())
 			assert.Error(t, source.Publish(t.Context(), "t", nil, time.Hour))
-			_, err = feedsql.New(db, backend.dialect)
-			assert.ErrorContains(t, err, "feedsql: making the table: ")
+			assert.ErrorContains(t, feedsql.Migrate(t.Context(), db, backend.dialect), "feedsql: migrate: ")
 		})
 	}
 }

@@ -60,6 +60,17 @@ func openSQLiteFile(t testing.TB, file string) *sql.DB {
 // names, or in the one that `make services` creates.
 func openPostgres(t testing.TB) *sql.DB {
 	t.Helper()
+	db, err := sql.Open("pgx", postgresSchema(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// postgresSchema makes the schema, and returns its URL.
+func postgresSchema(t testing.TB) string {
+	t.Helper()
 	dsn := cmp.Or(os.Getenv("RAMPART_POSTGRES"), "postgres://rampart:rampart@127.0.0.1:5432/rampart_test?sslmode=disable")
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -81,14 +92,9 @@ func openPostgres(t testing.TB) *sql.DB {
 	q := u.Query()
 	q.Set("search_path", schema)
 	u.RawQuery = q.Encode()
-	db, err := sql.Open("pgx", u.String())
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
-		_ = db.Close()
 		_, _ = admin.Exec("DROP SCHEMA " + schema + " CASCADE")
 		_ = admin.Close()
 	})
-	return db
+	return u.String()
 }

@@ -2,10 +2,12 @@
 package sqlutil
 
 import (
+	"database/sql"
 	"strconv"
 	"strings"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/conferr"
 )
 
 // Rebind writes the placeholders of query, each a "?", as d wants them. The
@@ -25,4 +27,13 @@ func Rebind(d rampart.Dialect, query string) string {
 		b.WriteString(strconv.Itoa(n))
 		query = after
 	}
+}
+
+// Check returns the mistakes in what a function of a SQL store was given: its
+// parameters db and d.
+func Check(function string, db *sql.DB, d rampart.Dialect) error {
+	bad := conferr.For(function)
+	bad.If(db == nil, "db", rampart.ReasonMissing, nil, conferr.WantDB)
+	bad.If(d != rampart.SQLite && d != rampart.PostgreSQL, "d", rampart.ReasonInvalid, d, conferr.WantDialect)
+	return bad.Err()
 }
