@@ -50,7 +50,9 @@ UNRACED_examples := \
 	TestItStartsWithNothingAndKeepsEverythingOverARestart TestTheFieldKeyIsRotatedBesideRequests \
 	TestTheReadmeTellsTheTruth TestTheRunbookTellsTheTruth TestTwoProcessesOnOneDatabaseShareEverything \
 	TestWrongSettingsAreListedAllAtOnce TestEachLayerThatIsTakenOutIsNamed TestStrangersCannotLockTheOwnerOut \
-	TestLimitsAreExactAndScale
+	TestLimitsAreExactAndScale TestEveryPolicyCanBeTightenedAndNoneLocksOperatorsOut \
+	TestTheOriginalsRequestsGetTheOriginalsAnswers TestNoBadInputGetsA5xxAndEveryAnswerIsProtected \
+	TestOneMistakeHasOneAnswerAtEveryPath
 unraced = ^($(subst $() ,|,$(strip $(UNRACED_$*))))$$
 
 # The modules' tests run beside each other: some compute, and some mostly wait.
