@@ -117,6 +117,7 @@ func strict(t *testing.T, most *atomic.Int64) *httptest.Server {
 // and refresh of sessions, one customer's things, HTML, files, and what a body or
 // query means.
 func TestNoKnownAttackGetsThrough(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	var longest atomic.Int64
 	var access, log logBuffer
 	url, admin := serve(t, gateway.Config{

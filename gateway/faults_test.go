@@ -264,6 +264,7 @@ upstreams:
 }
 
 func TestATargetThatFailsIsLeftOut(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	good := echo(t).Listener.Addr().String()
 	failing := raw(t, func(c net.Conn) {
 		_, _ = io.WriteString(c, "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")

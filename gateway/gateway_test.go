@@ -139,6 +139,7 @@ func TestServeRefusesWhatWouldBeUnsafeOrNothing(t *testing.T) {
 }
 
 func TestServeServesAllThreeAndFollowsTheFile(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	cert, key := pair(t, "localhost")
 	file := filepath.Join(t.TempDir(), "kong.yml")
 	config := func(path string) {

@@ -12,6 +12,7 @@ import (
 )
 
 func TestTheThreeCallsOfTheDocument(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	upstream := echo(t).Listener.Addr().String()
 	e := start(t, "_format_version: \"3.0\"\n", func(c *gateway.Config) { c.Resolve["your-django-app"] = upstream })
 

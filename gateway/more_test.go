@@ -101,6 +101,7 @@ func TestBodiesThatAreCutOffByTheClientAreNoFaultOfTheUpstream(t *testing.T) {
 }
 
 func TestASlowUpstreamMayTakeItsTime(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	e := before(t, func(w http.ResponseWriter, _ *http.Request) {
 		time.Sleep(300 * time.Millisecond)
 		_, _ = io.WriteString(w, "late")

@@ -55,6 +55,7 @@ func (r *ownRedis) stop() {
 }
 
 func TestFourGatewaysShareALimitOverARestartOfRedis(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	r := newRedis(t)
 	config := one("  - {name: rate-limiting, config: {minute: 100, policy: redis, fault_tolerant: false}}")
 	var gateways []*edge
@@ -106,6 +107,7 @@ func TestFourGatewaysShareALimitOverARestartOfRedis(t *testing.T) {
 }
 
 func TestATolerantLimitLetsPassWhileRedisIsAway(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	r := newRedis(t)
 	e := start(t, one("  - {name: rate-limiting, config: {hour: 1, policy: redis}}\n  - {name: usage-plan, config: {quota_day: 10, policy: redis}}"),
 		func(c *gateway.Config) { c.Redis = dial(t, "127.0.0.1:"+r.port) })
@@ -116,6 +118,7 @@ func TestATolerantLimitLetsPassWhileRedisIsAway(t *testing.T) {
 }
 
 func TestAnOutageIsReportedOnceForAllPlugins(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	limit := "plugins: [{name: rate-limiting, config: {minute: 5, policy: redis}}]"
 	e := start(t, `_format_version: "3.0"
 services:

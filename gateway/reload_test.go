@@ -92,6 +92,7 @@ func TestAFileThatIsStillBeingWrittenIsNotRead(t *testing.T) {
 }
 
 func TestAChangedFileIsFollowed(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	e := start(t, one(""))
 	e.watch()
 	change := func(from, to string) {

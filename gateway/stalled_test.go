@@ -49,6 +49,7 @@ func serve(t *testing.T, cfg gateway.Config, config string) (proxy, admin string
 }
 
 func TestABodyThatStallsIsAnsweredAndItsConnectionEnds(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	proxy, admin := listen(t, time.Second, `_format_version: "3.0"
 services:
   - name: s
@@ -72,6 +73,7 @@ services:
 		{admin, "/services", "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{", 408},
 	} {
 		t.Run(fmt.Sprintf("%s %q", c.path, c.body), func(t *testing.T) {
+			t.Parallel()
 			conn, err := net.Dial("tcp", c.addr)
 			require.NoError(t, err)
 			defer func() { _ = conn.Close() }()
@@ -92,6 +94,7 @@ services:
 }
 
 func TestABodyMayLastAsLongAsItMoves(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	proxy, _ := listen(t, 5*time.Second, one("  - {name: prometheus}\n"))
 	conn, err := net.Dial("tcp", proxy)
 	require.NoError(t, err)
@@ -113,6 +116,7 @@ func TestABodyMayLastAsLongAsItMoves(t *testing.T) {
 }
 
 func TestABodyOfAByteNowAndThenEnds(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	proxy, _ := listen(t, time.Second, one("  - {name: prometheus}\n"))
 	for _, c := range []struct{ header, part string }{
 		{"Content-Length: 100000", "x"},
@@ -143,6 +147,7 @@ func TestABodyOfAByteNowAndThenEnds(t *testing.T) {
 }
 
 func TestABodyThatStallsOverHTTP2IsAnswered(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	e := start(t, one(""), func(c *gateway.Config) { c.BodyTimeout = time.Second })
 	e.addCertificate("localhost")
 	r, stall := io.Pipe()
@@ -158,6 +163,7 @@ func TestABodyThatStallsOverHTTP2IsAnswered(t *testing.T) {
 }
 
 func TestAnAnswerMayWaitAfterTheBodyHasEnded(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	slow := raw(t, func(c net.Conn) {
 		time.Sleep(2 * time.Second)                                                                     // more than the time for a part of the body
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok") // and raw closes

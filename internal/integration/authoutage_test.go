@@ -104,6 +104,7 @@ func TestWithoutRedisThePolicyHoldsAndNothingHangs(t *testing.T) {
 	for how, signal := range stops {
 		for policy, outage := range map[string]rampart.Outage{"closed": rampart.FailClosed, "open": rampart.FailOpen} {
 			t.Run(how+", fail "+policy, func(t *testing.T) {
+				t.Parallel() // most of it is waiting
 				addr, server := ownRedis(t)
 				p := startProcess(t, backendAt{Redis: addr, Prefix: "t", Feed: true, Outage: outage, MaxStale: 2 * time.Second})
 				issued := p.do(command{Op: "issue", Subject: "1"})

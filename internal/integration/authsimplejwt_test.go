@@ -108,6 +108,7 @@ func askDjango(t testing.TB, python string, ask djangoAsk) (a djangoAnswer) {
 }
 
 func TestSimplejwtTakesOursAndWeTakeItsTokens(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	python := djangoPython(t)
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(t, err)

@@ -29,6 +29,7 @@ const reencryptWriters = 4
 // row has the text that was last written to it, under the new key, with its index.
 // RAMPART_BARS=1 has 200 000 rows.
 func TestReencryptLosesNothing(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	if spec := os.Getenv("RAMPART_REENCRYPT_CHILD"); spec != "" {
 		reencryptChild(t, spec)
 		return

@@ -246,6 +246,7 @@ func TestReencryptRefusesValuesOfRowsWithoutAnID(t *testing.T) {
 // the middle of a batch, and write another one of it after: a run that waited
 // with locks of its own would deadlock with it.
 func TestReencryptWaitsForNoRowThatAnotherHolds(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	n := notes{DB: openPostgres(t), dialect: rampart.PostgreSQL}
 	n.exec(t, `CREATE TABLE TABLE_ (ID_ BIGINT PRIMARY KEY, TEXT_ TEXT, INDEX_ TEXT)`)
 	a, b := fernet.GenerateKey(), fernet.GenerateKey()

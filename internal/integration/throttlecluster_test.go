@@ -177,6 +177,7 @@ func (c tally) assertFive(t *testing.T) {
 }
 
 func TestThrottleRedisOnACluster(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	nodes := startCluster(t)
 	addrs := []string{nodes[0].Options().Addr, nodes[1].Options().Addr}
 	for name, do := range clusterClients(t, addrs) {
@@ -211,6 +212,7 @@ func TestThrottleRedisOnACluster(t *testing.T) {
 // TestThrottleRedisSurvivesAFailover: the replica has the counts, but neither the
 // scripts nor, until it is promoted, leave to write.
 func TestThrottleRedisSurvivesAFailover(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	masterPort, kill := startRedis(t, func() []string { return nil })
 	replicaPort, _ := startRedis(t, func() []string { return []string{"--replicaof", "127.0.0.1 " + masterPort} })
 	master, replica := redisAt(t, masterPort), redisAt(t, replicaPort)

@@ -40,6 +40,7 @@ func TestThrottleRedisKeepsTheContractThroughEachClient(t *testing.T) {
 // TestThrottleRedisDecidesAsTheOraclesDo runs random callers against a real
 // server, whose own time of each charge is what the oracles go by.
 func TestThrottleRedisDecidesAsTheOraclesDo(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	client, prefix := redisPrefix(t)
 	store := openThrottle(t, redisClients()[0].open(t, client.Options().Addr), throttleredis.Config{Prefix: prefix, DenyFor: -1})
 	steps := 400
