@@ -25,9 +25,9 @@ IN = cd $(1) && export GOWORK=$$($(CURDIR)/scripts/work.sh .) &&
 
 .PHONY: test services cover lint format tidy vuln fuzz bench bench-peers bars $(MODULES:%=test/%) $(MODULES:%=race/%)
 
-# Every test runs without the race detector, and all but these once more with it: it
-# makes computing up to ten times slower, and sees nothing in what one goroutine
-# does, nor in what other processes and browsers do.
+# Each test runs once, with the race detector where it can find something. That makes
+# computing up to ten times slower, and sees nothing in what one goroutine does, nor
+# in what other processes and browsers do: those tests run without it.
 UNRACED_PACKAGES := internal/deptest|sanitize|sanitize/markup|examples/fernet|gateway/cmd/gateway
 UNRACED_. := \
 	TestEachWeaknessAloneGivesExactlyItsFinding TestHashesOfDjango TestStoredHashesAreReadStrictly \
@@ -53,7 +53,7 @@ UNRACED_examples := \
 	TestLimitsAreExactAndScale TestEveryPolicyCanBeTightenedAndNoneLocksOperatorsOut \
 	TestTheOriginalsRequestsGetTheOriginalsAnswers TestNoBadInputGetsA5xxAndEveryAnswerIsProtected \
 	TestOneMistakeHasOneAnswerAtEveryPath
-unraced = ^($(subst $() ,|,$(strip $(UNRACED_$*))))$$
+names = $(subst $() ,|,$(strip $(UNRACED_$*)))
 
 # The modules' tests run beside each other: some compute, and some mostly wait.
 test:
@@ -61,14 +61,24 @@ test:
 	$(MAKE) --no-print-directory --keep-going --jobs=3 --output-sync=target \
 		$(if $(RACE),$(MODULES:%=race/%)) $(MODULES:%=test/%)
 
-GOTEST = $(GO) test -timeout 30m -shuffle=on -parallel 8
-$(MODULES:%=test/%): test/%:
-	@echo "tests of module $*"
-	@$(call IN,$*) $(GOTEST) $(if $(COVERDIR),$(COVER_$*)) ./... $(if $(and $(COVERDIR),$(COVER_$*)),-args -test.gocoverdir=$(abspath $(COVERDIR)))
-
+GOTEST = $(GO) test -timeout 30m -shuffle=on -parallel 8 $(if $(COVERDIR),-covermode=atomic $(COVER_$*))
+DATA   = $(if $(and $(COVERDIR),$(COVER_$*)),-args -test.gocoverdir=$(abspath $(COVERDIR)))
 $(MODULES:%=race/%): race/%:
 	@echo "tests of module $*, with the race detector"
-	@$(call IN,$*) $(GOTEST) -race -vet=off -skip '$(unraced)' $$($(GO) list ./... | grep -vE '/($(UNRACED_PACKAGES))$$')
+	@$(call IN,$*) $(GOTEST) -race $(if $(names),-skip '^($(names))$$') $$($(GO) list ./... | grep -vE '/($(UNRACED_PACKAGES))$$') $(DATA)
+
+# What is left of a module: whole packages, and tests in the others. Without a race
+# detector that is everything.
+$(MODULES:%=test/%): test/%:
+	@echo "tests of module $*"
+ifeq (,$(RACE))
+	@$(call IN,$*) $(GOTEST) ./... $(DATA)
+else
+	@$(call IN,$*) for p in $$($(GO) list ./... | grep -E '/($(UNRACED_PACKAGES))$$'); do set -- $$@ $$p; done; \
+		test $$# -eq 0 || $(GOTEST) $$@ $(DATA)
+	@$(call IN,$*) test -z '$(names)' || $(GOTEST) -run '^($(names))$$' \
+		$$(grep -lrE --include='*_test.go' 'func ($(names))\(' . | xargs -n1 dirname | sort -u) $(DATA)
+endif
 
 services:
 	scripts/services.sh

@@ -54,6 +54,11 @@ func TestNewReportsEveryMistakeOfTheConfigAndOfItsFile(t *testing.T) {
 
 	_, err = gateway.New(gateway.Config{AdminToken: "short"})
 	require.Error(t, err, "without a file, too")
+	_, err = gateway.New(gateway.Config{AdminToken: "fifteen letters"})
+	require.Error(t, err)
+	g, err = gateway.New(gateway.Config{AdminToken: "sixteen letters.", Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	require.NoError(t, g.Close())
 	_, err = gateway.New(gateway.Config{File: filepath.Join(t.TempDir(), "none.yml")})
 	assert.ErrorIs(t, err, os.ErrNotExist)
 	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "none"))

@@ -106,14 +106,17 @@ func TestAuditOfAnOpenServer(t *testing.T) {
 
 func TestAuditSeesWhatGoesPastTheLayer(t *testing.T) {
 	// A handler that keeps the writer of an outer server writes without us.
-	h := newHeaders(t, headers.Web("api.example.com"))
+	cfg := headers.Web("api.example.com")
+	cfg.Cookies.ScriptReadable = []string{"theme"}
+	h := newHeaders(t, cfg)
 	got := ids(h.Audit(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		under := w.(interface{ Unwrap() http.ResponseWriter }).Unwrap()
 		clear(under.Header())
 		under.Header()["X-Frame-Options"] = []string{"DENY", "SAMEORIGIN"}
+		under.Header()["Set-Cookie"] = []string{"other=1"}
 		under.WriteHeader(200)
 	})))
-	for _, want := range []string{"error doubled / ", "warn csp / ", "warn nosniff / security.W006", "warn hsts / security.W004"} {
+	for _, want := range []string{"error doubled / ", "warn csp / ", "warn nosniff / security.W006", "warn hsts / security.W004", "warn cookie-httponly / security.W015"} {
 		assert.Contains(t, got, want)
 	}
 }

@@ -43,3 +43,23 @@ func TestATokenBucketDecidesAsXTimeRateDoes(t *testing.T) {
 		}
 	})
 }
+
+// A third of a second is no whole number of nanoseconds: the thirds add up.
+func TestATokenComesBackInTheNanosecondInWhichItIsWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := throttle.NewMemory(1)
+		it := throttle.Item{Policy: "p", Key: "k", Rate: throttle.Rate{Count: 3, Period: time.Second}, Algorithm: throttle.TokenBucket, Cost: 1}
+		for range 3 {
+			ok, _ := take(t, m, it)
+			require.True(t, ok)
+		}
+		for _, wait := range []time.Duration{333_333_332, 333_333_332, 333_333_333} {
+			time.Sleep(wait)
+			ok, _ := take(t, m, it)
+			require.False(t, ok, "too early")
+			time.Sleep(time.Nanosecond)
+			ok, _ = take(t, m, it)
+			require.True(t, ok, "in time")
+		}
+	})
+}

@@ -125,6 +125,29 @@ func TestFeedSQLReportsFailures(t *testing.T) {
 	}
 }
 
+func TestFeedSQLPublishesNothingThatItCannotFinish(t *testing.T) {
+	db := openSQLiteFile(t, filepath.Join(t.TempDir(), "feed.db"))
+	source := feedSource(t, db, rampart.SQLite)
+	require.NoError(t, source.Publish(t.Context(), "t", []byte("old"), -time.Hour))
+	for _, statement := range []string{
+		`CREATE TRIGGER keep BEFORE DELETE ON rampart_feed BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`,
+		`INSERT INTO rampart_feed (topic, data, expires_at) VALUES ('t', 'old', 0)`,
+	} {
+		_, err := db.ExecContext(t.Context(), statement)
+		require.NoError(t, err)
+	}
+	assert.ErrorContains(t, source.Publish(t.Context(), "t", []byte("new"), time.Hour), "the disk is full")
+	found, _, err := source.Since(t.Context(), 0, 10)
+	require.NoError(t, err)
+	assert.Empty(t, found, "the change and its clean-up are one transaction")
+
+	_, err = db.ExecContext(t.Context(), `INSERT INTO rampart_feed (topic, data, expires_at) VALUES ('t', 'x', 'soon')`)
+	require.NoError(t, err)
+	_, last, err := source.Since(t.Context(), 0, 10)
+	assert.Error(t, err, "a row that cannot be read")
+	assert.Zero(t, last, "is not skipped")
+}
+
 func TestFeedSQLConfigMistakes(t *testing.T) {
 	_, err := feedsql.New(nil, 0)
 	assert.Equal(t, "db: missing\nd: invalid: \"unknown\"", conferrtest.Text(err))

@@ -166,8 +166,10 @@ func TestTheOutagePolicySaysWhatHappensWhileTheFeedBringsNothing(t *testing.T) {
 		fake := &fakeFeed{Feed: newFeed(t, feed.Memory())}
 		f := newFilter(t, ipfilter.Config{Feed: fake, Outage: outage})
 		require.NoError(t, f.Block(t.Context(), blocked, time.Now().Add(time.Hour)))
-		fake.age = time.Minute
 		w, reached := serve(f, from("192.0.2.8:1"))
+		assert.True(t, reached, "the feed is fresh: %d", w.Code)
+		fake.age = time.Minute
+		w, reached = serve(f, from("192.0.2.8:1"))
 		assert.Equal(t, want, w.Code)
 		assert.Equal(t, want == http.StatusOK, reached)
 		if !reached {

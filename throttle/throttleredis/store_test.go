@@ -163,8 +163,9 @@ func TestItemsThatNoCallCanChargeAreRefused(t *testing.T) {
 	none, negative, odd := item("p", "k", 1), item("p", "k", -1), item("p", "k", 1)
 	none.Rate, odd.Algorithm = throttle.Rate{}, 9
 	for _, items := range [][]throttle.Item{{none}, {negative}, {odd}, {item("p", "k", 1), item("p", "k", 1)}} {
-		_, _, err := take(t, store, items...)
+		ok, _, err := take(t, store, items...)
 		require.ErrorIs(t, err, throttleredis.ErrItems)
+		require.False(t, ok)
 	}
 	ok, _, err := take(t, store)
 	require.NoError(t, err)
