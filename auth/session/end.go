@@ -18,7 +18,11 @@ func (s *Service) EndSession(ctx context.Context, id string) error {
 	if s == nil || s.sessions == nil {
 		return errZeroService
 	}
-	if err := s.revoke(ctx, id); err != nil {
+	return s.end(ctx, id, 0)
+}
+
+func (s *Service) end(ctx context.Context, id string, lives time.Duration) error {
+	if err := s.revoke(ctx, id, lives); err != nil {
 		return err
 	}
 	s.reporter.Report(ctx, rampart.AuthnTokenRevoked, id, rampart.Text("session", id))
@@ -37,8 +41,10 @@ func (s *Service) RevokeToken(ctx context.Context, t *auth.Token) error {
 		until, renewable = refreshableUntil(t)
 	}
 	switch {
-	case sessionOf(t) != "":
+	case sessionOf(t) != "" && t.Kind() == auth.Refresh:
 		return s.EndSession(ctx, t.Session())
+	case sessionOf(t) != "": // Django may have made it of ours, to live as long as it likes
+		return s.end(ctx, t.Session(), t.Expires().Sub(s.tokens.Now()))
 	case renewable:
 		sess, err := s.rowOf(ctx, t, until)
 		if te, ok := errors.AsType[*auth.TokenError](err); ok && te.Reason == auth.TokenRevoked {
@@ -55,16 +61,16 @@ func (s *Service) RevokeToken(ctx context.Context, t *auth.Token) error {
 	}
 }
 
-// revoke ends a session in the store, and its access tokens by the revocations.
-// The store comes first: then no more tokens are made. If that fails, the others
-// are told all the same.
-func (s *Service) revoke(ctx context.Context, id string) error {
+// revoke ends a session in the store, and its access tokens by the revocations, one
+// of which lives that long at least. The store comes first: then no more tokens are
+// made. If that fails, the others are told all the same.
+func (s *Service) revoke(ctx context.Context, id string, lives time.Duration) error {
 	if s.revocations == nil || !jose.IsSession(id) { // no token names it
 		return s.sessions.Revoke(ctx, id)
 	}
-	lives := s.accessTTL
+	lives = max(lives, s.accessTTL)
 	if jose.IsForeignSession(id) {
-		lives = s.rowLives(ctx, id)
+		lives = max(lives, s.rowLives(ctx, id))
 	}
 	return errors.Join(s.sessions.Revoke(ctx, id), s.revocations.RevokeSession(ctx, id, time.Now().Add(lives)))
 }

@@ -2,8 +2,11 @@ package session_test
 
 import (
 	"log/slog"
+	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -63,6 +66,34 @@ func TestServiceRevokesWhatATokenIsAPartOf(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestARevokedSlidingTokenIsNotRenewed(t *testing.T) {
+	r := newRevocations(t)
+	f := newFixture(t, func(c *session.Config) { c.Revocations, c.Tokens.Revoked = r, r.Revoked })
+	raw := member(t, postJSON(t, f.IssueSlidingHandler(), goodLogin), "token")
+	tok, err := f.v.Verify(t.Context(), raw, auth.Sliding)
+	require.NoError(t, err)
+	require.NoError(t, r.RevokeToken(t.Context(), tok.Issuer(), tok.ID(), tok.Expires()))
+	assert.Equal(t, http.StatusUnauthorized, postJSON(t, f.SlideHandler(), `{"token":"`+raw+`"}`).Code)
+}
+
+func TestARevokedTokenThatDjangoMadeOfOursStaysRevoked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRevocations(t)
+		f := newFixture(t, func(c *session.Config) { c.Revocations, c.Tokens.Revoked = r, r.Revoked })
+		pair, err := f.Issue(t.Context(), "1", nil)
+		require.NoError(t, err)
+		raw := token("sid", `"`+pair.Session+`"`) // it copies claims, and its tokens live for an hour
+		tok, err := f.v.Verify(t.Context(), raw, auth.Access)
+		require.NoError(t, err)
+		require.NoError(t, f.RevokeToken(t.Context(), tok))
+		time.Sleep(50 * time.Minute)
+		require.NoError(t, f.EndSession(t.Context(), "has what is old swept"))
+		require.NoError(t, r.RevokeSession(t.Context(), "has what is old swept", time.Now().Add(time.Minute)))
+		_, err = f.v.Verify(t.Context(), raw, auth.Access)
+		assert.Equal(t, auth.TokenRevoked, reason(err))
+	})
 }
 
 func TestServiceEndsAForeignRefreshTokenThatWasUsed(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -224,6 +225,25 @@ func TestAForeignRefreshTokenIsAdoptedOnce(t *testing.T) {
 		_, err = f.Refresh(t.Context(), django)
 		assert.Equal(t, auth.TokenReused, reason(err))
 	})
+}
+
+func TestAnAuthTimeAheadDoesNotOutliveTheEndOfItsSubject(t *testing.T) {
+	f := newFixture(t)
+	pair, err := f.Refresh(t.Context(), token("token_type", `"refresh"`, "auth_time", "4102444800"))
+	require.NoError(t, err)
+	require.NoError(t, f.EndSubject(t.Context(), "1"))
+	_, err = f.Refresh(t.Context(), pair.Refresh)
+	assert.Equal(t, auth.TokenRevoked, reason(err))
+	assert.Equal(t, http.StatusUnauthorized, serve(t, f.v, pair.Access).Code)
+}
+
+func TestATokenOfOursFromBeforeSidIsNotAdopted(t *testing.T) {
+	f := newFixture(t)
+	id := `"` + strings.Repeat("A", 26) + `.1"` // it may be used up, or its session ended: nobody knows
+	_, err := f.Refresh(t.Context(), token("token_type", `"refresh"`, "jti", id))
+	assert.Equal(t, auth.TokenRevoked, reason(err))
+	sliding := token("token_type", `"sliding"`, "jti", id, "refresh_exp", "4102444800")
+	assert.Equal(t, http.StatusUnauthorized, postJSON(t, f.SlideHandler(), fmt.Sprintf(`{"token":%q}`, sliding)).Code)
 }
 
 func TestTheRevokedHookIsAskedAboutForeignTokens(t *testing.T) {
