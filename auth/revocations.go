@@ -181,9 +181,9 @@ func (r *Revocations) RevokeToken(ctx context.Context, issuer, id string, expire
 	return nil
 }
 
-// RevokeSession revokes the tokens of a session, by its id ([Token.Session]). It
-// is remembered until the last of them has expired. Like the two methods below it
-// logs nothing: package session, which calls them, does.
+// RevokeSession revokes the tokens of a session, by its id ([Token.Session]).
+// expires is when the last of them expires; until then it is remembered. Like the
+// two methods below it logs nothing: package session, which calls them, does.
 func (r *Revocations) RevokeSession(ctx context.Context, id string, expires time.Time) error {
 	if id == "" {
 		return errors.New("auth: no session")
@@ -191,8 +191,8 @@ func (r *Revocations) RevokeSession(ctx context.Context, id string, expires time
 	return r.revoke(ctx, "session "+id, expires)
 }
 
-// RevokeSubject revokes the tokens of subject whose log-in began at or before that
-// time. It is remembered until the last of them has expired.
+// RevokeSubject revokes the tokens of subject whose log-in began at or before the
+// time before. expires is when the last of them expires.
 func (r *Revocations) RevokeSubject(ctx context.Context, subject string, before, expires time.Time) error {
 	if subject == "" {
 		return errors.New("auth: no subject")
