@@ -246,10 +246,13 @@ func (s *Service) rowOf(ctx context.Context, t *auth.Token, until time.Time) (Se
 	return sess, nil
 }
 
+// keepAdopted is how long the row of an adopted token outlives it: the longest
+// leeway, and what clocks may differ by.
+const keepAdopted = 10 * time.Minute
+
 // adopt gives a token that another issuer with our keys made, such as Django,
 // its session: as if it had been the first token of one. It can be used until
-// that time, and the row lives at least as long, so that there is no second
-// adoption.
+// that time, and the row lives longer, so that there is no second adoption.
 func (s *Service) adopt(ctx context.Context, t *auth.Token, until time.Time) (string, error) {
 	if jose.IsRefreshID(t.ID()) { // ours, from before sid: nobody knows whether it was used
 		return "", refused(auth.TokenRevoked)
@@ -262,8 +265,8 @@ func (s *Service) adopt(ctx context.Context, t *auth.Token, until time.Time) (st
 		began = earliest
 	}
 	ends := t.IssuedAt().Add(s.sessionTTL)
-	if until.After(ends) {
-		ends = until
+	if last := until.Add(keepAdopted); last.After(ends) {
+		ends = last
 	}
 	sess := Session{
 		ID:              jose.ForeignSession(t.Issuer(), t.ID()),

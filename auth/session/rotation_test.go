@@ -227,6 +227,20 @@ func TestAForeignRefreshTokenIsAdoptedOnce(t *testing.T) {
 	})
 }
 
+func TestAForeignRefreshTokenIsNotAdoptedAgainWithinTheLeeway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, func(c *session.Config) {
+			c.Tokens.Leeway, c.NoRotation, c.SessionTTL = 5*time.Minute, true, 24*time.Hour
+		})
+		django := token("token_type", `"refresh"`, "exp", fmt.Sprint(time.Now().Add(48*time.Hour).Unix()))
+		require.Equal(t, http.StatusOK, postJSON(t, f.EndSessionHandler(), refreshBody(django)).Code)
+		time.Sleep(48*time.Hour + 2*time.Minute)
+		login(t, f) // the store sweeps
+		_, err := f.Refresh(t.Context(), django)
+		assert.Equal(t, auth.TokenRevoked, reason(err))
+	})
+}
+
 func TestAnAuthTimeAheadDoesNotOutliveTheEndOfItsSubject(t *testing.T) {
 	f := newFixture(t)
 	pair, err := f.Refresh(t.Context(), token("token_type", `"refresh"`, "auth_time", "4102444800"))
