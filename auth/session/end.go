@@ -40,20 +40,22 @@ func (s *Service) RevokeToken(ctx context.Context, t *auth.Token) error {
 	if t.Kind() == auth.Sliding {
 		until, renewable = refreshableUntil(t)
 	}
+	lives := t.Expires().Sub(s.tokens.Now())
 	switch {
 	case sessionOf(t) != "" && t.Kind() == auth.Refresh:
 		return s.EndSession(ctx, t.Session())
 	case sessionOf(t) != "": // Django may have made it of ours, to live as long as it likes
-		return s.end(ctx, t.Session(), t.Expires().Sub(s.tokens.Now()))
+		return s.end(ctx, t.Session(), lives)
 	case renewable:
 		sess, err := s.rowOf(ctx, t, until)
 		if te, ok := errors.AsType[*auth.TokenError](err); ok && te.Reason == auth.TokenRevoked {
-			return nil
+			// The first time the others may not have been told.
+			return s.revoke(ctx, jose.ForeignSession(t.Issuer(), t.ID()), lives)
 		}
 		if err != nil {
 			return err
 		}
-		return s.EndSession(ctx, sess.ID)
+		return s.end(ctx, sess.ID, lives)
 	case s.revocations == nil:
 		return errors.New("session: without Revocations nobody would know that the token is revoked")
 	default:

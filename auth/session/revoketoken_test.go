@@ -1,6 +1,8 @@
 package session_test
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -11,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/auth/session"
 )
@@ -66,6 +69,36 @@ func TestServiceRevokesWhatATokenIsAPartOf(t *testing.T) {
 			}
 		})
 	}
+}
+
+// silent is a feed that cannot publish while it has an error.
+type silent struct {
+	err   error
+	apply func([]byte, time.Time)
+}
+
+func (s *silent) Subscribe(_ string, apply func([]byte, time.Time)) { s.apply = apply }
+func (s *silent) Age() time.Duration                                { return 0 }
+func (s *silent) Publish(_ context.Context, _ string, data []byte, keep time.Duration) error {
+	if s.err == nil {
+		s.apply(data, time.Now().Add(keep))
+	}
+	return s.err
+}
+
+func TestTheOthersAreToldWhenARevocationIsRepeated(t *testing.T) {
+	feed := &silent{err: errors.New("down")}
+	r, err := auth.NewRevocations(auth.RevocationsConfig{Feed: feed, Outage: rampart.FailClosed, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	f := newFixture(t, func(c *session.Config) { c.Revocations, c.Tokens.Revoked = r, r.Revoked })
+	raw := token("token_type", `"sliding"`, "refresh_exp", "4102444800")
+	tok, err := f.v.Verify(t.Context(), raw, auth.Sliding)
+	require.NoError(t, err)
+	require.ErrorIs(t, f.RevokeToken(t.Context(), tok), feed.err)
+	feed.err = nil
+	require.NoError(t, f.RevokeToken(t.Context(), tok))
+	_, err = f.v.Verify(t.Context(), raw, auth.Sliding)
+	assert.Equal(t, auth.TokenRevoked, reason(err))
 }
 
 func TestARevokedSlidingTokenIsNotRenewed(t *testing.T) {
