@@ -1,5 +1,5 @@
-// Package auth verifies JSON Web Tokens for net/http servers, and forgets those
-// that are revoked. Package session, below it, issues them.
+// Package auth verifies JSON Web Tokens for net/http servers, and revokes them.
+// Package session, below it, issues them.
 //
 // # What it stops
 //

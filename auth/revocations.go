@@ -141,7 +141,7 @@ func (r *Revocations) knows(t *Token) bool {
 	if _, ok := r.sessions.get(t.session); ok {
 		return true
 	}
-	if t.id == "" || r.tokens.empty() && (t.session != "" || r.sessions.empty()) {
+	if t.id == "" || r.tokens.empty() && (r.sessions.empty() || jose.IsSession(t.session)) {
 		return false
 	}
 	id := jose.ForeignSession(t.issuer, t.id)
@@ -171,7 +171,7 @@ func (r *Revocations) RevokeToken(ctx context.Context, issuer, id string, expire
 	if id == "" {
 		return errors.New("auth: a token without a jti cannot be revoked by it")
 	}
-	if sid, _, ok := strings.Cut(id, "."); ok && jose.IsSession(sid) { // only its row decides
+	if jose.IsRefreshID(id) { // only its row decides
 		return errors.New("auth: a refresh token of a session is revoked with that: RevokeSession")
 	}
 	if err := r.revoke(ctx, "token "+jose.ForeignSession(issuer, id), expires); err != nil {
@@ -181,9 +181,9 @@ func (r *Revocations) RevokeToken(ctx context.Context, issuer, id string, expire
 	return nil
 }
 
-// RevokeSession revokes the tokens of a session, by its id ([Token.Session]). It
-// is remembered until the last of them has expired. Like the two methods below it
-// logs nothing: package session, which calls them, does.
+// RevokeSession revokes the tokens of a session, by its id ([Token.Session]).
+// expires is when the last of them expires; until then it is remembered. Like the
+// two methods below it logs nothing: package session, which calls them, does.
 func (r *Revocations) RevokeSession(ctx context.Context, id string, expires time.Time) error {
 	if id == "" {
 		return errors.New("auth: no session")
@@ -191,8 +191,8 @@ func (r *Revocations) RevokeSession(ctx context.Context, id string, expires time
 	return r.revoke(ctx, "session "+id, expires)
 }
 
-// RevokeSubject revokes the tokens of subject whose log-in began at or before that
-// time. It is remembered until the last of them has expired.
+// RevokeSubject revokes the tokens of subject whose log-in began at or before the
+// time before. expires is when the last of them expires.
 func (r *Revocations) RevokeSubject(ctx context.Context, subject string, before, expires time.Time) error {
 	if subject == "" {
 		return errors.New("auth: no subject")
@@ -212,6 +212,9 @@ func (r *Revocations) RevokeBefore(ctx context.Context, before, expires time.Tim
 func (r *Revocations) revoke(ctx context.Context, change string, expires time.Time) error {
 	if r == nil || r.sessions == nil || r.closed.Load() {
 		return ErrOutage
+	}
+	if expires.IsZero() {
+		return errors.New("auth: a revocation needs to know until when its tokens live")
 	}
 	keep := min(time.Until(expires), maxRevoked) + maxLeeway + clockMargin
 	if keep < time.Second {

@@ -149,6 +149,12 @@ func TestRevocationsOfForeignTokens(t *testing.T) {
 		require.False(t, isRevoked(t, v, pair.Access))
 		_, err = v.Verify(t.Context(), refresh, auth.Refresh)
 		require.NoError(t, err)
+		sid := token("token_type", `"refresh"`, "jti", `"with a sid"`, "sid", `"08a5019c"`)
+		other, err := s.Refresh(t.Context(), sid)
+		require.NoError(t, err)
+		require.NoError(t, s.EndSession(t.Context(), other.Session))
+		_, err = v.Verify(t.Context(), sid, auth.Refresh)
+		assert.Equal(t, auth.TokenRevoked, reason(err), "by its jti, whatever its sid")
 		require.NoError(t, s.EndSession(t.Context(), pair.Session))
 		assert.True(t, isRevoked(t, v, pair.Access), "of the session that it began")
 		_, err = v.Verify(t.Context(), refresh, auth.Refresh)
@@ -221,6 +227,8 @@ func TestTokensOfAnotherIssuerAreJudgedByTheirOwnTimes(t *testing.T) {
 			"iat in the second of the end":   token("iat", now),
 			"auth_time before, iat after it": token("iat", later, "auth_time", before),
 			"auth_time with a fraction":      token("iat", later, "auth_time", now+".25"),
+			"auth_time long after iat":       token("iat", before, "auth_time", "4102444800"),
+			"auth_time without iat":          token("iat", "", "auth_time", "4102444800"),
 		} {
 			assert.True(t, isRevoked(t, v, raw), desc)
 		}
@@ -430,6 +438,18 @@ func TestRevokeTokenRefusesWhatItCannotRevoke(t *testing.T) {
 	assert.ErrorIs(t, new(auth.Revocations).RevokeToken(t.Context(), "", "a", own.Expires()), auth.ErrOutage)
 	assert.ErrorContains(t, r.RevokeSession(t.Context(), "", own.Expires()), "no session")
 	assert.ErrorContains(t, r.RevokeSubject(t.Context(), "", time.Now(), own.Expires()), "no subject")
+}
+
+func TestARevocationNeedsTheTimeUntilWhenItsTokensLive(t *testing.T) {
+	r := newRevocations(t, &line{})
+	for desc, err := range map[string]error{
+		"RevokeToken":   r.RevokeToken(t.Context(), "", "a", time.Time{}),
+		"RevokeSession": r.RevokeSession(t.Context(), "a", time.Time{}),
+		"RevokeSubject": r.RevokeSubject(t.Context(), "1", time.Now(), time.Time{}),
+		"RevokeBefore":  r.RevokeBefore(t.Context(), time.Now(), time.Time{}),
+	} {
+		assert.ErrorContains(t, err, "until when", desc)
+	}
 }
 
 func TestOneTokenOfASessionIsRevokedAndTheOthersGoOn(t *testing.T) {

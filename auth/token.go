@@ -62,9 +62,11 @@ func (t *Token) Kind() Kind { return t.kind }
 func (t *Token) IssuedAt() time.Time { return t.issuedAt }
 
 // AuthTime returns when the subject logged in: the claim auth_time, or else iat;
-// the zero time if the token has neither.
+// the zero time if the token has no iat. An auth_time after iat is not believed.
 func (t *Token) AuthTime() time.Time {
-	if t.authTime.Unix() > 0 { // some issuers write 0 for unknown
+	// Some issuers write 0 for unknown. One that lies ahead would escape every
+	// revocation by time; iat has been checked.
+	if t.authTime.Unix() > 0 && !t.authTime.After(t.issuedAt.Add(clockMargin)) {
 		return t.authTime
 	}
 	return t.issuedAt

@@ -32,7 +32,7 @@ const (
 	TokenAudience   rampart.Denial = "wrong_audience"
 	TokenExpired    rampart.Denial = "expired"
 	TokenNotYet     rampart.Denial = "not_yet_valid" // nbf or iat in the future
-	TokenRevoked    rampart.Denial = "revoked"       // the session has ended
+	TokenRevoked    rampart.Denial = "revoked"       // it was revoked, or its session has ended
 	TokenReused     rampart.Denial = "reused"        // a refresh token that has been used already
 	TokenInactive   rampart.Denial = "inactive"      // the subject may no longer log in
 	TokenScope      rampart.Denial = "scope"         // lacks a required scope: 403

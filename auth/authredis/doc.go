@@ -1,4 +1,4 @@
-// Package authredis keeps the sessions of package auth in Redis, 5 or later,
+// Package authredis keeps the sessions of package session in Redis, 5 or later,
 // through whatever client the application links.
 //
 // # What it stops
@@ -10,7 +10,7 @@
 //
 // # Where it stands
 //
-// Behind an session.Service, and behind session.RevokedIn where access tokens must die
+// Behind a session.Service, and behind session.RevokedIn where access tokens must die
 // with their session. The client is handed over as a [DoFunc].
 // A call waits no longer than Config.Timeout, whatever the client does. While Redis
 // fails, most calls fail at once ([ErrOpen]) and ten a second try again; the log
@@ -19,9 +19,9 @@
 //
 // # What it does not do
 //
-// It does not try again. A client that sends a command again after it lost the answer can make one use of a
-// refresh token look like two: within the grace that does no harm, without a
-// grace switch its retries off.
+// It does not try again. A client that sends a command again after it lost the
+// answer can make one use of a refresh token look like two: within the grace that
+// does no harm, without a grace switch its retries off.
 //
 // It is as durable as the server's persistence makes it: with appendfsync
 // everysec a crash, or a fail-over to a replica that lags, may forget the last

@@ -59,7 +59,7 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// A Store is an [session.Store] in Redis. It is safe for concurrent use, also
+// A Store is a [session.Store] in Redis. It is safe for concurrent use, also
 // by several processes. A row is deleted when its session has ended. Create one
 // with [New]; the zero Store refuses everything.
 type Store struct {

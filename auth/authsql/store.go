@@ -18,7 +18,7 @@ var errNobody = errors.New("authsql: revoke subject: no subject")
 // one, so that the table shrinks faster than it grows.
 const purge = 8
 
-// A Store is an [session.Store] in SQL. It is safe for concurrent use, also
+// A Store is a [session.Store] in SQL. It is safe for concurrent use, also
 // by several processes. Create one with [New].
 type Store struct {
 	db      querier

@@ -1,3 +1,3 @@
-// Package authtest holds the contract of package auth's stores, for the tests
+// Package authtest holds the contract of a [session.Store], for the tests
 // of those who write one.
 package authtest

@@ -11,7 +11,7 @@ import (
 	"github.com/ecolaura/rampart/auth/session"
 )
 
-// TestStore runs the contract of an [session.Store]. open returns an empty
+// TestStore runs the contract of a [session.Store]. open returns an empty
 // store; it is called once for each part of the contract.
 func TestStore(t *testing.T, open func(testing.TB) session.Store) {
 	t.Helper()

@@ -18,7 +18,11 @@ func (s *Service) EndSession(ctx context.Context, id string) error {
 	if s == nil || s.sessions == nil {
 		return errZeroService
 	}
-	if err := s.revoke(ctx, id); err != nil {
+	return s.end(ctx, id, 0)
+}
+
+func (s *Service) end(ctx context.Context, id string, lives time.Duration) error {
+	if err := s.revoke(ctx, id, lives); err != nil {
 		return err
 	}
 	s.reporter.Report(ctx, rampart.AuthnTokenRevoked, id, rampart.Text("session", id))
@@ -36,18 +40,22 @@ func (s *Service) RevokeToken(ctx context.Context, t *auth.Token) error {
 	if t.Kind() == auth.Sliding {
 		until, renewable = refreshableUntil(t)
 	}
+	lives := t.Expires().Sub(s.tokens.Now())
 	switch {
-	case sessionOf(t) != "":
+	case sessionOf(t) != "" && t.Kind() == auth.Refresh:
 		return s.EndSession(ctx, t.Session())
+	case sessionOf(t) != "": // Django may have made it of ours, to live as long as it likes
+		return s.end(ctx, t.Session(), lives)
 	case renewable:
 		sess, err := s.rowOf(ctx, t, until)
 		if te, ok := errors.AsType[*auth.TokenError](err); ok && te.Reason == auth.TokenRevoked {
-			return nil
+			// The first time the others may not have been told.
+			return s.revoke(ctx, jose.ForeignSession(t.Issuer(), t.ID()), lives)
 		}
 		if err != nil {
 			return err
 		}
-		return s.EndSession(ctx, sess.ID)
+		return s.end(ctx, sess.ID, lives)
 	case s.revocations == nil:
 		return errors.New("session: without Revocations nobody would know that the token is revoked")
 	default:
@@ -55,16 +63,16 @@ func (s *Service) RevokeToken(ctx context.Context, t *auth.Token) error {
 	}
 }
 
-// revoke ends a session in the store, and its access tokens by the revocations.
-// The store comes first: then no more tokens are made. If that fails, the others
-// are told all the same.
-func (s *Service) revoke(ctx context.Context, id string) error {
+// revoke ends a session in the store, and its access tokens by the revocations, one
+// of which lives that long at least. The store comes first: then no more tokens are
+// made. If that fails, the others are told all the same.
+func (s *Service) revoke(ctx context.Context, id string, lives time.Duration) error {
 	if s.revocations == nil || !jose.IsSession(id) { // no token names it
 		return s.sessions.Revoke(ctx, id)
 	}
-	lives := s.accessTTL
+	lives = max(lives, s.accessTTL)
 	if jose.IsForeignSession(id) {
-		lives = s.rowLives(ctx, id)
+		lives = max(lives, s.rowLives(ctx, id))
 	}
 	return errors.Join(s.sessions.Revoke(ctx, id), s.revocations.RevokeSession(ctx, id, time.Now().Add(lives)))
 }

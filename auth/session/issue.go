@@ -88,7 +88,7 @@ func (s *Service) begin(ctx context.Context, subject string, began time.Time, cl
 func (s *Service) newSession(subject string, began time.Time) Session {
 	now := s.tokens.Now()
 	return Session{
-		ID:              rand.Text(),
+		ID:              jose.NewSession(),
 		Subject:         subject,
 		AuthenticatedAt: began,
 		Generation:      1,
@@ -246,11 +246,17 @@ func (s *Service) rowOf(ctx context.Context, t *auth.Token, until time.Time) (Se
 	return sess, nil
 }
 
+// keepAdopted is how long the row of an adopted token outlives it: the longest
+// leeway, and what clocks may differ by.
+const keepAdopted = 10 * time.Minute
+
 // adopt gives a token that another issuer with our keys made, such as Django,
 // its session: as if it had been the first token of one. It can be used until
-// that time, and the row lives at least as long, so that there is no second
-// adoption.
+// that time, and the row lives longer, so that there is no second adoption.
 func (s *Service) adopt(ctx context.Context, t *auth.Token, until time.Time) (string, error) {
+	if jose.IsRefreshID(t.ID()) { // ours, from before sid: nobody knows whether it was used
+		return "", refused(auth.TokenRevoked)
+	}
 	if err := s.checkRevoked(ctx, t); err != nil {
 		return "", err
 	}
@@ -259,8 +265,8 @@ func (s *Service) adopt(ctx context.Context, t *auth.Token, until time.Time) (st
 		began = earliest
 	}
 	ends := t.IssuedAt().Add(s.sessionTTL)
-	if until.After(ends) {
-		ends = until
+	if last := until.Add(keepAdopted); last.After(ends) {
+		ends = last
 	}
 	sess := Session{
 		ID:              jose.ForeignSession(t.Issuer(), t.ID()),
@@ -324,7 +330,7 @@ func (s *Service) advance(ctx context.Context, id string, gen int64) (Session, e
 // reused ends a session one of whose refresh tokens came a second time.
 func (s *Service) reused(ctx context.Context, sess Session) error {
 	s.reporter.Report(ctx, rampart.AuthnTokenReuse, sess.ID, rampart.Text("subject", sess.Subject), slog.String("session", sess.ID))
-	if err := s.revoke(ctx, sess.ID); err != nil {
+	if err := s.revoke(ctx, sess.ID, 0); err != nil {
 		return err
 	}
 	return refused(auth.TokenReused)

@@ -1,13 +1,19 @@
 package session_test
 
 import (
+	"context"
+	"errors"
 	"log/slog"
+	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/auth/session"
 )
@@ -63,6 +69,64 @@ func TestServiceRevokesWhatATokenIsAPartOf(t *testing.T) {
 			}
 		})
 	}
+}
+
+// silent is a feed that cannot publish while it has an error.
+type silent struct {
+	err   error
+	apply func([]byte, time.Time)
+}
+
+func (s *silent) Subscribe(_ string, apply func([]byte, time.Time)) { s.apply = apply }
+func (s *silent) Age() time.Duration                                { return 0 }
+func (s *silent) Publish(_ context.Context, _ string, data []byte, keep time.Duration) error {
+	if s.err == nil {
+		s.apply(data, time.Now().Add(keep))
+	}
+	return s.err
+}
+
+func TestTheOthersAreToldWhenARevocationIsRepeated(t *testing.T) {
+	feed := &silent{err: errors.New("down")}
+	r, err := auth.NewRevocations(auth.RevocationsConfig{Feed: feed, Outage: rampart.FailClosed, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	f := newFixture(t, func(c *session.Config) { c.Revocations, c.Tokens.Revoked = r, r.Revoked })
+	raw := token("token_type", `"sliding"`, "refresh_exp", "4102444800")
+	tok, err := f.v.Verify(t.Context(), raw, auth.Sliding)
+	require.NoError(t, err)
+	require.ErrorIs(t, f.RevokeToken(t.Context(), tok), feed.err)
+	feed.err = nil
+	require.NoError(t, f.RevokeToken(t.Context(), tok))
+	_, err = f.v.Verify(t.Context(), raw, auth.Sliding)
+	assert.Equal(t, auth.TokenRevoked, reason(err))
+}
+
+func TestARevokedSlidingTokenIsNotRenewed(t *testing.T) {
+	r := newRevocations(t)
+	f := newFixture(t, func(c *session.Config) { c.Revocations, c.Tokens.Revoked = r, r.Revoked })
+	raw := member(t, postJSON(t, f.IssueSlidingHandler(), goodLogin), "token")
+	tok, err := f.v.Verify(t.Context(), raw, auth.Sliding)
+	require.NoError(t, err)
+	require.NoError(t, r.RevokeToken(t.Context(), tok.Issuer(), tok.ID(), tok.Expires()))
+	assert.Equal(t, http.StatusUnauthorized, postJSON(t, f.SlideHandler(), `{"token":"`+raw+`"}`).Code)
+}
+
+func TestARevokedTokenThatDjangoMadeOfOursStaysRevoked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRevocations(t)
+		f := newFixture(t, func(c *session.Config) { c.Revocations, c.Tokens.Revoked = r, r.Revoked })
+		pair, err := f.Issue(t.Context(), "1", nil)
+		require.NoError(t, err)
+		raw := token("sid", `"`+pair.Session+`"`) // it copies claims, and its tokens live for an hour
+		tok, err := f.v.Verify(t.Context(), raw, auth.Access)
+		require.NoError(t, err)
+		require.NoError(t, f.RevokeToken(t.Context(), tok))
+		time.Sleep(50 * time.Minute)
+		require.NoError(t, f.EndSession(t.Context(), "has what is old swept"))
+		require.NoError(t, r.RevokeSession(t.Context(), "has what is old swept", time.Now().Add(time.Minute)))
+		_, err = f.v.Verify(t.Context(), raw, auth.Access)
+		assert.Equal(t, auth.TokenRevoked, reason(err))
+	})
 }
 
 func TestServiceEndsAForeignRefreshTokenThatWasUsed(t *testing.T) {

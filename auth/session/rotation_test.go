@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -224,6 +225,39 @@ func TestAForeignRefreshTokenIsAdoptedOnce(t *testing.T) {
 		_, err = f.Refresh(t.Context(), django)
 		assert.Equal(t, auth.TokenReused, reason(err))
 	})
+}
+
+func TestAForeignRefreshTokenIsNotAdoptedAgainWithinTheLeeway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, func(c *session.Config) {
+			c.Tokens.Leeway, c.NoRotation, c.SessionTTL = 5*time.Minute, true, 24*time.Hour
+		})
+		django := token("token_type", `"refresh"`, "exp", fmt.Sprint(time.Now().Add(48*time.Hour).Unix()))
+		require.Equal(t, http.StatusOK, postJSON(t, f.EndSessionHandler(), refreshBody(django)).Code)
+		time.Sleep(48*time.Hour + 2*time.Minute)
+		login(t, f) // the store sweeps
+		_, err := f.Refresh(t.Context(), django)
+		assert.Equal(t, auth.TokenRevoked, reason(err))
+	})
+}
+
+func TestAnAuthTimeAheadDoesNotOutliveTheEndOfItsSubject(t *testing.T) {
+	f := newFixture(t)
+	pair, err := f.Refresh(t.Context(), token("token_type", `"refresh"`, "auth_time", "4102444800"))
+	require.NoError(t, err)
+	require.NoError(t, f.EndSubject(t.Context(), "1"))
+	_, err = f.Refresh(t.Context(), pair.Refresh)
+	assert.Equal(t, auth.TokenRevoked, reason(err))
+	assert.Equal(t, http.StatusUnauthorized, serve(t, f.v, pair.Access).Code)
+}
+
+func TestATokenOfOursFromBeforeSidIsNotAdopted(t *testing.T) {
+	f := newFixture(t)
+	id := `"` + strings.Repeat("A", 26) + `.1"` // it may be used up, or its session ended: nobody knows
+	_, err := f.Refresh(t.Context(), token("token_type", `"refresh"`, "jti", id))
+	assert.Equal(t, auth.TokenRevoked, reason(err))
+	sliding := token("token_type", `"sliding"`, "jti", id, "refresh_exp", "4102444800")
+	assert.Equal(t, http.StatusUnauthorized, postJSON(t, f.SlideHandler(), fmt.Sprintf(`{"token":%q}`, sliding)).Code)
 }
 
 func TestTheRevokedHookIsAskedAboutForeignTokens(t *testing.T) {

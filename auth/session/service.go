@@ -33,8 +33,8 @@ type Config struct {
 	// KindClaim and HeaderType go into the tokens. Required.
 	Tokens auth.VerifierConfig
 
-	// Users checks passwords. Required for [Service.IssueHandler]; a service that
-	// only calls [Service.Issue] still needs it at every refresh. Required.
+	// Users checks passwords, and at every refresh whether the account may still log
+	// in: a service that only calls [Service.Issue] needs it, too. Required.
 	Users Users
 
 	// Sessions keeps one row per log-in. Required: without it a log-out would
@@ -42,8 +42,8 @@ type Config struct {
 	Sessions Store
 
 	// Revocations is told what ends, so that access tokens die with their
-	// session on every instance. nil: nobody is told, and Revoked in Tokens is
-	// [RevokedIn] or nil.
+	// session on every instance: set Revoked in Tokens to its method Revoked.
+	// nil: nobody is told, and Revoked in Tokens is [RevokedIn] or nil.
 	Revocations *auth.Revocations
 
 	// AccessTTL is how long an access token lives. 0: 5 minutes.

@@ -65,6 +65,9 @@ func (s *Service) slide(ctx context.Context, raw string) (string, error) {
 	if !s.tokens.Now().Before(until) {
 		return "", refused(auth.TokenExpired)
 	}
+	if err := s.checkRevoked(ctx, t); err != nil { // by its own jti
+		return "", err
+	}
 	sess, err := s.rowOf(ctx, t, until)
 	if err != nil {
 		return "", err

@@ -51,7 +51,7 @@ func newGuard(limit *throttle.Limiter, secret []byte, db *database, clientIP fun
 	return &guard{limit: limit, devices: devices, db: db, key: key, clientIP: clientIP}, err
 }
 
-// check is an session.Guard.
+// check is a session.Guard.
 func (g *guard) check(ctx context.Context, r *http.Request, name string) (func(error), error) {
 	digest := g.digest(throttle.AddrKey(g.clientIP(r), 32, 64) + " " + name) // no address holds a blank
 	policy, key := "login-strangers", name

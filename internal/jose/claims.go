@@ -1,6 +1,7 @@
 package jose
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
 	"strconv"
@@ -76,6 +77,9 @@ const (
 	foreign = '0'
 )
 
+// NewSession returns the id of a new session.
+func NewSession() string { return rand.Text()[:sidLen] } // a later Go may return more
+
 // ForeignSession returns the id of the session that a token of another issuer
 // begins: of its jti and issuer alone, since Django renews a sliding token under
 // one jti. The revocation of a single token goes by the same name.
@@ -99,4 +103,11 @@ func IsSession(id string) bool {
 		}
 	}
 	return true
+}
+
+// IsRefreshID reports whether jti can be that of a refresh token of ours, which
+// begins with its session's id and a dot.
+func IsRefreshID(jti string) bool {
+	sid, _, ok := strings.Cut(jti, ".")
+	return ok && IsSession(sid)
 }
