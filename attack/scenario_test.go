@@ -282,6 +282,16 @@ func TestGuessesThatAHeaderSetsFree(t *testing.T) {
 	assert.Contains(t, titles(findings), "Passwords can be guessed without limit")
 }
 
+func TestAFindingCountsTheRequestThatWasRefused(t *testing.T) {
+	h, target := newWeakServer(t, "A limit refuses too early")
+	target.Handler = h
+	findings, err := attack.Scan(t.Context(), target)
+	require.NoError(t, err)
+	i := slices.IndexFunc(findings, func(f attack.Finding) bool { return f.Title == "A limit refuses too early" })
+	require.GreaterOrEqual(t, i, 0, "%v", titles(findings))
+	assert.Contains(t, findings[i].Detail, "request 10 of 10 is refused")
+}
+
 func TestATokenBucketMayRefillMeanwhile(t *testing.T) {
 	n := 0
 	target := attack.Target{

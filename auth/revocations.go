@@ -192,17 +192,17 @@ func (r *Revocations) RevokeSession(ctx context.Context, id string, expires time
 }
 
 // RevokeSubject revokes the tokens of subject whose log-in began at or before the
-// time before. expires is when the last of them expires.
-func (r *Revocations) RevokeSubject(ctx context.Context, subject string, before, expires time.Time) error {
+// time upTo. expires is when the last of them expires.
+func (r *Revocations) RevokeSubject(ctx context.Context, subject string, upTo, expires time.Time) error {
 	if subject == "" {
 		return errors.New("auth: no subject")
 	}
-	return r.revoke(ctx, "subject "+strconv.FormatInt(before.UnixMicro(), 10)+" "+subject, expires)
+	return r.revoke(ctx, "subject "+strconv.FormatInt(upTo.UnixMicro(), 10)+" "+subject, expires)
 }
 
 // RevokeBefore is [Revocations.RevokeSubject] for every subject.
-func (r *Revocations) RevokeBefore(ctx context.Context, before, expires time.Time) error {
-	return r.revoke(ctx, "all "+strconv.FormatInt(before.UnixMicro(), 10), expires)
+func (r *Revocations) RevokeBefore(ctx context.Context, upTo, expires time.Time) error {
+	return r.revoke(ctx, "all "+strconv.FormatInt(upTo.UnixMicro(), 10), expires)
 }
 
 // Changes are text: "token <hash>", "session <id>", "subject <floor> <subject>" and

@@ -205,6 +205,7 @@ func (c Config) check() (*auth.Verifier, error) {
 	bad.If(c.Tokens.DangerouslyUntyped, "Tokens.DangerouslyUntyped", rampart.ReasonConflict, nil, "a service needs the kind of each token; leave it false")
 	bad.If(c.Users == nil, "Users", rampart.ReasonMissing, nil, "give the Users that check names and passwords")
 	bad.If(c.Sessions == nil, "Sessions", rampart.ReasonMissing, nil, "give a Store, such as that of authsql or authredis, or NewMemoryStore for one process")
+	bad.If(c.Revocations != nil && c.Tokens.Revoked == nil, "Tokens.Revoked", rampart.ReasonMissing, nil, "set it to the method Revoked of Revocations: they do nothing unless they are asked")
 	bad.If(c.AccessTTL < time.Second, "AccessTTL", rampart.ReasonInvalid, c.AccessTTL, "use 1s or more; 0 means 5m")
 	bad.If(c.RefreshTTL < c.AccessTTL, "RefreshTTL", rampart.ReasonInvalid, c.RefreshTTL, "use at least AccessTTL; 0 means 24h")
 	bad.If(c.SessionTTL < c.RefreshTTL, "SessionTTL", rampart.ReasonInvalid, c.SessionTTL, "use at least RefreshTTL; 0 means 720h (30 days), or RefreshTTL if that is longer")

@@ -293,12 +293,15 @@ func TestNewServiceReportsEveryMistake(t *testing.T) {
 	tokens.Keys, err = auth.NewRemoteKeys(auth.RemoteKeysConfig{URL: "https://issuer.example/jwks", Algorithms: []auth.Algorithm{auth.RS256}})
 	require.NoError(t, err)
 	tokens.DangerouslyUntyped = true
+	revocations, err := auth.NewRevocations(auth.RevocationsConfig{})
+	require.NoError(t, err)
 	_, err = session.New(session.Config{
-		Tokens: tokens, Users: &people{}, Sessions: session.NewMemoryStore(1),
+		Tokens: tokens, Users: &people{}, Sessions: session.NewMemoryStore(1), Revocations: revocations,
 		AccessTTL: time.Millisecond, RefreshTTL: time.Microsecond, SessionTTL: time.Nanosecond, Grace: time.Hour,
 	})
 	assert.Equal(t, `Tokens.Keys: mismatch
 Tokens.DangerouslyUntyped: conflict
+Tokens.Revoked: missing
 AccessTTL: invalid: "1ms"
 RefreshTTL: invalid: "1µs"
 SessionTTL: invalid: "1ns"
