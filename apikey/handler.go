@@ -70,9 +70,9 @@ func (ks *Keys) layer(next http.Handler, optional bool) http.Handler {
 		caller, err := ks.Check(r)
 		switch {
 		case err == nil:
-			next.ServeHTTP(w, r.WithContext(request.WithCredential(r.Context(), callerKey{}, caller, ks.refuseScope)))
+			request.Serve(next, w, r, r.WithContext(request.WithCredential(r.Context(), callerKey{}, caller, ks.refuseScope)))
 		case optional && is(err, KeyMissing):
-			next.ServeHTTP(w, request.Without(r, callerKey{}, ks.refuseScope))
+			request.Serve(next, w, r, request.Without(r, callerKey{}, ks.refuseScope))
 		default:
 			ks.Refuse(w, r, err)
 		}

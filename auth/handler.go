@@ -20,7 +20,7 @@ func (v *Verifier) Handler(next http.Handler) http.Handler {
 			v.Refuse(w, r, err)
 			return
 		}
-		next.ServeHTTP(w, v.withToken(r, t))
+		request.Serve(next, w, r, v.withToken(r, t))
 	})
 }
 
@@ -30,14 +30,14 @@ func (v *Verifier) Optional(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		t, err := v.Check(r)
 		if te, ok := errors.AsType[*TokenError](err); ok && te.Reason == TokenMissing {
-			next.ServeHTTP(w, request.Without(r, tokenKey{}, v.refuseScope))
+			request.Serve(next, w, r, request.Without(r, tokenKey{}, v.refuseScope))
 			return
 		}
 		if err != nil {
 			v.Refuse(w, r, err)
 			return
 		}
-		next.ServeHTTP(w, v.withToken(r, t))
+		request.Serve(next, w, r, v.withToken(r, t))
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/ecolaura/rampart"
+	_ "github.com/ecolaura/rampart/internal/request"
 )
 
 // Headers is the layer. It is safe for concurrent use. The zero value refuses
@@ -93,7 +94,7 @@ func (p *policy) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 		if p.cookies.renames(d.https) {
 			a.req.Header = p.cookies.incoming(r.Header)
 		}
-		next.ServeHTTP(a, &a.req)
+		request.Serve(next, a, r, &a.req)
 	case RedirectHTTPS:
 		a.Header().Set("Location", p.location(d.host, r.URL))
 		a.WriteHeader(p.redirect.Status)

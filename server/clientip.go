@@ -124,6 +124,6 @@ func (c *ClientIP) lists(addr netip.Addr) bool {
 func (c *ClientIP) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := request.WithClient(r.Context(), request.Client{By: c, Addr: c.resolve(r)})
-		next.ServeHTTP(w, r.WithContext(ctx))
+		request.Serve(next, w, r, r.WithContext(ctx))
 	})
 }

@@ -10,5 +10,8 @@
 //
 // It does not check credentials, limit requests or set browser protections: the
 // layers do. net/http answers a malformed request (400, 431) before any handler
-// runs, so those answers carry none of the layers' headers.
+// runs, so those answers carry none of the layers' headers. And it removes the files
+// of an upload only if no foreign copy of the request stands between:
+// [http.TimeoutHandler] and http.StripPrefix make one, and a handler behind them calls
+// r.MultipartForm.RemoveAll itself.
 package server

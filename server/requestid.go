@@ -75,7 +75,7 @@ func (q *RequestID) Handler(next http.Handler) http.Handler {
 		}
 		a.value[0] = a.ID
 		w.Header()[header] = a.value[:]
-		next.ServeHTTP(a, r.WithContext(request.WithCorrelation(r.Context(), &a.Correlation)))
+		request.Serve(next, a, r, r.WithContext(request.WithCorrelation(r.Context(), &a.Correlation)))
 		a.Finish()
 	})
 }
