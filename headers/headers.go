@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/ecolaura/rampart"
-	_ "github.com/ecolaura/rampart/internal/request"
+	"github.com/ecolaura/rampart/internal/request"
 )
 
 // Headers is the layer. It is safe for concurrent use. The zero value refuses
