@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -89,6 +90,15 @@ func TestTheCookieStaysWhileNobodyCanSay(t *testing.T) {
 	refresh := cookie(t, page(t, f.IssueHandler(), goodLogin)).Value
 	store.err = errors.New("down")
 	w := page(t, f.EndSessionHandler(), "", refresh)
+	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+	assert.Empty(t, w.Header()["Set-Cookie"], "to try again")
+}
+
+func TestTheCookieStaysWhileNobodyCanSayWhatIsRevoked(t *testing.T) {
+	f := newFixture(t, withCookie, func(c *session.Config) {
+		c.Tokens.Revoked = func(context.Context, *auth.Token) (bool, error) { return false, errors.New("down") }
+	})
+	w := page(t, f.EndSessionHandler(), "", token("token_type", `"refresh"`))
 	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
 	assert.Empty(t, w.Header()["Set-Cookie"], "to try again")
 }
