@@ -61,7 +61,8 @@ test:
 	$(MAKE) --no-print-directory --keep-going --jobs=3 --output-sync=target \
 		$(if $(RACE),$(MODULES:%=race/%)) $(MODULES:%=test/%)
 
-GOTEST = $(GO) test -timeout 30m -shuffle=on -parallel 8 $(if $(COVERDIR),-covermode=atomic $(COVER_$*))
+# Without what only a debugger reads, and without vet, which make lint runs.
+GOTEST = $(GO) test -timeout 30m -shuffle=on -parallel 8 -vet=off -ldflags=-w $(if $(COVERDIR),-covermode=atomic $(COVER_$*))
 DATA   = $(if $(and $(COVERDIR),$(COVER_$*)),-args -test.gocoverdir=$(abspath $(COVERDIR)))
 $(MODULES:%=race/%): race/%:
 	@echo "tests of module $*, with the race detector"
