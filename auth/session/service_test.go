@@ -306,6 +306,11 @@ AccessTTL: invalid: "1ms"
 RefreshTTL: invalid: "1µs"
 SessionTTL: invalid: "1ns"
 Grace: invalid: "1h0m0s"`, conferrtest.Text(err))
+	cfg := session.Simplejwt([]byte(secret))
+	cfg.Users, cfg.Sessions = &people{}, session.NewMemoryStore(1)
+	cfg.AccessTTL, cfg.RefreshTTL, cfg.SessionTTL, cfg.Grace = time.Second, time.Second, time.Second, time.Minute
+	_, err = session.New(cfg)
+	require.NoError(t, err, "the least and the most that may be")
 }
 
 func TestServiceErrorHandler(t *testing.T) {
