@@ -125,9 +125,9 @@ func (ks *Keys) Key(_ context.Context, kid string, alg Algorithm) (*Key, error) 
 
 // Announce makes next a key that verifies, and publishes it in the JWK set, but
 // does not sign with it: that is for [Keys.Rotate] with the same *Key, once
-// whoever verifies has had the time to learn of it. Several instances announce a
-// key on all of them before the first one rotates; whoever reads the JWK set may
-// hold an older one for five minutes.
+// all verifiers have had the time to learn of it. Several instances announce a key
+// on all of them before the first one rotates. Readers of the JWK set may hold an
+// older one for five minutes.
 func (ks *Keys) Announce(next *Key) error {
 	return ks.change(func(keys []keyUntil) []keyUntil { return append(keys, keyUntil{Key: next}) })
 }

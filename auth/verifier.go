@@ -236,7 +236,7 @@ func (v *Verifier) checkRevoked(ctx context.Context, t *Token) error {
 		return nil
 	}
 	revoked, err := v.revoked(ctx, t)
-	if err != nil { // who cannot say is not believed
+	if err != nil { // without an answer the token is not taken
 		return &TokenError{Reason: TokenUnverified, Err: err}
 	}
 	if revoked {

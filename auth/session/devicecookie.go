@@ -102,7 +102,7 @@ const (
 	deviceText  = (deviceEntry*8 + 5) / 6 // in unpadded base64
 )
 
-// entries returns what the cookie of r holds and has not expired, whoever made it.
+// entries returns what the cookie of r holds and has not expired. It may be forged.
 func (d *DeviceCookie) entries(r *http.Request) [][]byte {
 	cookies := r.CookiesNamed(d.name)
 	if len(cookies) != 1 || len(cookies[0].Value) > maxDeviceAccounts*(deviceText+1) {

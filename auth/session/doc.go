@@ -4,9 +4,9 @@
 //
 // # What it stops
 //
-// Stolen refresh tokens: one works once, and whoever uses it again (apart from a
-// client that lost the response) ends the session, because then two have it (RFC
-// 9700 section 4.14.2). Log-out, [Service.EndSession], [Service.EndSubject] and
+// Stolen refresh tokens: each works once. A second use, apart from that of a client
+// that lost the response, ends the session, because then two parties have the token
+// (RFC 9700 section 4.14.2). Log-out, [Service.EndSession], [Service.EndSubject] and
 // [Service.EndAll] end sessions in a [Store] that all processes share. With
 // [Config].Cookie no script in a browser ever holds a refresh token, and no other
 // site's page can use it.

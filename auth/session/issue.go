@@ -293,7 +293,7 @@ func (s *Service) checkRevoked(ctx context.Context, t *auth.Token) error {
 		return nil
 	}
 	revoked, err := s.tokens.Revoked(ctx, t)
-	if err != nil { // who cannot say is not believed
+	if err != nil { // without an answer the token is not taken
 		return &auth.TokenError{Reason: auth.TokenUnverified, Err: err}
 	}
 	if revoked {

@@ -38,7 +38,7 @@ var ErrBadCredentials = errors.New("session: no active account with these creden
 // Otherwise done, unless it is nil, is called once with what came of the attempt:
 // nil if the credentials were right, ErrBadCredentials if they were wrong. Any
 // other error means that nobody looked at them, because a backend failed or was
-// busy: that was no guess, and whoever counts it one lets a flood lock the owner
+// busy: that was no guess, and a Guard that counts it lets a flood lock the owner
 // out.
 type Guard = func(ctx context.Context, r *http.Request, name string) (done func(err error), err error)
 

@@ -11,7 +11,7 @@ import (
 	"github.com/ecolaura/rampart/internal/text"
 )
 
-// Any as issuer or audience switches the check off, in so many letters.
+// Any as issuer or audience switches that check off.
 const Any = "*"
 
 // Names of claims where none is configured.
