@@ -282,6 +282,18 @@ func TestWhatCannotBePublishedIsAnError(t *testing.T) {
 	row, err := store.Get(t.Context(), pair.Session)
 	require.NoError(t, err)
 	assert.True(t, row.Revoked, "the store has it all the same")
+
+	_, there := newInstance(t, store, newRevocations(t, feed))
+	assert.False(t, isRevoked(t, there, pair.Access), "nobody was told")
+	_, err = s.Refresh(t.Context(), pair.Refresh)
+	assert.ErrorIs(t, err, feed.err, "the client tries again")
+	feed.err = nil
+	for range 2 {
+		_, err = s.Refresh(t.Context(), pair.Refresh)
+		assert.Equal(t, auth.TokenRevoked, reason(err))
+	}
+	assert.True(t, isRevoked(t, there, pair.Access))
+	assert.Len(t, feed.changes, 1, "told once")
 }
 
 func TestRevocationsAreBoundedAndExpire(t *testing.T) {

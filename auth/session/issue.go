@@ -240,10 +240,25 @@ func (s *Service) rowOf(ctx context.Context, t *auth.Token, until time.Time) (Se
 		return Session{}, refused(auth.TokenRevoked)
 	case err != nil:
 		return Session{}, err
-	case sess.Revoked || sess.Subject != t.Subject():
+	case sess.Subject != t.Subject():
 		return Session{}, refused(auth.TokenRevoked)
+	case sess.Revoked:
+		return Session{}, s.ended(ctx, t, id)
 	}
 	return sess, nil
+}
+
+// ended refuses a token whose session has ended. Where the feed failed at that time,
+// the other instances have never heard of it: they are told now.
+func (s *Service) ended(ctx context.Context, t *auth.Token, id string) error {
+	if s.revocations != nil {
+		if known, err := s.revocations.Revoked(ctx, t); err == nil && !known {
+			if err := s.revoke(ctx, id, 0); err != nil && !errors.Is(err, auth.ErrNoRoom) {
+				return err
+			}
+		}
+	}
+	return refused(auth.TokenRevoked)
 }
 
 // keepAdopted is how long the row of an adopted token outlives it: the longest
