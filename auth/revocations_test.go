@@ -8,6 +8,7 @@ import (
 	"math"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -499,8 +500,26 @@ func TestRevocationsConfigMistakes(t *testing.T) {
 }
 
 func TestRevocationsUnderConcurrentUse(t *testing.T) {
-	s, v := newInstance(t, session.NewMemoryStore(0), newRevocations(t, nil))
-	var wg sync.WaitGroup
+	r := newRevocations(t, nil)
+	s, v := newInstance(t, session.NewMemoryStore(0), r)
+	foreign, err := v.Verify(t.Context(), token(), auth.Access)
+	require.NoError(t, err)
+	require.NoError(t, r.RevokeToken(t.Context(), "", "another", time.Now().Add(time.Hour)))
+	var wg, readers sync.WaitGroup
+	var done atomic.Bool
+	for range 2 {
+		readers.Go(func() { // takes no lock but that of the set
+			for !done.Load() {
+				revoked, err := r.Revoked(t.Context(), foreign)
+				assert.False(t, revoked)
+				assert.NoError(t, err)
+			}
+		})
+	}
+	defer func() {
+		done.Store(true)
+		readers.Wait()
+	}()
 	for range 4 {
 		wg.Go(func() {
 			for range 50 {
