@@ -16,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart/internal/freeport"
 )
 
 // raw is an upstream that does with each connection what it is told, after the
@@ -64,13 +66,7 @@ func raw(t testing.TB, behave func(c net.Conn)) string {
 const refusing = "127.0.0.1:1"
 
 // freeAddr is an address where nothing listens now.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().String()
-}
+func freeAddr(t testing.TB) string { return freeport.Addr(t) }
 
 // patient are the milliseconds of a timeout that no slow machine reaches.
 const patient = 20_000

@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart/internal/freeport"
 )
 
 // redisServer starts a Redis of this test's own, which it may kill.
@@ -27,7 +29,7 @@ func redisServer(t *testing.T) (url string, instance *exec.Cmd) {
 		}
 		t.Skip("SKIPPED: no redis-server on this machine: run `make services`")
 	}
-	addr := freePort(t)
+	addr := freeport.Addr(t)
 	_, port, err := net.SplitHostPort(addr)
 	require.NoError(t, err)
 	instance = exec.Command(name, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--dir", t.TempDir())
@@ -117,7 +119,7 @@ func TestInstancesShareLimitsRevocationsAndBlocksThroughRedis(t *testing.T) {
 func TestAnUnreachableRedisIsToldAtStart(t *testing.T) {
 	name, err := binary()
 	require.NoError(t, err)
-	out, status := runBinary(t, name, "-db", filepath.Join(t.TempDir(), "a.db"), "-redis", "redis://:hunter2@"+freePort(t)+"/0")
+	out, status := runBinary(t, name, "-db", filepath.Join(t.TempDir(), "a.db"), "-redis", "redis://:hunter2@"+freeport.Addr(t)+"/0")
 	assert.Equal(t, 1, status, out)
 	assert.Contains(t, out, "redis")
 	assert.NotContains(t, out, "hunter2")

@@ -18,6 +18,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart/internal/freeport"
 )
 
 // certificate writes a self-signed certificate for this machine and returns the
@@ -47,17 +49,9 @@ func certificate(t *testing.T) (certFile, keyFile string, pool *x509.CertPool) {
 	return certFile, keyFile, pool
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
 func TestItServesTLSAndRedirectsPlainHTTP(t *testing.T) {
 	certFile, keyFile, pool := certificate(t)
-	secure, plain := freePort(t), freePort(t)
+	secure, plain := freeport.Addr(t), freeport.Addr(t)
 	p := startProcess(t, filepath.Join(t.TempDir(), "ecolaura.db"), "-addr", secure, "-tls-cert", certFile, "-tls-key", keyFile, "-http-addr", plain)
 	assert.Regexp(t, "^https://", p.url)
 

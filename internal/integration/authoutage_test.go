@@ -16,6 +16,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/internal/freeport"
 )
 
 func TestRevocationReachesThreeProcessesWithinASecond(t *testing.T) {
@@ -78,12 +79,9 @@ func ownRedis(t testing.TB) (addr string, server *exec.Cmd) {
 	if err != nil {
 		missing(t, "redis", "run `make services` ("+err.Error()+")")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	addr = l.Addr().String()
+	addr = freeport.Addr(t)
 	_, port, err := net.SplitHostPort(addr)
 	require.NoError(t, err)
-	require.NoError(t, l.Close())
 	server = exec.CommandContext(context.WithoutCancel(t.Context()), path, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir())
 	require.NoError(t, server.Start())
 	t.Cleanup(func() {

@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/freeport"
 	"github.com/ecolaura/rampart/throttle"
 	"github.com/ecolaura/rampart/throttle/throttleredis"
 )
@@ -38,11 +39,8 @@ func newMortalRedis(t testing.TB) *mortalRedis {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		missing(t, "redis", "run `make services`: this test kills a redis-server of its own")
 	}
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	_, port, err := net.SplitHostPort(freeport.Addr(t))
 	require.NoError(t, err)
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
 	r := &mortalRedis{t: t, dir: t.TempDir(), port: port}
 	r.start()
 	t.Cleanup(r.kill)

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart/internal/freeport"
 )
 
 // kongFile is a whole configuration.
@@ -79,13 +81,7 @@ func do(t testing.TB, method, target, body string, headers ...string) reply {
 var direct = &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{}).DialContext}
 
 // freeAddr is an address where nothing listens now.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().String()
-}
+func freeAddr(t testing.TB) string { return freeport.Addr(t) }
 
 // expired makes a self-signed certificate that has ended.
 func expired(t testing.TB, name string) (cert, key string) {
