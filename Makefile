@@ -58,7 +58,7 @@ names = $(subst $() ,|,$(strip $(UNRACED_$*)))
 # The modules' tests run beside each other: some compute, and some mostly wait.
 test:
 	$(if $(COVERDIR),mkdir -p $(COVERDIR))
-	$(MAKE) --no-print-directory --keep-going --jobs=3 --output-sync=target \
+	$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target \
 		$(if $(RACE),$(MODULES:%=race/%)) $(MODULES:%=test/%)
 
 # Without what only a debugger reads, and without vet, which make lint runs.

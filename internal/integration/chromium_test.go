@@ -44,7 +44,7 @@ func browser(t *testing.T) context.Context {
 	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
 		t.Fatalf("Chromium at %s: %v", path, err)
 	}
-	ctx, cancel = context.WithTimeout(ctx, 3*time.Minute) // of the steps that follow, not of the browser
+	ctx, cancel = context.WithTimeout(ctx, 10*time.Minute) // of the steps that follow, not of the browser
 	t.Cleanup(cancel)
 	return ctx
 }

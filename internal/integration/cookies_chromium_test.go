@@ -50,7 +50,6 @@ type cookieTable struct {
 // the layer and looks into the browser's jar: flags as configured, values
 // byte-equal.
 func TestChromiumKeepsCookiesAsTheTableSays(t *testing.T) {
-	t.Parallel() // most of it is waiting
 	text, err := os.ReadFile(filepath.Join("..", "..", "headers", "testdata", "set_cookie.json"))
 	if err != nil {
 		t.Fatal(err)

@@ -48,7 +48,6 @@ const corsScript = `Promise.all(%s.map(async f => {
 // and compares what the browser lets them read with what Check said of each
 // request that it sent.
 func TestChromiumJudgesAsCheckDoes(t *testing.T) {
-	t.Parallel() // most of it is waiting
 	var (
 		mu       sync.Mutex
 		verdicts = map[int][]bool{} // by fetch: what Check said of its requests

@@ -45,7 +45,6 @@ const provoke = `(async () => {
 // vectors, alone and as parts of attributes, and shows the outcome to Chromium in
 // the three ways in which it gets into a page. The vectors as they are run there.
 func TestChromiumRunsNothingOfWhatIsCleaned(t *testing.T) {
-	t.Parallel() // most of it is waiting
 	text, err := os.ReadFile(filepath.Join("..", "..", "sanitize", "markup", "testdata", "xss_vectors.json"))
 	if err != nil {
 		t.Fatal(err)
