@@ -42,7 +42,7 @@ type Store interface {
 	// would be revoked already, ErrStoreFull if a bounded store has no room.
 	Create(ctx context.Context, s Session) error
 
-	// Get returns a session, also a revoked one: ErrNoSession if there is none.
+	// Get returns a session, also a revoked one, or ErrNoSession.
 	Get(ctx context.Context, id string) (Session, error)
 
 	// Advance makes the next generation of the session: of n concurrent calls
@@ -57,8 +57,8 @@ type Store interface {
 	Revoke(ctx context.Context, id string) error
 
 	// RevokeSubject ends every session of subject whose log-in began at or
-	// before that time. The subject "" is an error: it is nobody, and must not
-	// be taken for everybody.
+	// before that time. The subject "" is an error, so that it is not taken for
+	// everybody.
 	RevokeSubject(ctx context.Context, subject string, before time.Time) error
 
 	// RevokeBefore does so for all subjects.

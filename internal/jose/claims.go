@@ -35,8 +35,8 @@ func Registered(claim string) bool {
 const maxDate = 253402300799
 
 // ParseDate reads a NumericDate (RFC 7519 section 2): seconds, perhaps with a
-// fraction. An exponent, a sign, or more than the year 9999 is nobody's honest
-// date, and a way past a comparison in floating point or in int64.
+// fraction. It refuses an exponent, a sign and what lies after the year 9999: no
+// issuer writes them, and comparisons in floating point or int64 can fail on them.
 func ParseDate(value string) (time.Time, bool) {
 	whole, fraction, _ := strings.Cut(value, ".")
 	if len(whole) > 12 || !text.IsDigits(whole) || fraction != "" && !text.IsDigits(fraction) {
