@@ -169,7 +169,7 @@ func (cs Credentials) Optional(next http.Handler) http.Handler {
 	cs = slices.Clone(cs)
 	refuse := func(w http.ResponseWriter, r *http.Request, _ []string) { cs.refuse(w, r, "missing") }
 	return cs.layer(next, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		request.Serve(next, w, r, r.WithContext(request.WithCredential(r.Context(), nil, nil, refuse)))
+		request.ServeAs(next, w, r, nil, nil, refuse)
 	}))
 }
 

@@ -36,8 +36,10 @@ func RequestIDFrom(ctx context.Context) (string, bool) {
 // server) resolved; false if there is no such layer around. The zero Addr means
 // that the client cannot be told.
 func ClientAddrFrom(ctx context.Context) (netip.Addr, bool) {
-	c, ok := request.ClientFrom(ctx)
-	return c.Addr, ok
+	if a := request.AddressFrom(ctx); a != nil {
+		return a.Addr, true
+	}
+	return netip.Addr{}, false
 }
 
 // PeerAddr returns the address of r's TCP peer, IPv4 unmapped and without a

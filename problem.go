@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/ecolaura/rampart/internal/respwriter"
+	"github.com/ecolaura/rampart/internal/request"
 )
 
 // A Problem is a refused request as its client sees it: the body of an
@@ -154,7 +154,7 @@ func appendJSONString(b []byte, s string) []byte {
 // The answer is never cached or sniffed.
 func (p *Problem) Write(w http.ResponseWriter) {
 	maps.Copy(w.Header(), p.Header.Clone()) // no response shares a slice with another
-	respwriter.WriteProblem(w, p.status(), p.body())
+	request.WriteProblem(w, p.status(), p.body())
 }
 
 func (p *Problem) body() []byte {

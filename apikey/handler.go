@@ -70,9 +70,9 @@ func (ks *Keys) layer(next http.Handler, optional bool) http.Handler {
 		caller, err := ks.Check(r)
 		switch {
 		case err == nil:
-			request.Serve(next, w, r, r.WithContext(request.WithCredential(r.Context(), callerKey{}, caller, ks.refuseScope)))
+			request.ServeAs(next, w, r, callerKey{}, caller, ks.refuseScope)
 		case optional && is(err, KeyMissing):
-			request.Serve(next, w, r, request.Without(r, callerKey{}, ks.refuseScope))
+			request.ServeWithout(next, w, r, callerKey{}, ks.refuseScope)
 		default:
 			ks.Refuse(w, r, err)
 		}

@@ -20,7 +20,7 @@ func (v *Verifier) Handler(next http.Handler) http.Handler {
 			v.Refuse(w, r, err)
 			return
 		}
-		request.Serve(next, w, r, v.withToken(r, t))
+		request.ServeAs(next, w, r, tokenKey{}, t, v.refuseScope)
 	})
 }
 
@@ -30,20 +30,15 @@ func (v *Verifier) Optional(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		t, err := v.Check(r)
 		if te, ok := errors.AsType[*TokenError](err); ok && te.Reason == TokenMissing {
-			request.Serve(next, w, r, request.Without(r, tokenKey{}, v.refuseScope))
+			request.ServeWithout(next, w, r, tokenKey{}, v.refuseScope)
 			return
 		}
 		if err != nil {
 			v.Refuse(w, r, err)
 			return
 		}
-		request.Serve(next, w, r, v.withToken(r, t))
+		request.ServeAs(next, w, r, tokenKey{}, t, v.refuseScope)
 	})
-}
-
-// withToken puts t in the place of any token of a layer further out.
-func (v *Verifier) withToken(r *http.Request, t *Token) *http.Request {
-	return r.WithContext(request.WithCredential(r.Context(), tokenKey{}, t, v.refuseScope))
 }
 
 // NewContext returns a context in which [FromContext] finds t, for a handler's

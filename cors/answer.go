@@ -5,8 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ecolaura/rampart/internal/respwriter"
-	"github.com/ecolaura/rampart/internal/token"
+	"github.com/ecolaura/rampart/internal/request"
 )
 
 const (
@@ -26,174 +25,61 @@ const (
 	varyAskedPrivateNetwork = "Access-Control-Request-Private-Network"
 )
 
-// The response writers below set their headers before the handler runs, so that
-// whoever answers after a panic has them too, and again just before the final
-// header goes out: [httputil.ReverseProxy] clears the map after a backend's 1xx,
-// and copies the backend's own CORS headers beside ours, where two values make
-// browsers refuse. Ours stand alone.
-//
-// The values live in the writer itself: one allocation holds all that a request
-// needs, and no slice in the header map is shared with another request. A
-// handler that never asks for the map cannot have changed it, so Final is set
-// only then, or if an outer layer grants too, which spares the second look.
-
-// A plain is the response writer of an answer that grants nothing.
-type plain struct {
-	respwriter.Writer
-
-	everyone bool // nothing varies by origin
-	asked    bool // the request has an Origin
-	vary     [1]string
-}
-
-func (p *policy) newPlain(w http.ResponseWriter, asked bool) *plain {
-	a := &plain{Writer: respwriter.Writer{ResponseWriter: w}, everyone: p.everyone, asked: asked}
-	h := w.Header()
-	if asked && granting(h) {
-		a.Final = a
-	}
-	varyActual(h, a.everyone, &a.vary)
-	return a
-}
-
-// Header implements [http.ResponseWriter].
-func (a *plain) Header() http.Header {
-	a.Final = a
-	return a.Writer.Header()
-}
-
-// Unwrap is for [http.ResponseController]. It leads to the header map too.
-func (a *plain) Unwrap() http.ResponseWriter {
-	a.Final = a
-	return a.ResponseWriter
-}
-
-// FinalHeader implements [respwriter.Finalizer].
-func (a *plain) FinalHeader(h http.Header, _ int) {
-	switch ours := varyActual(h, a.everyone, &a.vary); {
-	case holdsOnly(h, ours):
-	case a.asked:
-		deleteFamily(h, nil)
-	default:
-		// No browser goes by the CORS headers of an answer to a request without
-		// Origin, and Vary keeps caches from giving it to one with: no search.
-		for _, name := range [...]string{
-			allowOrigin, allowCredentials, exposeHeaders, allowMethods, allowHeaders, allowPrivateNetwork, maxAge,
-		} {
-			delete(h, name)
-		}
-	}
-}
-
-// granting reports whether h, before ours are in it, makes an answer readable.
-func granting(h http.Header) bool {
-	return len(h[allowOrigin]) > 0 || len(h[allowCredentials]) > 0
-}
-
-// holdsOnly reports whether h holds so many headers, which are ours, and perhaps a
-// Content-Type: then there is no CORS header of somebody else to look for.
-func holdsOnly(h http.Header, ours int) bool {
-	return len(h) == ours || len(h) == ours+1 && len(h["Content-Type"]) > 0
-}
-
-// deleteFamily deletes every CORS header but those that an answer granted by p
-// has. A name may be in any letters: net/http writes it as it stands in the map.
-func deleteFamily(h http.Header, p *policy) {
-	for name := range h {
-		if len(name) > len(family) && name[0]|0x20 == 'a' && strings.EqualFold(name[:len(family)], family) && !p.sets(name) {
-			delete(h, name)
-		}
-	}
-}
-
-// sets reports whether an actual answer granted by p has the header.
-func (p *policy) sets(name string) bool {
-	switch {
-	case p == nil:
-		return false
-	case name == allowCredentials:
-		return p.credentials
-	case name == exposeHeaders:
-		return p.expose != ""
-	default:
-		return name == allowOrigin
-	}
-}
-
-// A granted is the response writer of an answer that its origin may read.
-type granted struct {
-	respwriter.Writer
-
+// An answer is what the layer keeps for one response: who grants what, and the
+// values of its headers, which no other response shares. A handler does not see
+// them: what a backend or a handler sets of its own goes, since browsers refuse two
+// values, and ours stand alone.
+type answer struct {
+	request.Base
 	policy *policy
-	origin string // of Access-Control-Allow-Origin
-	values [3]string
+	origin string    // of Access-Control-Allow-Origin; "": nothing is granted
+	values [3]string // of the grant
 	vary   [1]string
 }
 
-func (p *policy) newGranted(w http.ResponseWriter, origin string) *granted {
-	a := &granted{Writer: respwriter.Writer{ResponseWriter: w}, policy: p, origin: origin}
-	h := w.Header()
-	if granting(h) {
-		a.Final = a
+func (p *policy) answer(w http.ResponseWriter, r *http.Request, origin string) *request.Outer {
+	a, own := request.Join[answer](w, r, request.CORS)
+	a.policy, a.origin = p, origin
+	return own
+}
+
+// Final implements [request.Layer].
+func (a *answer) Final(_ *request.Writer, h http.Header, _ int, look request.Look) {
+	if look != request.Quiet {
+		deleteFamily(h)
 	}
-	a.grant(h)
-	varyActual(h, p.everyone, &a.vary)
-	return a
-}
-
-// Header implements [http.ResponseWriter].
-func (a *granted) Header() http.Header {
-	a.Final = a
-	return a.Writer.Header()
-}
-
-// Unwrap is for [http.ResponseController]. It leads to the header map too.
-func (a *granted) Unwrap() http.ResponseWriter {
-	a.Final = a
-	return a.ResponseWriter
-}
-
-// FinalHeader implements [respwriter.Finalizer].
-func (a *granted) FinalHeader(h http.Header, _ int) {
-	if ours := a.grant(h) + varyActual(h, a.policy.everyone, &a.vary); !holdsOnly(h, ours) {
-		deleteFamily(h, a.policy)
+	if a.origin != "" {
+		a.grant(h)
+	}
+	if !a.policy.everyone { // else everybody gets the same
+		// On every response, whoever asked: a cache must not give one origin's to
+		// another.
+		request.AddVary(h, varyOrigin, &a.vary)
 	}
 }
 
-// grant returns how many headers it set.
-func (a *granted) grant(h http.Header) int {
-	v, n := &a.values, 1
+func (a *answer) grant(h http.Header) {
+	v := &a.values
 	v[0] = a.origin
 	h[allowOrigin] = v[0:1:1]
 	if a.policy.credentials {
 		v[1] = "true"
 		h[allowCredentials] = v[1:2:2]
-		n++
 	}
 	if a.policy.expose != "" {
 		v[2] = a.policy.expose
 		h[exposeHeaders] = v[2:3:3]
-		n++
 	}
-	return n
 }
 
-// varyActual names Origin on every answer, whoever asked: a cache must not give
-// one origin's answer to another. Where everybody gets the same, there is
-// nothing to name. The value lives in slot. It returns of how many headers it
-// made sure.
-func varyActual(h http.Header, everyone bool, slot *[1]string) int {
-	if everyone {
-		return 0
+// deleteFamily deletes every CORS header. A name may be in any letters: net/http
+// writes it as it stands in the map.
+func deleteFamily(h http.Header) {
+	for name := range h {
+		if len(name) > len(family) && name[0]|0x20 == 'a' && strings.EqualFold(name[:len(family)], family) {
+			delete(h, name)
+		}
 	}
-	lines := h[vary]
-	if len(lines) == 0 {
-		slot[0] = varyOrigin
-		h[vary] = slot[:]
-	} else if !token.Listed(lines, varyOrigin) && !token.Listed(lines, wildcard) {
-		h[vary] = append(slices.Clip(lines), varyOrigin)
-	}
-	return 1
 }
 
 // A preflightHeader holds the values of a granted preflight's headers, so that
@@ -215,7 +101,7 @@ func (h *preflightHeader) set(name, value string) {
 // asked for and no more, so that nobody can list the policy by asking.
 func (p *policy) grantPreflight(w http.ResponseWriter, r *http.Request) {
 	h := &preflightHeader{Header: w.Header()}
-	deleteFamily(h.Header, nil) // an outer layer's
+	deleteFamily(h.Header) // an outer layer's
 	p.varyPreflight(h.Header)
 	if p.everyone {
 		h.set(allowOrigin, wildcard)

@@ -65,7 +65,7 @@ func (c *CORS) Handler(next http.Handler) http.Handler {
 		p := c.policy()
 		origins := r.Header["Origin"]
 		if len(origins) == 0 && !p.everyone { // most requests
-			p.servePlain(w, r, next, false)
+			p.answer(w, r, "").Serve(next, w, r)
 			return
 		}
 		d := p.decide(r, origins)
@@ -75,26 +75,13 @@ func (c *CORS) Handler(next http.Handler) http.Handler {
 		case d.Kind == Preflight, d.reason != "" && p.enforce:
 			p.refuse(w, r, &d)
 		case p.everyone:
-			p.serveGranted(w, r, next, wildcard)
+			p.answer(w, r, wildcard).Serve(next, w, r)
 		case d.Allowed:
-			p.serveGranted(w, r, next, d.Origin)
+			p.answer(w, r, d.Origin).Serve(next, w, r)
 		default:
 			p.serve(w, r, next, &d)
 		}
 	})
-}
-
-func (p *policy) serveGranted(w http.ResponseWriter, r *http.Request, next http.Handler, origin string) {
-	a := p.newGranted(w, origin)
-	returned := false
-	defer func() {
-		if !returned { // a recover further out answers with what the map holds now
-			a.FinalHeader(w.Header(), http.StatusInternalServerError)
-		}
-	}()
-	next.ServeHTTP(a, r)
-	returned = true
-	a.Finish()
 }
 
 // serve is for whoever is granted nothing; d may be no denial.
@@ -102,28 +89,14 @@ func (p *policy) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 	if d.reason != "" {
 		p.report(r, d)
 	}
-	p.servePlain(w, r, next, true)
-}
-
-// servePlain is told whether the request has an Origin.
-func (p *policy) servePlain(w http.ResponseWriter, r *http.Request, next http.Handler, asked bool) {
-	a := p.newPlain(w, asked)
-	returned := false
-	defer func() {
-		if !returned { // as in serveGranted
-			a.FinalHeader(w.Header(), http.StatusInternalServerError)
-		}
-	}()
-	next.ServeHTTP(a, r)
-	returned = true
-	a.Finish()
+	p.answer(w, r, "").Serve(next, w, r)
 }
 
 // refuse answers without next.
 func (p *policy) refuse(w http.ResponseWriter, r *http.Request, d *decision) {
 	p.report(r, d)
 	if d.Kind == Preflight {
-		deleteFamily(w.Header(), nil) // an outer layer's
+		deleteFamily(w.Header()) // an outer layer's
 		p.varyPreflight(w.Header())
 		if p.errorHandler == nil {
 			p.refusal.ServeHTTP(w, r)
@@ -135,7 +108,7 @@ func (p *policy) refuse(w http.ResponseWriter, r *http.Request, d *decision) {
 		err := d.err()
 		answer = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.errorHandler(w, r, err) })
 	}
-	p.servePlain(w, r, answer, true) // lets no CORS header through
+	p.answer(w, r, "").Serve(answer, w, r) // lets no CORS header through
 }
 
 func refusal() http.Handler { return new(DeniedError).Problem() }

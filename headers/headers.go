@@ -47,7 +47,7 @@ func (h *Headers) Reconfigure(cfg Config) error {
 		p.reporter = rampart.NewReporter(cfg.Logger)
 	}
 	p.cookies.reporter = p.reporter
-	p.set.owner, p.set.cookies = h, p.cookies
+	p.set.belongTo(h, p.cookies)
 	sets := make([]*set, len(h.routes))
 	var errs []error
 	for i, rt := range h.routes {
@@ -81,29 +81,39 @@ func (h *Headers) Handler(next http.Handler) http.Handler {
 // serve is the layer with the given set.
 func (p *policy) serve(w http.ResponseWriter, r *http.Request, next http.Handler, s *set) {
 	d, err := p.decide(r)
-	a := newAnswer(w, r, s, d.https)
-	returned := false
-	defer func() {
-		if !returned { // a recover further out answers with what the map holds now
-			a.FinalHeader(w.Header(), http.StatusInternalServerError)
-		}
-	}()
-	switch d.action {
-	case Serve:
-		a.req = *r.WithContext((*answerContext)(a)) // inlined, so that the copy is part of a
-		if p.cookies.renames(d.https) {
-			a.req.Header = p.cookies.incoming(r.Header)
-		}
-		request.Serve(next, a, r, &a.req)
-	case RedirectHTTPS:
-		a.Header().Set("Location", p.location(d.host, r.URL))
-		a.WriteHeader(p.redirect.Status)
-	default:
-		p.report(r, err)
-		p.errorHandler(a, r, err)
+	renames := d.action == Serve && p.cookies.renames(d.https)
+	s = s.over(d.https)
+	a, inner := request.JoinCopy[answer](w, r, s.kind, renames)
+	a.set = s
+	for _, e := range s.entries { // the choice of a handler counts, not that of a layer further out
+		delete(w.Header(), e.name)
 	}
-	returned = true
-	a.Finish()
+	if renames {
+		inner.R.Header = p.cookies.incoming(r.Header)
+	}
+	if d.action != Serve {
+		next = &refusal{p, d, r, err}
+	}
+	inner.Serve(next, w, r)
+}
+
+// A refusal is the handler of a request that next does not get.
+type refusal struct {
+	p   *policy
+	d   decision
+	r   *http.Request
+	err error
+}
+
+// ServeHTTP implements [http.Handler].
+func (f *refusal) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	if f.d.action == RedirectHTTPS {
+		w.Header().Set("Location", f.p.location(f.d.host, f.r.URL))
+		w.WriteHeader(f.p.redirect.Status)
+		return
+	}
+	f.p.report(f.r, f.err)
+	f.p.errorHandler(w, f.r, f.err)
 }
 
 // report files a refusal under the address of the client.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/conferr"
+	"github.com/ecolaura/rampart/internal/request"
 )
 
 // A route is a header set for a part of the server.
@@ -49,7 +50,8 @@ func (h *Headers) Route(change func(*Config)) (func(next http.Handler) http.Hand
 				h.policy.Load().serve(w, r, next, rt.set.Load()) //nolint:contextcheck // the request carries it
 				return
 			}
-			a.use(rt.set.Load())
+			out, _ := r.Context().Value(writerKey{}).(*request.Writer)
+			a.use(out, rt.set.Load())
 			next.ServeHTTP(w, r)
 		})
 	}, nil
@@ -83,7 +85,7 @@ func (rt *route) compile(cfg Config, p *policy) (*set, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.owner, s.cookies = p.set.owner, p.cookies
+	s.belongTo(p.set.owner, p.cookies)
 	return s, nil
 }
 
@@ -102,21 +104,17 @@ func isPerRoute(field string) bool {
 }
 
 // use replaces the answer's set. What a layer in between has set stays.
-func (a *answer) use(s *set) {
-	h := a.Header()
-	for _, e := range a.set.over(a.https) {
-		switch got := h[e.name]; {
-		case len(got) == 1 && got[0] == e.value:
-			delete(h, e.name)
-		case len(got) > 0:
-			h[e.name] = slices.Clone(got) // the slots are for s now
+func (a *answer) use(w *request.Writer, s *set) {
+	was := a.set.entries
+	a.set = s.over(a.set.https)
+	w.Reshow(a.set.kind, func(h http.Header) {
+		for _, e := range was {
+			switch got := h[e.name]; {
+			case len(got) == 1 && got[0] == e.value:
+				delete(h, e.name)
+			case len(got) > 0:
+				h[e.name] = slices.Clone(got) // the slots are for s now
+			}
 		}
-	}
-	a.set = s
-	entries := s.over(a.https)
-	for i := range entries {
-		if _, ok := h[entries[i].name]; !ok {
-			a.put(h, i, &entries[i])
-		}
-	}
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ecolaura/rampart/internal/request"
 	"github.com/ecolaura/rampart/internal/text"
 )
 
@@ -30,11 +31,12 @@ const inline = 12
 
 // A set is a compiled header set. It is never changed.
 type set struct {
-	entries []entry  // those for https answers only are at the end
-	onHTTP  int      // how many go out over http
+	https   bool
+	onHTTP  *set     // for http; nil if this is it
+	entries []entry  // those for https only are at the end
 	remove  []string // canonical
 
-	usual   []string   // neither entries nor removed, and on most answers
+	kind    request.Kind
 	guarded [][]string // entries, removed headers and Set-Cookie, by length
 
 	csp, cspReportOnly cspText
@@ -76,7 +78,7 @@ func newSet(cfg *Config) (*set, error) {
 	for _, name := range sortedKeys(cfg.Extra) {
 		add(canonical(name), cfg.Extra[name], true)
 	}
-	s.onHTTP = len(s.entries)
+	onHTTP := len(s.entries)
 	for _, name := range slices.Sorted(maps.Keys(overHTTPS)) {
 		if _, both := overHTTP[name]; !both {
 			add(name, overHTTPS.Get(name), false)
@@ -86,38 +88,25 @@ func newSet(cfg *Config) (*set, error) {
 		s.remove = append(s.remove, canonical(name))
 	}
 	s.index()
+	plain := *s
+	plain.entries, plain.onHTTP = s.entries[:onHTTP], nil
+	s.https, s.onHTTP = true, &plain
 	return s, nil
 }
 
-// over returns the entries that go out over the scheme.
-func (s *set) over(https bool) []entry {
-	if https {
-		return s.entries
+// belongTo makes s one of owner's.
+func (s *set) belongTo(owner *Headers, cookies *cookieRules) {
+	for _, s := range [...]*set{s, s.onHTTP} {
+		s.owner, s.cookies = owner, cookies
 	}
-	return s.entries[:s.onHTTP]
 }
 
-// beside reports whether h, which holds every entry, also holds cookies, and
-// strangers: headers that are not known to be in order. Most answers add a
-// Content-Type and no more.
-func (s *set) beside(h http.Header, https bool) (strangers, cookies bool) {
-	others := len(h) - len(s.over(https))
-	if _, ok := h["Content-Type"]; ok {
-		others--
+// over returns the set of responses over the scheme.
+func (s *set) over(https bool) *set {
+	if https {
+		return s
 	}
-	if others == 0 {
-		return false, false
-	}
-	for _, name := range s.usual {
-		if _, ok := h[name]; ok {
-			others--
-			cookies = cookies || name == "Set-Cookie"
-		}
-		if others == 0 {
-			break
-		}
-	}
-	return others != 0, cookies
+	return s.onHTTP
 }
 
 // fold gives guarded headers whose names are in other letters, as net/http
@@ -163,16 +152,9 @@ func (s *set) index() {
 		}
 		s.guarded[len(name)] = append(s.guarded[len(name)], name)
 	}
-	// What most answers carry beside the set, Content-Type apart: headers of this
-	// module's layers and of net/http's helpers. Counting them off spares the
-	// search for strangers.
-	for _, name := range [...]string{
-		"X-Request-Id", "Vary", cacheHeader, "Ratelimit", "Ratelimit-Policy", "Content-Length", "Set-Cookie",
-		"Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Location", "Etag", "Last-Modified",
-	} {
-		if name == "Set-Cookie" || !slices.Contains(guarded, name) {
-			s.usual = append(s.usual, name)
-		}
+	s.kind = request.Headers
+	if slices.ContainsFunc(guarded, request.IsUsual) {
+		s.kind |= request.Loud
 	}
 }
 

@@ -59,7 +59,7 @@ func NewClientIP(proxies rampart.Proxies) (*ClientIP, error) {
 // cannot be read as far as it is trusted); callers refuse such a request.
 // Behind [ClientIP.Handler] of this c the answer comes from the context.
 func (c *ClientIP) Addr(r *http.Request) netip.Addr {
-	if seen, ok := request.ClientFrom(r.Context()); ok && seen.By == c {
+	if seen := request.AddressFrom(r.Context()); seen != nil && seen.By == c {
 		return seen.Addr
 	}
 	return c.resolve(r)
@@ -123,7 +123,22 @@ func (c *ClientIP) lists(addr netip.Addr) bool {
 // layers further in need to see what a proxy sent.
 func (c *ClientIP) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx := request.WithClient(r.Context(), request.Client{By: c, Addr: c.resolve(r)})
-		request.Serve(next, w, r, r.WithContext(ctx))
+		a, inner := request.JoinCopy[address](w, r, request.Client, false)
+		a.Address = request.Address{By: c, Addr: c.resolve(r)}
+		inner.Serve(next, w, r)
 	})
+}
+
+// address is the [request.Layer], which has a value only.
+type address struct {
+	request.Base
+	request.Address
+}
+
+// Value implements [request.Layer].
+func (a *address) Value(_ *request.Writer, key any) any {
+	if key == (request.AddressKey{}) {
+		return &a.Address
+	}
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/request"
 )
 
 // Recover is a layer that answers 500 when a handler panics, and logs the
@@ -20,7 +21,7 @@ func Recover(log *slog.Logger) func(http.Handler) http.Handler {
 	reporter := rampart.NewReporter(log)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			watch := &startWatcher{ResponseWriter: w}
+			s, own := request.Join[start](w, r, request.Status)
 			defer func() {
 				v := recover()
 				if v == nil {
@@ -30,12 +31,23 @@ func Recover(log *slog.Logger) func(http.Handler) http.Handler {
 					panic(v)
 				}
 				reporter.Refused(r, rampart.SysCrash, "", rampart.Text("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
-				if watch.started {
+				if s.begun {
 					panic(http.ErrAbortHandler)
 				}
 				(&rampart.Problem{Status: http.StatusInternalServerError, Code: "internal_error"}).Write(w)
 			}()
-			next.ServeHTTP(watch, r)
+			own.Serve(next, w, r)
 		})
 	}
+}
+
+// start notes whether a response has begun.
+type start struct {
+	request.Base
+	begun bool
+}
+
+// Final implements [request.Layer].
+func (s *start) Final(_ *request.Writer, _ http.Header, status int, _ request.Look) {
+	s.begun = s.begun || status > 0
 }

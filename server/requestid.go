@@ -11,7 +11,6 @@ import (
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/request"
-	"github.com/ecolaura/rampart/internal/respwriter"
 	"github.com/ecolaura/rampart/internal/token"
 )
 
@@ -58,9 +57,13 @@ func NewRequestID(cfg RequestIDConfig) (*RequestID, error) {
 // Handler is the layer. Put it outermost, so that every answer carries an id.
 func (q *RequestID) Handler(next http.Handler) http.Handler {
 	header := cmp.Or(q.header, "X-Request-Id") // the canonical form of X-Request-ID
+	kind := request.ID
+	if !request.IsUsual(header) {
+		kind |= request.Loud
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a := &idAnswer{header: header}
-		a.ResponseWriter, a.Final = w, a
+		a, inner := request.JoinCopy[correlation](w, r, kind, false)
+		a.header = header
 		if q.proxies.Trusts(r) {
 			if sent := r.Header[header]; len(sent) == 1 && wellFormedID(sent[0]) {
 				a.ID = sent[0]
@@ -73,28 +76,30 @@ func (q *RequestID) Handler(next http.Handler) http.Handler {
 		if a.ID == "" {
 			a.ID = newRequestID()
 		}
-		a.value[0] = a.ID
-		w.Header()[header] = a.value[:]
-		request.Serve(next, a, r, r.WithContext(request.WithCorrelation(r.Context(), &a.Correlation)))
-		a.Finish()
+		inner.Serve(next, w, r)
 	})
 }
 
-// idAnswer sees to it that the answer carries its id, and only that:
-// [net/http/httputil.ReverseProxy] empties the header after a backend's 1xx,
-// and adds the backend's own id to ours.
-type idAnswer struct {
-	respwriter.Writer
+// correlation sees to it that the response carries its id, and only that.
+type correlation struct {
+	request.Base
 	request.Correlation
 	header string
 	value  [1]string
 }
 
-// FinalHeader implements [respwriter.Finalizer].
-func (a *idAnswer) FinalHeader(h http.Header, _ int) {
-	if sent := h[a.header]; len(sent) != 1 || sent[0] != a.ID {
-		h[a.header] = []string{a.ID}
+// Final implements [request.Layer].
+func (a *correlation) Final(_ *request.Writer, h http.Header, _ int, _ request.Look) {
+	a.value[0] = a.ID
+	h[a.header] = a.value[:]
+}
+
+// Value implements [request.Layer].
+func (a *correlation) Value(_ *request.Writer, key any) any {
+	if key == (request.CorrelationKey{}) {
+		return &a.Correlation
 	}
+	return nil
 }
 
 func wellFormedID(id string) bool {

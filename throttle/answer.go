@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/request"
 )
 
 // Names of header fields in canonical form.
@@ -23,11 +24,20 @@ const (
 // unavailableRetry is the Retry-After of a 503: stores come back within seconds.
 const unavailableRetry = "1"
 
-// setFields tells the client what is left of each policy that applies.
-func (c *compiled) setFields(h http.Header, q *call) {
-	if q.enforced == 0 || q.modes[0] == uncharged || c.headers == None {
-		return
-	}
+// fields are what a response tells the client of the policies that apply.
+type fields struct {
+	request.Base
+	draft  [2]string  // RateLimit and RateLimit-Policy; "": none
+	legacy *[3]string // X-RateLimit-Limit, -Remaining and -Reset; nil: none
+}
+
+// tells reports whether the client learns what is left.
+func (c *compiled) tells(q *call) bool {
+	return q.enforced > 0 && q.modes[0] != uncharged && c.headers != None
+}
+
+// fill writes what is left of each policy that applies.
+func (f *fields) fill(c *compiled, q *call) {
 	if c.headers != Legacy {
 		limits, retry := q.draftLimits(), q.results[q.tightest()].RetryAfter
 		n := len(limits)
@@ -35,15 +45,41 @@ func (c *compiled) setFields(h http.Header, q *call) {
 			limits = strconv.AppendInt(limits, seconds(retry), 10)
 		}
 		text := string(limits)
-		q.addField(h, fieldRateLimit, text[:n])
 		q.retryAfter = text[n:]
-		q.addField(h, fieldRateLimitPolicy, c.draftPolicies(q))
+		f.draft = [2]string{text[:n], c.draftPolicies(q)}
 	}
 	if c.headers != Draft {
 		res := &q.results[q.tightest()]
-		h[fieldLegacyLimit] = q.field(strconv.Itoa(res.Limit))
-		h[fieldLegacyRemaining] = q.field(strconv.Itoa(res.Remaining))
-		h[fieldLegacyReset] = q.field(strconv.FormatInt(seconds(res.ResetAfter), 10))
+		f.legacy = &[3]string{strconv.Itoa(res.Limit), strconv.Itoa(res.Remaining), strconv.FormatInt(seconds(res.ResetAfter), 10)}
+	}
+}
+
+// Final implements [request.Layer].
+func (f *fields) Final(_ *request.Writer, h http.Header, _ int, look request.Look) {
+	for i, name := range [...]string{fieldRateLimit, fieldRateLimitPolicy} {
+		if f.draft[i] != "" {
+			f.add(h, name, i, look)
+		}
+	}
+	if f.legacy != nil {
+		for i, name := range [...]string{fieldLegacyLimit, fieldLegacyRemaining, fieldLegacyReset} {
+			h[name] = f.legacy[i : i+1 : i+1]
+		}
+	}
+}
+
+// add puts our member of a list before those of a limiter further in, or of a
+// backend.
+func (f *fields) add(h http.Header, name string, i int, look request.Look) {
+	var others []string
+	if look != request.Quiet {
+		others = h[name]
+	}
+	switch {
+	case len(others) == 0:
+		h[name] = f.draft[i : i+1 : i+1]
+	case !slices.Contains(others, f.draft[i]):
+		h[name] = append([]string{f.draft[i]}, others...)
 	}
 }
 
@@ -106,16 +142,6 @@ func joinDraftPolicies(ps []*policy) string {
 		fields[i] = p.draftPolicy
 	}
 	return strings.Join(fields, ", ")
-}
-
-// addField adds to a list-valued field, which a limiter further out may have
-// begun.
-func (q *call) addField(h http.Header, name, value string) {
-	if begun := h[name]; len(begun) > 0 {
-		h[name] = append(slices.Clip(begun), value)
-		return
-	}
-	h[name] = q.field(value)
 }
 
 // field returns a list of one value for a header map. Its space comes out of a

@@ -24,9 +24,10 @@ type call struct {
 	policy string         // that denies
 	err    error          // of the store
 
-	text       []byte   // of a header field
-	fields     []string // space for values of header fields, each handed out once
-	retryAfter string   // of the answer, once it is known
+	compiled   *compiled // that refuses it
+	text       []byte    // of a header field
+	fields     []string  // space for values of header fields, each handed out once
+	retryAfter string    // of the answer, once it is known
 }
 
 // reset forgets the request, so that nothing of it outlives it here.

@@ -6,7 +6,7 @@ import (
 	"net/http"
 
 	"github.com/ecolaura/rampart"
-	"github.com/ecolaura/rampart/internal/respwriter"
+	"github.com/ecolaura/rampart/internal/request"
 )
 
 // Handler is the layer: it charges each request, tells the client by header
@@ -22,20 +22,29 @@ func (l *Limiter) Handler(next http.Handler) http.Handler {
 		}
 		q := l.newCall()
 		c.decide(r, q)
-		c.setFields(w.Header(), q)
+		var own *request.Outer
+		if c.tells(q) {
+			var f *fields
+			f, own = request.Join[fields](w, r, request.Fields)
+			f.fill(c, q)
+		}
 		switch {
 		case q.denied():
-			c.refuse(w, r, q)
+			q.compiled = c
+			own.Serve(q, w, r)
 			l.free(q)
 		case q.refundable():
 			defer l.free(q)
-			c.serveRefunding(w, r, q, next)
+			own.Serve(&refunding{c, q, next}, w, r)
 		default:
 			l.free(q) // next may take long
-			next.ServeHTTP(w, r)
+			own.Serve(next, w, r)
 		}
 	})
 }
+
+// ServeHTTP refuses the request that q is about.
+func (q *call) ServeHTTP(w http.ResponseWriter, r *http.Request) { q.compiled.refuse(w, r, q) }
 
 func (q *call) refundable() bool {
 	for i, p := range q.policies {
@@ -46,23 +55,43 @@ func (q *call) refundable() bool {
 	return false
 }
 
-// statusWriter notes the status of an answer.
-type statusWriter struct {
-	respwriter.Writer
-	status int
+// status notes the status of a response; 0 until it has one.
+type status struct {
+	request.Base
+	code int
 }
 
-// FinalHeader implements [respwriter.Finalizer].
-func (w *statusWriter) FinalHeader(_ http.Header, status int) { w.status = status }
+// Final implements [request.Layer].
+func (s *status) Final(_ *request.Writer, _ http.Header, code int, _ request.Look) {
+	if code > 0 {
+		s.code = code
+	}
+}
 
-// serveRefunding gives back, once the status is known, what policies want to.
-func (c *compiled) serveRefunding(w http.ResponseWriter, r *http.Request, q *call, next http.Handler) {
-	sw := &statusWriter{status: http.StatusInternalServerError} // unless it is known better: next panics
-	sw.ResponseWriter, sw.Final = w, sw
-	ctx := r.Context()
-	defer func() { c.refund(ctx, q, sw.status) }()
-	next.ServeHTTP(sw, r)
-	sw.Finish()
+// refunding is next, and then gives back, as the status is known, what policies
+// want to.
+type refunding struct {
+	c    *compiled
+	q    *call
+	next http.Handler
+}
+
+// ServeHTTP implements [http.Handler].
+func (f *refunding) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s, own := request.Join[status](w, r, request.Status)
+	ctx, returned := r.Context(), false
+	defer func() {
+		switch {
+		case s.code != 0:
+		case returned: // net/http is going to answer 200
+			s.code = http.StatusOK
+		default:
+			s.code = http.StatusInternalServerError
+		}
+		f.c.refund(ctx, f.q, s.code)
+	}()
+	own.Serve(f.next, w, r)
+	returned = true
 }
 
 func (c *compiled) refund(ctx context.Context, q *call, status int) {

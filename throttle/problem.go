@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart"
-	"github.com/ecolaura/rampart/internal/respwriter"
+	"github.com/ecolaura/rampart/internal/request"
 )
 
 // answer answers a request that is denied, in the default way.
@@ -75,7 +75,7 @@ func (q *call) answerExceeded(w http.ResponseWriter) {
 	q.text = append(q.text[:0], body.before...)
 	q.text = strconv.AppendInt(q.text, seconds(wait), 10)
 	q.text = append(q.text, body.after...)
-	respwriter.WriteProblem(w, http.StatusTooManyRequests, q.text)
+	request.WriteProblem(w, http.StatusTooManyRequests, q.text)
 }
 
 // violated reports whether the policy of item i stood in the way.

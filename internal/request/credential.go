@@ -29,20 +29,36 @@ func WithCredential(ctx context.Context, key, holder any, refuse Refuse) context
 	return &Credential{Context: ctx, Holder: holder, Refuse: refuse, key: key}
 }
 
-// Without returns r for a layer that found no credential. What a layer of the same
-// kind further out put under key is hidden: this request did not bring it to us.
-// Who another kind says calls stays; if nobody says, refuse is how a scope is
-// asked for.
-func Without(r *http.Request, key any, refuse Refuse) *http.Request {
+// ServeAs has next respond to a copy of r with that context. Nobody else gets the
+// copy: whoever holds r has no more rights than before.
+func ServeAs(next http.Handler, w http.ResponseWriter, r *http.Request, key, holder any, refuse Refuse) {
+	c := new(struct {
+		Credential
+		r http.Request
+	})
+	c.Credential = Credential{Context: r.Context(), Holder: holder, Refuse: refuse, key: key}
+	c.r = *r.WithContext(&c.Credential) // inlined, so that it is part of c
+	defer giveBack(r, &c.r)
+	next.ServeHTTP(w, &c.r)
+}
+
+// ServeWithout has next respond to r for a layer that found no credential. What a
+// layer of the same kind further out put under key is hidden: this request did not
+// bring it to us. Who another kind says calls stays; if nobody says, refuse is how a
+// scope is asked for.
+func ServeWithout(next http.Handler, w http.ResponseWriter, r *http.Request, key any, refuse Refuse) {
 	ctx := r.Context()
 	outer := ctx.Value(key)
-	if c := CredentialFrom(ctx); c != nil && c.Holder != nil && c.Holder != outer {
-		if outer == nil {
-			return r
-		}
-		return r.WithContext(context.WithValue(ctx, key, nil))
+	switch c := CredentialFrom(ctx); {
+	case c == nil || c.Holder == nil || c.Holder == outer:
+		ServeAs(next, w, r, key, nil, refuse)
+	case outer == nil:
+		next.ServeHTTP(w, r)
+	default:
+		inner := r.WithContext(context.WithValue(ctx, key, nil))
+		defer giveBack(r, inner)
+		next.ServeHTTP(w, inner)
 	}
-	return r.WithContext(WithCredential(ctx, key, nil, refuse))
 }
 
 // Value implements [context.Context].

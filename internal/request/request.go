@@ -20,34 +20,26 @@ type Correlation struct {
 	Trace TraceParent // zero: none
 }
 
-type correlationKey struct{}
+// CorrelationKey is the key of a *[Correlation] in a context.
+type CorrelationKey struct{}
 
-// WithCorrelation returns a context that carries c, which must not change after.
-func WithCorrelation(ctx context.Context, c *Correlation) context.Context {
-	return context.WithValue(ctx, correlationKey{}, c)
-}
-
-// CorrelationFrom returns what [WithCorrelation] put into ctx; nil if nothing did.
+// CorrelationFrom returns the Correlation of ctx; nil if there is none.
 func CorrelationFrom(ctx context.Context) *Correlation {
-	c, _ := ctx.Value(correlationKey{}).(*Correlation)
+	c, _ := ctx.Value(CorrelationKey{}).(*Correlation)
 	return c
 }
 
-// A Client is the address of a request's client, and the layer that resolved it.
-type Client struct {
+// An Address is that of a request's client, and the layer that resolved it.
+type Address struct {
 	By   any // a pointer to the layer
 	Addr netip.Addr
 }
 
-type clientKey struct{}
+// AddressKey is the key of an *[Address] in a context.
+type AddressKey struct{}
 
-// WithClient returns a context that carries c.
-func WithClient(ctx context.Context, c Client) context.Context {
-	return context.WithValue(ctx, clientKey{}, c)
-}
-
-// ClientFrom returns what [WithClient] put into ctx; false if nothing did.
-func ClientFrom(ctx context.Context) (Client, bool) {
-	c, ok := ctx.Value(clientKey{}).(Client)
-	return c, ok
+// AddressFrom returns the Address of ctx; nil if there is none.
+func AddressFrom(ctx context.Context) *Address {
+	a, _ := ctx.Value(AddressKey{}).(*Address)
+	return a
 }

@@ -1,4 +1,4 @@
-package respwriter
+package request
 
 import "net/http"
 

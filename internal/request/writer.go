@@ -1,0 +1,405 @@
+package request
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"sync/atomic"
+
+	"github.com/ecolaura/rampart/internal/token"
+)
+
+// A Layer is what one of our layers does with one response.
+type Layer interface {
+	// Final completes h just before it goes out; h holds what the handler and the
+	// layers further in have put. To do it again changes nothing. Status is that of
+	// the response, 101 of one that was hijacked, or [Early] or [Panicked].
+	Final(w *Writer, h http.Header, status int, look Look)
+
+	// Show puts what a handler may change into h, where h has nothing yet.
+	Show(h http.Header)
+
+	// Count returns how many entries of h are those of Show, each in order, or -1.
+	Count(h http.Header) int
+
+	// Value is that of the layer in the context of a [Copy]; nil if it has none.
+	Value(w *Writer, key any) any
+}
+
+// Base is a [Layer] that does nothing, to be embedded by those that do less than
+// all of it.
+type Base struct{}
+
+// Final implements [Layer].
+func (Base) Final(*Writer, http.Header, int, Look) {}
+
+// Show implements [Layer].
+func (Base) Show(http.Header) {}
+
+// Count implements [Layer].
+func (Base) Count(http.Header) int { return 0 }
+
+// Value implements [Layer].
+func (Base) Value(*Writer, any) any { return nil }
+
+const (
+	// Early is the status of a header that is not the final one, or may not be:
+	// informational, or out of our hands.
+	Early = 0
+	// Panicked is the status of a response that nobody has begun.
+	Panicked = -1
+)
+
+// A Look says what there is to look for in a header.
+type Look uint8
+
+const (
+	// Quiet is a header that holds what was shown, in order, and else only names
+	// that no layer minds.
+	Quiet Look = iota
+	// Whole is a header in which what was shown is in order. It holds other names.
+	Whole
+	// Any may hold anything.
+	Any
+)
+
+// A Kind is what a layer puts into a header or a context. Two of one kind meet
+// in one header.
+type Kind uint32
+
+// The kinds. A [Copy] has room for one value of each.
+const (
+	ID Kind = 1 << iota
+	Client
+	Headers
+	CORS
+	Fields
+	Vary
+	Status
+	Loud // with another kind: the layer minds names that are usual, or its own is not
+)
+
+// usual returns names that handlers set, and that no layer minds unless it is [Loud].
+func usual() [5]string {
+	return [...]string{"Content-Type", "Content-Length", "Location", "Etag", "Last-Modified"}
+}
+
+// IsUsual reports whether handlers or other layers of ours often set name: one that
+// minds it is [Loud].
+func IsUsual(name string) bool {
+	switch name {
+	case "Vary", "X-Request-Id", "Ratelimit", "Ratelimit-Policy",
+		"X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset",
+		"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Expose-Headers":
+		return true
+	}
+	names := usual()
+	return slices.Contains(names[:], name)
+}
+
+// A Writer calls every layer, the innermost first, just before the header goes
+// out. The first of our layers makes it, as part of what it keeps for a request,
+// and those further in join it. It is not used again: a goroutine that outlives its
+// handler finds what it was given.
+//
+// Layers that a handler cannot see put nothing into the map before that. The set of
+// headers is shown when the map is first asked for, so that a handler's Set, Add
+// and Del mean what they say.
+type Writer struct {
+	http.ResponseWriter
+	In     *http.Request // as it came to the first layer
+	own    Layer
+	guests atomic.Pointer[guest] // the innermost first
+	kinds  atomic.Uint32
+
+	done     bool // the final header is out
+	shown    bool
+	open     bool // somebody has the writer below, and may write past us
+	hijacked bool
+}
+
+// A guest is the place of a layer in the Writer of another one.
+type guest struct {
+	layer Layer
+	outer *guest
+}
+
+// The types of writers that say no more than what the writer below can do: behind
+// http.TimeoutHandler an event stream or a WebSocket must fail at once, not hang.
+type (
+	flusher  struct{ Writer }
+	hijacker struct{ flusher }
+)
+
+// of returns the Writer that w is, if a layer can still join it.
+func of(w http.ResponseWriter) *Writer {
+	var found *Writer
+	switch w := w.(type) { // never compared: a foreign writer may not be comparable
+	case *hijacker:
+		found = &w.Writer
+	case *flusher:
+		found = &w.Writer
+	case *Writer:
+		found = w
+	}
+	if found == nil || found.done || found.open {
+		return nil
+	}
+	return found
+}
+
+// An Outer is a [Writer] with the layer that made it.
+type Outer struct{ hijacker }
+
+func (o *Outer) init(below http.ResponseWriter, r *http.Request, own Layer, kind Kind) {
+	o.ResponseWriter, o.In, o.own = below, r, own
+	o.kinds.Store(uint32(kind))
+}
+
+// Writer returns what the handler gets.
+func (o *Outer) view() http.ResponseWriter {
+	switch o.ResponseWriter.(type) {
+	case interface {
+		http.Flusher
+		http.Hijacker
+	}:
+		return &o.hijacker
+	case http.Flusher:
+		return &o.flusher
+	default:
+		return &o.Writer
+	}
+}
+
+// Serve has next respond to r through o, or through w if o is nil.
+func (o *Outer) Serve(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	if o == nil {
+		next.ServeHTTP(w, r)
+		return
+	}
+	returned := false
+	defer o.end(&returned)
+	next.ServeHTTP(o.view(), r)
+	returned = true
+}
+
+// end makes the header final. While a panic goes on, a recover further out
+// responds with what the map then holds.
+func (o *Outer) end(returned *bool) {
+	if *returned {
+		o.final(http.StatusOK)
+	} else if !o.done {
+		o.order(o.ResponseWriter.Header(), Panicked)
+	}
+}
+
+// Join returns a new layer of the response that goes through w. It is a guest of
+// the Writer that w is, and own is nil, or it makes a Writer of its own.
+func Join[T any, L interface {
+	*T
+	Layer
+}](w http.ResponseWriter, r *http.Request, kind Kind) (layer L, own *Outer) {
+	if outer := of(w); outer != nil {
+		g := new(struct {
+			guest
+			layer T
+		})
+		layer = &g.layer
+		outer.join(&g.guest, layer, kind)
+		return layer, nil
+	}
+	o := new(struct {
+		Outer
+		layer T
+	})
+	layer = &o.layer
+	o.init(w, r, layer, kind)
+	return layer, &o.Outer
+}
+
+func (w *Writer) join(g *guest, layer Layer, kind Kind) {
+	g.layer = layer
+	for {
+		g.outer = w.guests.Load()
+		if w.guests.CompareAndSwap(g.outer, g) {
+			break
+		}
+	}
+	if Kind(w.kinds.Or(uint32(kind)))&kind&^Loud != 0 { // two of a kind
+		w.kinds.Or(uint32(Loud))
+	}
+	if kind&Headers != 0 {
+		w.shown = false
+	}
+}
+
+// Reshow makes a set of headers one of another kind. If the set has been shown,
+// hide takes it out of the map, and it is shown again.
+func (w *Writer) Reshow(kind Kind, hide func(h http.Header)) {
+	w.kinds.Or(uint32(kind))
+	if h := w.ResponseWriter.Header(); w.shown && !w.done {
+		hide(h)
+		w.shown = false
+		w.show(h)
+	}
+}
+
+// order completes h.
+func (w *Writer) order(h http.Header, status int) {
+	look := w.look(h)
+	w.show(h)
+	for g := w.guests.Load(); g != nil; g = g.outer {
+		g.layer.Final(w, h, status, look)
+	}
+	w.own.Final(w, h, status, look)
+}
+
+func (w *Writer) show(h http.Header) {
+	if w.shown || Kind(w.kinds.Load())&Headers == 0 {
+		return
+	}
+	w.shown = true
+	for g := w.guests.Load(); g != nil; g = g.outer {
+		g.layer.Show(h)
+	}
+	w.own.Show(h)
+}
+
+// look counts what h holds.
+func (w *Writer) look(h http.Header) Look {
+	if Kind(w.kinds.Load())&Loud != 0 {
+		return Any
+	}
+	n := len(h)
+	if w.shown {
+		for g := w.guests.Load(); g != nil; g = g.outer {
+			m := g.layer.Count(h)
+			if m < 0 {
+				return Any
+			}
+			n -= m
+		}
+		m := w.own.Count(h)
+		if m < 0 {
+			return Any
+		}
+		n -= m
+	}
+	for _, name := range usual() {
+		if n == 0 {
+			return Quiet
+		}
+		if _, ok := h[name]; ok {
+			n--
+		}
+	}
+	switch {
+	case n == 0:
+		return Quiet
+	case w.shown:
+		return Whole
+	default:
+		return Any
+	}
+}
+
+func (w *Writer) final(status int) {
+	if !w.done {
+		w.done = true
+		w.order(w.ResponseWriter.Header(), status)
+	}
+}
+
+// Header implements [http.ResponseWriter].
+func (w *Writer) Header() http.Header {
+	h := w.ResponseWriter.Header()
+	switch {
+	case w.hijacked: // nothing tells which look is the last
+		w.order(h, http.StatusSwitchingProtocols)
+	case w.done:
+	case w.open:
+		w.order(h, Early)
+	default:
+		w.show(h)
+	}
+	return h
+}
+
+// WriteHeader implements [http.ResponseWriter]. The whole map goes out with an
+// informational response too. httputil.ReverseProxy then empties it, so ours are
+// shown anew.
+func (w *Writer) WriteHeader(status int) {
+	if status >= 200 || status == http.StatusSwitchingProtocols {
+		w.final(status)
+	} else if !w.done {
+		w.order(w.ResponseWriter.Header(), Early)
+		w.shown = false
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements [http.ResponseWriter].
+func (w *Writer) Write(b []byte) (int, error) {
+	w.final(http.StatusOK)
+	return w.ResponseWriter.Write(b)
+}
+
+// WriteString implements [io.StringWriter].
+func (w *Writer) WriteString(s string) (int, error) {
+	w.final(http.StatusOK)
+	return io.WriteString(w.ResponseWriter, s)
+}
+
+// ReadFrom implements [io.ReaderFrom], so that sendfile stays in reach.
+func (w *Writer) ReadFrom(src io.Reader) (int64, error) {
+	w.final(http.StatusOK)
+	return io.Copy(w.ResponseWriter, src)
+}
+
+// FlushError is what [http.ResponseController] calls. Every Writer has it: the
+// controller would unwrap one without, and flush a header that is not final.
+func (w *Writer) FlushError() error {
+	w.final(http.StatusOK)
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Unwrap is for [http.ResponseController]. Who has the writer below can write the
+// header past us, so it is put in order now, and again whenever we see it.
+func (w *Writer) Unwrap() http.ResponseWriter {
+	if !w.done && !w.open {
+		w.open = true
+		w.order(w.ResponseWriter.Header(), Early)
+	}
+	return w.ResponseWriter
+}
+
+// Flush implements [http.Flusher].
+func (w *flusher) Flush() { _ = w.FlushError() }
+
+// Hijack implements [http.Hijacker]. Who hijacks writes the header to the
+// connection itself, from the map that it holds already or asks for afterwards:
+// httputil.ReverseProxy, at a protocol switch, asks once to add the backend's
+// header and once more to write it all.
+func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil {
+		w.hijacked = true
+		_ = w.Header()
+	}
+	return conn, rw, err
+}
+
+// AddVary names name in the Vary of h, beside what is there and once. The value
+// stands in slot if it is the only one.
+func AddVary(h http.Header, name string, slot *[1]string) {
+	lines := h["Vary"]
+	switch {
+	case len(lines) == 0:
+		slot[0] = name
+		h["Vary"] = slot[:]
+	case !token.Listed(lines, name) && !token.Listed(lines, "*"):
+		h["Vary"] = append(slices.Clip(lines), name)
+	}
+}
