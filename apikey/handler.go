@@ -63,10 +63,7 @@ func (ks *Keys) Handler(next http.Handler) http.Handler { return ks.layer(next, 
 func (ks *Keys) Optional(next http.Handler) http.Handler { return ks.layer(next, true) }
 
 func (ks *Keys) layer(next http.Handler, optional bool) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if ks.vary != "" {
-			w.Header().Add("Vary", ks.vary)
-		}
+	checked := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		caller, err := ks.Check(r)
 		switch {
 		case err == nil:
@@ -77,6 +74,10 @@ func (ks *Keys) layer(next http.Handler, optional bool) http.Handler {
 			ks.Refuse(w, r, err)
 		}
 	})
+	if ks.vary == "" {
+		return checked
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { request.VaryBy(w, r, ks.vary).Serve(checked, w, r) })
 }
 
 func is(err error, reason rampart.Denial) bool {

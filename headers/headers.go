@@ -85,8 +85,10 @@ func (p *policy) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 	s = s.over(d.https)
 	a, inner := request.JoinCopy[answer](w, r, s.kind, renames)
 	a.set = s
-	for _, e := range s.entries { // the choice of a handler counts, not that of a layer further out
-		delete(w.Header(), e.name)
+	if outer := w.Header(); len(outer) > 0 { // the choice of a handler counts, not that of a layer further out
+		for i := range s.entries {
+			delete(outer, s.entries[i].name)
+		}
 	}
 	if renames {
 		inner.R.Header = p.cookies.incoming(r.Header)

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/request"
@@ -29,6 +30,7 @@ type fields struct {
 	request.Base
 	draft  [2]string  // RateLimit and RateLimit-Policy; "": none
 	legacy *[3]string // X-RateLimit-Limit, -Remaining and -Reset; nil: none
+	text   [32]byte   // of RateLimit, if it is short
 }
 
 // tells reports whether the client learns what is left.
@@ -44,7 +46,7 @@ func (f *fields) fill(c *compiled, q *call) {
 		if q.reason == QuotaExceeded && retry > 0 { // one allocation for two fields: a refusal is not to be dear
 			limits = strconv.AppendInt(limits, seconds(retry), 10)
 		}
-		text := string(limits)
+		text := f.keep(limits)
 		q.retryAfter = text[n:]
 		f.draft = [2]string{text[:n], c.draftPolicies(q)}
 	}
@@ -52,6 +54,15 @@ func (f *fields) fill(c *compiled, q *call) {
 		res := &q.results[q.tightest()]
 		f.legacy = &[3]string{strconv.Itoa(res.Limit), strconv.Itoa(res.Remaining), strconv.FormatInt(seconds(res.ResetAfter), 10)}
 	}
+}
+
+// keep returns text as a string: in f if there is room, so that a response costs
+// one allocation. Nothing writes there again.
+func (f *fields) keep(text []byte) string {
+	if len(text) == 0 || len(text) > len(f.text) {
+		return string(text)
+	}
+	return unsafe.String(&f.text[0], copy(f.text[:], text)) //nolint:gosec // see above
 }
 
 // Final implements [request.Layer].

@@ -25,6 +25,7 @@ type call struct {
 	err    error          // of the store
 
 	compiled   *compiled // that refuses it
+	keys       []byte    // that items have
 	text       []byte    // of a header field
 	fields     []string  // space for values of header fields, each handed out once
 	retryAfter string    // of the answer, once it is known
@@ -37,7 +38,7 @@ func (q *call) reset() {
 	clear(q.results)
 	*q = call{
 		policies: q.policies[:0], items: q.items[:0], results: q.results[:0], modes: q.modes[:0],
-		text: q.text[:0], fields: q.fields,
+		text: q.text[:0], keys: q.keys[:0], fields: q.fields,
 	}
 }
 
@@ -78,11 +79,12 @@ func (c *compiled) gather(q *call, p *policy, r *http.Request) {
 	if p.Match != nil && !p.Match(r) {
 		return
 	}
-	key, ok := p.Key(r)
-	if !ok {
+	begin := len(q.keys)
+	keys, applies := p.Key(q.keys, r)
+	if !applies {
 		return
 	}
-	if key == "" {
+	if len(keys) <= begin {
 		q.deny(p, CallerUnknown)
 		return
 	}
@@ -102,7 +104,14 @@ func (c *compiled) gather(q *call, p *policy, r *http.Request) {
 			cost = math.MaxInt
 		}
 	}
-	c.add(q, p, key, rate, cost)
+	c.add(q, p, "", rate, cost)
+	q.keys = keys
+	key := keys[begin:]
+	if it := &q.items[len(q.items)-1]; c.backend.memory != nil {
+		it.policyHash, it.key = p.hash, key // hashed and forgotten
+	} else {
+		it.Key = string(key)
+	}
 }
 
 // charge charges what was gathered: first the enforced policies together, then
@@ -132,7 +141,7 @@ func (c *compiled) charge(ctx context.Context, q *call) {
 		if err == nil && allowed {
 			q.modes[i] = mode
 		} else if err == nil {
-			c.reporter.Report(ctx, rampart.ExcessRateLimit, q.items[i].Policy+"\x00"+q.items[i].Key,
+			c.reporter.Report(ctx, rampart.ExcessRateLimit, q.items[i].Policy+"\x00"+q.foldKeyOf(i),
 				slog.String("policy", q.items[i].Policy), slog.Bool("shadow", true))
 		}
 	}
@@ -178,11 +187,13 @@ func (q *call) outcome() (Decision, error) {
 func (q *call) foldKey() string {
 	for i := range q.items {
 		if q.items[i].Policy == q.policy {
-			return q.items[i].Key
+			return q.foldKeyOf(i)
 		}
 	}
 	return q.policy
 }
+
+func (q *call) foldKeyOf(i int) string { return q.items[i].Key + string(q.items[i].key) }
 
 // attrs says in an event why the request was denied. Keys are left out: they
 // may be secrets, or what somebody typed for a user name.

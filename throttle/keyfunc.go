@@ -5,19 +5,20 @@ import (
 	"net/http"
 	"net/netip"
 	"net/textproto"
+	"slices"
 
 	"github.com/ecolaura/rampart"
 )
 
-// A KeyFunc names who pays for a request.
+// A KeyFunc names who pays for a request: it appends a key to dst, as
+// [strconv.AppendInt] does, and reports whether the policy applies to the request.
+// If it applies and nothing was appended, who pays cannot be told: the request is
+// refused. [By] makes one of a function that returns a string.
 //
-//   - (key, true): key pays;
-//   - (any, false): the policy does not apply to this request;
-//   - ("", true): it applies, but who pays cannot be told: the request is refused.
-//
-// A key is what [Limiter.Take], [Limiter.Peek] and [Limiter.Reset] take. It is
-// never written to a log. It must be safe to call from several goroutines.
-type KeyFunc func(r *http.Request) (key string, ok bool)
+// The key is what [Limiter.Take], [Limiter.Peek] and [Limiter.Reset] take. It is
+// never written to a log. A KeyFunc must not keep dst, and must be safe to call from
+// several goroutines.
+type KeyFunc func(dst []byte, r *http.Request) (key []byte, applies bool)
 
 // ByIP lets the client's address pay: an IPv4 address by itself, an IPv6 one
 // with its whole /64, which is the least that one subscriber gets. Its keys
@@ -37,29 +38,31 @@ func ByNetwork(addr func(*http.Request) netip.Addr, v4, v6 int) KeyFunc {
 	if addr == nil {
 		addr = rampart.PeerAddr
 	}
-	return func(r *http.Request) (string, bool) { return AddrKey(addr(r), v4, v6), true }
+	return func(dst []byte, r *http.Request) ([]byte, bool) { return appendAddr(dst, addr(r), v4, v6), true }
 }
 
 // AddrKey returns the key under which [ByNetwork] with the same lengths lets
 // addr pay, for [Limiter.Peek] and [Limiter.Reset]; "" for the zero Addr and
 // for lengths that are out of range.
-func AddrKey(addr netip.Addr, v4, v6 int) string {
+func AddrKey(addr netip.Addr, v4, v6 int) string { return string(appendAddr(nil, addr, v4, v6)) }
+
+func appendAddr(dst []byte, addr netip.Addr, v4, v6 int) []byte {
 	addr = addr.Unmap().WithZone("")
 	length := v6
 	if addr.Is4() {
 		length = v4
 	}
 	if !addr.IsValid() || length < 1 || length > addr.BitLen() {
-		return ""
+		return dst
 	}
 	if length == addr.BitLen() {
-		return addr.String()
+		return addr.AppendTo(dst)
 	}
 	p, err := addr.Prefix(length)
 	if err != nil { // unreachable: the length is in range
-		return ""
+		return dst
 	}
-	return p.String()
+	return p.AppendTo(dst)
 }
 
 // ByHeader lets the value of a request header pay. A client picks it, so it
@@ -68,14 +71,14 @@ func AddrKey(addr netip.Addr, v4, v6 int) string {
 // values is refused, as nobody can say which of them others believe.
 func ByHeader(name string) KeyFunc {
 	name = textproto.CanonicalMIMEHeaderKey(name)
-	return func(r *http.Request) (string, bool) {
+	return func(dst []byte, r *http.Request) ([]byte, bool) {
 		switch values := r.Header[name]; {
 		case len(values) > 1:
-			return "", true
+			return dst, true
 		case len(values) == 0 || values[0] == "":
-			return "", false
+			return dst, false
 		default:
-			return values[0], true
+			return append(dst, values[0]...), true
 		}
 	}
 }
@@ -84,12 +87,13 @@ func ByHeader(name string) KeyFunc {
 // key, a tenant. The policy does not apply to a request for which f returns
 // "". The keys read "name:value".
 func By(name string, f func(*http.Request) string) KeyFunc {
-	return func(r *http.Request) (string, bool) {
+	name += ":"
+	return func(dst []byte, r *http.Request) ([]byte, bool) {
 		value := f(r)
 		if value == "" {
-			return "", false
+			return dst, false
 		}
-		return name + ":" + value, true
+		return append(append(dst, name...), value...), true
 	}
 }
 
@@ -98,9 +102,9 @@ func By(name string, f func(*http.Request) string) KeyFunc {
 // belongs inside the layer that says who calls. The policy does not apply to a
 // request without a caller.
 func ByCaller() KeyFunc {
-	return func(r *http.Request) (string, bool) {
+	return func(dst []byte, r *http.Request) ([]byte, bool) {
 		caller, ok := rampart.CallerFrom(r.Context())
-		return caller.Key(), ok
+		return append(dst, caller.Key()...), ok
 	}
 }
 
@@ -108,19 +112,19 @@ func ByCaller() KeyFunc {
 // applies where all of fs apply, and refuses where one of them cannot tell.
 // Each part is preceded by its length, so that no two combinations share a key.
 func Joint(fs ...KeyFunc) KeyFunc {
-	return func(r *http.Request) (string, bool) {
-		joined := make([]byte, 0, 64)
+	return func(dst []byte, r *http.Request) ([]byte, bool) {
+		joined := dst
 		for _, f := range fs {
-			key, ok := f(r)
-			switch {
-			case !ok:
-				return "", false
-			case key == "":
-				return "", true
+			begin := len(joined)
+			var ok bool
+			joined, ok = f(joined, r)
+			n := len(joined) - begin
+			if !ok || n == 0 {
+				return dst, ok
 			}
-			joined = binary.AppendUvarint(joined, uint64(len(key)))
-			joined = append(joined, key...)
+			var length [binary.MaxVarintLen64]byte
+			joined = slices.Insert(joined, begin, binary.AppendUvarint(length[:0], uint64(n))...)
 		}
-		return string(joined), len(joined) > 0
+		return joined, len(joined) > len(dst)
 	}
 }

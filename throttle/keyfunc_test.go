@@ -17,6 +17,15 @@ func get(remoteAddr string) *http.Request {
 	return r
 }
 
+// keyOf returns what f appends, and checks that it leaves the rest alone.
+func keyOf(f throttle.KeyFunc, r *http.Request) (string, bool) {
+	key, applies := f([]byte("before "), r)
+	if len(key) < 7 || string(key[:7]) != "before " {
+		panic("a KeyFunc changed what it is to append to")
+	}
+	return string(key[7:]), applies
+}
+
 func TestByIP(t *testing.T) {
 	for remote, want := range map[string]string{
 		"192.0.2.7:1":                   "192.0.2.7",
@@ -27,18 +36,18 @@ func TestByIP(t *testing.T) {
 		"@":                             "",
 		"nonsense":                      "",
 	} {
-		key, ok := throttle.ByIP(nil)(get(remote))
+		key, ok := keyOf(throttle.ByIP(nil), get(remote))
 		assert.True(t, ok, "the policy applies to every request")
 		assert.Equal(t, want, key, remote)
 	}
-	key, ok := throttle.ByIP(func(*http.Request) netip.Addr { return netip.MustParseAddr("203.0.113.9") })(get("192.0.2.7:1"))
+	key, ok := keyOf(throttle.ByIP(func(*http.Request) netip.Addr { return netip.MustParseAddr("203.0.113.9") }), get("192.0.2.7:1"))
 	assert.True(t, ok)
 	assert.Equal(t, "203.0.113.9", key)
 }
 
 func TestByNetwork(t *testing.T) {
 	key := func(remote string, v4, v6 int) string {
-		key, ok := throttle.ByNetwork(nil, v4, v6)(get(remote))
+		key, ok := keyOf(throttle.ByNetwork(nil, v4, v6), get(remote))
 		assert.True(t, ok)
 		return key
 	}
@@ -55,17 +64,17 @@ func TestByNetwork(t *testing.T) {
 func TestByHeader(t *testing.T) {
 	f := throttle.ByHeader("x-tenant")
 	r := get("192.0.2.7:1")
-	_, ok := f(r)
+	_, ok := keyOf(f, r)
 	assert.False(t, ok, "does not apply without the header")
 	r.Header.Set("X-Tenant", "")
-	_, ok = f(r)
+	_, ok = keyOf(f, r)
 	assert.False(t, ok, "nor with an empty one")
 	r.Header.Set("X-Tenant", "a")
-	key, ok := f(r)
+	key, ok := keyOf(f, r)
 	assert.True(t, ok)
 	assert.Equal(t, "a", key)
 	r.Header.Add("X-Tenant", "b")
-	key, ok = f(r)
+	key, ok = keyOf(f, r)
 	assert.True(t, ok)
 	assert.Empty(t, key, "two values: refuses")
 }
@@ -73,17 +82,17 @@ func TestByHeader(t *testing.T) {
 func TestBy(t *testing.T) {
 	subject := ""
 	f := throttle.By("subject", func(*http.Request) string { return subject })
-	_, ok := f(get("192.0.2.7:1"))
+	_, ok := keyOf(f, get("192.0.2.7:1"))
 	assert.False(t, ok)
 	subject = "42"
-	key, ok := f(get("192.0.2.7:1"))
+	key, ok := keyOf(f, get("192.0.2.7:1"))
 	assert.True(t, ok)
 	assert.Equal(t, "subject:42", key)
 }
 
 func TestJointKeysOfDifferentPartsDiffer(t *testing.T) {
 	part := func(s string) throttle.KeyFunc {
-		return func(*http.Request) (string, bool) { return s, s != "-" }
+		return func(dst []byte, _ *http.Request) ([]byte, bool) { return append(dst, s...), s != "-" }
 	}
 	seen := map[string]bool{}
 	for _, parts := range [][]string{{"a", "bc"}, {"ab", "c"}, {"abc"}, {"a", "b", "c"}, {"bc", "a"}, {"\x01a", "c"}} {
@@ -91,16 +100,16 @@ func TestJointKeysOfDifferentPartsDiffer(t *testing.T) {
 		for _, p := range parts {
 			fs = append(fs, part(p))
 		}
-		key, ok := throttle.Joint(fs...)(get("192.0.2.7:1"))
+		key, ok := keyOf(throttle.Joint(fs...), get("192.0.2.7:1"))
 		assert.True(t, ok)
 		assert.False(t, seen[key], "%q", parts)
 		seen[key] = true
 	}
-	_, ok := throttle.Joint(part("a"), part("-"))(get("192.0.2.7:1"))
+	_, ok := keyOf(throttle.Joint(part("a"), part("-")), get("192.0.2.7:1"))
 	assert.False(t, ok, "a part that does not apply")
-	key, ok := throttle.Joint(part("a"), part(""))(get("192.0.2.7:1"))
+	key, ok := keyOf(throttle.Joint(part("a"), part("")), get("192.0.2.7:1"))
 	assert.True(t, ok)
 	assert.Empty(t, key, "a part that cannot tell")
-	_, ok = throttle.Joint()(get("192.0.2.7:1"))
+	_, ok = keyOf(throttle.Joint(), get("192.0.2.7:1"))
 	assert.False(t, ok)
 }

@@ -64,6 +64,7 @@ type policy struct {
 	draftName   string // as a Structured Fields string
 	draftPolicy string // with its parameters; "" if the rate depends on the request
 	exceeded    template
+	hash        uint64 // of the name, in a Memory
 }
 
 // compile compiles cfg, which is valid. It takes over from old, which may be
@@ -90,6 +91,11 @@ func compile(cfg *Config, old *compiled) *compiled {
 		c.reporter = rampart.NewReporter(cfg.Logger)
 	}
 	c.backend = newBackend(cfg, c.reporter, old)
+	if m := c.backend.memory; m != nil {
+		for _, p := range c.policies {
+			p.hash = m.policyHash(p.Name)
+		}
+	}
 	return c
 }
 

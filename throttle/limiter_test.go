@@ -244,7 +244,7 @@ func TestAShadowCountsAndReportsButNeverRefuses(t *testing.T) {
 	shadow := anon(perHour(2))
 	shadow.Name, shadow.Shadow = "trial", true
 	unknown := shadow
-	unknown.Name, unknown.Key = "unknown", func(*http.Request) (string, bool) { return "", true }
+	unknown.Name, unknown.Key = "unknown", func(dst []byte, _ *http.Request) ([]byte, bool) { return dst, true }
 	l := newLimiter(t, throttle.Config{Policies: []throttle.Policy{shadow, unknown, anon(perHour(4))}, Logger: log.logger()})
 	for range 3 {
 		w, reached := serve(l, get("192.0.2.7:1"))

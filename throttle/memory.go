@@ -94,10 +94,22 @@ type place struct {
 	hash  uint64
 }
 
-func (m *Memory) place(policy, key string) place {
-	// The factor keeps (a, b) and (b, a) apart.
-	h := maphash.String(m.seed, policy)*0xc2b2ae3d27d4eb4f ^ maphash.String(m.seed, key)
+func (m *Memory) place(it *Item) place {
+	h := it.policyHash
+	if h == 0 {
+		h = m.policyHash(it.Policy)
+	}
+	if it.key != nil {
+		h ^= maphash.Bytes(m.seed, it.key)
+	} else {
+		h ^= maphash.String(m.seed, it.Key)
+	}
 	return place{int(h >> (64 - shardBits) & uint64(len(m.shards)-1)), h} //nolint:gosec // both are small
+}
+
+// policyHash is multiplied so that the names (a, b) and (b, a) are kept apart.
+func (m *Memory) policyHash(name string) uint64 {
+	return maphash.String(m.seed, name) * 0xc2b2ae3d27d4eb4f
 }
 
 // Take implements [Store].
@@ -110,7 +122,7 @@ func (m *Memory) Take(_ context.Context, items []Item, out []Result) (bool, erro
 	}
 	if len(items) == 1 {
 		it := &items[0]
-		at := m.place(it.Policy, it.Key)
+		at := m.place(it)
 		k := m.keeper(it.Algorithm)
 		m.shards[at.shard].Lock()
 		ok := k.charge(at, m.now(), it, &out[0]) // the clock is read under the lock: charges are in the order of their times
@@ -177,7 +189,7 @@ func (m *Memory) Reset(_ context.Context, policy string, keys ...string) error {
 	}
 	places := make([]place, len(keys))
 	for i, key := range keys {
-		places[i] = m.place(policy, key)
+		places[i] = m.place(&Item{Policy: policy, Key: key})
 	}
 	defer m.lock(places).unlock()
 	for _, at := range places {
@@ -191,7 +203,7 @@ func (m *Memory) Reset(_ context.Context, policy string, keys ...string) error {
 // places appends the places of items to dst, which the caller has on its stack.
 func (m *Memory) places(dst []place, items []Item) []place {
 	for i := range items {
-		dst = append(dst, m.place(items[i].Policy, items[i].Key))
+		dst = append(dst, m.place(&items[i]))
 	}
 	return dst
 }

@@ -15,6 +15,10 @@ type Item struct {
 	Algorithm Algorithm
 	Cost      int   // not negative; 0 peeks
 	At        int64 // for Give: the At of the Result of the charge
+
+	// A Limiter calls a Memory with these, which need no allocation.
+	key        []byte // in the place of Key
+	policyHash uint64 // of Policy in that Memory; 0: not known
 }
 
 // Limit returns how much it's bucket holds: the Limit of its [Result].

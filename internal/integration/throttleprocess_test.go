@@ -46,7 +46,7 @@ func TestThrottleInstance(t *testing.T) {
 	limit, err := strconv.Atoi(os.Getenv(limitEnv))
 	require.NoError(t, err)
 	store := openThrottle(t, redisClients()[0].open(t, redisAddr()), throttleredis.Config{Prefix: prefix})
-	everybody := func(*http.Request) (string, bool) { return "everybody", true }
+	everybody := func(dst []byte, _ *http.Request) ([]byte, bool) { return append(dst, "everybody"...), true }
 	three := func(r *http.Request) bool { return r.URL.Path == "/three" }
 	limiter, err := throttle.New(throttle.Config{
 		Policies: []throttle.Policy{

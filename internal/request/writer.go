@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"sync/atomic"
-
-	"github.com/ecolaura/rampart/internal/token"
 )
 
 // A Layer is what one of our layers does with one response.
@@ -65,11 +63,11 @@ const (
 	Any
 )
 
-// A Kind is what a layer puts into a header or a context. Two of one kind meet
-// in one header.
+// A Kind is what a layer puts into a header or a context. A [Copy] has room for one
+// value of each.
 type Kind uint32
 
-// The kinds. A [Copy] has room for one value of each.
+// The kinds.
 const (
 	ID Kind = 1 << iota
 	Client
@@ -158,7 +156,7 @@ func (o *Outer) init(below http.ResponseWriter, r *http.Request, own Layer, kind
 	o.kinds.Store(uint32(kind))
 }
 
-// Writer returns what the handler gets.
+// view returns what the handler gets.
 func (o *Outer) view() http.ResponseWriter {
 	switch o.ResponseWriter.(type) {
 	case interface {
@@ -227,7 +225,7 @@ func (w *Writer) join(g *guest, layer Layer, kind Kind) {
 			break
 		}
 	}
-	if Kind(w.kinds.Or(uint32(kind)))&kind&^Loud != 0 { // two of a kind
+	if Kind(w.kinds.Or(uint32(kind)))&kind&(Headers|CORS|Fields) != 0 { // two that write the same names
 		w.kinds.Or(uint32(Loud))
 	}
 	if kind&Headers != 0 {
@@ -389,17 +387,4 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		_ = w.Header()
 	}
 	return conn, rw, err
-}
-
-// AddVary names name in the Vary of h, beside what is there and once. The value
-// stands in slot if it is the only one.
-func AddVary(h http.Header, name string, slot *[1]string) {
-	lines := h["Vary"]
-	switch {
-	case len(lines) == 0:
-		slot[0] = name
-		h["Vary"] = slot[:]
-	case !token.Listed(lines, name) && !token.Listed(lines, "*"):
-		h["Vary"] = append(slices.Clip(lines), name)
-	}
 }

@@ -191,6 +191,9 @@ func (w *recorder) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// Flush implements http.Flusher: our layers offer a handler what this writer does.
+func (w *recorder) Flush() { _ = w.control.Flush() }
+
 // Hijack implements http.Hijacker, for WebSockets.
 func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := w.control.Hijack()

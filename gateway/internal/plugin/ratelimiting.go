@@ -112,11 +112,11 @@ func (l *RateLimiting) refuse() func(http.ResponseWriter, *http.Request, error) 
 func (l *RateLimiting) key() throttle.KeyFunc {
 	byIP := throttle.ByIP(clientAddr)
 	or := func(name string, f func(*http.Request, *call.Call) string) throttle.KeyFunc {
-		return func(r *http.Request) (string, bool) {
+		return func(dst []byte, r *http.Request) ([]byte, bool) {
 			if v := f(r, call.From(r.Context())); v != "" {
-				return name + ":" + v, true
+				return append(append(dst, name+":"...), v...), true
 			}
-			return byIP(r)
+			return byIP(dst, r)
 		}
 	}
 	switch l.LimitBy {

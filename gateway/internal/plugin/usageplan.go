@@ -36,15 +36,15 @@ func (u *UsagePlan) Check(c *conf.Checks, _ *conf.File) {
 // layer gives each credential a rate with a burst, and quotas.
 func (u *UsagePlan) layer(p *conf.Plugin, e *Env) (*Layer, error) {
 	byIP := throttle.ByIP(clientAddr)
-	key := func(r *http.Request) (string, bool) {
+	key := func(dst []byte, r *http.Request) ([]byte, bool) {
 		c := call.From(r.Context())
 		switch {
 		case c.Credential != "":
-			return "credential:" + c.Credential, true
+			return append(append(dst, "credential:"...), c.Credential...), true
 		case c.Consumer != nil:
-			return "consumer:" + c.Consumer.ID, true
+			return append(append(dst, "consumer:"...), c.Consumer.ID...), true
 		}
-		return byIP(r)
+		return byIP(dst, r)
 	}
 	var policies []throttle.Policy
 	if u.Rate > 0 {
