@@ -7,8 +7,9 @@
 // stops a policy from being wider than it reads: origins are compared byte for
 // byte after a strict parse, dangerous combinations are refused by [New], and
 // no header that a backend or an inner handler sets can widen the answer, nor
-// one that an outer layer has set. A handler's counts in whatever letters its
-// name is, if the request has an Origin: else no browser goes by it.
+// one that an outer layer has set, in whatever letters its name is. The headers are
+// written when the response goes out: a handler does not find them in the map that
+// w.Header returns, and cannot take them out of it.
 //
 // Place it inside headers (hosts, HTTPS) and outside every layer that refuses
 // (throttle, auth, sanitize), so that an allowed origin's script can read why

@@ -20,13 +20,13 @@
 //
 // # How a header set reaches every answer
 //
-// New compiles the set once. Each request gets it before the next handler
-// runs, so that the 500 of a recover further out has it, and it is made whole
-// when a header is written: what a handler changed with Set stays; what it
-// deleted or emptied comes back, because error paths of net/http delete
-// Cache-Control; two values of a single-value header become ours, and so does
-// the name of a header in other letters. To drop a header below a path, use
-// [Headers.Route].
+// New compiles the set once. A handler that asks for the header map finds it there,
+// and it is made whole when a header is written: what a handler changed with Set
+// stays; what it deleted or emptied comes back, because error paths of net/http
+// delete Cache-Control; two values of a single-value header become ours, and so does
+// the name of a header in other letters. If the handler panics, a recover further
+// out finds the set in the map, without the handler's changes. To drop a header
+// below a path, use [Headers.Route].
 //
 // The header of a backend behind httputil.ReverseProxy is added to ours, and
 // loses to it: also after a backend's 1xx, at which the proxy clears the whole
@@ -42,7 +42,8 @@
 // below without asking for the header map again: after Hijack, take what
 // w.Header() returns then. A layer in between with a header map of its own, such
 // as http.TimeoutHandler, sets what its handler set: a backend's header then
-// replaces ours, so give a proxy's Transport the timeouts. A trusted proxy on a
+// replaces ours, so give a proxy's Transport the timeouts; event streams and
+// WebSockets fail at once behind one that can neither flush nor hijack. A trusted proxy on a
 // Unix socket has no address, so only Proxies.Hops can believe it.
 // Cross-origin access is the package cors.
 package headers

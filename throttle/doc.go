@@ -17,6 +17,11 @@
 // have used the most, unless another [Store] shares them between processes; what
 // happens when such a store is down must then be chosen ([rampart.Outage]).
 //
+// The RateLimit fields are written when the response goes out: a handler does not
+// find them in the map that w.Header returns. Those of a limiter further in, or of a
+// backend, stand behind them in the list; X-RateLimit fields, which are no lists, are
+// those of the outermost limiter.
+//
 // What it does not do: it cannot tell apart callers that share an address, it
 // does not queue or delay requests, and it does not bound how many run at once.
 package throttle
