@@ -52,14 +52,14 @@ func (a *answer) Final(w *request.Writer, h http.Header, status int, look reques
 		look = request.Any
 	}
 	if look != request.Quiet {
-		a.harden(w.In, h, look)
+		a.harden(w, h, look)
 	}
 	if a.set.nonced && status != request.Early {
 		a.set.finishNonce(h, status, a.seal())
 	}
 }
 
-func (a *answer) harden(r *http.Request, h http.Header, look request.Look) {
+func (a *answer) harden(w *request.Writer, h http.Header, look request.Look) {
 	if look == request.Any {
 		a.complete(h)
 	}
@@ -70,7 +70,7 @@ func (a *answer) harden(r *http.Request, h http.Header, look request.Look) {
 		delete(h, name)
 	}
 	if len(h["Set-Cookie"]) > 0 {
-		a.set.cookies.outgoing(h, r, a.set.https)
+		a.set.cookies.outgoing(h, w, a.set.https)
 	}
 }
 

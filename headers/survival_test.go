@@ -1,8 +1,10 @@
 package headers_test
 
 import (
+	"bytes"
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -221,4 +223,18 @@ func TestUsualHeadersHideNothing(t *testing.T) {
 			assert.Equal(t, []string{"sid=1; Secure; HttpOnly; SameSite=Lax"}, got["Set-Cookie"], name)
 		}
 	}
+}
+
+func TestADroppedCookieIsReportedWithTheIDOfItsRequest(t *testing.T) {
+	id, err := server.NewRequestID(server.RequestIDConfig{})
+	require.NoError(t, err)
+	var log bytes.Buffer
+	cfg := headers.API("api.example.com")
+	cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	h := id.Handler(newHeaders(t, cfg).Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Set-Cookie", "a=b; Domain=other.example")
+	})))
+	resp := answer(h, over("https", "GET", "/"))
+	assert.Contains(t, log.String(), "event=sys_cookie_dropped")
+	assert.Contains(t, log.String(), "request_id="+resp.Header.Get("X-Request-ID"))
 }

@@ -21,7 +21,7 @@ func Recover(log *slog.Logger) func(http.Handler) http.Handler {
 	reporter := rampart.NewReporter(log)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			s, own := request.Join[start](w, r, request.Status)
+			s, own := request.JoinCopy[start](w, r, request.Status, false)
 			defer func() {
 				v := recover()
 				if v == nil {

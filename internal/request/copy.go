@@ -43,16 +43,17 @@ func JoinCopy[T any, L interface {
 }
 
 // both returns the Writer that w is, if r is the Copy that stands beside it and
-// has no value of the kind.
+// has no value of the kind. Some kinds have none at all.
 func both(w http.ResponseWriter, r *http.Request, kind Kind) *Writer {
+	outer := of(w)
+	if outer == nil || kind&values == 0 {
+		return outer
+	}
 	c, ok := r.Context().(*copyContext)
-	if !ok || &c.R != r {
+	if !ok || &c.R != r || outer != &c.Writer || Kind(outer.kinds.Load())&kind&^Loud != 0 {
 		return nil
 	}
-	if outer := of(w); outer != &c.Writer || Kind(outer.kinds.Load())&kind&^Loud != 0 {
-		return nil
-	}
-	return &c.Writer
+	return outer
 }
 
 // Serve has next respond to c, or to r if c is nil.
@@ -83,19 +84,31 @@ func (c *copyContext) Done() <-chan struct{} { return c.In.Context().Done() }
 func (c *copyContext) Err() error { return c.In.Context().Err() }
 
 // Value implements [context.Context].
-func (c *copyContext) Value(key any) any {
-	for g := c.guests.Load(); g != nil; g = g.outer {
-		if v := g.layer.Value(&c.Writer, key); v != nil {
+func (c *copyContext) Value(key any) any { return c.value(key) }
+
+// Context is that of w's Copy, for a layer that reports something while the header
+// goes out.
+func (w *Writer) Context() context.Context { return writerContext{w.In.Context(), w} }
+
+type writerContext struct {
+	context.Context //nolint:containedctx // it is a context
+	w               *Writer
+}
+
+// Value implements [context.Context].
+func (c writerContext) Value(key any) any { return c.w.value(key) }
+
+func (w *Writer) value(key any) any {
+	for g := w.guests.Load(); g != nil; g = g.outer {
+		if v := g.layer.Value(w, key); v != nil {
 			return v
 		}
 	}
-	if v := c.own.Value(&c.Writer, key); v != nil {
+	if v := w.own.Value(w, key); v != nil {
 		return v
 	}
-	return c.In.Context().Value(key)
+	return w.In.Context().Value(key)
 }
-
-var _ context.Context = (*copyContext)(nil)
 
 // giveBack gives r what next has put into inner, a copy of it: net/http removes
 // the files only of the upload that is in the request which it made itself, and what

@@ -77,6 +77,8 @@ const (
 	Vary
 	Status
 	Loud // with another kind: the layer minds names that are usual, or its own is not
+
+	values = ID | Client | Headers
 )
 
 // usual returns names that handlers set, and that no layer minds unless it is [Loud].
