@@ -25,42 +25,51 @@ const (
 	varyAskedPrivateNetwork = "Access-Control-Request-Private-Network"
 )
 
-// An answer is what the layer keeps for one response: who grants what, and the
-// values of its headers, which no other response shares. A handler does not see
-// them: what a backend or a handler sets of its own goes, since browsers refuse two
-// values, and ours stand alone.
-type answer struct {
-	request.Base
-	policy *policy
-	origin string    // of Access-Control-Allow-Origin; "": nothing is granted
-	values [3]string // of the grant
-	vary   [1]string
-}
+// The layers of a response: the values of its headers, which no other response
+// shares. A handler does not see them: what a backend or a handler sets of its own
+// goes, since browsers refuse two values, and ours stand alone.
+type (
+	plain struct { // grants nothing
+		request.Base
+		everyone bool // gets the same
+		vary     [1]string
+	}
+	granted struct {
+		request.Base
+		policy *policy
+		values [4]string // the first is that of Access-Control-Allow-Origin, the last that of Vary
+	}
+)
 
-func (p *policy) answer(w http.ResponseWriter, r *http.Request, origin string) *request.Outer {
-	a, own := request.Join[answer](w, r, request.CORS)
-	a.policy, a.origin = p, origin
+func (p *policy) plain(w http.ResponseWriter, r *http.Request) *request.Outer {
+	a, own := request.Join[plain](w, r, request.CORS)
+	a.everyone = p.everyone
 	return own
 }
 
-// Final implements [request.Layer].
-func (a *answer) Final(_ *request.Writer, h http.Header, _ int, look request.Look) {
+func (p *policy) granted(w http.ResponseWriter, r *http.Request, origin string) *request.Outer {
+	a, own := request.Join[granted](w, r, request.CORS)
+	a.policy, a.values[0] = p, origin
+	return own
+}
+
+// Final implements [request.Layer]. Vary is for every response, whoever asked: a
+// cache must not give one origin's to another.
+func (a *plain) Final(_ *request.Writer, h http.Header, _ int, look request.Look) {
 	if look != request.Quiet {
 		deleteFamily(h)
 	}
-	if a.origin != "" {
-		a.grant(h)
-	}
-	if !a.policy.everyone { // else everybody gets the same
-		// On every response, whoever asked: a cache must not give one origin's to
-		// another.
+	if !a.everyone {
 		request.AddVary(h, varyOrigin, &a.vary)
 	}
 }
 
-func (a *answer) grant(h http.Header) {
+// Final implements [request.Layer].
+func (a *granted) Final(_ *request.Writer, h http.Header, _ int, look request.Look) {
+	if look != request.Quiet {
+		deleteFamily(h)
+	}
 	v := &a.values
-	v[0] = a.origin
 	h[allowOrigin] = v[0:1:1]
 	if a.policy.credentials {
 		v[1] = "true"
@@ -69,6 +78,9 @@ func (a *answer) grant(h http.Header) {
 	if a.policy.expose != "" {
 		v[2] = a.policy.expose
 		h[exposeHeaders] = v[2:3:3]
+	}
+	if !a.policy.everyone {
+		request.AddVary(h, varyOrigin, (*[1]string)(v[3:]))
 	}
 }
 

@@ -65,7 +65,7 @@ func (c *CORS) Handler(next http.Handler) http.Handler {
 		p := c.policy()
 		origins := r.Header["Origin"]
 		if len(origins) == 0 && !p.everyone { // most requests
-			p.answer(w, r, "").Serve(next, w, r)
+			p.plain(w, r).Serve(next, w, r)
 			return
 		}
 		d := p.decide(r, origins)
@@ -75,9 +75,9 @@ func (c *CORS) Handler(next http.Handler) http.Handler {
 		case d.Kind == Preflight, d.reason != "" && p.enforce:
 			p.refuse(w, r, &d)
 		case p.everyone:
-			p.answer(w, r, wildcard).Serve(next, w, r)
+			p.granted(w, r, wildcard).Serve(next, w, r)
 		case d.Allowed:
-			p.answer(w, r, d.Origin).Serve(next, w, r)
+			p.granted(w, r, d.Origin).Serve(next, w, r)
 		default:
 			p.serve(w, r, next, &d)
 		}
@@ -89,7 +89,7 @@ func (p *policy) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 	if d.reason != "" {
 		p.report(r, d)
 	}
-	p.answer(w, r, "").Serve(next, w, r)
+	p.plain(w, r).Serve(next, w, r)
 }
 
 // refuse answers without next.
@@ -108,7 +108,7 @@ func (p *policy) refuse(w http.ResponseWriter, r *http.Request, d *decision) {
 		err := d.err()
 		answer = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.errorHandler(w, r, err) })
 	}
-	p.answer(w, r, "").Serve(answer, w, r) // lets no CORS header through
+	p.plain(w, r).Serve(answer, w, r) // lets no CORS header through
 }
 
 func refusal() http.Handler { return new(DeniedError).Problem() }
