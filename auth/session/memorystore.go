@@ -5,14 +5,17 @@ import (
 	"maps"
 	"sync"
 	"time"
+
+	"github.com/ecolaura/rampart/internal/jose"
 )
 
 // defaultMemorySessions bounds a MemoryStore to some 30 MB.
 const defaultMemorySessions = 100_000
 
 const (
-	sweepEvery = time.Minute          // how often ended sessions are dropped
-	keepFloors = 400 * 24 * time.Hour // longer than any session, or refresh token of another issuer, lives
+	sweepEvery  = time.Minute          // how often ended sessions are dropped
+	searchEvery = time.Second          // how often a full store is searched: log-ins that fail must stay cheap
+	keepFloors  = 400 * 24 * time.Hour // longer than any session, or refresh token of another issuer, lives
 )
 
 // A MemoryStore is a [Store] for one process; its sessions end with it.
@@ -25,6 +28,7 @@ type MemoryStore struct {
 	sessions map[string]Session
 	floors   map[string]memoryFloor // by subject; "" is everybody's
 	swept    time.Time
+	searched time.Time // for room
 }
 
 type memoryFloor struct{ at, raised time.Time }
@@ -57,7 +61,7 @@ func (m *MemoryStore) Create(_ context.Context, s Session) error {
 	if m.judged(s).Revoked {
 		return ErrSuperseded
 	}
-	if len(m.sessions) >= m.max {
+	if len(m.sessions) >= m.max && !m.makeRoom() {
 		return ErrStoreFull
 	}
 	m.sessions[s.ID] = s
@@ -73,6 +77,22 @@ func (m *MemoryStore) sweep() {
 	m.swept = now
 	maps.DeleteFunc(m.sessions, func(_ string, s Session) bool { return !now.Before(s.Ends) })
 	maps.DeleteFunc(m.floors, func(_ string, f memoryFloor) bool { return now.Sub(f.raised) > keepFloors })
+}
+
+// makeRoom drops the sessions that nobody can use any more, though their end is to
+// come, and reports whether there were any. Those that a foreign token began stay:
+// without a row the token would begin another one. The caller holds m.mu.
+func (m *MemoryStore) makeRoom() bool {
+	now := time.Now()
+	if now.Sub(m.searched) < searchEvery {
+		return false
+	}
+	m.searched = now
+	full := len(m.sessions)
+	maps.DeleteFunc(m.sessions, func(id string, s Session) bool {
+		return !jose.IsForeignSession(id) && (m.judged(s).Revoked || !now.Before(s.Expires))
+	})
+	return len(m.sessions) < full
 }
 
 // judged returns s with Revoked as the floors have it. The caller holds m.mu.

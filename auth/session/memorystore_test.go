@@ -10,6 +10,7 @@ import (
 
 	"github.com/ecolaura/rampart/auth/authtest"
 	"github.com/ecolaura/rampart/auth/session"
+	"github.com/ecolaura/rampart/internal/jose"
 )
 
 func TestMemoryStore(t *testing.T) {
@@ -40,5 +41,34 @@ func TestMemoryStoreIsBoundedAndExpires(t *testing.T) {
 		assert.NoError(t, store.RevokeBefore(t.Context(), time.Now()))
 		time.Sleep(401 * 24 * time.Hour)
 		assert.NoError(t, store.RevokeSubject(t.Context(), "4", time.Now()), "no session is left that the others concern")
+	})
+}
+
+func TestAFullMemoryStoreKeepsNoRowThatNobodyNeeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := session.NewMemoryStore(4)
+		row := func(id string) session.Session {
+			now := time.Now()
+			return session.Session{ID: id, Subject: id, AuthenticatedAt: now, Expires: now.Add(time.Hour), Ends: now.Add(30 * 24 * time.Hour)}
+		}
+		foreign := jose.ForeignSession("django", "jti")
+		idle, ended, outlived := jose.NewSession(), jose.NewSession(), jose.NewSession()
+		for _, id := range []string{foreign, idle} {
+			require.NoError(t, store.Create(t.Context(), row(id)))
+		}
+		time.Sleep(time.Hour) // both are idle for too long
+		for _, id := range []string{ended, outlived} {
+			require.NoError(t, store.Create(t.Context(), row(id)))
+		}
+		require.NoError(t, store.Revoke(t.Context(), ended))
+		require.NoError(t, store.RevokeSubject(t.Context(), outlived, time.Now()))
+		require.NoError(t, store.Revoke(t.Context(), foreign))
+
+		for range 3 { // in the places of the others
+			require.NoError(t, store.Create(t.Context(), row(jose.NewSession())))
+		}
+		assert.ErrorIs(t, store.Create(t.Context(), row(jose.NewSession())), session.ErrStoreFull)
+		_, err := store.Get(t.Context(), foreign)
+		assert.NoError(t, err, "its token would begin a session anew")
 	})
 }

@@ -46,7 +46,8 @@ type Reencrypt struct {
 	// Table, ID, Column and IndexColumn are names as the database has them; they
 	// are quoted. Table may be "schema.table". ID is the primary key of one
 	// column: its values are integers, text or (in PostgreSQL) UUIDs. If it is
-	// NULL beside a value, as SQLite lets a primary key be, nothing is done.
+	// NULL beside a value, as SQLite lets a primary key be, or several values have
+	// one, nothing is done.
 	Table, ID, Column string
 
 	// IndexColumn holds the blind index of the column's value; "": there is none.
@@ -92,7 +93,7 @@ type Progress struct {
 // Run goes through the table in the order of ID and calls each, if not nil, after
 // every batch. It returns how far it has come, and every mistake in r (each a
 // [*rampart.ConfigError], joined), an error of the database, that of ctx, one
-// about values in rows without an ID, before anything is written, or, at the end,
+// about values in rows without an ID of their own, before anything is written, or, at the end,
 // an error with [fernet.ErrInvalid] in its tree if there were values that do not open.
 func (r Reencrypt) Run(ctx context.Context, each func(Progress)) (Progress, error) {
 	if err := r.check(); err != nil {
@@ -171,15 +172,21 @@ type write struct {
 	newValue, newIndex any
 }
 
-// refuseLost returns an error if a value is in a row whose ID is NULL: no
-// comparison finds it, so it would stay under the old key without a word.
+// refuseLost returns an error if a value is in a row whose ID is NULL, or that of
+// another row: no comparison finds it, or a page may end before it, so it would stay
+// under the old key without a word.
 func (r *reencryption) refuseLost(ctx context.Context) error {
-	var lost bool
-	if err := r.DB.QueryRowContext(ctx, r.sql.lost).Scan(&lost); err != nil {
-		return err
-	}
-	if lost {
-		return fmt.Errorf("column: there are values of %q.%q in rows whose %q is NULL; give those one", r.Table, r.Column, r.ID)
+	for _, check := range []struct{ query, flaw string }{
+		{r.sql.lost, "is NULL; give those one"},
+		{r.sql.shared, "is that of another row; give each its own"},
+	} {
+		var found bool
+		if err := r.DB.QueryRowContext(ctx, check.query).Scan(&found); err != nil {
+			return err
+		}
+		if found {
+			return fmt.Errorf("column: there are values of %q.%q in rows whose %q %s", r.Table, r.Column, r.ID, check.flaw)
+		}
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 // statements are the SQL texts of a [Reencrypt].
 type statements struct {
 	lost               string // is there a value that no ID leads to?
+	shared             string // do several values have one ID?
 	first, next, one   string
 	update, clearIndex string
 	lock               func(n int) string
@@ -41,6 +42,7 @@ func (r Reencrypt) statements() statements {
 	get := "SELECT " + columns + " FROM " + table + " WHERE " + filled
 	page := " ORDER BY " + id + " LIMIT " + strconv.Itoa(r.batchSize())
 	s.lost = "SELECT EXISTS (SELECT 1 FROM " + table + " WHERE " + filled + " AND " + id + " IS NULL)"
+	s.shared = "SELECT EXISTS (SELECT 1 FROM " + table + " WHERE " + filled + " GROUP BY " + id + " HAVING count(*) > 1)"
 	s.first = get + " AND " + id + " IS NOT NULL" + page
 	s.next = get + " AND " + id + " > " + arg(1) + page
 	s.one = get + " AND " + id + " = " + arg(1)

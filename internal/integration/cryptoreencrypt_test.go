@@ -242,6 +242,32 @@ func TestReencryptRefusesValuesOfRowsWithoutAnID(t *testing.T) {
 	})
 }
 
+// TestReencryptRefusesRowsThatShareAnID: a page may end between them, and the next
+// one begins behind them all.
+func TestReencryptRefusesRowsThatShareAnID(t *testing.T) {
+	forEachNotes(t, "BIGINT", func(t *testing.T, n notes) {
+		n.exec(t, `DROP TABLE TABLE_`)
+		n.exec(t, `CREATE TABLE TABLE_ (ID_ BIGINT, TEXT_ TEXT, INDEX_ TEXT)`)
+		old, b := fernet.GenerateKey(), fernet.GenerateKey()
+		cipher := ringOf(t, old).Cipher()
+		for i := range 8 {
+			n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_) VALUES (@, @)`, i, column.Seal(cipher, "x"))
+			n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_) VALUES (@, NULL)`, i) // nothing to lose
+		}
+		r := column.Reencrypt{DB: n.DB, Dialect: n.dialect, Table: notesTable, ID: notesID, Column: notesText, Cipher: ringOf(t, b, old).Cipher(), Batch: 3}
+		n.exec(t, `INSERT INTO TABLE_ (ID_, TEXT_) VALUES (2, @)`, column.Seal(cipher, "y"))
+		p, err := r.Run(t.Context(), nil)
+		require.ErrorContains(t, err, "that of another row")
+		assert.Zero(t, p.Changed, "it refuses before it begins")
+
+		n.exec(t, `UPDATE TABLE_ SET ID_ = 100 WHERE ID_ = 2 AND TEXT_ IS NULL`)
+		n.exec(t, `DELETE FROM TABLE_ WHERE ID_ = 2`)
+		p, err = r.Run(t.Context(), nil)
+		require.NoError(t, err)
+		assert.Equal(t, 7, p.Changed)
+	})
+}
+
 // TestReencryptWaitsForNoRowThatAnotherHolds has a writer hold a row that is in
 // the middle of a batch, and write another one of it after: a run that waited
 // with locks of its own would deadlock with it.
