@@ -28,6 +28,7 @@ const (
 	AuthnTokenRotated      Event = "authn_token_rotated"      // extension
 	SysBackendUnavailable  Event = "sys_backend_unavailable"  // extension: a store that a layer depends on is down
 	SysBackendRecovered    Event = "sys_backend_recovered"    // extension
+	SysStateLost           Event = "sys_state_lost"           // extension: shared state went back, or cannot be read; what is remembered is kept
 	SysCookieDropped       Event = "sys_cookie_dropped"       // extension: a cookie of ours that browsers will not store
 	SysCertificateExpiring Event = "sys_certificate_expiring" // extension
 	SysCertificateRefused  Event = "sys_certificate_refused"  // extension: new files cannot be used; the old certificate is served on
@@ -42,7 +43,7 @@ func (e Event) Level() slog.Level {
 	switch e {
 	case AuthnLoginSuccess, AuthnPasswordChange, AuthnTokenCreated, AuthnTokenRevoked, AuthnTokenRotated, SysBackendRecovered, CORSPreflightRefused:
 		return slog.LevelInfo
-	case CryptEncryptFail, SysBackendUnavailable, SysCrash:
+	case CryptEncryptFail, SysBackendUnavailable, SysCrash, SysStateLost:
 		return slog.LevelError
 	default:
 		return slog.LevelWarn

@@ -23,6 +23,7 @@ const (
 var (
 	errZeroFeed = errors.New("feed: the feed was not made by New")
 	errClosed   = errors.New("feed: closed")
+	errNotThere = errors.New("the source does not show it")
 )
 
 // A Feed follows a [Source] and applies its changes in this process. It is a
@@ -36,14 +37,16 @@ type Feed struct {
 	done           chan struct{} // closed when the goroutine has ended
 
 	turn   chan struct{} // holds one token: who has it may read the source
-	seq    int64         // up to where the source has been read; owned by the turn
+	at     Change        // up to where the source has been read; owned by the turn
 	failed bool          // so was the last poll; owned by the turn
 
 	good atomic.Pointer[time.Time] // when the last good poll began
 
 	mu       sync.Mutex // never held while the source is asked
 	swept    time.Time
-	retained []Change
+	retained []held
+	ids      map[string]bool // of retained
+	lost     []held          // that the source does not have any more: to be published again
 	subs     map[string][]func([]byte, time.Time)
 }
 
@@ -63,6 +66,7 @@ func New(ctx context.Context, cfg Config) (*Feed, error) {
 		reporter: rampart.NewReporter(cfg.Logger),
 		done:     make(chan struct{}),
 		turn:     make(chan struct{}, 1),
+		ids:      map[string]bool{},
 		subs:     map[string][]func([]byte, time.Time){},
 	}
 	f.turn <- struct{}{}
@@ -85,7 +89,9 @@ func (f *Feed) start(ctx context.Context) {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				_ = f.pull(ctx, max(patience, f.poll)) // reported there; the next poll tries again
+				if f.pull(ctx, max(patience, f.poll)) == nil { // else reported there; the next poll tries again
+					f.restore(ctx)
+				}
 			}
 		}
 	}()
@@ -102,29 +108,37 @@ func (f *Feed) pull(ctx context.Context, timeout time.Duration) error {
 	defer func() { f.turn <- struct{}{} }()
 	began := time.Now()
 	for {
-		changes, last, err := f.ask(ctx, timeout)
+		after := f.at.Seq
+		changes, err := f.ask(ctx, timeout, max(after-1, 0)) // the last one that was read comes once more
+		if err == nil && after > 0 {
+			if len(changes) > 0 && f.at.is(changes[0]) {
+				changes = changes[1:]
+			} else {
+				changes, err = nil, f.resume(ctx, timeout)
+			}
+		}
 		if err != nil {
 			f.report(ctx, err)
 			return err
 		}
-		f.apply(changes)
-		if last <= f.seq {
+		if len(changes) == 0 {
 			break
 		}
-		f.seq = last
+		f.apply(ctx, changes)
+		f.at = changes[len(changes)-1]
 	}
 	f.report(ctx, nil)
 	f.good.Store(&began)
 	return nil
 }
 
-func (f *Feed) ask(ctx context.Context, timeout time.Duration) ([]Change, int64, error) {
+func (f *Feed) ask(ctx context.Context, timeout time.Duration, seq int64) ([]Change, error) {
 	if timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	return f.source.Since(ctx, f.seq, batch)
+	return f.source.Since(ctx, seq, batch)
 }
 
 // report tells the log when the source begins and ceases to fail. Who gives up
@@ -142,19 +156,39 @@ func (f *Feed) report(ctx context.Context, err error) {
 }
 
 // apply hands changes to their subscribers and keeps them for later ones.
-func (f *Feed) apply(changes []Change) {
+func (f *Feed) apply(ctx context.Context, changes []Change) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := time.Now()
 	if now.Sub(f.swept) >= sweepEvery {
 		f.swept = now
-		f.retained = slices.DeleteFunc(f.retained, func(c Change) bool { return !now.Before(c.Expires) })
+		f.retained = slices.DeleteFunc(f.retained, func(c held) bool {
+			ended := !now.Before(c.Expires)
+			if ended {
+				delete(f.ids, c.id)
+			}
+			return ended
+		})
 	}
+	unreadable := 0
 	for _, c := range changes {
-		f.retained = append(f.retained, c)
-		for _, apply := range f.subs[c.Topic] {
-			apply(slices.Clone(c.Data), c.Expires)
+		h := open(c)
+		switch {
+		case c.Topic == "":
+			unreadable++
+			continue
+		case !now.Before(c.Expires), f.ids[h.id]:
+			continue
+		case h.id != "":
+			f.ids[h.id] = true
 		}
+		f.retained = append(f.retained, h)
+		for _, apply := range f.subs[c.Topic] {
+			apply(slices.Clone(h.Data), c.Expires)
+		}
+	}
+	if unreadable > 0 {
+		f.reporter.Report(ctx, rampart.SysStateLost, "unreadable", slog.String("backend", "feed"), slog.String("reason", "unreadable"), slog.Int("changes", unreadable))
 	}
 }
 
@@ -190,10 +224,15 @@ func (f *Feed) Publish(ctx context.Context, topic string, data []byte, keep time
 		return errClosed
 	default:
 	}
-	if err := f.source.Publish(ctx, topic, data, keep); err != nil {
+	id := newID()
+	if err := f.source.Publish(ctx, topic, seal(id, data), keep); err != nil {
 		return fmt.Errorf("feed: publish: %w", err)
 	}
-	if err := f.pull(ctx, 0); err != nil {
+	err := f.pull(ctx, 0)
+	if err == nil && !f.has(id) {
+		err = errNotThere
+	}
+	if err != nil {
 		return fmt.Errorf("feed: published, but not yet applied here: %w", err)
 	}
 	return nil

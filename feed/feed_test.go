@@ -37,13 +37,13 @@ func (b *broken) Publish(ctx context.Context, topic string, data []byte, keep ti
 	return b.Source.Publish(ctx, topic, data, keep)
 }
 
-func (b *broken) Since(ctx context.Context, seq int64, limit int) ([]feed.Change, int64, error) {
+func (b *broken) Since(ctx context.Context, seq int64, limit int) ([]feed.Change, error) {
 	if b.hangs.Load() {
 		<-ctx.Done()
-		return nil, 0, ctx.Err()
+		return nil, ctx.Err()
 	}
 	if b.fails.Load() || b.failsSince.Load() {
-		return nil, 0, errors.New("connection refused\n")
+		return nil, errors.New("connection refused\n")
 	}
 	return b.Source.Since(ctx, seq, limit)
 }

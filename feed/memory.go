@@ -26,29 +26,23 @@ func (m *memory) Publish(ctx context.Context, topic string, data []byte, keep ti
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	m.changes = slices.DeleteFunc(m.changes, func(c Change) bool { return !now.Before(c.Expires) })
+	m.changes = slices.DeleteFunc(m.changes, func(c Change) bool { return c.Seq <= m.last-Kept && !now.Before(c.Expires) })
 	m.last++
 	m.changes = append(m.changes, Change{Seq: m.last, Topic: topic, Data: slices.Clone(data), Expires: now.Add(keep)})
 	return nil
 }
 
 // Since implements [Source].
-func (m *memory) Since(ctx context.Context, seq int64, limit int) ([]Change, int64, error) {
+func (m *memory) Since(ctx context.Context, seq int64, limit int) ([]Change, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, seq, err
+		return nil, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	rest := m.changes[sort.Search(len(m.changes), func(i int) bool { return m.changes[i].Seq > seq }):]
-	rest = rest[:min(limit, len(rest))]
-	now := time.Now()
-	var found []Change
-	for _, c := range rest {
-		seq = c.Seq
-		if now.Before(c.Expires) {
-			c.Data = slices.Clone(c.Data)
-			found = append(found, c)
-		}
+	rest = slices.Clone(rest[:min(limit, len(rest))])
+	for i := range rest {
+		rest[i].Data = slices.Clone(rest[i].Data)
 	}
-	return found, seq, nil
+	return rest, nil
 }

@@ -13,21 +13,28 @@ import (
 // Sequence numbers are positive and rise with each change. One must never
 // become visible after a higher one: a reader that has seen the higher one would
 // miss it for good.
+//
+// A source that is restored from a backup goes back: that is found out by the last
+// change that a reader has seen. So the newest [Kept] changes stay, though they have
+// expired.
 type Source interface {
 	// Publish keeps a change for that long. When it returns nil, the change is
 	// durable and every later Since sees it.
 	Publish(ctx context.Context, topic string, data []byte, keep time.Duration) error
 
-	// Since returns the changes after seq, in order and none skipped but those
-	// that have expired, looking at limit of them at most. The reader goes on
-	// from last; where that is seq itself, there is nothing more.
-	Since(ctx context.Context, seq int64, limit int) (changes []Change, last int64, err error)
+	// Since returns at most limit changes after seq, in order and none skipped,
+	// expired ones too for as long as they stay. Where there are none, there is
+	// nothing more.
+	Since(ctx context.Context, seq int64, limit int) ([]Change, error)
 }
+
+// Kept is how many of the newest changes a [Source] keeps at least.
+const Kept = 1000
 
 // A Change is what a [Source] keeps.
 type Change struct {
 	Seq     int64     // its place in the order
-	Topic   string    // who is concerned
+	Topic   string    // who is concerned; "": it cannot be read
 	Data    []byte    // what has changed, in the topic's own form
 	Expires time.Time // from when on it means nothing
 }

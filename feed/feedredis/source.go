@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/ecolaura/rampart/feed"
@@ -37,8 +37,11 @@ const maxWait = 500 * time.Millisecond
 type source struct {
 	reads, writes *redisx.Client
 
-	key   string
-	swept atomic.Int64 // up to where expired changes have been dropped
+	key string
+
+	sweeping sync.Mutex
+	from     int64 // up to where it has been swept
+	passed   int64 // how many entries before that have stayed
 }
 
 // New returns a source in the stream of that key, of Redis 5 or later. Entries
@@ -70,50 +73,41 @@ func (s *source) Publish(ctx context.Context, topic string, data []byte, keep ti
 }
 
 // sweep looks at the next few entries and deletes those that have expired by the
-// clock of Redis, which says now. At the end of the stream it begins anew. A
-// failure harms nothing: a later Publish sweeps again.
+// clock of Redis, which says now. At the newest ones it begins anew. A failure harms
+// nothing: a later Publish sweeps again.
 func (s *source) sweep(ctx context.Context, now time.Time) {
-	from := s.swept.Load()
-	entries, err := s.read(ctx, from, purge)
+	s.sweeping.Lock()
+	defer s.sweeping.Unlock()
+	reply, err := s.writes.Do(ctx, "XLEN", s.key)
+	if n, _ := reply.(int64); err != nil || n <= s.passed+purge+feed.Kept {
+		s.from, s.passed = 0, 0
+		return
+	}
+	entries, err := s.Since(ctx, s.from, purge)
 	if err != nil {
 		return
 	}
 	del := []any{"XDEL", s.key}
 	for _, c := range entries {
-		from = c.Seq
-		if !now.Before(c.Expires) {
+		s.from = c.Seq
+		if now.Before(c.Expires) {
+			s.passed++
+		} else {
 			del = append(del, entryID(c.Seq))
 		}
 	}
-	if len(entries) < purge {
-		from = 0
-	}
-	s.swept.Store(from)
 	if len(del) > 2 {
 		_, _ = s.writes.Do(ctx, del...)
 	}
 }
 
-// Since implements [feed.Source].
-func (s *source) Since(ctx context.Context, seq int64, limit int) ([]feed.Change, int64, error) {
-	entries, err := s.read(ctx, seq, limit)
-	if err != nil {
-		return nil, seq, err
-	}
-	now := time.Now()
-	live := entries[:0]
-	for _, c := range entries {
-		seq = c.Seq
-		if now.Before(c.Expires) {
-			live = append(live, c)
-		}
-	}
-	return live, seq, nil
-}
+// page is how many entries are read at once: as large as they may be, they must
+// come within maxWait.
+const page = 64
 
-// read returns the entries after seq, expired ones too.
-func (s *source) read(ctx context.Context, seq int64, limit int) ([]feed.Change, error) {
-	reply, err := s.reads.Do(ctx, "XRANGE", s.key, entryID(seq+1), "+", "COUNT", strconv.Itoa(limit))
+// Since implements [feed.Source].
+func (s *source) Since(ctx context.Context, seq int64, limit int) ([]feed.Change, error) {
+	reply, err := s.reads.Do(ctx, "XRANGE", s.key, entryID(seq+1), "+", "COUNT", strconv.Itoa(min(limit, page)))
 	if err != nil {
 		return nil, fmt.Errorf("feedredis: %w", err)
 	}
@@ -121,10 +115,10 @@ func (s *source) read(ctx context.Context, seq int64, limit int) ([]feed.Change,
 	if !ok && reply != nil {
 		return nil, errReply
 	}
-	changes := make([]feed.Change, len(entries))
-	for i, entry := range entries {
-		if changes[i], err = parseEntry(entry); err != nil {
-			return nil, err
+	changes := make([]feed.Change, 0, len(entries))
+	for _, entry := range entries {
+		if c, ok := parseEntry(entry); ok {
+			changes = append(changes, c)
 		}
 	}
 	return changes, nil
@@ -132,22 +126,21 @@ func (s *source) read(ctx context.Context, seq int64, limit int) ([]feed.Change,
 
 var errReply = errors.New("feedredis: a reply of Redis that XRANGE does not have")
 
-// parseEntry reads [id [name value …]].
-func parseEntry(entry any) (feed.Change, error) {
+// parseEntry reads [id [name value …]]. What somebody else has put into the stream
+// must not stop what follows: a change that cannot be read has no topic, and an entry
+// whose id this package does not make is none (ok is false).
+func parseEntry(entry any) (c feed.Change, ok bool) {
 	pair, _ := entry.([]any)
 	if len(pair) != 2 {
-		return feed.Change{}, errReply
+		return feed.Change{}, false
 	}
 	id, _ := redisx.Text(pair[0])
 	seq, made, ok := parseID(id)
 	if !ok {
-		return feed.Change{}, fmt.Errorf("feedredis: %q is no id of an entry that this package counts with", id)
+		return feed.Change{}, false
 	}
-	fields, ok := redisx.Texts(pair[1])
-	if !ok {
-		return feed.Change{}, errReply
-	}
-	c := feed.Change{Seq: seq}
+	c = feed.Change{Seq: seq}
+	fields, _ := redisx.Texts(pair[1])
 	for i := 0; i+1 < len(fields); i += 2 {
 		value := fields[i+1]
 		switch fields[i] {
@@ -158,12 +151,12 @@ func parseEntry(entry any) (feed.Change, error) {
 		case "keep":
 			keep, err := strconv.ParseInt(value, 10, 64)
 			if err != nil {
-				return feed.Change{}, errReply
+				return feed.Change{Seq: seq}, true
 			}
 			c.Expires = made.Add(time.Duration(keep) * time.Millisecond)
 		}
 	}
-	return c, nil
+	return c, true
 }
 
 // entryID returns the id of the entry with that sequence number.

@@ -24,7 +24,8 @@ const purge = 16
 // clock, in microseconds since 1970.
 type source struct {
 	db                          *sql.DB
-	lock, insert, delete, since string // lock: empty where none is needed
+	lock, insert, delete, since string         // lock: empty where none is needed
+	isolation                   *sql.TxOptions // nil: the default
 }
 
 // New returns a source in db, where [Migrate] has made the table. All instances
@@ -36,14 +37,16 @@ func New(db *sql.DB, d rampart.Dialect) (feed.Source, error) {
 	s := &source{db: db}
 	now := `CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)`
 	if d == rampart.PostgreSQL {
+		// The default may be serializable, where publishers that wait for the lock
+		// would fail after it.
+		s.isolation = &sql.TxOptions{Isolation: sql.LevelReadCommitted}
 		s.lock = fmt.Sprintf(`SELECT pg_advisory_xact_lock(%d)`, int64(publishLock))
 		now = `CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`
 	}
 	s.insert = sqlutil.Rebind(d, `INSERT INTO rampart_feed (topic, data, expires_at) VALUES (?, ?, `+now+` + ?)`)
 	s.delete = sqlutil.Rebind(d, `DELETE FROM rampart_feed WHERE seq IN
-		(SELECT seq FROM rampart_feed WHERE expires_at <= `+now+` ORDER BY expires_at LIMIT ?)`)
-	s.since = sqlutil.Rebind(d, `SELECT seq, topic, data, expires_at, expires_at <= `+now+`
-		FROM rampart_feed WHERE seq > ? ORDER BY seq LIMIT ?`)
+		(SELECT seq FROM rampart_feed WHERE expires_at <= `+now+` AND seq <= (SELECT max(seq) FROM rampart_feed) - ? ORDER BY expires_at LIMIT ?)`)
+	s.since = sqlutil.Rebind(d, `SELECT seq, topic, data, expires_at FROM rampart_feed WHERE seq > ? ORDER BY seq LIMIT ?`)
 	return s, nil
 }
 
@@ -52,7 +55,7 @@ func (s *source) Publish(ctx context.Context, topic string, data []byte, keep ti
 	if data == nil {
 		data = []byte{} // not NULL
 	}
-	tx, err := s.db.BeginTx(ctx, nil)
+	tx, err := s.db.BeginTx(ctx, s.isolation)
 	if err != nil {
 		return err
 	}
@@ -65,36 +68,28 @@ func (s *source) Publish(ctx context.Context, topic string, data []byte, keep ti
 	if _, err := tx.ExecContext(ctx, s.insert, topic, data, keep.Microseconds()); err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, s.delete, purge); err != nil {
+	if _, err := tx.ExecContext(ctx, s.delete, feed.Kept, purge); err != nil {
 		return err
 	}
 	return tx.Commit()
 }
 
 // Since implements [feed.Source].
-func (s *source) Since(ctx context.Context, seq int64, limit int) ([]feed.Change, int64, error) {
+func (s *source) Since(ctx context.Context, seq int64, limit int) ([]feed.Change, error) {
 	rows, err := s.db.QueryContext(ctx, s.since, seq, limit)
 	if err != nil {
-		return nil, seq, err
+		return nil, err
 	}
 	defer rows.Close()
 	var found []feed.Change
-	last := seq
 	for rows.Next() {
 		var c feed.Change
 		var expires int64
-		var expired bool
-		if err := rows.Scan(&c.Seq, &c.Topic, &c.Data, &expires, &expired); err != nil {
-			return nil, seq, err
+		if err := rows.Scan(&c.Seq, &c.Topic, &c.Data, &expires); err != nil {
+			return nil, err
 		}
-		last = c.Seq
-		if !expired {
-			c.Expires = time.UnixMicro(expires)
-			found = append(found, c)
-		}
+		c.Expires = time.UnixMicro(expires)
+		found = append(found, c)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, seq, err
-	}
-	return found, last, nil
+	return found, rows.Err()
 }

@@ -46,7 +46,7 @@ func TestAuthRedisAndFeedReadFromAServerThatIsFullOrAReplica(t *testing.T) {
 			for range 20 {
 				_, err := store.Get(ctx, "a")
 				require.NoError(t, err)
-				changes, _, err := source.Since(ctx, 0, 10)
+				changes, err := source.Since(ctx, 0, 10)
 				require.NoError(t, err)
 				assert.Len(t, changes, 1)
 			}

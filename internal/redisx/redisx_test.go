@@ -53,7 +53,7 @@ func users() map[string]user {
 		"feedredis": {500 * time.Millisecond, "", []any{}, func(_ *testing.T, do redisx.DoFunc, _ *slog.Logger) (ask, write func(context.Context) error) {
 			source := feedredis.New(do, "k")
 			return func(ctx context.Context) error {
-				_, _, err := source.Since(ctx, 0, 1)
+				_, err := source.Since(ctx, 0, 1)
 				return err
 			}, func(ctx context.Context) error { return source.Publish(ctx, "t", nil, time.Hour) }
 		}},
