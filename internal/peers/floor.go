@@ -1,9 +1,11 @@
 package peers
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
@@ -81,6 +83,41 @@ func floorLimiter() layer {
 				return
 			}
 			w.Header()["X-Ratelimit-Remaining"] = []string{strconv.Itoa(plenty - n)}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// floorID gives each request an id.
+func floorID(next http.Handler) http.Handler {
+	type key struct{}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := strconv.FormatUint(rand.Uint64(), 16) //nolint:gosec // nobody has to guess it
+		w.Header()["X-Request-Id"] = []string{id}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), key{}, id)))
+	})
+}
+
+func floorRecover(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if recover() != nil {
+				w.WriteHeader(http.StatusInternalServerError)
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// floorKey knows one API key by its hash.
+func floorKey(text string) layer {
+	owners := map[[sha256.Size]byte]string{sha256.Sum256([]byte(text)): "42"}
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if owners[sha256.Sum256([]byte(r.Header.Get("X-Api-Key")))] == "" {
+				w.WriteHeader(http.StatusUnauthorized)
+				return
+			}
 			next.ServeHTTP(w, r)
 		})
 	}

@@ -15,12 +15,12 @@ import (
 )
 
 // throttledGCRA is throttled/throttled, a token bucket like ours.
-func throttledGCRA() layer {
+func throttledGCRA(limit int) layer {
 	store, err := memstore.NewCtx(1 << 20)
 	if err != nil {
 		panic(err)
 	}
-	limiter, err := throttled.NewGCRARateLimiterCtx(store, throttled.RateQuota{MaxRate: throttled.PerSec(1 << 29), MaxBurst: 1 << 29})
+	limiter, err := throttled.NewGCRARateLimiterCtx(store, throttled.RateQuota{MaxRate: throttled.PerHour(limit), MaxBurst: limit - 1})
 	if err != nil {
 		panic(err)
 	}
@@ -29,8 +29,8 @@ func throttledGCRA() layer {
 }
 
 // sethvargo is sethvargo/go-limiter, calendar windows.
-func sethvargo() layer {
-	store, err := memorystore.New(&memorystore.Config{Tokens: plenty, Interval: time.Hour})
+func sethvargo(limit uint64) layer {
+	store, err := memorystore.New(&memorystore.Config{Tokens: limit, Interval: time.Hour})
 	if err != nil {
 		panic(err)
 	}
@@ -41,8 +41,8 @@ func sethvargo() layer {
 	return m.Handle
 }
 
-func tollBooth() layer {
-	limiter := tollbooth.NewLimiter(1<<30, nil).SetIPLookups([]string{"RemoteAddr"})
+func tollBooth(perSecond float64) layer {
+	limiter := tollbooth.NewLimiter(perSecond, nil).SetIPLookups([]string{"RemoteAddr"})
 	return func(next http.Handler) http.Handler { return tollbooth.LimitHandler(limiter, next) }
 }
 

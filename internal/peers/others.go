@@ -32,9 +32,11 @@ func unrolled() layer {
 	}).Handler
 }
 
-func rsCORS() layer {
+func rsCORS() layer { return rsCORSFor(origin, "https://admin.ecolaura.com") }
+
+func rsCORSFor(origins ...string) layer {
 	return rscors.New(rscors.Options{
-		AllowedOrigins: []string{origin, "https://admin.ecolaura.com"},
+		AllowedOrigins: origins,
 		AllowedMethods: []string{"GET", "POST", "PUT", "PATCH", "DELETE"},
 		AllowedHeaders: []string{"Authorization", "Content-Type", "X-API-Key"},
 		ExposedHeaders: []string{"Retry-After", "RateLimit", "RateLimit-Policy", "WWW-Authenticate", "X-Request-ID"},
@@ -50,12 +52,12 @@ func chiCORS() layer {
 	})
 }
 
-func chiHTTPRate() layer {
-	return httprate.LimitBy(1<<30, time.Hour, httprate.KeyByIP) //nolint:staticcheck // the TCP peer, as in ours
+func chiHTTPRate(limit int) layer {
+	return httprate.LimitBy(limit, time.Hour, httprate.KeyByIP) //nolint:staticcheck // the TCP peer, as in ours
 }
 
-func ulule() layer {
-	rate := limiter.Rate{Period: time.Hour, Limit: plenty}
+func ulule(limit int64) layer {
+	rate := limiter.Rate{Period: time.Hour, Limit: limit}
 	return stdlib.NewMiddleware(limiter.New(memory.NewStore(), rate)).Handler
 }
 
@@ -69,9 +71,8 @@ func golangJWT(next http.Handler) http.Handler {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		tok, err := parser.ParseWithClaims(raw, jwt.MapClaims{}, key)
-		claims, _ := tok.Claims.(jwt.MapClaims)
-		if err != nil || !tok.Valid || claims["token_type"] != "access" || claims["user_id"] == nil {
+		claims := jwt.MapClaims{}
+		if tok, err := parser.ParseWithClaims(raw, claims, key); err != nil || !tok.Valid || claims["token_type"] != "access" || claims["user_id"] == nil {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}

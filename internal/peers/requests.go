@@ -44,13 +44,18 @@ func preflight() *http.Request {
 	return r
 }
 
-func withToken(r *http.Request) *http.Request {
-	r.Header.Set("Authorization", "Bearer "+token())
+// asks returns r with one more field.
+func asks(r *http.Request, name, value string) *http.Request {
+	r.Header.Set(name, value)
 	return r
 }
 
+func withToken(r *http.Request) *http.Request {
+	return asks(r, "Authorization", "Bearer "+token(secret))
+}
+
 // token is an access token as simplejwt writes it, good for a day.
-func token() string {
+func token(secret []byte) string {
 	now := time.Now()
 	payload := fmt.Sprintf(`{"token_type":"access","exp":%d,"iat":%d,"jti":"0123456789abcdef0123456789abcdef","user_id":"42"}`,
 		now.Add(24*time.Hour).Unix(), now.Unix())

@@ -71,6 +71,16 @@ var silent = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.W
 
 var jsonType = []string{"application/json"}
 
+// busy answers as a page of a list does that also renews a session.
+var busy = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "private, max-age=60")
+	h.Set("X-Total-Count", "1234")
+	h.Add("Set-Cookie", "sessionid=0123456789abcdef0123456789abcdef; Path=/; HttpOnly; Secure; SameSite=Lax")
+	w.WriteHeader(http.StatusOK)
+})
+
 type layer = func(http.Handler) http.Handler
 
 // must is for set-up that is constant: a mistake in it is a bug of this package.

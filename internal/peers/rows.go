@@ -2,6 +2,7 @@ package peers
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/ecolaura/rampart"
@@ -57,28 +58,30 @@ func Rows() []Row {
 	add(group6, "rampart, sliding window", 204, map[string]string{"RateLimit": "anon"}, plainGet(), ourThrottle(throttle.SlidingWindow, 0))
 	remaining := map[string]string{"X-Ratelimit-Remaining": ""}
 	add(group6, "floor", 204, remaining, plainGet(), floorLimiter())
-	add(group6, "go-chi/httprate", 204, remaining, plainGet(), chiHTTPRate())
-	add(group6, "ulule/limiter", 204, remaining, plainGet(), ulule())
-	add(group6, "throttled/throttled", 204, remaining, plainGet(), throttledGCRA())
-	add(group6, "sethvargo/go-limiter", 204, remaining, plainGet(), sethvargo())
-	add(group6, "didip/tollbooth", 204, map[string]string{"Ratelimit-Remaining": ""}, plainGet(), tollBooth())
+	add(group6, "go-chi/httprate", 204, remaining, plainGet(), chiHTTPRate(plenty))
+	add(group6, "ulule/limiter", 204, remaining, plainGet(), ulule(plenty))
+	add(group6, "throttled/throttled", 204, remaining, plainGet(), throttledGCRA(1<<29))
+	add(group6, "sethvargo/go-limiter", 204, remaining, plainGet(), sethvargo(plenty))
+	add(group6, "didip/tollbooth", 204, map[string]string{"Ratelimit-Remaining": ""}, plainGet(), tollBooth(1<<30))
 
 	const group6b = "throttle: 65 536 addresses in turn, with response headers"
-	add(group6b, "rampart", 204, map[string]string{"RateLimit": "anon"}, plainGet(), from(1<<16), ourThrottle(throttle.TokenBucket, 1<<16))
-	add(group6b, "rampart, sliding window", 204, map[string]string{"RateLimit": "anon"}, plainGet(), from(1<<16), ourThrottle(throttle.SlidingWindow, 1<<16))
-	add(group6b, "floor", 204, remaining, plainGet(), from(1<<16), floorLimiter())
-	add(group6b, "go-chi/httprate", 204, remaining, plainGet(), from(1<<16), chiHTTPRate())
-	add(group6b, "ulule/limiter", 204, remaining, plainGet(), from(1<<16), ulule())
-	add(group6b, "throttled/throttled", 204, remaining, plainGet(), from(1<<16), throttledGCRA())
-	add(group6b, "sethvargo/go-limiter", 204, remaining, plainGet(), from(1<<16), sethvargo())
-	add(group6b, "didip/tollbooth", 204, map[string]string{"Ratelimit-Remaining": ""}, plainGet(), from(1<<16), tollBooth())
+	add(group6b, "rampart", 204, map[string]string{"RateLimit": "anon"}, plainGet(), after(1<<16), from(1<<16), ourThrottle(throttle.TokenBucket, 1<<16))
+	add(group6b, "rampart, sliding window", 204, map[string]string{"RateLimit": "anon"}, plainGet(), after(1<<16), from(1<<16), ourThrottle(throttle.SlidingWindow, 1<<16))
+	add(group6b, "floor", 204, remaining, plainGet(), after(1<<16), from(1<<16), floorLimiter())
+	add(group6b, "go-chi/httprate", 204, remaining, plainGet(), after(1<<16), from(1<<16), chiHTTPRate(plenty))
+	add(group6b, "ulule/limiter", 204, remaining, plainGet(), after(1<<16), from(1<<16), ulule(plenty))
+	add(group6b, "throttled/throttled", 204, remaining, plainGet(), after(1<<16), from(1<<16), throttledGCRA(1<<29))
+	add(group6b, "sethvargo/go-limiter", 204, remaining, plainGet(), after(1<<16), from(1<<16), sethvargo(plenty))
+	add(group6b, "didip/tollbooth", 204, map[string]string{"Ratelimit-Remaining": ""}, plainGet(), after(1<<16), from(1<<16), tollBooth(1<<30))
 
+	// Most of these addresses are new when they are measured, but not the first
+	// thousands, for which a Memory takes its tables one after the other.
 	const group6c = "throttle: 1 048 576 addresses in turn, with response headers"
-	add(group6c, "rampart", 204, map[string]string{"RateLimit": "anon"}, plainGet(), from(1<<20), ourThrottle(throttle.TokenBucket, 1<<20))
-	add(group6c, "rampart, sliding window", 204, map[string]string{"RateLimit": "anon"}, plainGet(), from(1<<20), ourThrottle(throttle.SlidingWindow, 1<<20))
-	add(group6c, "floor", 204, remaining, plainGet(), from(1<<20), floorLimiter())
-	add(group6c, "throttled/throttled", 204, remaining, plainGet(), from(1<<20), throttledGCRA())
-	add(group6c, "sethvargo/go-limiter", 204, remaining, plainGet(), from(1<<20), sethvargo())
+	add(group6c, "rampart", 204, map[string]string{"RateLimit": "anon"}, plainGet(), after(1<<12), from(1<<20), ourThrottle(throttle.TokenBucket, 1<<20))
+	add(group6c, "rampart, sliding window", 204, map[string]string{"RateLimit": "anon"}, plainGet(), after(1<<12), from(1<<20), ourThrottle(throttle.SlidingWindow, 1<<20))
+	add(group6c, "floor", 204, remaining, plainGet(), after(1<<12), from(1<<20), floorLimiter())
+	add(group6c, "throttled/throttled", 204, remaining, plainGet(), after(1<<12), from(1<<20), throttledGCRA(1<<29))
+	add(group6c, "sethvargo/go-limiter", 204, remaining, plainGet(), after(1<<12), from(1<<20), sethvargo(plenty))
 
 	const group7 = "token: HS256, verified anew"
 	add(group7, "rampart", 204, nil, withToken(plainGet()), ourToken(false))
@@ -91,14 +94,14 @@ func Rows() []Row {
 	const group8 = "public chain: headers, cors, throttle"
 	add(group8, "rampart", 204, both, get(), ourHeaders(), ourCORS(), ourThrottle(throttle.SlidingWindow, 0))
 	add(group8, "floor", 204, both, get(), floorHeaderLayer, floorCORS, floorLimiter())
-	add(group8, "unrolled/secure, rs/cors, go-chi/httprate", 204, both, get(), unrolled(), rsCORS(), chiHTTPRate())
-	add(group8, "unrolled/secure, go-chi/cors, ulule/limiter", 204, both, get(), unrolled(), chiCORS(), ulule())
+	add(group8, "unrolled/secure, rs/cors, go-chi/httprate", 204, both, get(), unrolled(), rsCORS(), chiHTTPRate(plenty))
+	add(group8, "unrolled/secure, go-chi/cors, ulule/limiter", 204, both, get(), unrolled(), chiCORS(), ulule(plenty))
 
 	const group9 = "token chain: headers, cors, throttle, token"
 	add(group9, "rampart", 204, both, withToken(get()), ourHeaders(), ourCORS(), ourThrottle(throttle.SlidingWindow, 0), ourToken(false))
 	add(group9, "rampart, cached token", 204, both, withToken(get()), ourHeaders(), ourCORS(), ourThrottle(throttle.SlidingWindow, 0), ourToken(true))
 	add(group9, "floor", 204, both, withToken(get()), floorHeaderLayer, floorCORS, floorLimiter(), floorToken)
-	add(group9, "unrolled/secure, rs/cors, go-chi/httprate, golang-jwt/jwt", 204, both, withToken(get()), unrolled(), rsCORS(), chiHTTPRate(), golangJWT)
-	add(group9, "unrolled/secure, go-chi/cors, ulule/limiter, go-chi/jwtauth", 204, both, withToken(get()), unrolled(), chiCORS(), ulule(), chiJWTAuth())
-	return append(append(rows, inputRows()...), fernetRows()...)
+	add(group9, "unrolled/secure, rs/cors, go-chi/httprate, golang-jwt/jwt", 204, both, withToken(get()), unrolled(), rsCORS(), chiHTTPRate(plenty), golangJWT)
+	add(group9, "unrolled/secure, go-chi/cors, ulule/limiter, go-chi/jwtauth", 204, both, withToken(get()), unrolled(), chiCORS(), ulule(plenty), chiJWTAuth())
+	return slices.Concat(rows, inputRows(), fernetRows(), chainRows(), refusalRows(), growthRows())
 }
