@@ -81,6 +81,10 @@ func (v *Verifier) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	v.report(r, refusal)
+	if v.errorHandler == nil {
+		rampart.WriteError(w, err)
+		return
+	}
 	maps.Copy(w.Header(), refusal.Problem().Header.Clone())
 	v.errorHandler(w, r, err)
 }

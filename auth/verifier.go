@@ -73,9 +73,6 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 	}
 	v.scratch.New = func() any { return jose.NewReader() }
 	v.refuseScope = v.refuseForScope
-	if v.errorHandler == nil {
-		v.errorHandler = func(w http.ResponseWriter, _ *http.Request, err error) { rampart.WriteError(w, err) }
-	}
 	return v, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/request"
+	"github.com/ecolaura/rampart/internal/text"
 	"github.com/ecolaura/rampart/internal/token"
 )
 
@@ -137,6 +138,9 @@ func (c *cookieRules) outgoing(h http.Header, w *request.Writer, https bool) {
 		return
 	}
 	lines := h["Set-Cookie"]
+	if !slices.ContainsFunc(lines, func(line string) bool { return !c.fine(line, https) }) {
+		return
+	}
 	hardened := make([]string, len(lines)) // not in place: the slice may be shared
 	for i, line := range lines {
 		s := parseSetCookie(line)
@@ -147,6 +151,34 @@ func (c *cookieRules) outgoing(h http.Header, w *request.Writer, https bool) {
 		}
 	}
 	h["Set-Cookie"] = hardened
+}
+
+// fine reports whether a line is at first sight as harden would leave it, without a
+// flaw: the usual session cookie, which is not taken apart then.
+func (c *cookieRules) fine(line string, https bool) bool {
+	if !https || len(c.sameSite)+len(c.prefix) > 0 || len(line) > 1024 || hasControl(line) {
+		return false
+	}
+	pair, attributes, _ := strings.Cut(line, ";")
+	name, _, named := strings.Cut(pair, "=")
+	if name = trim(name); !named || name == "" || prefixOf(name) != "" {
+		return false
+	}
+	secure, httpOnly, sameSite := false, false, false
+	for attribute := range strings.SplitSeq(attributes, ";") {
+		name, value, _ := strings.Cut(attribute, "=")
+		switch name = trim(name); {
+		case text.EqualFold(name, "secure"):
+			secure = true
+		case text.EqualFold(name, "httponly"):
+			httpOnly = true
+		case text.EqualFold(name, "samesite"):
+			sameSite = text.EqualFold(trim(value), "lax") || text.EqualFold(trim(value), "strict")
+		case text.EqualFold(name, "domain"):
+			return false
+		}
+	}
+	return secure && httpOnly && sameSite
 }
 
 func (c *cookieRules) report(w *request.Writer, name, flaw string) {

@@ -161,15 +161,26 @@ func FuzzSetCookie(f *testing.F) {
 	for _, form := range readCookieForms(f).Forms {
 		f.Add(form.SetCookie, form.Scheme == "https")
 	}
+	f.Add("sid=1; Path=/; HttpOnly; Secure; SameSite=Lax", true)
+	f.Add("sid=1; HttpOnly; Secure; SameSite=Lax; SameSite=None; Domain=other.example", true)
+	f.Add("sid=1; HttpOnly; Secure; SameSite=Strict; samesite", true)
 	h := newHeaders(f, readCookieForms(f).config())
+	// With a rule for any cookie, each one is taken apart.
+	quick, thorough := headers.API(), headers.API()
+	thorough.Cookies.SameSite = map[string]http.SameSite{"unrelated": http.SameSiteLaxMode}
+	plain, slow := newHeaders(f, quick), newHeaders(f, thorough)
 	prefixes := map[string]string{"sid": "__Host-", "ref": "__Secure-", "key": "__Host-Http-"}
 	f.Fuzz(func(t *testing.T, line string, https bool) {
 		scheme := "http"
 		if https {
 			scheme = "https"
 		}
-		harden := func(line string) string {
+		hardenedBy := func(h *headers.Headers, line string) string {
 			return answer(h.Handler(setting(line)), localRequest(scheme)).Header["Set-Cookie"][0]
+		}
+		harden := func(line string) string { return hardenedBy(h, line) }
+		if a, b := hardenedBy(plain, line), hardenedBy(slow, line); a != b {
+			t.Fatalf("%q at first sight became %q, taken apart %q", line, a, b)
 		}
 		out := harden(line)
 		before, after := readSlowly(line), readSlowly(out)

@@ -106,7 +106,7 @@ func (s *setCookie) flaw(https bool, host string) string {
 	switch {
 	case s.name == "" && s.value == "":
 		return "empty"
-	case hasControl(s.parts):
+	case slices.ContainsFunc(s.parts, hasControl):
 		return "control_character"
 	case len(s.name)+len(s.value) > 4096:
 		return "too_long"
@@ -123,10 +123,8 @@ func (s *setCookie) flaw(https bool, host string) string {
 	}
 }
 
-func hasControl(parts []string) bool {
-	return slices.ContainsFunc(parts, func(part string) bool {
-		return strings.ContainsFunc(part, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
-	})
+func hasControl(part string) bool {
+	return strings.ContainsFunc(part, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }
 
 // domainCovers reports whether the host may set a cookie for domain (RFC 6265bis

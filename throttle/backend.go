@@ -93,6 +93,10 @@ func (b *backend) give(ctx context.Context, items []Item, m mode) {
 		_ = b.local.Give(ctx, items) // a Memory cannot fail
 		return
 	}
+	if b.memory != nil {
+		_ = b.memory.Give(ctx, items) // a Memory cannot fail
+		return
+	}
 	ctx, cancel := b.limit(ctx)
 	defer cancel()
 	b.note(ctx, b.store.Give(ctx, items))
