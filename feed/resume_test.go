@@ -125,6 +125,9 @@ func TestWhatIsPublishedAgainIsNotAppliedTwice(t *testing.T) {
 		source.restore(source.backup(t, 2))
 		time.Sleep(2 * time.Second)
 		assert.Equal(t, []string{"0", "1", "2"}, got())
+		there, err := source.Since(t.Context(), 0, 100)
+		require.NoError(t, err)
+		assert.Len(t, there, 3, "nor published twice")
 	})
 }
 

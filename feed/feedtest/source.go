@@ -148,8 +148,9 @@ func testExpiry(t *testing.T, connect func() feed.Source) {
 	}
 	publish(t, a, "t", "long", keep)
 	time.Sleep(100 * time.Millisecond)
+	publish(t, a, "t", "next", keep)
 	all := mustRead(t, b, 7)
-	if len(all) != 41 || string(all[40].Data) != "long" || all[39].Expires.After(time.Now().Add(time.Minute)) {
+	if len(all) != 42 || string(all[40].Data) != "long" || all[39].Expires.After(time.Now().Add(time.Minute)) {
 		t.Fatalf("%d changes; want the expired ones, too", len(all))
 	}
 	for range feed.Kept + 20 { // sources drop some with each, as far as they are not of the newest
@@ -162,7 +163,7 @@ func testExpiry(t *testing.T, connect func() feed.Source) {
 			long++
 		}
 	}
-	if len(got) >= 41+feed.Kept+20 || len(got) < feed.Kept || long != 1 {
+	if len(got) >= 42+feed.Kept+20 || len(got) < feed.Kept || long != 1 {
 		t.Errorf("%d changes, %d long ones; want some of the expired ones gone and nothing else", len(got), long)
 	}
 }
