@@ -114,6 +114,15 @@ func TestInstancesShareLimitsRevocationsAndBlocksThroughRedis(t *testing.T) {
 	slices.Sort(times)
 	assert.Less(t, times[1], 2*time.Second)
 	assert.Less(t, times[2], 10*time.Second)
+
+	// An order needs no Redis, and an instance that has none hears of it.
+	without := startProcess(t, db, args[2:]...)
+	without.behindProxy = true
+	late, _ := one.login("alice")
+	one.ops(operator, "sessions/end/", `{"subject":"`+claim(t, late, "user_id")+`"}`)
+	for _, p := range []*process{two, without} {
+		p.soonRefused("/api/secure/", bearer(late))
+	}
 }
 
 func TestAnUnreachableRedisIsToldAtStart(t *testing.T) {

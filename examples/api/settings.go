@@ -49,7 +49,7 @@ func parse(args []string, getenv func(string) string, usage io.Writer) (*setting
 	flags.StringVar(&s.httpAddr, "http-addr", "", "second `address` for plain http, which redirects; needs -tls-cert")
 	flags.StringVar(&hosts, "hosts", "localhost:*,127.0.0.1:*,[::1]:*", "host `names` that this server answers to")
 	flags.StringVar(&s.db, "db", "./ecolaura.db", "SQLite `file`, or a postgres:// URL")
-	flags.StringVar(&shared, "redis", "", "`URL` of a Redis through which instances share limits, revocations and blocks")
+	flags.StringVar(&shared, "redis", "", "`URL` of a Redis in which instances share their limits")
 	flags.StringVar(&trusted, "trusted-proxies", "", "`prefixes` of the proxies whose X-Forwarded-* headers are believed, or how many of them every request passes")
 	flags.StringVar(&s.tlsCert, "tls-cert", "", "certificate `file` (PEM)")
 	flags.StringVar(&s.tlsKey, "tls-key", "", "private key `file` (PEM)")

@@ -11,7 +11,6 @@ import (
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/feed"
-	"github.com/ecolaura/rampart/feed/feedredis"
 	"github.com/ecolaura/rampart/feed/feedsql"
 	"github.com/ecolaura/rampart/throttle"
 	"github.com/ecolaura/rampart/throttle/throttleredis"
@@ -23,7 +22,7 @@ import (
 type shared struct {
 	feed        *feed.Feed
 	revocations *auth.Revocations
-	redis       *redis.Client  // nil: instances share the database only
+	redis       *redis.Client  // of the limits; nil: instances share the database only
 	limits      throttle.Store // nil: each limiter counts in this process
 }
 
@@ -36,32 +35,26 @@ func openShared(ctx context.Context, s *settings, db *database, log *slog.Logger
 			sh.close()
 		}
 	}()
-	source, err := sh.source(ctx, s, db)
+	// The changes are kept in the database, which all instances share and which
+	// outlives Redis; so do those with Redis and those without see the same.
+	source, err := feedsql.New(db.DB, db.dialect)
 	if err != nil {
 		return nil, err
 	}
 	if sh.feed, err = feed.New(ctx, feed.Config{Source: source, Logger: log}); err != nil {
 		return nil, err
 	}
-	if sh.redis != nil {
+	if s.redis != nil {
+		sh.redis = redis.NewClient(s.redis)
+		if err := sh.redis.Ping(ctx).Err(); err != nil {
+			return nil, fmt.Errorf("redis: %w", err) // names the address, no password
+		}
 		if sh.limits, err = throttleredis.New(sh.do, throttleredis.Config{Prefix: "ecolaura:throttle", Logger: log}); err != nil {
 			return nil, err
 		}
 	}
 	sh.revocations, err = auth.NewRevocations(auth.RevocationsConfig{Feed: sh.feed, Outage: rampart.FailClosed, Logger: log})
 	return sh, err
-}
-
-// source is where changes are kept: Redis if there is one, else the database.
-func (sh *shared) source(ctx context.Context, s *settings, db *database) (feed.Source, error) {
-	if s.redis == nil {
-		return feedsql.New(db.DB, db.dialect)
-	}
-	sh.redis = redis.NewClient(s.redis)
-	if err := sh.redis.Ping(ctx).Err(); err != nil {
-		return nil, fmt.Errorf("redis: %w", err) // names the address, no password
-	}
-	return feedredis.New(sh.do, "ecolaura:feed"), nil
 }
 
 // do sends a command for the packages that share state.
