@@ -1,6 +1,7 @@
 package headers
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/conferr"
+	"github.com/ecolaura/rampart/internal/request"
 	"github.com/ecolaura/rampart/internal/token"
 )
 
@@ -130,8 +132,8 @@ func (c *cookieRules) incoming(h http.Header) http.Header {
 	return h
 }
 
-// outgoing hardens every cookie of an answer to r.
-func (c *cookieRules) outgoing(h http.Header, r *http.Request, https bool) {
+// outgoing hardens every cookie of the answer through w.
+func (c *cookieRules) outgoing(w *request.Writer, h http.Header, https bool) {
 	if c.off {
 		return
 	}
@@ -141,14 +143,14 @@ func (c *cookieRules) outgoing(h http.Header, r *http.Request, https bool) {
 		s := parseSetCookie(line)
 		c.harden(s, https)
 		hardened[i] = s.String()
-		if flaw := s.flaw(https, r.Host); flaw != "" {
-			c.report(r, s.name, flaw)
+		if flaw := s.flaw(https, w.In.Host); flaw != "" {
+			c.report(w.Context(), s.name, flaw)
 		}
 	}
 	h["Set-Cookie"] = hardened
 }
 
-func (c *cookieRules) report(r *http.Request, name, flaw string) {
+func (c *cookieRules) report(ctx context.Context, name, flaw string) {
 	c.mu.Lock()
 	known := c.reported[name] || len(c.reported) == maxReported
 	if !known {
@@ -156,7 +158,7 @@ func (c *cookieRules) report(r *http.Request, name, flaw string) {
 	}
 	c.mu.Unlock()
 	if !known {
-		c.reporter.Report(r.Context(), rampart.SysCookieDropped, name, rampart.Text("cookie", name), rampart.Text("reason", flaw))
+		c.reporter.Report(ctx, rampart.SysCookieDropped, name, rampart.Text("cookie", name), rampart.Text("reason", flaw))
 	}
 }
 

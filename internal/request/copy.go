@@ -17,29 +17,32 @@ type Copy struct {
 
 // JoinCopy is [Join] for a layer with a value, which becomes one of r's. It joins
 // only the Writer and the Copy that one layer made for r, and only if no other layer
-// of its kind has; fresh asks for a Copy in any case. With copied, next is to be
-// served by [Copy.Serve]; if it is nil, by w and r.
+// of its kind has; fresh asks for a Copy in any case. Fill makes the layer whole
+// before it joins: from then on any goroutine may ask for its value. With a Copy, next
+// is to be served by [Copy.Serve]; if it is nil, by w and r.
 func JoinCopy[T any, L interface {
 	*T
 	Layer
-}](w http.ResponseWriter, r *http.Request, kind Kind, fresh bool) (layer L, copied *Copy) {
+}](w http.ResponseWriter, r *http.Request, kind Kind, fresh bool, fill func(L)) *Copy {
 	if outer := both(w, r, kind); outer != nil && !fresh {
 		g := new(struct {
 			guest
 			layer T
 		})
-		layer = &g.layer
+		layer := L(&g.layer)
+		fill(layer)
 		outer.join(&g.guest, layer, kind)
-		return layer, nil
+		return nil
 	}
 	c := new(struct {
 		Copy
 		layer T
 	})
-	layer = &c.layer
+	layer := L(&c.layer)
+	fill(layer)
 	c.init(w, r, layer, kind)
 	c.R = *r.WithContext((*copyContext)(&c.Copy)) // inlined, so that it is part of c
-	return layer, &c.Copy
+	return &c.Copy
 }
 
 // both returns the Writer that w is, if r is the Copy that stands beside it and
@@ -49,7 +52,7 @@ func both(w http.ResponseWriter, r *http.Request, kind Kind) *Writer {
 	if !ok || &c.R != r {
 		return nil
 	}
-	if outer := of(w); outer != &c.Writer || Kind(outer.kinds.Load())&kind&^Loud != 0 {
+	if outer := free(w); outer != &c.Writer || Kind(outer.kinds.Load())&kind&^Loud != 0 {
 		return nil
 	}
 	return &c.Writer
@@ -83,17 +86,7 @@ func (c *copyContext) Done() <-chan struct{} { return c.In.Context().Done() }
 func (c *copyContext) Err() error { return c.In.Context().Err() }
 
 // Value implements [context.Context].
-func (c *copyContext) Value(key any) any {
-	for g := c.guests.Load(); g != nil; g = g.outer {
-		if v := g.layer.Value(&c.Writer, key); v != nil {
-			return v
-		}
-	}
-	if v := c.own.Value(&c.Writer, key); v != nil {
-		return v
-	}
-	return c.In.Context().Value(key)
-}
+func (c *copyContext) Value(key any) any { return c.value(key) }
 
 var _ context.Context = (*copyContext)(nil)
 
