@@ -40,6 +40,21 @@ func askWith(t *testing.T, h http.Handler, header http.Header) *http.Response {
 	return w.Result()
 }
 
+// served is [askWith] over the wire: a recorder takes an informational header for
+// the final one.
+func served(t *testing.T, h http.Handler, header http.Header) *http.Response {
+	t.Helper()
+	web := httptest.NewServer(h)
+	defer web.Close()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, web.URL, nil)
+	require.NoError(t, err)
+	maps.Copy(r.Header, header)
+	resp, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	return resp
+}
+
 func incoming(t *testing.T, header http.Header) *http.Request {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
@@ -357,7 +372,7 @@ func nestedIn(t *testing.T, around, outer, inner layerFunc, next http.HandlerFun
 	t.Helper()
 	for name, foreign := range between() {
 		t.Run(name, func(t *testing.T) {
-			check(t, askWith(t, rampart.Chain(around, outer, foreign, inner)(next), fromAllowed()).Header)
+			check(t, served(t, rampart.Chain(around, outer, foreign, inner)(next), fromAllowed()).Header)
 		})
 	}
 }
@@ -441,7 +456,7 @@ func TestOfTwoSetsTheInnerDecidesAndTheOuterFillsIn(t *testing.T) {
 		"a look at it":    func(w http.ResponseWriter, _ *http.Request) { _ = w.Header() },
 		"a type":          func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "a/b") },
 		"a body":          func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "x") },
-		"early hints":     func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(103); clear(w.Header()) },
+		"early hints":     func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(103) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			nested(t, outer, inner, next, func(t *testing.T, h http.Header) {
@@ -563,6 +578,25 @@ func TestAHandlerSeesTheSetAndChangesItAsTheWordsSay(t *testing.T) {
 	}
 }
 
+// httputil.ReverseProxy empties the map after a backend's 1xx, and adds to it.
+func TestAHandlerSeesTheSetAgainAfterEarlyHints(t *testing.T) {
+	const frame, policy = "X-Frame-Options", "Content-Security-Policy"
+	for name, layer := range everyWay(t) {
+		t.Run(name, func(t *testing.T) {
+			got := served(t, layer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				held := w.Header()
+				w.WriteHeader(http.StatusEarlyHints)
+				clear(held)
+				assert.Equal(t, "DENY", w.Header().Get(frame))
+				w.Header().Add(frame, "SAMEORIGIN")
+				w.Header().Add(policy, "sandbox")
+			})), fromAllowed()).Header
+			assert.Equal(t, []string{"DENY"}, got[frame])
+			assert.Len(t, got[policy], 2)
+		})
+	}
+}
+
 func TestANonceWorksAfterADeadlineWasSet(t *testing.T) {
 	for name, around := range map[string]layerFunc{"the set alone": nil, "an id around": requestIDs(t, "")} {
 		t.Run(name, func(t *testing.T) {
@@ -669,19 +703,12 @@ func proxied(t *testing.T, layer layerFunc, upgrade string) *http.Response {
 	t.Cleanup(behind.Close)
 	target, err := url.Parse(behind.URL)
 	require.NoError(t, err)
-	front := httptest.NewServer(layer(httputil.NewSingleHostReverseProxy(target)))
-	t.Cleanup(front.Close)
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, front.URL, nil)
-	require.NoError(t, err)
-	r.Header = fromAllowed()
+	header := fromAllowed()
 	if upgrade != "" {
-		r.Header.Set("Connection", "Upgrade")
-		r.Header.Set("Upgrade", upgrade)
+		header.Set("Connection", "Upgrade")
+		header.Set("Upgrade", upgrade)
 	}
-	resp, err := http.DefaultClient.Do(r)
-	require.NoError(t, err)
-	require.NoError(t, resp.Body.Close())
-	return resp
+	return served(t, layer(httputil.NewSingleHostReverseProxy(target)), header)
 }
 
 func TestBehindAReverseProxyOursStandOnce(t *testing.T) {

@@ -242,9 +242,6 @@ func (w *Writer) join(g *guest, layer Layer, kind Kind) {
 	if Kind(w.kinds.Or(uint32(kind)))&kind&(Headers|CORS|Fields) != 0 { // two that write the same names
 		w.kinds.Or(uint32(Loud))
 	}
-	if kind&Headers != 0 {
-		w.shown = false
-	}
 }
 
 // Reshow makes a set of headers one of another kind. If the set has been shown,

@@ -133,6 +133,12 @@ func TestAnInformationalHeaderIsInOrderAndNotFinal(t *testing.T) {
 	assert.Equal(t, 1, seen.finals)
 }
 
+func TestAProtocolSwitchIsFinal(t *testing.T) {
+	var seen *once
+	ask(t, layered(&seen, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusSwitchingProtocols) }))
+	assert.Equal(t, []int{1, 0, http.StatusSwitchingProtocols}, []int{seen.finals, seen.early, seen.status})
+}
+
 func TestWhatIsWrittenPastTheFinalHeaderChangesNothing(t *testing.T) {
 	var seen *once
 	resp := get(t, layered(&seen, func(w http.ResponseWriter, _ *http.Request) {
