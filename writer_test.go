@@ -597,6 +597,19 @@ func TestAHandlerSeesTheSetAgainAfterEarlyHints(t *testing.T) {
 	}
 }
 
+func TestTwoValuesAfterEarlyHintsAreOurs(t *testing.T) {
+	for name, layer := range everyWay(t) {
+		t.Run(name, func(t *testing.T) {
+			got := served(t, layer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				held := w.Header()
+				w.WriteHeader(http.StatusEarlyHints)
+				held["X-Frame-Options"] = []string{"SAMEORIGIN", "ALLOWALL"}
+			})), nil).Header
+			assert.Equal(t, []string{"DENY"}, got["X-Frame-Options"])
+		})
+	}
+}
+
 func TestANonceWorksAfterADeadlineWasSet(t *testing.T) {
 	for name, around := range map[string]layerFunc{"the set alone": nil, "an id around": requestIDs(t, "")} {
 		t.Run(name, func(t *testing.T) {
@@ -639,12 +652,13 @@ func TestAPanicTakesBackWhatTheHandlerChose(t *testing.T) {
 	ours := server.Recover(slog.New(slog.DiscardHandler))
 	id, set, share, limits := layers["request id"], layers["headers"], layers["cors"], layers["throttle"]
 	for name, layer := range map[string]layerFunc{
-		"a recover outside":               rampart.Chain(ours, id, set, share, limits),
-		"a foreign recover outside":       rampart.Chain(foreign, id, set, share, limits),
-		"a recover in between":            rampart.Chain(id, ours, set, share, limits),
-		"a foreign recover in between":    rampart.Chain(id, foreign, set, share, limits),
-		"a recover after a deadline":      rampart.Chain(id, ours, set, share, limits, deadline),
-		"a recover between cors and sets": rampart.Chain(share, limits, id, ours, set),
+		"a recover outside":                rampart.Chain(ours, id, set, share, limits),
+		"a foreign recover outside":        rampart.Chain(foreign, id, set, share, limits),
+		"a foreign recover, the set first": rampart.Chain(foreign, set, id, share, limits),
+		"a recover in between":             rampart.Chain(id, ours, set, share, limits),
+		"a foreign recover in between":     rampart.Chain(id, foreign, set, share, limits),
+		"a recover after a deadline":       rampart.Chain(id, ours, set, share, limits, deadline),
+		"a recover between cors and sets":  rampart.Chain(share, limits, id, ours, set),
 	} {
 		t.Run(name, func(t *testing.T) {
 			resp := askWith(t, layer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

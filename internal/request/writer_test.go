@@ -409,6 +409,14 @@ func copied(kind request.Kind, value string, own *bool, next http.HandlerFunc) h
 	})
 }
 
+func TestALayerThatChangesTheRequestHasACopyOfItsOwn(t *testing.T) {
+	var own bool
+	ask(t, copied(request.ID, "outer", &own, func(w http.ResponseWriter, r *http.Request) {
+		assert.NotNil(t, request.JoinCopy(w, r, request.Client, true, func(*valued) {}))
+		assert.Nil(t, request.JoinCopy(w, r, request.Client, false, func(*valued) {}))
+	}))
+}
+
 func TestALayerWithAValueJoinsOnlyTheWriterAndTheCopyThatStandTogether(t *testing.T) {
 	foreign := func(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, *http.Request) {
 		return only{w}, r
@@ -426,6 +434,12 @@ func TestALayerWithAValueJoinsOnlyTheWriterAndTheCopyThatStandTogether(t *testin
 		}, true},
 		"a writer of another request": {request.Client, func(_ http.ResponseWriter, r *http.Request) (http.ResponseWriter, *http.Request) {
 			return httptest.NewRecorder(), r
+		}, true},
+		"a writer of another copy": {request.Client, func(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, *http.Request) {
+			var other *http.Request
+			var own bool
+			copied(request.ID, "other", &own, func(_ http.ResponseWriter, r *http.Request) { other = r }).ServeHTTP(httptest.NewRecorder(), r)
+			return w, other
 		}, true},
 		"the header is out": {request.Client, func(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, *http.Request) {
 			w.WriteHeader(http.StatusOK)
