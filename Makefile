@@ -31,7 +31,7 @@ IN = cd $(1) && export GOWORK=$$($(CURDIR)/scripts/work.sh .) &&
 UNRACED_PACKAGES := internal/deptest|sanitize|sanitize/markup|examples/fernet|gateway/cmd/gateway
 UNRACED_. := \
 	TestEachWeaknessAloneGivesExactlyItsFinding TestHashesOfDjango TestStoredHashesAreReadStrictly \
-	TestRecordedRequests TestNoJunkIsDearerThanAGoodToken TestATokenOpensNowhereElse \
+	TestARequestCostsFewAllocations TestRecordedRequests TestNoJunkIsDearerThanAGoodToken TestATokenOpensNowhereElse \
 	TestPythonOpensOursAndWeOpenPythons
 UNRACED_internal/integration := \
 	TestChromiumJudgesAsCheckDoes TestChromiumKeepsCookiesAsTheTableSays TestChromiumRunsNothingOfWhatIsCleaned \

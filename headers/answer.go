@@ -14,17 +14,18 @@ import (
 // request, so a handler that writes into one changes its own response only).
 type answer struct {
 	request.Base
-	set    *set                   // a Route replaces it
+	set    atomic.Pointer[set]    // a Route replaces it
 	nonce  atomic.Pointer[string] // set.noNonce once the header is out without one
 	values [inline]string
 }
 
 // Show implements [request.Layer]: a handler's Add adds to ours, its Set replaces
-// them.
+// them. What is there at first was chosen further out, and does not count.
 func (a *answer) Show(h http.Header) {
-	fresh := len(h) == 0
-	for i := range a.set.entries {
-		if e := &a.set.entries[i]; fresh || len(h[e.name]) == 0 {
+	entries := a.set.Load().entries
+	fresh := len(h) == 0 || a.values[0] == ""
+	for i := range entries {
+		if e := &entries[i]; fresh || len(h[e.name]) == 0 {
 			a.put(h, i, e)
 		}
 	}
@@ -32,19 +33,21 @@ func (a *answer) Show(h http.Header) {
 
 // Count implements [request.Layer].
 func (a *answer) Count(h http.Header) int {
-	for i := range a.set.entries {
-		if got := h[a.set.entries[i].name]; len(got) != 1 || got[0] == "" || got[0][0] <= ' ' {
+	entries := a.set.Load().entries
+	for i := range entries {
+		if got := h[entries[i].name]; len(got) != 1 || got[0] == "" || got[0][0] <= ' ' {
 			return -1
 		}
 	}
-	return len(a.set.entries)
+	return len(entries)
 }
 
 // Final makes the set whole, removes what no response may have and tightens
 // cookies. It implements [request.Layer].
 func (a *answer) Final(w *request.Writer, h http.Header, status int, look request.Look) {
+	s := a.set.Load()
 	if status == request.Panicked { // what the handler chose was for a response that nobody gets
-		for _, e := range a.set.entries {
+		for _, e := range s.entries {
 			if !e.list {
 				delete(h, e.name)
 			}
@@ -52,33 +55,33 @@ func (a *answer) Final(w *request.Writer, h http.Header, status int, look reques
 		look = request.Any
 	}
 	if look != request.Quiet {
-		a.harden(w, h, look)
+		a.harden(s, w, h, look)
 	}
-	if a.set.nonced && status != request.Early {
-		a.set.finishNonce(h, status, a.seal())
+	if s.nonced && status != request.Early {
+		s.finishNonce(h, status, a.seal())
 	}
 }
 
-func (a *answer) harden(w *request.Writer, h http.Header, look request.Look) {
+func (a *answer) harden(s *set, w *request.Writer, h http.Header, look request.Look) {
 	if look == request.Any {
-		a.complete(h)
+		a.complete(s, h)
 	}
-	if a.set.fold(h) {
-		a.complete(h)
+	if s.fold(h) {
+		a.complete(s, h)
 	}
-	for _, name := range a.set.remove {
+	for _, name := range s.remove {
 		delete(h, name)
 	}
 	if len(h["Set-Cookie"]) > 0 {
-		a.set.cookies.outgoing(h, w, a.set.https)
+		s.cookies.outgoing(w, h, s.https)
 	}
 }
 
 // complete puts back what is missing, and makes two values of a single-value
 // header ours.
-func (a *answer) complete(h http.Header) {
-	for i := range a.set.entries {
-		e := &a.set.entries[i]
+func (a *answer) complete(s *set, h http.Header) {
+	for i := range s.entries {
+		e := &s.entries[i]
 		switch got := h[e.name]; {
 		case len(got) == 1 && got[0] != "" && got[0][0] > ' ': // most of them
 		case blank(got), len(got) > 1 && !e.list:
@@ -137,5 +140,5 @@ func Scheme(ctx context.Context) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	return decision{https: a.set.https}.scheme(), true
+	return decision{https: a.set.Load().https}.scheme(), true
 }

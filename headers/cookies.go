@@ -1,6 +1,7 @@
 package headers
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"slices"
@@ -132,8 +133,8 @@ func (c *cookieRules) incoming(h http.Header) http.Header {
 	return h
 }
 
-// outgoing hardens every cookie of the response through w.
-func (c *cookieRules) outgoing(h http.Header, w *request.Writer, https bool) {
+// outgoing hardens every cookie of the answer through w.
+func (c *cookieRules) outgoing(w *request.Writer, h http.Header, https bool) {
 	if c.off {
 		return
 	}
@@ -147,7 +148,7 @@ func (c *cookieRules) outgoing(h http.Header, w *request.Writer, https bool) {
 		c.harden(s, https)
 		hardened[i] = s.String()
 		if flaw := s.flaw(https, w.In.Host); flaw != "" {
-			c.report(w, s.name, flaw)
+			c.report(w.Context(), s.name, flaw)
 		}
 	}
 	h["Set-Cookie"] = hardened
@@ -181,7 +182,7 @@ func (c *cookieRules) fine(line string, https bool) bool {
 	return secure && httpOnly && sameSite
 }
 
-func (c *cookieRules) report(w *request.Writer, name, flaw string) {
+func (c *cookieRules) report(ctx context.Context, name, flaw string) {
 	c.mu.Lock()
 	known := c.reported[name] || len(c.reported) == maxReported
 	if !known {
@@ -189,7 +190,7 @@ func (c *cookieRules) report(w *request.Writer, name, flaw string) {
 	}
 	c.mu.Unlock()
 	if !known {
-		c.reporter.Report(w.Context(), rampart.SysCookieDropped, name, rampart.Text("cookie", name), rampart.Text("reason", flaw))
+		c.reporter.Report(ctx, rampart.SysCookieDropped, name, rampart.Text("cookie", name), rampart.Text("reason", flaw))
 	}
 }
 

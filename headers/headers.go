@@ -83,20 +83,21 @@ func (p *policy) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 	d, err := p.decide(r)
 	renames := d.action == Serve && p.cookies.renames(d.https)
 	s = s.over(d.https)
-	a, inner := request.JoinCopy[answer](w, r, s.kind, renames)
-	a.set = s
-	if outer := w.Header(); len(outer) > 0 { // the choice of a handler counts, not that of a layer further out
-		for i := range s.entries {
-			delete(outer, s.entries[i].name)
-		}
-	}
+	inner := request.JoinCopy(w, r, s.kind, renames, func(a *answer) { a.set.Store(s) })
 	if renames {
 		inner.R.Header = p.cookies.incoming(r.Header)
 	}
 	if d.action != Serve {
 		next = &refusal{p, d, r, err}
 	}
+	returned := false
+	defer func() {
+		if !returned && inner == nil {
+			request.Abandon(w)
+		}
+	}()
 	inner.Serve(next, w, r)
+	returned = true
 }
 
 // A refusal is the handler of a request that next does not get.

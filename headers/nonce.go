@@ -27,7 +27,7 @@ func Nonce(ctx context.Context) (string, bool) {
 	if drawn := a.nonce.Load(); drawn != nil {
 		return *drawn, *drawn != ""
 	}
-	if !a.set.nonced {
+	if !a.set.Load().nonced {
 		return "", false
 	}
 	var bits [16]byte
@@ -41,7 +41,7 @@ func Nonce(ctx context.Context) (string, bool) {
 
 // seal returns the nonce, if one was drawn; none can be from now on.
 func (a *answer) seal() string {
-	if a.nonce.CompareAndSwap(nil, a.set.noNonce) {
+	if a.nonce.CompareAndSwap(nil, a.set.Load().noNonce) {
 		return ""
 	}
 	return *a.nonce.Load()

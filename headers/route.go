@@ -46,7 +46,7 @@ func (h *Headers) Route(change func(*Config)) (func(next http.Handler) http.Hand
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			a, ok := answerFrom(r.Context())
-			if !ok || a.set.owner != h {
+			if !ok || a.set.Load().owner != h {
 				h.policy.Load().serve(w, r, next, rt.set.Load()) //nolint:contextcheck // the request carries it
 				return
 			}
@@ -105,10 +105,11 @@ func isPerRoute(field string) bool {
 
 // use replaces the answer's set. What a layer in between has set stays.
 func (a *answer) use(w *request.Writer, s *set) {
-	was := a.set.entries
-	a.set = s.over(a.set.https)
-	w.Reshow(a.set.kind, func(h http.Header) {
-		for _, e := range was {
+	old := a.set.Load()
+	s = s.over(old.https)
+	a.set.Store(s)
+	w.Reshow(s.kind, func(h http.Header) {
+		for _, e := range old.entries {
 			switch got := h[e.name]; {
 			case len(got) == 1 && got[0] == e.value:
 				delete(h, e.name)

@@ -123,8 +123,9 @@ func (c *ClientIP) lists(addr netip.Addr) bool {
 // layers further in need to see what a proxy sent.
 func (c *ClientIP) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a, inner := request.JoinCopy[address](w, r, request.Client, false)
-		a.Address = request.Address{By: c, Addr: c.resolve(r)}
+		inner := request.JoinCopy(w, r, request.Client, false, func(a *address) {
+			a.Address = request.Address{By: c, Addr: c.resolve(r)}
+		})
 		inner.Serve(next, w, r)
 	})
 }

@@ -21,7 +21,8 @@ func Recover(log *slog.Logger) func(http.Handler) http.Handler {
 	reporter := rampart.NewReporter(log)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			s, own := request.JoinCopy[start](w, r, request.Status, false)
+			var s *start
+			own := request.JoinCopy(w, r, request.Status, false, func(layer *start) { s = layer })
 			defer func() {
 				v := recover()
 				if v == nil {

@@ -62,22 +62,28 @@ func (q *RequestID) Handler(next http.Handler) http.Handler {
 		kind |= request.Loud
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a, inner := request.JoinCopy[correlation](w, r, kind, false)
-		a.header = header
-		if q.proxies.Trusts(r) {
-			if sent := r.Header[header]; len(sent) == 1 && wellFormedID(sent[0]) {
-				a.ID = sent[0]
-			}
-			// W3C Trace Context, section 3.2.2: more than one is none.
-			if sent := r.Header["Traceparent"]; len(sent) == 1 {
-				a.Trace, _ = ParseTraceParent(sent[0])
-			}
-		}
-		if a.ID == "" {
-			a.ID = newRequestID()
-		}
+		inner := request.JoinCopy(w, r, kind, false, func(a *correlation) {
+			a.header = header
+			a.Correlation = q.correlate(r, header)
+		})
 		inner.Serve(next, w, r)
 	})
+}
+
+func (q *RequestID) correlate(r *http.Request, header string) (c request.Correlation) {
+	if q.proxies.Trusts(r) {
+		if sent := r.Header[header]; len(sent) == 1 && wellFormedID(sent[0]) {
+			c.ID = sent[0]
+		}
+		// W3C Trace Context, section 3.2.2: more than one is none.
+		if sent := r.Header["Traceparent"]; len(sent) == 1 {
+			c.Trace, _ = ParseTraceParent(sent[0])
+		}
+	}
+	if c.ID == "" {
+		c.ID = newRequestID()
+	}
+	return c
 }
 
 // correlation sees to it that the response carries its id, and only that.

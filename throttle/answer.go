@@ -89,7 +89,8 @@ func (f *fields) add(h http.Header, name string, i int, look request.Look) {
 	switch {
 	case len(others) == 0:
 		h[name] = f.draft[i : i+1 : i+1]
-	case !slices.Contains(others, f.draft[i]):
+	case others[0] != f.draft[i]:
+		others = slices.DeleteFunc(slices.Clone(others), func(s string) bool { return s == f.draft[i] })
 		h[name] = append([]string{f.draft[i]}, others...)
 	}
 }

@@ -1,7 +1,6 @@
 package request
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -17,35 +16,38 @@ type Copy struct {
 
 // JoinCopy is [Join] for a layer with a value, which becomes one of r's. It joins
 // only the Writer and the Copy that one layer made for r, and only if no other layer
-// of its kind has; fresh asks for a Copy in any case. With copied, next is to be
-// served by [Copy.Serve]; if it is nil, by w and r.
+// of its kind has; fresh asks for a Copy in any case. Fill makes the layer whole
+// before it joins: from then on any goroutine may ask for its value. With a Copy, next
+// is to be served by [Copy.Serve]; if it is nil, by w and r.
 func JoinCopy[T any, L interface {
 	*T
 	Layer
-}](w http.ResponseWriter, r *http.Request, kind Kind, fresh bool) (layer L, copied *Copy) {
+}](w http.ResponseWriter, r *http.Request, kind Kind, fresh bool, fill func(L)) *Copy {
 	if outer := both(w, r, kind); outer != nil && !fresh {
 		g := new(struct {
 			guest
 			layer T
 		})
-		layer = &g.layer
+		layer := L(&g.layer)
+		fill(layer)
 		outer.join(&g.guest, layer, kind)
-		return layer, nil
+		return nil
 	}
 	c := new(struct {
 		Copy
 		layer T
 	})
-	layer = &c.layer
+	layer := L(&c.layer)
+	fill(layer)
 	c.init(w, r, layer, kind)
 	c.R = *r.WithContext((*copyContext)(&c.Copy)) // inlined, so that it is part of c
-	return layer, &c.Copy
+	return &c.Copy
 }
 
 // both returns the Writer that w is, if r is the Copy that stands beside it and
 // has no value of the kind. Some kinds have none at all.
 func both(w http.ResponseWriter, r *http.Request, kind Kind) *Writer {
-	outer := of(w)
+	outer := free(w)
 	if outer == nil || kind&values == 0 {
 		return outer
 	}
@@ -85,30 +87,6 @@ func (c *copyContext) Err() error { return c.In.Context().Err() }
 
 // Value implements [context.Context].
 func (c *copyContext) Value(key any) any { return c.value(key) }
-
-// Context is that of w's Copy, for a layer that reports something while the header
-// goes out.
-func (w *Writer) Context() context.Context { return writerContext{w.In.Context(), w} }
-
-type writerContext struct {
-	context.Context //nolint:containedctx // it is a context
-	w               *Writer
-}
-
-// Value implements [context.Context].
-func (c writerContext) Value(key any) any { return c.w.value(key) }
-
-func (w *Writer) value(key any) any {
-	for g := w.guests.Load(); g != nil; g = g.outer {
-		if v := g.layer.Value(w, key); v != nil {
-			return v
-		}
-	}
-	if v := w.own.Value(w, key); v != nil {
-		return v
-	}
-	return w.In.Context().Value(key)
-}
 
 // giveBack gives r what next has put into inner, a copy of it: net/http removes
 // the files only of the upload that is in the request which it made itself, and what

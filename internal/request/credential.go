@@ -37,7 +37,7 @@ func ServeAs(next http.Handler, w http.ResponseWriter, r *http.Request, key, hol
 		r http.Request
 	})
 	c.Credential = Credential{Context: r.Context(), Holder: holder, Refuse: refuse, key: key}
-	c.r = *r.WithContext(&c.Credential) // inlined, so that it is part of c
+	c.r = *r.WithContext(&c.Credential) //nolint:contextcheck // it wraps that of r; inlined, so that it is part of c
 	defer giveBack(r, &c.r)
 	next.ServeHTTP(w, &c.r)
 }

@@ -2,6 +2,7 @@ package request
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -133,21 +134,34 @@ type (
 	hijacker struct{ flusher }
 )
 
-// of returns the Writer that w is, if a layer can still join it.
+// of returns the Writer that w is; nil if it is none.
 func of(w http.ResponseWriter) *Writer {
-	var found *Writer
 	switch w := w.(type) { // never compared: a foreign writer may not be comparable
 	case *hijacker:
-		found = &w.Writer
+		return &w.Writer
 	case *flusher:
-		found = &w.Writer
+		return &w.Writer
 	case *Writer:
-		found = w
-	}
-	if found == nil || found.done || found.open {
+		return w
+	default:
 		return nil
 	}
-	return found
+}
+
+// free returns the Writer that w is, if a layer can still join it.
+func free(w http.ResponseWriter) *Writer {
+	if found := of(w); found != nil && !found.done && !found.open {
+		return found
+	}
+	return nil
+}
+
+// Abandon is for a guest that finds a panic under way: a recover that stands between
+// it and the maker of the Writer responds with what the map then holds.
+func Abandon(w http.ResponseWriter) {
+	if found := of(w); found != nil {
+		found.abandon()
+	}
 }
 
 // An Outer is a [Writer] with the layer that made it.
@@ -190,8 +204,8 @@ func (o *Outer) Serve(next http.Handler, w http.ResponseWriter, r *http.Request)
 func (o *Outer) end(returned *bool) {
 	if *returned {
 		o.final(http.StatusOK)
-	} else if !o.done {
-		o.order(o.ResponseWriter.Header(), Panicked)
+	} else {
+		o.abandon()
 	}
 }
 
@@ -201,7 +215,7 @@ func Join[T any, L interface {
 	*T
 	Layer
 }](w http.ResponseWriter, r *http.Request, kind Kind) (layer L, own *Outer) {
-	if outer := of(w); outer != nil {
+	if outer := free(w); outer != nil {
 		g := new(struct {
 			guest
 			layer T
@@ -230,9 +244,6 @@ func (w *Writer) join(g *guest, layer Layer, kind Kind) {
 	if Kind(w.kinds.Or(uint32(kind)))&kind&(Headers|CORS|Fields) != 0 { // two that write the same names
 		w.kinds.Or(uint32(Loud))
 	}
-	if kind&Headers != 0 {
-		w.shown = false
-	}
 }
 
 // Reshow makes a set of headers one of another kind. If the set has been shown,
@@ -244,6 +255,31 @@ func (w *Writer) Reshow(kind Kind, hide func(h http.Header)) {
 		w.shown = false
 		w.show(h)
 	}
+}
+
+// Context returns that of w.In with the values of every layer.
+func (w *Writer) Context() context.Context { return &valueContext{w.In.Context(), w} }
+
+type valueContext struct {
+	context.Context //nolint:containedctx // it is a context
+
+	w *Writer
+}
+
+// Value implements [context.Context].
+func (c *valueContext) Value(key any) any { return c.w.value(key) }
+
+// value asks every layer, the innermost first, and then the context around them.
+func (w *Writer) value(key any) any {
+	for g := w.guests.Load(); g != nil; g = g.outer {
+		if v := g.layer.Value(w, key); v != nil {
+			return v
+		}
+	}
+	if v := w.own.Value(w, key); v != nil {
+		return v
+	}
+	return w.In.Context().Value(key)
 }
 
 // order completes h.
@@ -302,6 +338,12 @@ func (w *Writer) look(h http.Header) Look {
 		return Whole
 	default:
 		return Any
+	}
+}
+
+func (w *Writer) abandon() {
+	if !w.done {
+		w.order(w.ResponseWriter.Header(), Panicked)
 	}
 }
 
