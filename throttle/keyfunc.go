@@ -123,7 +123,7 @@ func Joint(fs ...KeyFunc) KeyFunc {
 				return dst, ok
 			}
 			var length [binary.MaxVarintLen64]byte
-			joined = slices.Insert(joined, begin, binary.AppendUvarint(length[:0], uint64(n))...)
+			joined = slices.Insert(joined, begin, binary.AppendUvarint(length[:0], uint64(n))...) //nolint:gosec // a length
 		}
 		return joined, len(joined) > len(dst)
 	}
