@@ -47,7 +47,11 @@ type Feed struct {
 	retained []held
 	ids      map[string]bool // of retained
 	lost     []held          // that the source does not have any more: to be published again
-	subs     map[string][]func([]byte, time.Time)
+	newer    []held          // orders of a topic of those, to be repeated behind them
+
+	restoring map[string]bool // the topics of lost
+	sent      map[string]bool // ids that restore has published, and nobody has read yet
+	subs      map[string][]func([]byte, time.Time)
 }
 
 // New returns a feed for cfg, or every mistake in cfg, each a
@@ -173,15 +177,18 @@ func (f *Feed) apply(ctx context.Context, changes []Change) {
 	unreadable := 0
 	for _, c := range changes {
 		h := open(c)
-		switch {
-		case c.Topic == "":
+		if c.Topic == "" {
 			unreadable++
 			continue
-		case !now.Before(c.Expires), f.ids[h.id]:
-			continue
-		case h.id != "":
-			f.ids[h.id] = true
 		}
+		if !now.Before(c.Expires) {
+			continue
+		}
+		f.overtake(h)
+		if f.ids[h.id] {
+			continue
+		}
+		f.ids[h.id] = true
 		f.retained = append(f.retained, h)
 		for _, apply := range f.subs[c.Topic] {
 			apply(slices.Clone(h.Data), c.Expires)
@@ -225,7 +232,7 @@ func (f *Feed) Publish(ctx context.Context, topic string, data []byte, keep time
 	default:
 	}
 	id := newID()
-	if err := f.source.Publish(ctx, topic, seal(id, data), keep); err != nil {
+	if err := f.source.Publish(ctx, topic, seal(id, first, data), keep); err != nil {
 		return fmt.Errorf("feed: publish: %w", err)
 	}
 	err := f.pull(ctx, 0)

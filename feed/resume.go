@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/ecolaura/rampart"
@@ -15,29 +17,35 @@ import (
 // the source an id stands before that, by which it is known again.
 type held struct {
 	Change
-	id string // "": it was not published by a Feed
+	id    string
+	again bool // published by restore, and no new order
 }
 
 const idLength = 16
 
+// What stands between the id and the data.
+const (
+	first = '\n'
+	again = '\t'
+)
+
 func newID() string { return rand.Text()[:idLength] }
 
 // seal puts the id before the data.
-func seal(id string, data []byte) []byte {
-	if id == "" {
-		return data
-	}
-	return append([]byte(id+"\n"), data...)
+func seal(id string, sep byte, data []byte) []byte {
+	return append(append([]byte(id), sep), data...)
 }
 
-// open takes them apart.
+// open takes them apart. A change that was not published by a Feed gets an id that is
+// the same on every instance.
 func open(c Change) held {
-	if len(c.Data) <= idLength || c.Data[idLength] != '\n' || bytes.ContainsFunc(c.Data[:idLength], notBase32) {
-		return held{Change: c}
+	if len(c.Data) <= idLength || c.Data[idLength] != first && c.Data[idLength] != again || bytes.ContainsFunc(c.Data[:idLength], notBase32) {
+		sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %q %s", c.Seq, c.Expires.UnixMicro(), c.Topic, c.Data))
+		return held{Change: c, id: base32.StdEncoding.EncodeToString(sum[:])[:idLength]}
 	}
-	id := string(c.Data[:idLength])
-	c.Data = c.Data[idLength+1:]
-	return held{c, id}
+	h := held{c, string(c.Data[:idLength]), c.Data[idLength] == again}
+	h.Data = c.Data[idLength+1:]
+	return h
 }
 
 func notBase32(r rune) bool { return (r < 'A' || r > 'Z') && (r < '2' || r > '7') }
@@ -81,38 +89,60 @@ func (f *Feed) resume(ctx context.Context, timeout time.Duration) error {
 	return nil
 }
 
-// missingIn returns what is in force here and not among all. It is to be published
-// again, and after it, where the source has newer changes of its topics, those: the
-// last order counts.
-func (f *Feed) missingIn(all []Change) []held {
+// missingIn returns what is in force here and not among all, and has it published
+// again.
+func (f *Feed) missingIn(all []Change) (lost []held) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := time.Now()
-	there, topics := map[string]bool{}, map[string]bool{}
-	var newer []held
+	there := map[string]bool{}
 	for _, c := range all {
-		h := open(c)
-		there[h.id] = true
-		if !f.ids[h.id] && c.Topic != "" {
-			h.id = newID() // else nobody would apply it a second time
-			newer = append(newer, h)
-		}
+		there[open(c).id] = true
 	}
-	var lost []held
+	for _, h := range f.lost {
+		there[h.id] = true // it will be
+	}
 	for _, h := range f.retained {
 		if !there[h.id] && now.Before(h.Expires) {
 			lost = append(lost, h)
-			topics[h.Topic] = true
 		}
 	}
-	newer = slices.DeleteFunc(newer, func(h held) bool { return !topics[h.Topic] })
-	f.lost = slices.Concat(f.lost, lost, newer)
+	f.lost = append(f.lost, lost...)
+	if len(f.sent) > 0 { // whether they stand before newer ones is not known any more
+		f.lost, f.newer = append(f.lost, f.newer...), nil
+	}
+	f.sent = map[string]bool{}
+	f.restoring = map[string]bool{}
+	for _, h := range f.lost {
+		f.restoring[h.Topic] = true
+	}
 	return lost
 }
 
+// overtake notes what is to be repeated: a new order of a topic whose older ones are
+// being published again, since the last one counts. The caller holds f.mu.
+func (f *Feed) overtake(h held) {
+	switch {
+	case f.sent[h.id]: // behind those that came before it
+		f.lost, f.newer = append(f.lost, f.newer...), nil
+	case f.restoring[h.Topic] && !f.ids[h.id] && !h.again:
+		h.id = newID() // else nobody would apply it a second time
+		f.newer = append(f.newer, h)
+	}
+}
+
 // restore publishes again what the source has lost, a part with each poll: other
-// instances may have lost it all.
+// instances may have lost it all. The caller has just read the source.
 func (f *Feed) restore(ctx context.Context) {
+	f.mu.Lock()
+	clear(f.sent)
+	if len(f.lost) > 0 {
+		f.lost = append(f.lost, f.newer...)
+	} else {
+		f.restoring = nil
+	}
+	f.newer = nil
+	f.mu.Unlock()
 	for began := time.Now(); time.Since(began) < f.poll/2; {
 		f.mu.Lock()
 		if len(f.lost) == 0 {
@@ -120,10 +150,11 @@ func (f *Feed) restore(ctx context.Context) {
 			return
 		}
 		next := f.lost[0]
+		f.sent[next.id] = true
 		f.mu.Unlock()
 		if keep := time.Until(next.Expires); keep >= time.Millisecond {
 			ctx, cancel := context.WithTimeout(ctx, max(patience, f.poll))
-			err := f.source.Publish(ctx, next.Topic, seal(next.id, next.Data), keep)
+			err := f.source.Publish(ctx, next.Topic, seal(next.id, again, next.Data), keep)
 			cancel()
 			if err != nil {
 				return // the next poll reports it, or this tries again

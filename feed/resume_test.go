@@ -97,6 +97,64 @@ func TestWhatASourceHasLostStaysInForceAndComesBack(t *testing.T) {
 	}
 }
 
+// What is published again must not undo what was ordered since, neither where the old
+// order was known nor where it comes for the first time.
+func TestAnOrderThatIsGivenBeforeTheOldOnesAreBackIsStillTheLast(t *testing.T) {
+	for _, since := range []int{0, 1} {
+		t.Run(fmt.Sprintf("%d orders before it was noticed", since), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				source := restorable()
+				var log logtest.Records
+				a, b := newFeedOf(t, source, &log), newFeedOf(t, source, &log)
+				for _, order := range []string{"block", "unblock"} {
+					require.NoError(t, a.Publish(t.Context(), "t", []byte(order), time.Hour))
+				}
+				time.Sleep(600 * time.Millisecond) // not when they poll
+				source.restore(source.backup(t, 1))
+				c := newFeedOf(t, source, &log)
+				for range since {
+					require.NoError(t, c.Publish(t.Context(), "t", []byte("unblock"), time.Hour))
+				}
+				require.NoError(t, a.Publish(t.Context(), "other", nil, time.Hour), "it notices")
+				require.NoError(t, c.Publish(t.Context(), "t", []byte("block again"), time.Hour))
+				time.Sleep(3 * time.Second)
+				for _, f := range []*feed.Feed{a, b, c, newFeedOf(t, source, &log)} {
+					got := collect(f, "t")()
+					assert.Equal(t, "block again", got[len(got)-1], "%v", got)
+				}
+				before, err := source.Since(t.Context(), 0, 100)
+				require.NoError(t, err)
+				time.Sleep(time.Minute)
+				after, err := source.Since(t.Context(), 0, 100)
+				require.NoError(t, err)
+				assert.Len(t, after, len(before), "it ends")
+			})
+		})
+	}
+}
+
+func TestAChangeThatNoFeedPublishedIsNeitherLostNorRepeated(t *testing.T) {
+	for _, without := range []int{1, 2} {
+		t.Run(fmt.Sprintf("%d of 3 lost", without), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				source := restorable()
+				var log logtest.Records
+				for _, order := range []string{"unblock", "block"} {
+					require.NoError(t, source.Publish(t.Context(), "t", []byte(order), time.Hour))
+				}
+				a, b := newFeedOf(t, source, &log), newFeedOf(t, source, &log)
+				require.NoError(t, a.Publish(t.Context(), "t", []byte("other"), time.Hour))
+				time.Sleep(time.Second)
+				source.restore(source.backup(t, without))
+				time.Sleep(3 * time.Second)
+				for _, f := range []*feed.Feed{a, b, newFeedOf(t, source, &log)} {
+					assert.Equal(t, []string{"unblock", "block", "other"}, collect(f, "t")())
+				}
+			})
+		})
+	}
+}
+
 func TestAnEmptySourceIsFilledFromMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := restorable()

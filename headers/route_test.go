@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -98,6 +99,26 @@ func TestRouteLeavesWhatALayerInBetweenSet(t *testing.T) {
 	got := answer(h.Handler(between(route(http.HandlerFunc(ok)))), over("https", "GET", "/")).Header
 	assert.Equal(t, []string{"private"}, got["Cache-Control"])
 	assert.Equal(t, []string{"SAMEORIGIN"}, got["X-Frame-Options"])
+}
+
+func TestARouteAfterEarlyHintsIsWhatTheFinalResponseHas(t *testing.T) {
+	cfg := headers.API("127.0.0.1:*")
+	cfg.DangerouslyAllowHTTP = true
+	h := newHeaders(t, cfg)
+	route := newRoute(t, h, func(c *headers.Config) { c.CSP.Sandbox, c.CacheControl = []string{}, "no-store, private" })
+	page := route(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
+	web := httptest.NewServer(h.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusEarlyHints)
+		page.ServeHTTP(w, r)
+	})))
+	defer web.Close()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, web.URL, nil)
+	require.NoError(t, err)
+	resp, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, "no-store, private", resp.Header.Get("Cache-Control"))
+	assert.Contains(t, resp.Header.Get("Content-Security-Policy"), "sandbox")
 }
 
 func TestRouteNonce(t *testing.T) {

@@ -246,12 +246,17 @@ func (w *Writer) join(g *guest, layer Layer, kind Kind) {
 	}
 }
 
-// Reshow makes a set of headers one of another kind. If the set has been shown,
-// hide takes it out of the map, and it is shown again.
+// Reshow makes a set of headers one of another kind. Hide takes it out of the map,
+// where an informational response may have left it, too; if it has been shown, it is
+// shown again.
 func (w *Writer) Reshow(kind Kind, hide func(h http.Header)) {
 	w.kinds.Or(uint32(kind))
-	if h := w.ResponseWriter.Header(); w.shown && !w.done {
-		hide(h)
+	if w.done {
+		return
+	}
+	h := w.ResponseWriter.Header()
+	hide(h)
+	if w.shown {
 		w.shown = false
 		w.show(h)
 	}
