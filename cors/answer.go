@@ -41,16 +41,16 @@ type (
 	}
 )
 
-func (p *policy) plain(w http.ResponseWriter, r *http.Request) *request.Outer {
-	a, own := request.Join[plain](w, r, request.CORS)
+func (p *policy) plain(w http.ResponseWriter, r *http.Request) request.Place {
+	a, place := request.Join[plain](w, r, request.CORS)
 	a.everyone = p.everyone
-	return own
+	return place
 }
 
-func (p *policy) granted(w http.ResponseWriter, r *http.Request, origin string) *request.Outer {
-	a, own := request.Join[granted](w, r, request.CORS)
+func (p *policy) granted(w http.ResponseWriter, r *http.Request, origin string) request.Place {
+	a, place := request.Join[granted](w, r, request.CORS)
 	a.policy, a.values[0] = p, origin
-	return own
+	return place
 }
 
 // Final implements [request.Layer]. Vary is for every response, whoever asked: a

@@ -30,7 +30,7 @@ type fields struct {
 	request.Base
 	draft  [2]string  // RateLimit and RateLimit-Policy; "": none
 	legacy *[3]string // X-RateLimit-Limit, -Remaining and -Reset; nil: none
-	text   [32]byte   // of RateLimit, if it is short
+	text   [24]byte   // of RateLimit, if it is short
 }
 
 // tells reports whether the client learns what is left.

@@ -22,23 +22,23 @@ func (l *Limiter) Handler(next http.Handler) http.Handler {
 		}
 		q := l.newCall()
 		c.decide(r, q)
-		var own *request.Outer
+		var place request.Place
 		if c.tells(q) {
 			var f *fields
-			f, own = request.Join[fields](w, r, request.Fields)
+			f, place = request.Join[fields](w, r, request.Fields)
 			f.fill(c, q)
 		}
 		switch {
 		case q.denied():
 			q.compiled = c
-			own.Serve(q, w, r)
+			place.Serve(q, w, r)
 			l.free(q)
 		case q.refundable():
 			defer l.free(q)
-			own.Serve(&refunding{c, q, next}, w, r)
+			place.Serve(&refunding{c, q, next}, w, r)
 		default:
 			l.free(q) // next may take long
-			own.Serve(next, w, r)
+			place.Serve(next, w, r)
 		}
 	})
 }
@@ -78,7 +78,7 @@ type refunding struct {
 
 // ServeHTTP implements [http.Handler].
 func (f *refunding) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s, own := request.Join[status](w, r, request.Status)
+	s, place := request.Join[status](w, r, request.Status)
 	ctx, returned := r.Context(), false
 	defer func() {
 		switch {
@@ -90,7 +90,7 @@ func (f *refunding) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		f.c.refund(ctx, f.q, s.code)
 	}()
-	own.Serve(f.next, w, r)
+	place.Serve(f.next, w, r)
 	returned = true
 }
 

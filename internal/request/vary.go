@@ -8,11 +8,11 @@ import (
 )
 
 // VaryBy has the response through w name, as a list, the headers that it depends
-// on. The Outer is that of [Join].
-func VaryBy(w http.ResponseWriter, r *http.Request, names string) *Outer {
-	v, own := Join[varying](w, r, Vary)
+// on. The Place is that of [Join].
+func VaryBy(w http.ResponseWriter, r *http.Request, names string) Place {
+	v, place := Join[varying](w, r, Vary)
 	v.names = names
-	return own
+	return place
 }
 
 type varying struct {

@@ -123,8 +123,11 @@ type Writer struct {
 
 // A guest is the place of a layer in the Writer of another one.
 type guest struct {
-	layer Layer
-	outer *guest
+	layer    Layer
+	outer    *guest
+	kind     Kind
+	returned bool // its handler has, and may have responded nothing
+	retired  bool // another one of its kind stands in its place
 }
 
 // The types of writers that say no more than what the writer below can do: behind
@@ -187,15 +190,25 @@ func (o *Outer) view() http.ResponseWriter {
 	}
 }
 
-// Serve has next respond to r through o, or through w if o is nil.
-func (o *Outer) Serve(next http.Handler, w http.ResponseWriter, r *http.Request) {
-	if o == nil {
+// A Place is where a layer has joined. The zero Place is that of none.
+type Place struct {
+	own   *Outer // it made the Writer
+	guest *guest
+}
+
+// Serve has next respond to r, through the Writer that the layer made, or else
+// through w.
+func (p Place) Serve(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	if p.own == nil {
 		next.ServeHTTP(w, r)
+		if p.guest != nil {
+			p.guest.returned = true
+		}
 		return
 	}
 	returned := false
-	defer o.end(&returned)
-	next.ServeHTTP(o.view(), r)
+	defer p.own.end(&returned)
+	next.ServeHTTP(p.own.view(), r)
 	returned = true
 }
 
@@ -209,12 +222,12 @@ func (o *Outer) end(returned *bool) {
 	}
 }
 
-// Join returns a new layer of the response that goes through w. It is a guest of
-// the Writer that w is, and own is nil, or it makes a Writer of its own.
+// Join returns a new layer of the response that goes through w, and its place: that
+// of a guest of the Writer that w is, or a Writer of its own.
 func Join[T any, L interface {
 	*T
 	Layer
-}](w http.ResponseWriter, r *http.Request, kind Kind) (layer L, own *Outer) {
+}](w http.ResponseWriter, r *http.Request, kind Kind) (layer L, place Place) {
 	if outer := free(w); outer != nil {
 		g := new(struct {
 			guest
@@ -222,7 +235,7 @@ func Join[T any, L interface {
 		})
 		layer = &g.layer
 		outer.join(&g.guest, layer, kind)
-		return layer, nil
+		return layer, Place{guest: &g.guest}
 	}
 	o := new(struct {
 		Outer
@@ -230,11 +243,11 @@ func Join[T any, L interface {
 	})
 	layer = &o.layer
 	o.init(w, r, layer, kind)
-	return layer, &o.Outer
+	return layer, Place{own: &o.Outer}
 }
 
 func (w *Writer) join(g *guest, layer Layer, kind Kind) {
-	g.layer = layer
+	g.layer, g.kind = layer, kind
 	for {
 		g.outer = w.guests.Load()
 		if w.guests.CompareAndSwap(g.outer, g) {
@@ -243,6 +256,16 @@ func (w *Writer) join(g *guest, layer Layer, kind Kind) {
 	}
 	if Kind(w.kinds.Or(uint32(kind)))&kind&(Headers|CORS|Fields) != 0 { // two that write the same names
 		w.kinds.Or(uint32(Loud))
+		w.retire(g.outer, kind&CORS)
+	}
+}
+
+// retire leaves out the guests whose handlers have returned, where one of their kind
+// follows them: a handler that tried one and then another wants the policy of the
+// second.
+func (w *Writer) retire(g *guest, kind Kind) {
+	for ; g != nil; g = g.outer {
+		g.retired = g.retired || g.returned && g.kind&kind != 0
 	}
 }
 
@@ -292,7 +315,9 @@ func (w *Writer) order(h http.Header, status int) {
 	look := w.look(h)
 	w.show(h)
 	for g := w.guests.Load(); g != nil; g = g.outer {
-		g.layer.Final(w, h, status, look)
+		if !g.retired {
+			g.layer.Final(w, h, status, look)
+		}
 	}
 	w.own.Final(w, h, status, look)
 }
