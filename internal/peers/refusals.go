@@ -10,8 +10,8 @@ import (
 	"github.com/ecolaura/rampart/throttle"
 )
 
-// refusalRows compares what a refusal costs with what serving does: whoever is
-// refused may ask as often as they like.
+// refusalRows compares what a refusal costs with what serving does: a client that is
+// refused can go on asking.
 func refusalRows() []Row {
 	var rows []Row
 	add := func(group, implementation string, status int, headers map[string]string, request *http.Request, layers ...layer) {

@@ -30,7 +30,7 @@ func WithCredential(ctx context.Context, key, holder any, refuse Refuse) context
 }
 
 // ServeAs has next respond to a copy of r with that context. Nobody else gets the
-// copy: whoever holds r has no more rights than before.
+// copy: with r alone a handler has no more rights than before.
 func ServeAs(next http.Handler, w http.ResponseWriter, r *http.Request, key, holder any, refuse Refuse) {
 	c := new(struct {
 		Credential
