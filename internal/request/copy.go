@@ -66,7 +66,7 @@ func (c *Copy) Serve(next http.Handler, w http.ResponseWriter, r *http.Request) 
 	}
 	returned := false
 	defer func() {
-		giveBack(r, &c.R)
+		giveBack(r, &c.R, returned)
 		c.end(&returned)
 	}()
 	next.ServeHTTP(c.view(), &c.R)
@@ -90,11 +90,15 @@ func (c *copyContext) Value(key any) any { return c.value(key) }
 
 // giveBack gives r what next has put into inner, a copy of it: net/http removes
 // the files only of the upload that is in the request which it made itself, and what
-// stands further out, such as a metrics layer, reads the pattern of a route there. It
-// writes only what has changed: several goroutines may have one r.
-func giveBack(r, inner *http.Request) {
+// stands further out, such as a metrics layer, reads the pattern of a route there.
+// After a panic net/http leaves the files, so those that came with the copy go here.
+// It writes only what has changed: several goroutines may have one r.
+func giveBack(r, inner *http.Request, returned bool) {
 	if r.MultipartForm != inner.MultipartForm {
 		r.MultipartForm = inner.MultipartForm
+		if !returned && r.MultipartForm != nil {
+			_ = r.MultipartForm.RemoveAll() // nobody is left who could be told
+		}
 	}
 	if r.Pattern == inner.Pattern {
 		return

@@ -38,8 +38,7 @@ func ServeAs(next http.Handler, w http.ResponseWriter, r *http.Request, key, hol
 	})
 	c.Credential = Credential{Context: r.Context(), Holder: holder, Refuse: refuse, key: key}
 	c.r = *r.WithContext(&c.Credential) //nolint:contextcheck // it wraps that of r; inlined, so that it is part of c
-	defer giveBack(r, &c.r)
-	next.ServeHTTP(w, &c.r)
+	serveCopy(next, w, r, &c.r)
 }
 
 // ServeWithout has next respond to r for a layer that found no credential. What a
@@ -55,10 +54,15 @@ func ServeWithout(next http.Handler, w http.ResponseWriter, r *http.Request, key
 	case outer == nil:
 		next.ServeHTTP(w, r)
 	default:
-		inner := r.WithContext(context.WithValue(ctx, key, nil))
-		defer giveBack(r, inner)
-		next.ServeHTTP(w, inner)
+		serveCopy(next, w, r, r.WithContext(context.WithValue(ctx, key, nil)))
 	}
+}
+
+func serveCopy(next http.Handler, w http.ResponseWriter, r, inner *http.Request) {
+	returned := false
+	defer func() { giveBack(r, inner, returned) }()
+	next.ServeHTTP(w, inner)
+	returned = true
 }
 
 // Value implements [context.Context].
