@@ -3,7 +3,9 @@ package integration_test
 import (
 	"database/sql"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -61,37 +63,56 @@ func TestASourceThatWasSetBackLosesNoMeasure(t *testing.T) {
 				back := open(t)
 				var log logtest.Records
 				var feeds []*feed.Feed
-				follow := func() *feed.Feed {
-					f, err := feed.New(t.Context(), feed.Config{Source: back.source, Poll: 100 * time.Millisecond, Logger: log.Logger()})
-					require.NoError(t, err)
-					t.Cleanup(func() { assert.NoError(t, f.Close()) })
-					return f
-				}
+				var known []func() map[string]bool
 				for range 3 {
-					feeds = append(feeds, follow())
+					f := follow(t, back.source, &log)
+					defer f.Close()
+					feeds, known = append(feeds, f), append(known, knownTo(f))
 				}
 				want := map[string]bool{"mallory": true}
 				for i := range 20 {
 					want[fmt.Sprint(i)] = true
 					require.NoError(t, feeds[i%3].Publish(t.Context(), "t", fmt.Append(nil, i), time.Hour))
 				}
-				retained := func(f *feed.Feed) map[string]bool {
-					got := map[string]bool{}
-					f.Subscribe("t", func(data []byte, _ time.Time) { got[string(data)] = true })
-					return got
-				}
-				for _, f := range feeds {
-					require.Eventually(t, func() bool { return len(retained(f)) == 20 }, 10*time.Second, 10*time.Millisecond)
+				for _, all := range known {
+					require.Eventually(t, func() bool { return len(all()) == 20 }, 30*time.Second, 10*time.Millisecond)
 				}
 				back.restore(t, without)
 				require.NoError(t, feeds[0].Publish(t.Context(), "t", []byte("mallory"), time.Hour))
-				assert.Equal(t, want, retained(feeds[0]), "durable and in force here")
-				for _, f := range feeds {
-					require.Eventually(t, func() bool { return len(retained(f)) == len(want) }, 10*time.Second, 10*time.Millisecond)
+				assert.Equal(t, want, known[0](), "durable and in force here")
+				for _, all := range known {
+					require.Eventually(t, func() bool { return len(all()) == len(want) }, 30*time.Second, 10*time.Millisecond)
 				}
-				require.Eventually(t, func() bool { return len(retained(follow())) == len(want) }, 10*time.Second, 100*time.Millisecond, "an instance that starts then")
+				require.Eventually(t, func() bool {
+					f := follow(t, back.source, &log)
+					defer f.Close()
+					return len(knownTo(f)()) == len(want)
+				}, 30*time.Second, 100*time.Millisecond, "an instance that starts then")
 				assert.Contains(t, log.String(), "sys_state_lost")
 			})
 		}
+	}
+}
+
+func follow(t *testing.T, source feed.Source, log *logtest.Records) *feed.Feed {
+	t.Helper()
+	f, err := feed.New(t.Context(), feed.Config{Source: source, Poll: 100 * time.Millisecond, Logger: log.Logger()})
+	require.NoError(t, err)
+	return f
+}
+
+// knownTo returns what f has applied so far.
+func knownTo(f *feed.Feed) func() map[string]bool {
+	var mu sync.Mutex
+	all := map[string]bool{}
+	f.Subscribe("t", func(data []byte, _ time.Time) {
+		mu.Lock()
+		defer mu.Unlock()
+		all[string(data)] = true
+	})
+	return func() map[string]bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return maps.Clone(all)
 	}
 }
