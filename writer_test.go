@@ -128,10 +128,13 @@ func between() map[string]layerFunc {
 	}
 }
 
-// deadline is a foreign layer that unwraps the writer.
+// deadline is a foreign layer that sets one, and unwraps the writer.
 func deadline(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+		if below, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
+			_ = below.Unwrap()
+		}
 		next.ServeHTTP(w, r)
 	})
 }

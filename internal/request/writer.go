@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"sync/atomic"
+	"time"
 )
 
 // A Layer is what one of our layers does with one response.
@@ -435,6 +436,23 @@ func (w *Writer) ReadFrom(src io.Reader) (int64, error) {
 func (w *Writer) FlushError() error {
 	w.final(http.StatusOK)
 	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// SetReadDeadline is what [http.ResponseController] calls. It and the two below have
+// nothing to do with the header, and may come from another goroutine than the
+// handler's, such as one that reads the body: they must not get here by Unwrap.
+func (w *Writer) SetReadDeadline(deadline time.Time) error {
+	return http.NewResponseController(w.ResponseWriter).SetReadDeadline(deadline)
+}
+
+// SetWriteDeadline is what [http.ResponseController] calls.
+func (w *Writer) SetWriteDeadline(deadline time.Time) error {
+	return http.NewResponseController(w.ResponseWriter).SetWriteDeadline(deadline)
+}
+
+// EnableFullDuplex is what [http.ResponseController] calls.
+func (w *Writer) EnableFullDuplex() error {
+	return http.NewResponseController(w.ResponseWriter).EnableFullDuplex()
 }
 
 // Unwrap is for [http.ResponseController]. Who has the writer below can write the

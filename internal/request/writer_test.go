@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -311,7 +312,7 @@ func TestTheInnermostLayerComesFirst(t *testing.T) {
 func TestNoLayerIsJoinedAfterTheHeaderIsOutOrTheWriterWasUnwrapped(t *testing.T) {
 	for name, between := range map[string]func(w http.ResponseWriter){
 		"the header is out": func(w http.ResponseWriter) { w.WriteHeader(http.StatusOK) },
-		"unwrapped":         func(w http.ResponseWriter) { _ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) },
+		"unwrapped":         func(w http.ResponseWriter) { _ = w.(interface{ Unwrap() http.ResponseWriter }).Unwrap() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			ask(t, layered(nil, func(w http.ResponseWriter, r *http.Request) {
@@ -458,4 +459,31 @@ func TestALayerWithAValueJoinsOnlyTheWriterAndTheCopyThatStandTogether(t *testin
 			assert.Equal(t, tt.own, second)
 		})
 	}
+}
+
+// A goroutine that reads the body, as httputil.ReverseProxy has one, gives its client
+// time anew with each part while the handler responds.
+func TestDeadlinesMayBeSetByAnotherGoroutineWhileTheHandlerResponds(t *testing.T) {
+	srv := httptest.NewServer(layered(nil, func(w http.ResponseWriter, _ *http.Request) {
+		control := http.NewResponseController(w)
+		var reading sync.WaitGroup
+		reading.Go(func() {
+			for range 1000 {
+				assert.NoError(t, control.SetReadDeadline(time.Now().Add(time.Minute)))
+				assert.NoError(t, control.SetWriteDeadline(time.Now().Add(time.Minute)))
+				assert.NoError(t, control.EnableFullDuplex())
+			}
+		})
+		for range 1000 {
+			w.Header().Set("X", "y")
+		}
+		w.WriteHeader(http.StatusAccepted)
+		reading.Wait()
+	}))
+	defer srv.Close()
+	resp, err := http.Get(srv.URL)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, http.StatusAccepted, resp.StatusCode)
+	assert.Equal(t, "yes", resp.Header.Get("Final"))
 }
