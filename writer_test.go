@@ -838,6 +838,12 @@ func TestARequestCostsFewAllocations(t *testing.T) {
 	layers, token := everyLayer(t)
 	token.Set("Origin", allowedOrigin)
 	limits := limit(t, "many", func(cfg *throttle.Config) { cfg.Policies[0].Rate.Count = 1_000_000 })
+	oneOfTwo := limit(t, "known", func(cfg *throttle.Config) {
+		cfg.Policies[0].Rate.Count = 1_000_000
+		strangers := cfg.Policies[0]
+		strangers.Name, strangers.Match = "strangers", func(*http.Request) bool { return false }
+		cfg.Policies = append(cfg.Policies, strangers)
+	})
 	id, addr, set, share := layers["request id"], layers["client address"], layers["headers"], layers["cors"]
 	for name, tt := range map[string]struct {
 		layer  layerFunc
@@ -848,6 +854,7 @@ func TestARequestCostsFewAllocations(t *testing.T) {
 		"cors":                        {share, fromAllowed(), 1},
 		"cors without an origin":      {share, nil, 1},
 		"throttle":                    {limits, nil, 1},
+		"one policy of two":           {oneOfTwo, nil, 1},
 		"the public chain":            {rampart.Chain(set, share, limits), fromAllowed(), 3},
 		"all, with a token it knows":  {rampart.Chain(id, addr, set, share, limits, layers["token"]), token, 8},
 		"the token chain, and cached": {rampart.Chain(set, share, limits, layers["token"]), token, 5},

@@ -118,8 +118,13 @@ func (q *call) draftLimits() []byte {
 
 // draftPolicies returns the RateLimit-Policy field.
 func (c *compiled) draftPolicies(q *call) string {
-	if q.enforced == c.enforced && c.draftPolicy != "" && q.modes[0] == inStore && !q.overridden {
-		return c.draftPolicy
+	if q.modes[0] == inStore && !q.overridden {
+		switch {
+		case q.enforced == c.enforced && c.draftPolicy != "":
+			return c.draftPolicy
+		case q.enforced == 1 && q.policies[0].draftPolicy != "": // such as one for strangers of two
+			return q.policies[0].draftPolicy
+		}
 	}
 	b := q.text[:0]
 	for i := range q.enforced {
