@@ -53,8 +53,8 @@ func (p *policy) granted(w http.ResponseWriter, r *http.Request, origin string) 
 	return place
 }
 
-// Final implements [request.Layer]. Vary is for every response, whoever asked: a
-// cache must not give one origin's to another.
+// Final implements [request.Layer]. Every response has Vary, that to a request without
+// Origin too: a cache must not give one origin's response to another.
 func (a *plain) Final(_ *request.Writer, h http.Header, _ int, look request.Look) {
 	if look != request.Quiet {
 		deleteFamily(h)

@@ -75,7 +75,7 @@ func (q *RequestID) correlate(r *http.Request, header string) (c request.Correla
 		if sent := r.Header[header]; len(sent) == 1 && wellFormedID(sent[0]) {
 			c.ID = sent[0]
 		}
-		// W3C Trace Context, section 3.2.2: more than one is none.
+		// W3C Trace Context, section 3.2.2: of several, none is believed.
 		if sent := r.Header["Traceparent"]; len(sent) == 1 {
 			c.Trace, _ = ParseTraceParent(sent[0])
 		}

@@ -31,11 +31,19 @@ type call struct {
 	retryAfter string    // of the answer, once it is known
 }
 
+// maxKeys is how many bytes of keys a call keeps room for: a client chooses how long
+// a header is.
+const maxKeys = 4 << 10
+
 // reset forgets the request, so that nothing of it outlives it here.
 func (q *call) reset() {
 	clear(q.policies)
 	clear(q.items)
 	clear(q.results)
+	if cap(q.keys) > maxKeys {
+		q.keys = nil
+	}
+	clear(q.keys[:cap(q.keys)])
 	*q = call{
 		policies: q.policies[:0], items: q.items[:0], results: q.results[:0], modes: q.modes[:0],
 		text: q.text[:0], keys: q.keys[:0], fields: q.fields,
@@ -80,11 +88,11 @@ func (c *compiled) gather(q *call, p *policy, r *http.Request) {
 		return
 	}
 	begin := len(q.keys)
-	keys, applies := p.Key(q.keys, r)
+	key, applies := p.Key(q.keys[begin:], r)
 	if !applies {
 		return
 	}
-	if len(keys) <= begin {
+	if len(key) == 0 {
 		q.deny(p, CallerUnknown)
 		return
 	}
@@ -105,8 +113,8 @@ func (c *compiled) gather(q *call, p *policy, r *http.Request) {
 		}
 	}
 	c.add(q, p, "", rate, cost)
-	q.keys = keys
-	key := keys[begin:]
+	q.keys = append(q.keys, key...) // it stands there already, or in memory of its own
+	key = q.keys[begin:]
 	if it := &q.items[len(q.items)-1]; c.backend.memory != nil {
 		it.policyHash, it.key = p.hash, key // hashed and forgotten
 	} else {

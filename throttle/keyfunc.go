@@ -116,14 +116,13 @@ func Joint(fs ...KeyFunc) KeyFunc {
 		joined := dst
 		for _, f := range fs {
 			begin := len(joined)
-			var ok bool
-			joined, ok = f(joined, r)
-			n := len(joined) - begin
-			if !ok || n == 0 {
+			part, ok := f(joined[begin:], r)
+			if !ok || len(part) == 0 {
 				return dst, ok
 			}
+			joined = append(joined, part...) // it stands there already, or in memory of its own
 			var length [binary.MaxVarintLen64]byte
-			joined = slices.Insert(joined, begin, binary.AppendUvarint(length[:0], uint64(n))...) //nolint:gosec // a length
+			joined = slices.Insert(joined, begin, binary.AppendUvarint(length[:0], uint64(len(part)))...)
 		}
 		return joined, len(joined) > len(dst)
 	}

@@ -366,3 +366,30 @@ func TestLaterChangesOfConfigHaveNoEffect(t *testing.T) {
 	_, err = l.Check(get("192.0.2.7:1"))
 	require.Error(t, err)
 }
+
+func TestAKeyInMemoryOfItsOwnIsTakenWhole(t *testing.T) {
+	names := [][]byte{[]byte("one"), []byte("two")}
+	var caller int
+	own := func([]byte, *http.Request) ([]byte, bool) { return names[caller], true }
+	nobody := func([]byte, *http.Request) ([]byte, bool) { return nil, true }
+	policy := func(name string, key throttle.KeyFunc) throttle.Policy {
+		return throttle.Policy{Name: name, Rate: perHour(2), Key: key}
+	}
+	for desc, key := range map[string]throttle.KeyFunc{"alone": own, "as a part": throttle.Joint(throttle.ByIP(nil), own)} {
+		first := policy("first", throttle.ByIP(nil))
+		first.Rate = perHour(100)
+		l := newLimiter(t, throttle.Config{Policies: []throttle.Policy{first, policy("second", key)}})
+		for caller = range names {
+			for i, want := range []bool{true, true, false} {
+				_, reached := serve(l, get("192.0.2.7:1"))
+				assert.Equal(t, want, reached, "%s: request %d of caller %d", desc, i, caller)
+			}
+		}
+		assert.Equal(t, "one two", string(names[0])+" "+string(names[1]), "what it returns is not written to")
+	}
+	for _, key := range []throttle.KeyFunc{nobody, throttle.Joint(throttle.ByIP(nil), nobody)} {
+		w, reached := serve(newLimiter(t, throttle.Config{Policies: []throttle.Policy{policy("first", throttle.ByIP(nil)), policy("second", key)}}), get("192.0.2.7:1"))
+		assert.False(t, reached)
+		assert.Equal(t, http.StatusForbidden, w.Code)
+	}
+}

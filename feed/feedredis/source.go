@@ -127,8 +127,8 @@ func (s *source) Since(ctx context.Context, seq int64, limit int) ([]feed.Change
 var errReply = errors.New("feedredis: a reply of Redis that XRANGE does not have")
 
 // parseEntry reads [id [name value …]]. What somebody else has put into the stream
-// must not stop what follows: a change that cannot be read has no topic, and an entry
-// whose id this package does not make is none (ok is false).
+// must not stop what follows: a change that cannot be read has no topic, and ok is
+// false for an entry whose id this package does not make.
 func parseEntry(entry any) (c feed.Change, ok bool) {
 	pair, _ := entry.([]any)
 	if len(pair) != 2 {

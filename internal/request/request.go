@@ -23,7 +23,7 @@ type Correlation struct {
 // CorrelationKey is the key of a *[Correlation] in a context.
 type CorrelationKey struct{}
 
-// CorrelationFrom returns the Correlation of ctx; nil if there is none.
+// CorrelationFrom returns the Correlation of ctx, or nil.
 func CorrelationFrom(ctx context.Context) *Correlation {
 	c, _ := ctx.Value(CorrelationKey{}).(*Correlation)
 	return c
@@ -38,7 +38,7 @@ type Address struct {
 // AddressKey is the key of an *[Address] in a context.
 type AddressKey struct{}
 
-// AddressFrom returns the Address of ctx; nil if there is none.
+// AddressFrom returns the Address of ctx, or nil.
 func AddressFrom(ctx context.Context) *Address {
 	a, _ := ctx.Value(AddressKey{}).(*Address)
 	return a

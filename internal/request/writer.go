@@ -138,7 +138,7 @@ type (
 	hijacker struct{ flusher }
 )
 
-// of returns the Writer that w is; nil if it is none.
+// of returns the Writer that w is, or nil.
 func of(w http.ResponseWriter) *Writer {
 	switch w := w.(type) { // never compared: a foreign writer may not be comparable
 	case *hijacker:
