@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -206,7 +207,11 @@ func TestLongForwardedLinesCostNoMoreThanTheirLength(t *testing.T) {
 			for _, header := range []string{"Forwarded", "X-Forwarded-Proto"} {
 				r.Header[header] = r.Header["Forwarded"]
 				p := rampart.Proxies{Hops: 2, SchemeHeader: header}
-				assert.LessOrEqual(t, testing.AllocsPerRun(1, func() { p.HTTPS(r) }), 20.0, "%q", piece)
+				var tries []float64 // goroutines of other tests may allocate meanwhile
+				for range 5 {
+					tries = append(tries, testing.AllocsPerRun(1, func() { p.HTTPS(r) }))
+				}
+				assert.LessOrEqual(t, slices.Min(tries), 20.0, "%q", piece)
 			}
 		}
 	}
