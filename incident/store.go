@@ -1,0 +1,68 @@
+package incident
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sort"
+	"sync"
+	"time"
+)
+
+// An Order is one call of an operator, as the audit trail keeps it.
+type Order struct {
+	ID     string          `json:"id"` // of ASCII letters, digits and "-"; the ID of a later order sorts after it, byte by byte
+	At     time.Time       `json:"at"` // when it was given, to the microsecond
+	Actor  string          `json:"actor"`
+	Action string          `json:"action"` // such as "block"
+	Target string          `json:"target,omitempty"`
+	Note   string          `json:"note,omitempty"`
+	State  State           `json:"state"`
+	Answer json.RawMessage `json:"answer,omitempty"` // what the operator was told: one JSON object
+
+	// Mark is the change of the feed up to which an instance must have read to
+	// have carried the order out; 0: none is needed.
+	Mark int64 `json:"mark,omitempty"`
+
+	// Once identifies what must not be ordered twice: it is made of the actor and
+	// their Idempotency-Key. "": the order has none.
+	Once string `json:"once,omitempty"`
+}
+
+// A State says how far an [Order] has come.
+type State string
+
+// The states. An order that stays Open is one whose process died.
+const (
+	Open   State = "open"
+	Done   State = "done"
+	Failed State = "failed" // it may or may not be in force
+)
+
+// Abandoned is after what time an order that is still [Open] does not keep another
+// one with the same Once from being given.
+const Abandoned = time.Minute
+
+// ErrNoOrder is returned by [Store.Get].
+var ErrNoOrder = errors.New("incident: no such order")
+
+// A Store keeps the orders: the audit trail. It is safe for concurrent use, also by
+// several processes; its errors are those of the backend. The contract is tested by
+// incidenttest.TestStore.
+type Store interface {
+	// Begin adds an order, unless its Once is that of another one which is done, or
+	// open and not yet [Abandoned] by o.At. That one is then returned, and added is
+	// false.
+	Begin(ctx context.Context, o Order) (other Order, added bool, err error)
+
+	// Finish replaces the order of that ID. Its Once becomes free if it has failed.
+	Finish(ctx context.Context, o Order) error
+
+	// Get returns an order, or ErrNoOrder.
+	Get(ctx context.Context, id string) (Order, error)
+
+	// List returns at most limit orders whose ID sorts before that one, the newest
+	// first; "" begins with the newest of all.
+	List(ctx context.Context, before string, limit int) ([]Order, error)
+}
