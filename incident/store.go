@@ -4,9 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
-	"sort"
-	"sync"
 	"time"
 )
 
@@ -26,8 +23,10 @@ type Order struct {
 	Mark int64 `json:"mark,omitempty"`
 
 	// Once identifies what must not be ordered twice: it is made of the actor and
-	// their Idempotency-Key. "": the order has none.
-	Once string `json:"once,omitempty"`
+	// their Idempotency-Key, and Request of what they asked for. "": the order has no
+	// such key.
+	Once    string `json:"once,omitempty"`
+	Request string `json:"request,omitempty"`
 }
 
 // A State says how far an [Order] has come.
@@ -35,9 +34,11 @@ type State string
 
 // The states. An order that stays Open is one whose process died.
 const (
-	Open   State = "open"
-	Done   State = "done"
-	Failed State = "failed" // it may or may not be in force
+	Open    State = "open"
+	Done    State = "done"
+	Unknown State = "unknown" // nobody knows the target: nothing has ended
+	Refused State = "refused" // a layer would not have it: it is not in force
+	Failed  State = "failed"  // it may or may not be in force
 )
 
 // Abandoned is after what time an order that is still [Open] does not keep another
@@ -56,7 +57,7 @@ type Store interface {
 	// false.
 	Begin(ctx context.Context, o Order) (other Order, added bool, err error)
 
-	// Finish replaces the order of that ID. Its Once becomes free if it has failed.
+	// Finish replaces the order of that ID. With the Once "" its Once becomes free.
 	Finish(ctx context.Context, o Order) error
 
 	// Get returns an order, or ErrNoOrder.

@@ -103,6 +103,7 @@ func (p *Policy) validate(at string, bad *conferr.Mistakes) {
 	case p.Rate != Rate{} && !p.Rate.valid(p.Algorithm):
 		bad.Add(at+"Rate", rampart.ReasonInvalid, p.Rate, "only a TokenBucket has a burst; use that Algorithm, or leave Burst 0")
 	}
+	bad.If(p.Least != Rate{} && (!p.Least.inBounds() || p.Rate != Rate{} && p.Least.Limit() > p.Rate.Limit()), at+"Least", rampart.ReasonInvalid, p.Least, "use a rate up to that of the policy")
 	bad.If(p.Key == nil, at+"Key", rampart.ReasonMissing, nil, "say who is counted, such as ByIP(clientIP.Addr) with a server.ClientIP")
 }
 

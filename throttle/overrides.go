@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -55,7 +57,13 @@ type Overrides struct {
 	rates atomic.Pointer[map[string]override] // nil: none
 
 	mu       sync.Mutex // held to change the map
-	policies map[string]bool
+	policies []overridable
+}
+
+// overridable is what is known of a policy.
+type overridable struct {
+	name              string
+	configured, least Rate // configured: the zero Rate where each caller has one
 }
 
 type override struct {
@@ -69,9 +77,18 @@ const (
 	maxOverrides   = 1000 // policies that are overridden at a time
 )
 
-// ErrInvalidOverride is returned for a rate that is not valid or a time that is
-// past or more than 366 days ahead.
+// ErrInvalidOverride is returned for a rate that is not valid, not lower than the
+// policy's own or lower than its Least, and for a time that is past or more than 366
+// days ahead.
 var ErrInvalidOverride = errors.New("throttle: not a rate and time of an override")
+
+// A PolicyRate is what a policy counts by.
+type PolicyRate struct {
+	Policy     string
+	Rate       Rate      // what holds now
+	Configured Rate      // zero where only RateFor tells
+	Until      time.Time // of an override; else zero
+}
 
 // NewOverrides returns Overrides that know all that the feed retains, or every
 // mistake in cfg, each a [*rampart.ConfigError], joined.
@@ -82,7 +99,7 @@ func NewOverrides(cfg OverridesConfig) (*Overrides, error) {
 	if err := bad.Err(); err != nil {
 		return nil, err
 	}
-	o := &Overrides{feed: cfg.Feed, outage: cfg.Outage, reporter: rampart.NewReporter(cfg.Logger), policies: map[string]bool{}}
+	o := &Overrides{feed: cfg.Feed, outage: cfg.Outage, reporter: rampart.NewReporter(cfg.Logger), policies: []overridable{}}
 	if o.feed != nil {
 		o.feed.Subscribe(overridesTopic, o.apply)
 	}
@@ -93,24 +110,54 @@ func NewOverrides(cfg OverridesConfig) (*Overrides, error) {
 // next poll of its feed on every other instance. A later call takes the place of
 // an earlier one. The error is [ErrUnknownPolicy] if no Limiter here has such a
 // policy, [ErrInvalidOverride], or the feed's: the override may then hold or
-// not, so order it again. Who orders it is the caller's to report.
+// not, so order it again. The first two hold a [rampart.Problem] of an operator's
+// call, with the members "rate" and "until". Who orders it is the caller's to report.
 func (o *Overrides) Tighten(ctx context.Context, policy string, rate Rate, until time.Time) error {
-	left := time.Until(until)
-	switch {
-	case !o.known(policy):
-		return ErrUnknownPolicy
-	case !rate.inBounds() || left <= 0 || left > maxOverride:
-		return ErrInvalidOverride
+	p, err := o.policy(policy)
+	if err != nil {
+		return err
+	}
+	switch left := time.Until(until); {
+	case !rate.inBounds():
+		return invalidOverride("#/rate", "invalid", "Not a rate such as 10/minute.")
+	case left <= 0 || left > maxOverride:
+		return invalidOverride("#/until", "invalid", "Not a time in the next 366 days.")
+	case p.configured != Rate{} && rate.Limit() >= p.configured.Limit():
+		return invalidOverride("#/rate", "not_tighter", "The policy has "+p.configured.String()+".")
+	case rate.Limit() < p.least.Limit():
+		return invalidOverride("#/rate", "too_tight", "Operators pass this policy, too: at least "+p.least.String()+".")
 	}
 	return o.order(ctx, policy, override{rate, until})
 }
 
+func invalidOverride(pointer, code, detail string) error {
+	return fmt.Errorf("%w: %w", ErrInvalidOverride, &rampart.Problem{
+		Status: http.StatusUnprocessableEntity, Code: "invalid", Detail: "Invalid input.",
+		Errors: []rampart.FieldError{{Pointer: pointer, Code: code, Detail: detail}},
+	})
+}
+
 // Release ends the override of a policy before its time.
 func (o *Overrides) Release(ctx context.Context, policy string) error {
-	if !o.known(policy) {
-		return ErrUnknownPolicy
+	if _, err := o.policy(policy); err != nil {
+		return err
 	}
 	return o.order(ctx, policy, override{until: time.UnixMicro(0)})
+}
+
+// Rates returns what the policies of all Limiters that follow count by, in the order
+// in which they were made.
+func (o *Overrides) Rates() []PolicyRate {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	list := make([]PolicyRate, len(o.policies))
+	for i, p := range o.policies {
+		list[i] = PolicyRate{Policy: p.name, Rate: p.configured, Configured: p.configured}
+		if rate, until, ok := o.Tightened(p.name); ok {
+			list[i].Rate, list[i].Until = rate, until
+		}
+	}
+	return list
 }
 
 // Tightened returns the rate that a policy is tightened to, and until when.
@@ -123,21 +170,33 @@ func (o *Overrides) Tightened(policy string) (Rate, time.Time, bool) {
 	return Rate{}, time.Time{}, false
 }
 
-// know remembers the names that a Limiter has.
+// know remembers the policies that a Limiter has.
 func (o *Overrides) know(policies []*policy) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, p := range policies {
-		if o.policies != nil {
-			o.policies[p.Name] = true
+		if o.policies == nil { // the zero Overrides
+			return
 		}
+		known := overridable{p.Name, p.Rate, p.Least}
+		if i := slices.IndexFunc(o.policies, func(q overridable) bool { return q.name == p.Name }); i >= 0 {
+			o.policies[i] = known
+			continue
+		}
+		o.policies = append(o.policies, known)
 	}
 }
 
-func (o *Overrides) known(policy string) bool {
+// policy returns what is known of a policy.
+func (o *Overrides) policy(name string) (overridable, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.policies[policy]
+	for _, p := range o.policies {
+		if p.name == name {
+			return p, nil
+		}
+	}
+	return overridable{}, fmt.Errorf("%w: %w", ErrUnknownPolicy, &rampart.Problem{Status: http.StatusNotFound, Code: "not_found", Detail: "Not found."})
 }
 
 // order makes a change known. Changes are text: "policy count period burst until",

@@ -160,21 +160,72 @@ func TestAnOverrideNeverWidens(t *testing.T) {
 	require.NoError(t, overrides.Release(t.Context(), "plan"), "once more")
 }
 
+func TestTheRatesOfAllPoliciesAreListed(t *testing.T) {
+	overrides := newOverrides(t, throttle.OverridesConfig{})
+	plans := throttle.Policy{Name: "plan", RateFor: func(*http.Request) throttle.Rate { return perHour(1) }, Key: throttle.ByIP(nil)}
+	newLimiter(t, throttle.Config{Policies: []throttle.Policy{anon(perHour(10)), plans}, Overrides: overrides})
+	l := newLimiter(t, throttle.Config{Policies: []throttle.Policy{{Name: "api", Rate: perHour(5), Key: throttle.ByIP(nil)}}, Overrides: overrides})
+	until := time.Now().Add(time.Minute).Truncate(time.Microsecond)
+	require.NoError(t, overrides.Tighten(t.Context(), "anon", perHour(2), until))
+	require.NoError(t, overrides.Tighten(t.Context(), "plan", perHour(100), until), "whatever the callers' own rates are")
+	require.NoError(t, l.Reconfigure(throttle.Config{Policies: []throttle.Policy{{Name: "api", Rate: perHour(7), Key: throttle.ByIP(nil)}}, Overrides: overrides}))
+	rates := overrides.Rates()
+	for i := range rates {
+		assert.True(t, rates[i].Until.IsZero() || rates[i].Until.Equal(until))
+		rates[i].Until = time.Time{}
+	}
+	assert.Equal(t, []throttle.PolicyRate{
+		{Policy: "anon", Rate: perHour(2), Configured: perHour(10)},
+		{Policy: "plan", Rate: perHour(100)},
+		{Policy: "api", Rate: perHour(7), Configured: perHour(7)},
+	}, rates)
+}
+
 func TestOverridesThatCannotBe(t *testing.T) {
 	overrides := newOverrides(t, throttle.OverridesConfig{})
-	newLimiter(t, throttle.Config{Policies: []throttle.Policy{anon(perHour(10))}, Overrides: overrides})
+	login := throttle.Policy{Name: "login", Rate: perHour(10), Least: perHour(2), Key: throttle.ByIP(nil)}
+	newLimiter(t, throttle.Config{Policies: []throttle.Policy{anon(perHour(10)), login}, Overrides: overrides})
 	soon := time.Now().Add(time.Minute)
-	require.ErrorIs(t, overrides.Tighten(t.Context(), "anno", perHour(1), soon), throttle.ErrUnknownPolicy)
+	tests := []struct {
+		desc, policy string
+		rate         throttle.Rate
+		until        time.Time
+		err          error
+		status       int
+		code         string
+	}{
+		{"an unknown policy", "anno", perHour(1), soon, throttle.ErrUnknownPolicy, 404, "not_found"},
+		{"no rate", "anon", perHour(0), soon, throttle.ErrInvalidOverride, 422, "invalid"},
+		{"a time that is past", "anon", perHour(1), time.Now().Add(-1), throttle.ErrInvalidOverride, 422, "invalid"},
+		{"a time in two years", "anon", perHour(1), time.Now().Add(367 * 24 * time.Hour), throttle.ErrInvalidOverride, 422, "invalid"},
+		{"the configured rate", "anon", throttle.Rate{Count: 20, Period: 2 * time.Hour}, soon, throttle.ErrInvalidOverride, 422, "not_tighter"},
+		{"a wider rate", "anon", perHour(11), soon, throttle.ErrInvalidOverride, 422, "not_tighter"},
+		{"less than the least", "login", perHour(1), soon, throttle.ErrInvalidOverride, 422, "too_tight"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.desc, func(t *testing.T) {
+			err := overrides.Tighten(t.Context(), tt.policy, tt.rate, tt.until)
+			require.ErrorIs(t, err, tt.err)
+			p, ok := errors.AsType[*rampart.Problem](err)
+			require.True(t, ok)
+			code := p.Code
+			if len(p.Errors) > 0 {
+				code = p.Errors[0].Code
+			}
+			assert.Equal(t, tt.status, p.Status)
+			assert.Equal(t, tt.code, code)
+		})
+	}
 	require.ErrorIs(t, overrides.Release(t.Context(), "anno"), throttle.ErrUnknownPolicy)
-	require.ErrorIs(t, overrides.Tighten(t.Context(), "anon", perHour(0), soon), throttle.ErrInvalidOverride)
-	require.ErrorIs(t, overrides.Tighten(t.Context(), "anon", perHour(1), time.Now().Add(-1)), throttle.ErrInvalidOverride)
-	require.ErrorIs(t, overrides.Tighten(t.Context(), "anon", perHour(1), time.Now().Add(367*24*time.Hour)), throttle.ErrInvalidOverride)
+	require.NoError(t, overrides.Tighten(t.Context(), "login", perHour(2), soon), "the least")
 
 	var zero throttle.Overrides
 	l := newLimiter(t, throttle.Config{Policies: []throttle.Policy{anon(perHour(10))}, Overrides: &zero})
 	require.ErrorIs(t, zero.Tighten(t.Context(), "anon", perHour(1), soon), throttle.ErrUnknownPolicy)
 	n, _ := passing(l)
 	assert.Equal(t, 10, n)
+
+	assert.Empty(t, zero.Rates())
 
 	_, err := throttle.NewOverrides(throttle.OverridesConfig{Feed: &lateFeed{}})
 	require.ErrorContains(t, err, "Outage")

@@ -14,6 +14,10 @@ type Policy struct {
 	// Rate is required unless RateFor is set.
 	Rate Rate
 
+	// Least is what [Overrides] may tighten it to at most: what operators need to get in,
+	// and to lift it again. Not more than Rate; zero: as tight as one likes.
+	Least Rate
+
 	// Algorithm; the zero value is SlidingWindow.
 	Algorithm Algorithm
 

@@ -3,9 +3,11 @@ package ipfilter
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"math/bits"
+	"net/http"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -16,7 +18,8 @@ import (
 	"github.com/ecolaura/rampart"
 )
 
-// Errors of [Filter.Block] and [Filter.Unblock] that are not the feed's.
+// Errors of [Filter.Block] and [Filter.Unblock] that are not the feed's. Those of Block
+// hold a [rampart.Problem] of an operator's call, with the members "prefix" and "until".
 var (
 	// ErrPrefix is returned for a prefix that is none, or so short (less than /8
 	// of IPv4, /16 of IPv6) that it can only be a mistake: use Config.Deny.
@@ -46,11 +49,11 @@ func (f *Filter) Block(ctx context.Context, p netip.Prefix, until time.Time) err
 	case f.blocks == nil:
 		return errZero
 	case !ok:
-		return ErrPrefix
+		return invalidBlock(ErrPrefix, "#/prefix", "too_wide", "At least /8 of IPv4, /16 of IPv6.")
 	case left <= 0 || left > maxBlock:
-		return ErrUntil
+		return invalidBlock(ErrUntil, "#/until", "invalid", "Not a time in the next 366 days.")
 	case !f.blocks.room(p):
-		return ErrFull
+		return fmt.Errorf("%w: %w", ErrFull, &rampart.Problem{Status: http.StatusConflict, Code: "too_many_blocks", Detail: "Lift some, or block wider prefixes."})
 	}
 	return f.order(ctx, p, until)
 }
@@ -66,6 +69,13 @@ func (f *Filter) Unblock(ctx context.Context, p netip.Prefix) error {
 		return ErrPrefix
 	}
 	return f.order(ctx, p, time.UnixMicro(0))
+}
+
+func invalidBlock(err error, pointer, code, detail string) error {
+	return fmt.Errorf("%w: %w", err, &rampart.Problem{
+		Status: http.StatusUnprocessableEntity, Code: "invalid", Detail: "Invalid input.",
+		Errors: []rampart.FieldError{{Pointer: pointer, Code: code, Detail: detail}},
+	})
 }
 
 // normal returns p as the table holds it, and whether it can be blocked.

@@ -131,7 +131,7 @@ func TestABlockWithoutAFeedHoldsInThisProcess(t *testing.T) {
 		assert.False(t, admits(f, "192.0.2.7:1"), "a block beats an allow prefix")
 		assert.False(t, admits(f, "192.0.2.8:1"))
 		assert.True(t, admits(f, "192.0.2.9:1"))
-		require.ErrorIs(t, f.Block(t.Context(), netip.MustParsePrefix("192.0.2.9/32"), until), ipfilter.ErrFull)
+		assertRefused(t, f.Block(t.Context(), netip.MustParsePrefix("192.0.2.9/32"), until), ipfilter.ErrFull, 409)
 		require.NoError(t, f.Block(t.Context(), netip.MustParsePrefix("192.0.2.7/32"), until.Add(time.Second)), "one that is there")
 		time.Sleep(61 * time.Second)
 		require.NoError(t, f.Block(t.Context(), netip.MustParsePrefix("192.0.2.0/28"), until.Add(time.Hour)), "room of one that has ended")
@@ -140,11 +140,20 @@ func TestABlockWithoutAFeedHoldsInThisProcess(t *testing.T) {
 	})
 }
 
+// assertRefused asserts that an error says what it is, and what an operator is told.
+func assertRefused(t *testing.T, err, want error, status int) {
+	t.Helper()
+	require.ErrorIs(t, err, want)
+	p, ok := errors.AsType[*rampart.Problem](err)
+	require.True(t, ok)
+	assert.Equal(t, status, p.Status)
+}
+
 func TestWhatCannotBeBlocked(t *testing.T) {
 	f := newFilter(t, ipfilter.Config{Deny: prefixes("192.0.2.0/24")})
 	soon := time.Now().Add(time.Minute)
 	for _, p := range []netip.Prefix{{}, netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("10.0.0.0/7"), netip.MustParsePrefix("2000::/15"), netip.MustParsePrefix("::ffff:0.0.0.0/100")} {
-		require.ErrorIs(t, f.Block(t.Context(), p, soon), ipfilter.ErrPrefix, "%v", p)
+		assertRefused(t, f.Block(t.Context(), p, soon), ipfilter.ErrPrefix, 422)
 		require.ErrorIs(t, f.Unblock(t.Context(), p), ipfilter.ErrPrefix)
 	}
 	one := netip.MustParsePrefix("192.0.2.7/32")

@@ -1,0 +1,100 @@
+package incident
+
+import (
+	"context"
+	"time"
+
+	"github.com/ecolaura/rampart"
+)
+
+// Reach tells on how many instances an order is in force.
+type Reach struct {
+	Instances int      `json:"instances"`
+	Of        int      `json:"of,omitempty"` // live ones; 0: that cannot be told now
+	Behind    []Behind `json:"behind,omitempty"`
+}
+
+// Behind is an instance that has not got so far: it is on its way, paused, cut off from
+// the feed's source, or dead for less than half a minute.
+type Behind struct {
+	ID      string    `json:"id"`
+	Version string    `json:"version,omitempty"`
+	Started time.Time `json:"started"`
+	Seen    time.Time `json:"seen"` // when it was last heard of
+}
+
+// awaitReach waits until every instance has applied what this one has, or that long. The
+// mark is up to where that is in the feed.
+func awaitReach(ctx context.Context, instances instances, most time.Duration) (*Reach, int64) {
+	if instances == nil {
+		return nil, 0
+	}
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	tick := time.NewTicker(reachTick)
+	defer tick.Stop()
+	var mark int64
+	reach := &Reach{Instances: 1} // this one
+	for {
+		if all, err := instances(ctx); err == nil {
+			if mark == 0 {
+				mark = own(all)
+			}
+			if reach = reachOf(all, mark); len(reach.Behind) == 0 {
+				return reach, mark
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return reach, mark
+		case <-tick.C:
+		}
+	}
+}
+
+// instances is what a feed.Feed tells of the instances of the service.
+type instances = func(ctx context.Context) ([]rampart.Instance, error)
+
+const reachTick = 100 * time.Millisecond
+
+// own returns how far this instance has come.
+func own(all []rampart.Instance) int64 {
+	for _, in := range all {
+		if in.Self {
+			return in.Seq
+		}
+	}
+	return 0
+}
+
+// reachOf tells which of the instances have come as far as mark, or as far as any has:
+// a source that was restored from a backup counts from there.
+func reachOf(all []rampart.Instance, mark int64) *Reach {
+	furthest := int64(0)
+	for _, in := range all {
+		furthest = max(furthest, in.Seq)
+	}
+	reach := &Reach{Of: len(all)}
+	for _, in := range all {
+		if in.Seq >= min(mark, furthest) {
+			reach.Instances++
+			continue
+		}
+		reach.Behind = append(reach.Behind, Behind{ID: in.ID, Version: in.Version, Started: in.Started, Seen: in.Seen})
+	}
+	return reach
+}
+
+// reachNow tells how far an order has come.
+func (o *Operator) reachNow(ctx context.Context, order Order) *Reach {
+	if o.cfg.Instances == nil || order.Mark == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, reachTime)
+	defer cancel()
+	all, err := o.cfg.Instances(ctx)
+	if err != nil {
+		return &Reach{Instances: 1}
+	}
+	return reachOf(all, order.Mark)
+}
