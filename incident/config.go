@@ -32,7 +32,7 @@ type Config struct {
 	RevokeKey func(ctx context.Context, id string) (int, error)
 	// RevokeOwner revokes the API keys of an owner and returns how many that were.
 	RevokeOwner func(ctx context.Context, owner string) (int, error)
-	// Keys lists API keys: it gets the GET requests below /keys, without that prefix.
+	// Keys lists API keys: it gets the requests of GET /keys/, as GET /.
 	Keys http.Handler
 
 	// Block refuses requests from a prefix, Unblock lifts that, and Blocks yields what

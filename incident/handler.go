@@ -62,11 +62,7 @@ func (o *Operator) Handler() http.Handler {
 			mux.Handle(full, wrongMethod(c.methods()))
 		}
 	}
-	if o.cfg.Keys != nil {
-		mux.Handle("GET /keys/{$}", http.StripPrefix("/keys", o.cfg.Keys))
-		mux.Handle("/keys/{$}", wrongMethod("GET, HEAD"))
-	}
-	return rampart.RequireScope(cmp.Or(o.cfg.Scope, defaultScope))(mux)
+	return rampart.RequireScope(cmp.Or(o.cfg.Scope, defaultScope))(mux) // of the zero Operator, too
 }
 
 // A call is what a path serves.
@@ -101,6 +97,7 @@ func (o *Operator) calls() map[string]call {
 	}
 	add("/sessions/end/", c.EndSession != nil || c.EndSubject != nil || c.EndAll != nil, call{post: o.endSessions})
 	add("/sessions/", c.Sessions != nil, call{get: o.sessions})
+	add("/keys/", c.Keys != nil, call{get: o.keys})
 	add("/keys/revoke/", c.RevokeKey != nil || c.RevokeOwner != nil, call{post: o.revokeKeys})
 	add("/blocks/", c.Blocks != nil, call{get: o.blocks})
 	add("/blocks/", c.Block != nil, call{post: o.block})

@@ -44,6 +44,14 @@ func (o *Operator) sessions(w http.ResponseWriter, r *http.Request) {
 	write(w, map[string]any{"sessions": append([]Session{}, list...)})
 }
 
+// keys has API keys listed by a handler that is mounted at "/".
+func (o *Operator) keys(w http.ResponseWriter, r *http.Request) {
+	below, u := r.WithContext(r.Context()), *r.URL
+	u.Path, u.RawPath = "/", ""
+	below.URL = &u
+	o.cfg.Keys.ServeHTTP(w, below)
+}
+
 func (o *Operator) blocks(w http.ResponseWriter, _ *http.Request) {
 	type blocked struct {
 		Prefix netip.Prefix `json:"prefix"`
@@ -101,7 +109,6 @@ func (o *Operator) state(w http.ResponseWriter, r *http.Request) {
 	if o.cfg.Instances != nil {
 		ctx, cancel := context.WithTimeout(r.Context(), reachTime)
 		defer cancel()
-		members["instances"] = []instance{} // what is known to be none, or not known: feed_age tells
 		if all, err := o.cfg.Instances(ctx); err == nil {
 			members["instances"] = shown(all)
 		}
@@ -127,6 +134,27 @@ func shown(all []rampart.Instance) []instance {
 	return list
 }
 
+// Order returns an order of the audit trail, or [ErrNoOrder].
+func (o *Operator) Order(ctx context.Context, id string) (Order, error) {
+	if o.cfg.Orders == nil {
+		return Order{}, ErrNoOrder
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.cfg.Timeout)
+	defer cancel()
+	return o.cfg.Orders.Get(ctx, id)
+}
+
+// Orders returns at most limit orders before the one of that ID, the newest first; ""
+// begins with the newest of all.
+func (o *Operator) Orders(ctx context.Context, before string, limit int) ([]Order, error) {
+	if o.cfg.Orders == nil {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.cfg.Timeout)
+	defer cancel()
+	return o.cfg.Orders.List(ctx, before, limit)
+}
+
 // maxOrders is the most orders on a page.
 const maxOrders = 100
 
@@ -140,9 +168,7 @@ func (o *Operator) orders(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), o.cfg.Timeout)
-	defer cancel()
-	list, err := o.cfg.Orders.List(ctx, r.URL.Query().Get("before"), limit)
+	list, err := o.Orders(r.Context(), r.URL.Query().Get("before"), limit)
 	if err != nil {
 		o.unread(w, r, "orders", err)
 		return
@@ -166,9 +192,7 @@ func told(order Order) Order {
 
 // order serves one order, and how far it has come.
 func (o *Operator) order(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), o.cfg.Timeout)
-	defer cancel()
-	order, err := o.cfg.Orders.Get(ctx, r.PathValue("id"))
+	order, err := o.Order(r.Context(), r.PathValue("id"))
 	switch {
 	case errors.Is(err, ErrNoOrder):
 		notFound().Write(w)
@@ -178,7 +202,7 @@ func (o *Operator) order(w http.ResponseWriter, r *http.Request) {
 		write(w, struct {
 			Order
 			InForce *Reach `json:"in_force,omitempty"`
-		}{told(order), o.reachNow(ctx, order)})
+		}{told(order), o.reachNow(r.Context(), order)})
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/ecolaura/rampart/apikey/apikeysql"
 	"github.com/ecolaura/rampart/auth/authsql"
 	"github.com/ecolaura/rampart/feed/feedsql"
+	"github.com/ecolaura/rampart/incident/incidentsql"
 )
 
 // database is the marketplace's own tables. Sessions, API keys and the change feed
@@ -114,7 +115,6 @@ func (d *database) migrate(ctx context.Context, seed func(tx *sql.Tx, fresh bool
 	for _, table := range []string{
 		`CREATE TABLE IF NOT EXISTS users (id %s, username TEXT NOT NULL UNIQUE, password TEXT NOT NULL, scopes TEXT NOT NULL, active BOOLEAN NOT NULL, demo BOOLEAN NOT NULL)`,
 		`CREATE TABLE IF NOT EXISTS products (id %s, name TEXT NOT NULL, description TEXT NOT NULL, price TEXT NOT NULL)`,
-		`CREATE TABLE IF NOT EXISTS managed_keys (kind TEXT NOT NULL, id TEXT PRIMARY KEY, sealed TEXT NOT NULL, is_primary BOOLEAN NOT NULL, old_until BIGINT NOT NULL, made BIGINT NOT NULL)`,
 		`CREATE TABLE IF NOT EXISTS known_addresses (digest TEXT PRIMARY KEY, account TEXT NOT NULL, until BIGINT NOT NULL)`,
 		`CREATE TABLE IF NOT EXISTS customers (id %s, email TEXT NOT NULL, name TEXT NOT NULL, phone TEXT NOT NULL, phone_index TEXT, note TEXT)`,
 	} {
@@ -131,7 +131,7 @@ func (d *database) migrate(ctx context.Context, seed func(tx *sql.Tx, fresh bool
 	if err := tx.Commit(); err != nil {
 		return err
 	}
-	for _, store := range []func(context.Context, *sql.DB, rampart.Dialect) error{authsql.Migrate, apikeysql.Migrate, feedsql.Migrate} {
+	for _, store := range []func(context.Context, *sql.DB, rampart.Dialect) error{authsql.Migrate, apikeysql.Migrate, feedsql.Migrate, incidentsql.Migrate} {
 		if err := store(ctx, d.DB, d.dialect); err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/ecolaura/rampart/auth/session"
 	"github.com/ecolaura/rampart/cors"
 	"github.com/ecolaura/rampart/headers"
+	"github.com/ecolaura/rampart/incident"
 	"github.com/ecolaura/rampart/sanitize"
 	"github.com/ecolaura/rampart/server"
 	"github.com/ecolaura/rampart/throttle"
@@ -25,9 +26,9 @@ type layers struct {
 	clientIP   *server.ClientIP
 	headers    *headers.Headers
 	cors       *cors.CORS
-	lockdown   *lockdown
+	lockdown   *incident.Lockdown
 	blocks     *ipfilter.Filter
-	policies   []throttle.Policy // of all limiters
+	limiters   []*throttle.Limiter // all of them
 	overrides  *throttle.Overrides
 	edge       *throttle.Limiter // by address, before any cryptography
 	verifier   *auth.Verifier
@@ -77,8 +78,13 @@ func newLayers(s *settings, sec *secrets, db *database, u *users, sh *shared, m 
 	})
 	keep(err)
 
-	l.lockdown = newLockdown(sh.feed, l.clientIP.Addr, log)
-	l.blocks, err = newBlocks(l.clientIP, sh, ipfilter.Config{Logger: log})
+	l.lockdown, err = incident.NewLockdown(incident.LockdownConfig{
+		Open: []string{"/healthz", "/api/token/", "/api/ops/*"}, Feed: sh.feed, ClientIP: l.clientIP.Addr, Logger: log,
+	})
+	keep(err)
+	// While its feed is down the blocks that are known hold: refusing everybody would
+	// finish what an attacker of the feed began.
+	l.blocks, err = ipfilter.New(ipfilter.Config{ClientIP: l.clientIP.Addr, Feed: sh.feed, Outage: rampart.FailOpen, Logger: log})
 	keep(err)
 	l.overrides, err = throttle.NewOverrides(throttle.OverridesConfig{Feed: sh.feed, Outage: rampart.FailOpen, Logger: log})
 	keep(err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/throttle"
@@ -14,7 +15,6 @@ import (
 func (l *layers) newLimits(s *settings, sh *shared, log *slog.Logger) error {
 	var errs []error
 	limiter := func(policies ...throttle.Policy) *throttle.Limiter {
-		l.policies = append(l.policies, policies...)
 		cfg := throttle.Config{Policies: policies, Overrides: l.overrides, Logger: log}
 		if sh.limits != nil {
 			// While Redis is away each instance counts by itself, as if there
@@ -22,7 +22,7 @@ func (l *layers) newLimits(s *settings, sh *shared, log *slog.Logger) error {
 			cfg.Store, cfg.Outage, cfg.Replicas = sh.limits, rampart.FallBack, 4
 		}
 		t, err := throttle.New(cfg)
-		errs = append(errs, err)
+		errs, l.limiters = append(errs, err), append(l.limiters, t)
 		return t
 	}
 	byIP := throttle.ByIP(l.clientIP.Addr)
@@ -40,22 +40,26 @@ func (l *layers) newLimits(s *settings, sh *shared, log *slog.Logger) error {
 		return status < http.StatusBadRequest || status == http.StatusTooManyRequests || status >= http.StatusInternalServerError
 	}
 
-	l.edge = limiter(throttle.Policy{Name: "edge", Rate: times(larger(s.anon, s.user), 10), Algorithm: throttle.TokenBucket, Key: byIP})
+	// Each call of an operator counts, and so does a mistyped password: none may be
+	// tightened so far that nobody gets in to lift it.
+	call, try := throttle.Rate{Count: 1, Period: time.Minute}, throttle.Rate{Count: 2, Period: time.Hour}
+	edge, fifth := times(larger(s.anon, s.user), 10), fifth(s.anon)
+	l.edge = limiter(throttle.Policy{Name: "edge", Rate: edge, Least: least(edge, call), Algorithm: throttle.TokenBucket, Key: byIP})
 	l.public = limiter(
 		throttle.Policy{Name: "anon", Rate: s.anon, Key: byIP, Match: stranger},
-		throttle.Policy{Name: "user", Rate: s.user, Key: throttle.ByCaller()},
+		throttle.Policy{Name: "user", Rate: s.user, Least: least(s.user, call), Key: throttle.ByCaller()},
 	)
 	l.login = limiter(
-		throttle.Policy{Name: "login-address", Rate: fifth(s.anon), Key: byIP, Refund: notGuessed},
+		throttle.Policy{Name: "login-address", Rate: fifth, Least: least(fifth, try), Key: byIP, Refund: notGuessed},
 	)
 	// The account is known only once the body has been read: auth's Guard asks.
 	byGuard := throttle.By("account", func(*http.Request) string { return "" })
 	l.account = limiter(
-		throttle.Policy{Name: "login-known", Rate: fifth(s.anon), Key: byGuard},
-		throttle.Policy{Name: "login-strangers", Rate: s.anon, Key: byGuard},
+		throttle.Policy{Name: "login-known", Rate: fifth, Least: least(fifth, try), Key: byGuard},
+		throttle.Policy{Name: "login-strangers", Rate: s.anon, Least: least(s.anon, try), Key: byGuard},
 	)
-	l.register = limiter(throttle.Policy{Name: "register", Rate: fifth(s.anon), Key: byIP})
-	l.password = limiter(throttle.Policy{Name: "password", Rate: fifth(s.anon), Key: throttle.ByCaller(), Refund: notGuessed})
+	l.register = limiter(throttle.Policy{Name: "register", Rate: fifth, Key: byIP})
+	l.password = limiter(throttle.Policy{Name: "password", Rate: fifth, Key: throttle.ByCaller(), Refund: notGuessed})
 	// A good key holds its charge while it is served, so this bounds what one
 	// address asks at once, too.
 	l.keyGuesses = limiter(throttle.Policy{Name: "key-guesses", Rate: s.anon, Key: byIP, Refund: notGuessed})

@@ -2,15 +2,20 @@ package main
 
 import (
 	"crypto/hkdf"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/crypto/fernet"
+	"github.com/ecolaura/rampart/incident"
 )
 
 // ownSigning is a set of signing keys that began with the secret in a file.
@@ -57,8 +62,13 @@ func sealingKey(secret []byte) (*fernet.Cipher, error) {
 	return ring.Cipher(), nil
 }
 
+// make makes a key.
+func (o *ownSigning) make() (id, sealed string, err error) {
+	return "s-" + strings.ToLower(rand.Text()[:12]), o.seal.EncryptString(rand.Text() + rand.Text()), nil
+}
+
 // take adds a key that only verifies, or makes it the one that signs.
-func (o *ownSigning) take(k managedKey) error {
+func (o *ownSigning) take(k incident.SealedKey) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	known := o.known[k.ID]
@@ -116,22 +126,19 @@ func (o *ownFields) changed() bool {
 	return len(o.promoted) > 0
 }
 
-// full reports whether no further key fits.
-func (o *ownFields) full() bool {
+// make makes a key, if another one fits.
+func (o *ownFields) make() (id, sealed string, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return len(o.keys) >= fernet.MaxKeys
-}
-
-// holds reports whether a key is in the ring.
-func (o *ownFields) holds(id string) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return slices.ContainsFunc(o.keys, func(k fernet.Key) bool { return k.ID() == id })
+	if len(o.keys) >= fernet.MaxKeys {
+		return "", "", &rampart.Problem{Status: http.StatusConflict, Code: "too_many_keys", Detail: "The ring is full: old keys must be dropped first."}
+	}
+	key := fernet.GenerateKey()
+	return key.ID(), o.seal.EncryptString(key.Reveal()), nil
 }
 
 // take adds a key that only decrypts, or makes it the one that encrypts.
-func (o *ownFields) take(k managedKey) error {
+func (o *ownFields) take(k incident.SealedKey) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.promoted[k.ID] {

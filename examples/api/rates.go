@@ -21,3 +21,13 @@ func times(r throttle.Rate, n int) throttle.Rate {
 func fifth(r throttle.Rate) throttle.Rate {
 	return throttle.Rate{Count: max(r.Count/5, 1), Period: r.Period}
 }
+
+// least returns how far a policy with the rate r may be tightened: to floor, or on a
+// server that is configured with little to half of r.
+func least(r, floor throttle.Rate) throttle.Rate {
+	half := throttle.Rate{Count: r.Count, Period: 2 * r.Period}
+	if perSecond(half) < perSecond(floor) {
+		return half
+	}
+	return floor
+}

@@ -25,8 +25,7 @@ type reencryption struct {
 	failed  bool
 }
 
-// start begins, or begins anew once what runs has ended. Every instance must
-// encrypt with the newest key before the first value is looked at.
+// start begins, or begins anew once what runs has ended.
 func (re *reencryption) start() {
 	re.mu.Lock()
 	defer re.mu.Unlock()
@@ -46,9 +45,9 @@ func (re *reencryption) start() {
 // run goes through the columns once and reports whether to do so again.
 func (re *reencryption) run(ctx context.Context) (again bool) {
 	re.set(func() { re.again, re.failed, re.now = false, false, map[string]column.Progress{} })
-	select {
+	select { // until every instance encrypts with the newest key
 	case <-ctx.Done():
-	case <-time.After(everywhere):
+	case <-time.After(time.Second):
 	}
 	for _, job := range []column.Reencrypt{
 		{Column: "phone", Cipher: re.columns.phone, IndexColumn: "phone_index", Index: re.columns.phoneIndex},

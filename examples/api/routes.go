@@ -8,13 +8,14 @@ import (
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/apikey"
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/incident"
 	"github.com/ecolaura/rampart/sanitize"
 	"github.com/ecolaura/rampart/server"
 )
 
 // routes puts each handler behind its layers, and the layers that every answer
 // passes around them all.
-func routes(a *app, l *layers, st *stack, o *ops, log *slog.Logger) (http.Handler, error) {
+func routes(a *app, l *layers, st *stack, operator *incident.Operator, log *slog.Logger) (http.Handler, error) {
 	newProducts, err1 := sanitize.NewBinder[newProduct](sanitize.Config{Logger: log})
 	registrations, err2 := sanitize.NewBinder[registration](sanitize.Config{Logger: log})
 	passwords, err3 := sanitize.NewBinder[passwordChange](sanitize.Config{Logger: log})
@@ -48,9 +49,7 @@ func routes(a *app, l *layers, st *stack, o *ops, log *slog.Logger) (http.Handle
 	mux.Handle("GET /api/partner/{$}", partner(message("Hello, partner.")))
 	mux.Handle("/api/keys/", scoped("keys:manage")(http.StripPrefix("/api/keys", l.keys.Admin(keyOwner))))
 	mux.Handle("GET /healthz", a.ready)
-	if err := o.routes(mux, scoped("ops")); err != nil {
-		return nil, err
-	}
+	mux.Handle("/api/ops/", secure(http.StripPrefix("/api/ops", operator.Handler())))
 
 	return rampart.Stack{
 		RequestID: st.requestID, ClientIP: st.clientIP, Headers: st.headers, Probe: a.probe,

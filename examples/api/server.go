@@ -12,6 +12,7 @@ import (
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth/password"
 	"github.com/ecolaura/rampart/headers"
+	"github.com/ecolaura/rampart/incident/incidentsql"
 	"github.com/ecolaura/rampart/monitor"
 	"github.com/ecolaura/rampart/server"
 )
@@ -25,7 +26,7 @@ type instance struct {
 	app     *app
 	layers  *layers
 	shared  *shared
-	ops     *ops
+	managed *managed
 	monitor *monitor.Monitor
 	log     *slog.Logger // through the monitor
 	db      *database
@@ -67,7 +68,11 @@ func (srv *instance) build(ctx context.Context, s *settings, sec *secrets, log *
 	if srv.shared, err = openShared(ctx, s, srv.db, log); err != nil {
 		return redacted(err, s.db)
 	}
-	m, err := openManaged(ctx, sec, srv.db, srv.shared, log)
+	orders, err := incidentsql.New(srv.db.DB, srv.db.dialect, incidentsql.Config{})
+	if err != nil {
+		return err
+	}
+	m, err := openManaged(ctx, sec, orders, srv.shared, log)
 	if err != nil {
 		return redacted(err, s.db)
 	}
@@ -81,14 +86,16 @@ func (srv *instance) build(ctx context.Context, s *settings, sec *secrets, log *
 		return err
 	}
 	srv.app = &app{db: srv.db, users: u, columns: newColumns(sec.fields), ready: health.Ready(), log: log, events: rampart.NewReporter(log)}
-	srv.ops = &ops{
-		app: srv.app, layers: srv.layers, shared: srv.shared, managed: m, monitor: srv.monitor,
-		reencryption: &reencryption{db: srv.db, columns: srv.app.columns, log: log},
-	}
+	m.reencryption = &reencryption{db: srv.db, columns: srv.app.columns, log: log}
+	srv.managed = m
 	if sec.oldFields || m.fields.changed() || srv.db.reindex { // what a kill has cut off goes on
-		srv.ops.reencryption.start() //nolint:contextcheck // it lives until close
+		m.reencryption.start() //nolint:contextcheck // it lives until close
 	}
-	srv.handler, err = routes(srv.app, srv.layers, srv.layers.stack(srv.app), srv.ops, log)
+	operator, err := newOperator(srv, orders, log)
+	if err != nil {
+		return err
+	}
+	srv.handler, err = routes(srv.app, srv.layers, srv.layers.stack(srv.app), operator, log)
 	return err
 }
 
@@ -121,8 +128,8 @@ func (srv *instance) prepare(ctx context.Context, s *settings, u *users) error {
 // close writes what is pending, the uses of API keys and, last, the events that
 // the layers hold back for their second, and closes the database.
 func (srv *instance) close() {
-	if srv.ops != nil {
-		srv.ops.reencryption.close()
+	if srv.managed != nil {
+		srv.managed.reencryption.close()
 	}
 	if srv.layers != nil {
 		_ = srv.layers.keys.Close()
