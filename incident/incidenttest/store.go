@@ -323,15 +323,18 @@ func contest(t *testing.T, stores []incident.Store, n int, once string, at time.
 	}
 	close(start)
 	wg.Wait()
-	winner := ""
+	var winners []string
 	for i := range n {
 		if won[i] {
-			winner += fmt.Sprintf("%s-%02d", once, i)
+			winners = append(winners, fmt.Sprintf("%s-%02d", once, i))
 		}
 	}
+	if len(winners) != 1 {
+		t.Fatalf("added: %q; want one", winners)
+	}
 	for i := range n {
-		if !won[i] && others[i].ID != winner {
-			t.Errorf("added: %q; order %d was given %q", winner, i, others[i].ID)
+		if !won[i] && others[i].ID != winners[0] {
+			t.Errorf("added: %q; order %d was given %q", winners, i, others[i].ID)
 		}
 	}
 }
