@@ -266,6 +266,7 @@ func reportedEvents(t *testing.T) []reportedEvent {
 		switch {
 		case name == "internal/redisx": // reports for those that ask Redis through it
 			take("auth/authredis", syntax)
+			take("incident/incidentredis", syntax)
 			take("throttle/throttleredis", syntax)
 		case !strings.HasPrefix(name, "internal/"):
 			take(name, syntax)

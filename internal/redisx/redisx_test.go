@@ -19,6 +19,8 @@ import (
 	"github.com/ecolaura/rampart/auth/authredis"
 	"github.com/ecolaura/rampart/auth/session"
 	"github.com/ecolaura/rampart/feed/feedredis"
+	"github.com/ecolaura/rampart/incident"
+	"github.com/ecolaura/rampart/incident/incidentredis"
 	"github.com/ecolaura/rampart/internal/logtest"
 	"github.com/ecolaura/rampart/internal/redisx"
 	"github.com/ecolaura/rampart/throttle"
@@ -56,6 +58,14 @@ func users() map[string]user {
 				_, err := source.Since(ctx, 0, 1)
 				return err
 			}, func(ctx context.Context) error { return source.Publish(ctx, "t", nil, time.Hour) }
+		}},
+		"incidentredis": {400 * time.Millisecond, "incident", []any{}, func(t *testing.T, do redisx.DoFunc, log *slog.Logger) (ask, write func(context.Context) error) {
+			store, err := incidentredis.New(do, incidentredis.Config{Logger: log})
+			require.NoError(t, err)
+			return func(ctx context.Context) error {
+				_, err := store.List(ctx, "", 1)
+				return err
+			}, func(ctx context.Context) error { return store.Finish(ctx, incident.Order{ID: "a"}) }
 		}},
 		"throttleredis": {time.Second, "throttle", doubles(1, 0, 9, 0, 0, 0), func(t *testing.T, do redisx.DoFunc, log *slog.Logger) (ask, write func(context.Context) error) {
 			store, err := throttleredis.New(do, throttleredis.Config{Logger: log})
