@@ -63,7 +63,7 @@ func (m *MemoryStore) Begin(ctx context.Context, o Order) (other Order, added bo
 		return Order{}, false, errTaken
 	}
 	m.orders = slices.Insert(m.orders, i, clone(o))
-	if o.Once != "" && o.State != Failed {
+	if o.HoldsOnce() {
 		m.taken[o.Once] = o.ID
 	}
 	if len(m.orders) > m.limit {
@@ -93,7 +93,7 @@ func (m *MemoryStore) Finish(ctx context.Context, o Order) error {
 		return ErrNoOrder
 	}
 	m.orders[i] = clone(o)
-	if o.State == Failed {
+	if !o.HoldsOnce() {
 		m.free(o)
 	}
 	return nil

@@ -120,9 +120,7 @@ func (o *Operator) carryOut(ctx context.Context, by By, m *measure) (Order, erro
 	if err == nil {
 		reach, order.Mark = awaitReach(ctx, o.cfg.Instances, reachTime)
 	}
-	if order.State = stateOf(m, err); order.State != Done {
-		order.Once = "" // it may be given again
-	}
+	order.State = stateOf(m, err)
 	order.Answer = m.answer(order, reach, kept)
 	if kept {
 		kept = o.finish(ctx, order) == nil

@@ -41,6 +41,12 @@ const (
 	Failed  State = "failed"  // it may or may not be in force
 )
 
+// HoldsOnce reports whether o keeps another order with its Once from being given: it
+// does so unless nothing has come of it.
+func (o Order) HoldsOnce() bool {
+	return o.Once != "" && o.State != Unknown && o.State != Refused && o.State != Failed
+}
+
 // Abandoned is after what time an order that is still [Open] does not keep another
 // one with the same Once from being given.
 const Abandoned = time.Minute
@@ -52,12 +58,12 @@ var ErrNoOrder = errors.New("incident: no such order")
 // several processes; its errors are those of the backend. The contract is tested by
 // incidenttest.TestStore.
 type Store interface {
-	// Begin adds an order, unless its Once is that of another one which is done, or
-	// open and not yet [Abandoned] by o.At. That one is then returned, and added is
+	// Begin adds an order, unless its Once is that of another one which holds it, and is
+	// not one that is [Abandoned] by o.At. That one is then returned, and added is
 	// false.
 	Begin(ctx context.Context, o Order) (other Order, added bool, err error)
 
-	// Finish replaces the order of that ID. With the Once "" its Once becomes free.
+	// Finish replaces the order of that ID. Its Once becomes free if it does not hold it.
 	Finish(ctx context.Context, o Order) error
 
 	// Get returns an order, or ErrNoOrder.

@@ -150,7 +150,7 @@ func (s *Store) Begin(ctx context.Context, o incident.Order) (other incident.Ord
 	once := sha256.Sum256([]byte(o.Once))
 	reply, err := s.writes.Run(ctx, s.begin, 3, s.ids, s.order+o.ID, s.once+base64.RawURLEncoding.EncodeToString(once[:]),
 		s.order, o.ID, string(body), micros(o.At), flag(o.State == incident.Open), micros(o.At.Add(-incident.Abandoned)),
-		s.keep, s.max, flag(o.Once != "" && o.State != incident.Failed))
+		s.keep, s.max, flag(o.HoldsOnce()))
 	words, ok := redisx.Texts(reply)
 	switch {
 	case err != nil:
@@ -174,7 +174,7 @@ func (s *Store) Finish(ctx context.Context, o incident.Order) error {
 		return failed("finish", err)
 	}
 	reply, err := s.writes.Run(ctx, s.finish, 1, s.order+o.ID,
-		o.ID, string(body), flag(o.State == incident.Open), flag(o.State == incident.Failed))
+		o.ID, string(body), flag(o.State == incident.Open), flag(!o.HoldsOnce()))
 	if err == nil {
 		switch said, _ := redisx.Text(reply); said {
 		case "finished":

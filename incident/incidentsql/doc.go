@@ -1,5 +1,5 @@
-// Package incidentsql keeps the audit trail of package incident in a table of
-// SQLite or PostgreSQL. It links no driver; the program that opens the database
+// Package incidentsql keeps the audit trail of package incident, and the keys that a
+// service made itself, in tables of SQLite or PostgreSQL. It links no driver; the program that opens the database
 // does.
 //
 // Every method of the [Store] is one atomic step, also among several processes on

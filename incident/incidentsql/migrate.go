@@ -25,11 +25,18 @@ func steps(d rampart.Dialect) []schema.Step {
 				body TEXT    NOT NULL  -- JSON object
 			)`,
 			`CREATE INDEX IF NOT EXISTS rampart_orders_at ON rampart_orders (at)`,
+			`CREATE TABLE IF NOT EXISTS rampart_keys (
+				kind   TEXT   NOT NULL,
+				id     TEXT   NOT NULL,
+				put_at BIGINT NOT NULL, -- microseconds since 1970
+				body   TEXT   NOT NULL, -- JSON object; the key in it is sealed
+				PRIMARY KEY (kind, id)
+			)`,
 		}},
 	}
 }
 
-// Migrate makes the table in db, or brings it up to date, and records that in the
+// Migrate makes the tables in db, or brings them up to date, and records that in the
 // table rampart_schema. It may run at every start, in several processes at once, and
 // beside the release before, which works on. It is one read where all is recorded:
 // a program without the right to make tables can start once another has migrated.

@@ -38,7 +38,7 @@ type Config struct {
 	Keep time.Duration
 }
 
-// A Store is an [incident.Store] in SQL. It is safe for concurrent use, also by
+// A Store is an [incident.Store] and an [incident.KeyStore] in SQL. It is safe for concurrent use, also by
 // several processes. The zero Store fails every call. Create one with [New].
 type Store struct {
 	db        *sql.DB
@@ -47,11 +47,15 @@ type Store struct {
 	q         queries
 }
 
-var _ incident.Store = (*Store)(nil)
+var (
+	_ incident.Store    = (*Store)(nil)
+	_ incident.KeyStore = (*Store)(nil)
+)
 
 // queries are the statements in the store's dialect.
 type queries struct {
 	free, insert, other, purge, finish, get, list string
+	keys, putKey                                  string
 }
 
 // New returns a store in db, which speaks d, or every mistake, each a
@@ -84,8 +88,11 @@ func New(db *sql.DB, d rampart.Dialect, cfg Config) (*Store, error) {
 		finish: `UPDATE rampart_orders SET open = ?, once = CASE WHEN ? THEN NULL ELSE once END, body = ? WHERE id = ?`,
 		get:    `SELECT body FROM rampart_orders WHERE id = ?`,
 		list:   `SELECT body FROM rampart_orders WHERE id < ? ORDER BY id DESC LIMIT ?`,
+		keys:   `SELECT body FROM rampart_keys WHERE kind = ? ORDER BY put_at, id`,
+		putKey: `INSERT INTO rampart_keys (kind, id, put_at, body) VALUES (?, ?, ?, ?)
+			ON CONFLICT (kind, id) DO UPDATE SET put_at = excluded.put_at, body = excluded.body`,
 	}
-	for _, q := range []*string{&s.q.free, &s.q.insert, &s.q.other, &s.q.purge, &s.q.finish, &s.q.get, &s.q.list} {
+	for _, q := range []*string{&s.q.free, &s.q.insert, &s.q.other, &s.q.purge, &s.q.finish, &s.q.get, &s.q.list, &s.q.keys, &s.q.putKey} {
 		*q = sqlutil.Rebind(d, *q)
 	}
 	return s, nil
@@ -108,7 +115,7 @@ func failed(step string, err error) error {
 // length. It is invalid, which is NULL, for an order that holds none.
 func hash(o incident.Order) sql.NullString {
 	sum := sha256.Sum256([]byte(o.Once))
-	return sql.NullString{String: base64.RawURLEncoding.EncodeToString(sum[:]), Valid: o.Once != "" && o.State != incident.Failed}
+	return sql.NullString{String: base64.RawURLEncoding.EncodeToString(sum[:]), Valid: o.HoldsOnce()}
 }
 
 // scan reads one order.
@@ -171,7 +178,7 @@ func (s *Store) Finish(ctx context.Context, o incident.Order) error {
 		if err != nil {
 			return err
 		}
-		ok, err := changed(ctx, tx, s.q.finish, o.State == incident.Open, o.State == incident.Failed, string(body), o.ID)
+		ok, err := changed(ctx, tx, s.q.finish, o.State == incident.Open, !o.HoldsOnce(), string(body), o.ID)
 		if err == nil && !ok {
 			return incident.ErrNoOrder
 		}

@@ -116,6 +116,46 @@ func TestIncidentSQLReportsFailures(t *testing.T) {
 	}
 }
 
+func TestIncidentSQLKeepsKeys(t *testing.T) {
+	for _, backend := range authBackends() {
+		t.Run(backend.name, func(t *testing.T) {
+			one, two := backend.open(t)
+			a := incidentSQLStore(t, one, backend.dialect)
+			b := incidentSQLStore(t, two, backend.dialect)
+			first := incident.SealedKey{Kind: "signing", ID: "1", Sealed: "é\x00", OldUntil: time.Unix(7, 0).UTC()}
+			second := incident.SealedKey{Kind: "signing", ID: "2", Sealed: "b"}
+			other := incident.SealedKey{Kind: "field", ID: "1", Sealed: "c", Primary: true}
+			kept := func(kind string, want ...incident.SealedKey) {
+				t.Helper()
+				for _, s := range []*incidentsql.Store{a, b} {
+					got, err := s.Keys(t.Context(), kind)
+					require.NoError(t, err)
+					assert.Equal(t, want, got)
+				}
+			}
+			kept("signing")
+			for _, k := range []incident.SealedKey{first, second, other} {
+				require.NoError(t, a.PutKey(t.Context(), k))
+			}
+			kept("signing", first, second)
+			kept("field", other)
+			first.Primary = true
+			require.NoError(t, b.PutKey(t.Context(), first))
+			kept("signing", second, first)
+			execute(t, one, `UPDATE rampart_keys SET body = '['`)
+			_, err := a.Keys(t.Context(), "field")
+			require.ErrorContains(t, err, "incidentsql: keys: ")
+			execute(t, one, `DROP TABLE rampart_keys`)
+			_, err = a.Keys(t.Context(), "field")
+			require.ErrorContains(t, err, "incidentsql: keys: ")
+			require.ErrorContains(t, a.PutKey(t.Context(), first), "incidentsql: put key: ")
+			require.Error(t, new(incidentsql.Store).PutKey(t.Context(), first))
+			_, err = new(incidentsql.Store).Keys(t.Context(), "field")
+			require.Error(t, err)
+		})
+	}
+}
+
 func incidentRedisStore(t testing.TB, do incidentredis.DoFunc, cfg incidentredis.Config) *incidentredis.Store {
 	t.Helper()
 	cfg.Timeout = 10 * time.Second
