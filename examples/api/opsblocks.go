@@ -49,8 +49,8 @@ func (o *ops) unblock(w http.ResponseWriter, r *http.Request, in unblock) {
 		o.failed(w, r, fieldProblem("#/prefix", "invalid", "Not an address or prefix."))
 		return
 	}
-	for _, b := range o.layers.blocks.Blocks() {
-		if b.Prefix == p {
+	for blocked := range o.layers.blocks.Blocks() {
+		if blocked == p {
 			o.done(w, r, o.layers.blocks.Unblock(r.Context(), p), in.Note, "unblock", p.String())
 			return
 		}
@@ -64,8 +64,8 @@ func (o *ops) listBlocks(w http.ResponseWriter, _ *http.Request) {
 		Until  time.Time    `json:"until"`
 	}
 	list := []blocked{}
-	for _, b := range o.layers.blocks.Blocks() {
-		list = append(list, blocked{b.Prefix, b.Until.UTC()})
+	for prefix, until := range o.layers.blocks.Blocks() {
+		list = append(list, blocked{prefix, until.UTC()})
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"blocks": list})
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"time"
 
@@ -54,7 +55,7 @@ func elsewhere(err error) error {
 func (o *ops) state(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{
 		"feed_age": o.shared.feed.Age().String(),
-		"blocks":   len(o.layers.blocks.Blocks()),
+		"blocks":   len(maps.Collect(o.layers.blocks.Blocks())),
 		"lockdown": o.layers.lockdown.state().Mode,
 
 		"reencryption": o.reencryption.state(),
