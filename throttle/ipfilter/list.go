@@ -2,39 +2,46 @@ package ipfilter
 
 import (
 	"encoding/binary"
+	"iter"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
 )
 
-// A Block is what [Filter.Block] refuses, and until when.
-type Block struct {
-	Prefix netip.Prefix // as Block took it, in its shortest form
-	Until  time.Time    // from then on it is served again
+// Blocks yields the blocks that hold now, in the order of their prefixes: each
+// prefix in its shortest form, and the time from which it is served again. It is for
+// operators: it looks at all of them. What is ordered meanwhile changes nothing of a
+// loop that has begun, so a loop may call [Filter.Unblock].
+func (f *Filter) Blocks() iter.Seq2[netip.Prefix, time.Time] {
+	return func(yield func(netip.Prefix, time.Time) bool) {
+		if f.blocks == nil {
+			return
+		}
+		held := f.blocks.held(time.Now())
+		for _, p := range slices.SortedFunc(maps.Keys(held), netip.Prefix.Compare) {
+			if !yield(p, held[p]) {
+				return
+			}
+		}
+	}
 }
 
-// Blocks returns the blocks that hold now, in the order of their prefixes. It is
-// for operators: it looks at all of them.
-func (f *Filter) Blocks() []Block {
-	if f.blocks == nil {
-		return nil
-	}
-	b := f.blocks
-	now := time.Now()
-	var list []Block
+// held returns what is blocked at a time, each until its time.
+func (b *blocks) held(now time.Time) map[netip.Prefix]time.Time {
+	all := map[netip.Prefix]time.Time{}
 	b.mu.RLock()
+	defer b.mu.RUnlock()
 	for i := range b.families {
 		for length, table := range b.families[i].all {
 			for k, end := range table {
 				if until := time.UnixMicro(end); now.Before(until) {
-					list = append(list, Block{netip.PrefixFrom(k.addr(i == 0), length), until})
+					all[netip.PrefixFrom(k.addr(i == 0), length)] = until
 				}
 			}
 		}
 	}
-	b.mu.RUnlock()
-	slices.SortFunc(list, func(a, b Block) int { return a.Prefix.Compare(b.Prefix) })
-	return list
+	return all
 }
 
 // addr is the opposite of keyOf.
