@@ -25,3 +25,14 @@ type Feed interface {
 	// they have not, and each layer follows its own outage policy.
 	Age() time.Duration
 }
+
+// An Instance is what one process of a service says of itself to the others, by the
+// source of its [Feed].
+type Instance struct {
+	ID      string    // random, new with each start
+	Version string    // the release that it runs; "": not known
+	Started time.Time // when it started, by its own clock, to the microsecond
+	Seen    time.Time // when it last said so, by the clock of the source
+	Seq     int64     // the number of the last change that it has applied; 0: none yet
+	Self    bool      // it is the one that answers
+}
