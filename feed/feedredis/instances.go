@@ -45,7 +45,7 @@ func (s *source) Report(ctx context.Context, in rampart.Instance, keep time.Dura
 		return nil, fmt.Errorf("feedredis: report: %w", err)
 	}
 	words, ok := redisx.Texts(reply)
-	if !ok && reply != nil || len(words)%2 != 0 {
+	if !ok || len(words)%2 != 0 {
 		return nil, errReply
 	}
 	var all []rampart.Instance
