@@ -3,7 +3,6 @@ package feed_test
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"runtime/debug"
 	"testing"
 	"testing/synctest"
@@ -60,7 +59,7 @@ func TestInstancesSayWhatTheyAre(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, all, 2)
 		for _, in := range all {
-			assert.Regexp(t, regexp.MustCompile(`^[a-z2-7]{12}$`), in.ID)
+			assert.Regexp(t, `^[a-z2-7]{12}$`, in.ID)
 		}
 		assert.NotEqual(t, all[0].ID, all[1].ID)
 		now := time.Now().UTC()

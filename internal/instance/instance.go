@@ -11,6 +11,7 @@ import (
 	"github.com/ecolaura/rampart"
 )
 
+// Bounds.
 const (
 	Max        = 1000 // how many instances are listed at most
 	MaxVersion = 64   // bytes of a version
