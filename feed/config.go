@@ -2,10 +2,12 @@ package feed
 
 import (
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/conferr"
+	"github.com/ecolaura/rampart/internal/instance"
 )
 
 const (
@@ -30,6 +32,11 @@ type Config struct {
 	// At least Poll; 0: 10 seconds, or 4 × Poll if that is longer.
 	MaxStale time.Duration
 
+	// Version is the release that this instance runs, which it tells the others
+	// ([Feed.Instances]). At most 64 bytes, printable; "": the version of the
+	// program's main module, or else its VCS revision, as far as the build knows.
+	Version string
+
 	// Logger receives an event when the source stops and when it resumes to
 	// answer. nil: slog.Default().
 	Logger *slog.Logger
@@ -42,6 +49,9 @@ func (c Config) withDefaults() Config {
 	if c.MaxStale == 0 {
 		c.MaxStale = max(defaultMaxStale, 4*c.Poll)
 	}
+	if info, ok := debug.ReadBuildInfo(); ok && c.Version == "" {
+		c.Version = instance.Version(info)
+	}
 	return c
 }
 
@@ -51,5 +61,6 @@ func (c Config) validate() error {
 	bad.If(c.Source == nil, "Source", rampart.ReasonMissing, nil, "give a Source, such as that of feedsql, or Memory for one process")
 	bad.If(c.Poll < minPoll, "Poll", rampart.ReasonInvalid, c.Poll, "use 10ms or more; 0 means 500ms")
 	bad.If(c.MaxStale < c.Poll, "MaxStale", rampart.ReasonInvalid, c.MaxStale, "use at least Poll; 0 means 10s, or 4 × Poll if that is longer")
+	bad.If(!instance.IsVersion(c.Version), "Version", rampart.ReasonInvalid, c.Version, "use at most 64 bytes of printable text")
 	return bad.Err()
 }

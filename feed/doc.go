@@ -22,7 +22,8 @@
 //
 // It is no queue and no log of events: changes are commutative settings that may
 // arrive twice, they are held in the memory of each instance until they expire,
-// and nobody acknowledges them. It does not encrypt or sign: who can write to
+// and Publish waits for no other instance. Which instances there are, and how far
+// each has read, is what [Feed.Instances] says. It does not encrypt or sign: who can write to
 // the source can order whatever the layers obey. The clocks of the instances and
 // of the source should agree to within some seconds, because expiry is judged by
 // all of them.

@@ -36,9 +36,16 @@ type Feed struct {
 	stop           context.CancelFunc
 	done           chan struct{} // closed when the goroutine has ended
 
-	turn   chan struct{} // holds one token: who has it may read the source
-	at     Change        // up to where the source has been read; owned by the turn
-	failed bool          // so was the last poll; owned by the turn
+	turn    chan struct{} // holds one token: who has it may read the source
+	at      Change        // up to where the source has been read; owned by the turn
+	failed  bool          // so was the last poll; owned by the turn
+	applied atomic.Int64  // the number of at, when it has been applied
+
+	self    rampart.Instance // without Seq
+	telling chan struct{}    // holds one token: who has it may call Report
+	told    int64            // the applied that the others know; owned by the polling goroutine
+	toldAt  time.Time        // owned by the polling goroutine
+	live    atomic.Int64     // how many instances there were at the last Report
 
 	good atomic.Pointer[time.Time] // when the last good poll began
 
@@ -70,6 +77,8 @@ func New(ctx context.Context, cfg Config) (*Feed, error) {
 		reporter: rampart.NewReporter(cfg.Logger),
 		done:     make(chan struct{}),
 		turn:     make(chan struct{}, 1),
+		self:     newInstance(cfg.Version),
+		telling:  make(chan struct{}, 1),
 		ids:      map[string]bool{},
 		subs:     map[string][]func([]byte, time.Time){},
 	}
@@ -77,6 +86,8 @@ func New(ctx context.Context, cfg Config) (*Feed, error) {
 	if err := f.pull(ctx, 0); err != nil {
 		return nil, fmt.Errorf("feed: first read: %w", err)
 	}
+	f.telling <- struct{}{}
+	f.tellIfDue(ctx)
 	f.start(context.WithoutCancel(ctx))
 	return f, nil
 }
@@ -91,10 +102,12 @@ func (f *Feed) start(ctx context.Context) {
 		for {
 			select {
 			case <-ctx.Done():
+				f.leave(context.WithoutCancel(ctx))
 				return
 			case <-tick.C:
 				if f.pull(ctx, max(patience, f.poll)) == nil { // else reported there; the next poll tries again
 					f.restore(ctx)
+					f.tellIfDue(ctx)
 				}
 			}
 		}
@@ -129,11 +142,18 @@ func (f *Feed) pull(ctx context.Context, timeout time.Duration) error {
 			break
 		}
 		f.apply(ctx, changes)
-		f.at = changes[len(changes)-1]
+		f.reached(changes[len(changes)-1])
 	}
 	f.report(ctx, nil)
 	f.good.Store(&began)
 	return nil
+}
+
+// reached notes up to where the source has been read and applied. The caller has
+// the turn.
+func (f *Feed) reached(c Change) {
+	f.at = c
+	f.applied.Store(c.Seq)
 }
 
 func (f *Feed) ask(ctx context.Context, timeout time.Duration, seq int64) ([]Change, error) {
@@ -220,16 +240,11 @@ func (f *Feed) Subscribe(topic string, apply func(data []byte, expires time.Time
 // and applied here. A topic has 1 to 255 bytes, data 64 KiB at most, and keep is
 // a millisecond at least.
 func (f *Feed) Publish(ctx context.Context, topic string, data []byte, keep time.Duration) error {
-	if f == nil || f.source == nil {
-		return errZeroFeed
+	if err := f.usable(); err != nil {
+		return err
 	}
 	if err := checkChange(topic, data, keep); err != nil {
 		return err
-	}
-	select {
-	case <-f.done:
-		return errClosed
-	default:
 	}
 	id, began := newID(), time.Now()
 	if err := f.source.Publish(ctx, topic, seal(id, first, data), keep); err != nil {
@@ -243,6 +258,19 @@ func (f *Feed) Publish(ctx context.Context, topic string, data []byte, keep time
 		return fmt.Errorf("feed: published, but not yet applied here: %w", err)
 	}
 	return nil
+}
+
+// usable returns why the source must not be written to.
+func (f *Feed) usable() error {
+	if f == nil || f.source == nil {
+		return errZeroFeed
+	}
+	select {
+	case <-f.done:
+		return errClosed
+	default:
+		return nil
+	}
 }
 
 // Age implements [rampart.Feed]: 0 while the last good poll is not older than
@@ -259,7 +287,8 @@ func (f *Feed) Age() time.Duration {
 	return age
 }
 
-// Close ends the polling and waits for its goroutine. What has been applied
+// Close ends the polling, takes this instance off the list of [Feed.Instances], for
+// which it waits a second at most, and waits for its goroutine. What has been applied
 // stays. It may be called more than once; it leaves the source open.
 func (f *Feed) Close() error {
 	if f == nil || f.stop == nil {

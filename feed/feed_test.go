@@ -28,6 +28,8 @@ var _ rampart.Feed = (*feed.Feed)(nil)
 type broken struct {
 	feed.Source
 	fails, failsSince, hangs atomic.Bool
+	failsReport, hangsReport atomic.Bool
+	reports                  atomic.Int64
 }
 
 func (b *broken) Publish(ctx context.Context, topic string, data []byte, keep time.Duration) error {
@@ -46,6 +48,18 @@ func (b *broken) Since(ctx context.Context, seq int64, limit int) ([]feed.Change
 		return nil, errors.New("connection refused\n")
 	}
 	return b.Source.Since(ctx, seq, limit)
+}
+
+func (b *broken) Report(ctx context.Context, in rampart.Instance, keep time.Duration) ([]rampart.Instance, error) {
+	b.reports.Add(1)
+	if b.hangs.Load() || b.hangsReport.Load() {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	if b.fails.Load() || b.failsReport.Load() {
+		return nil, errors.New("connection refused")
+	}
+	return b.Source.Report(ctx, in, keep)
 }
 
 func newFeed(tb testing.TB, source feed.Source, change ...func(*feed.Config)) *feed.Feed {
@@ -255,8 +269,8 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		{"empty", feed.Config{}, "Source: missing"},
 		{
 			"all at once",
-			feed.Config{Poll: time.Millisecond, MaxStale: -1},
-			"Source: missing\nPoll: invalid: \"1ms\"\nMaxStale: invalid: \"-1ns\"",
+			feed.Config{Poll: time.Millisecond, MaxStale: -1, Version: "v1\x00"},
+			"Source: missing\nPoll: invalid: \"1ms\"\nMaxStale: invalid: \"-1ns\"\nVersion: invalid: \"v1\\x00\"",
 		},
 		{"stale before the next poll", feed.Config{Source: feed.Memory(), Poll: time.Minute, MaxStale: time.Second}, `MaxStale: invalid: "1s"`},
 	}
@@ -278,6 +292,9 @@ func TestTheZeroFeedIsOutOfDateAndRefuses(t *testing.T) {
 		assert.EqualError(t, f.Publish(t.Context(), "t", nil, time.Hour), "feed: the feed was not made by New")
 		assert.Equal(t, time.Duration(math.MaxInt64), f.Age())
 		assert.NoError(t, f.Close())
+		_, err := f.Instances(t.Context())
+		assert.EqualError(t, err, "feed: the feed was not made by New")
+		assert.Equal(t, 1, f.Live(), "this one")
 	}
 	new(feed.Feed).Subscribe("t", func([]byte, time.Time) { t.Error("called") })
 }

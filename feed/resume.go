@@ -79,10 +79,10 @@ func (f *Feed) resume(ctx context.Context, timeout time.Duration) error {
 	}
 	lost := f.missingIn(all)
 	f.apply(ctx, all)
-	f.at = Change{}
-	if len(all) > 0 {
-		f.at = all[len(all)-1]
+	if len(all) == 0 {
+		all = []Change{{}}
 	}
+	f.reached(all[len(all)-1])
 	if len(lost) > 0 { // else the place only was too old
 		f.reporter.Report(ctx, rampart.SysStateLost, "lost", slog.String("backend", "feed"), slog.String("reason", "went_back"), slog.Int("changes", len(lost)))
 	}

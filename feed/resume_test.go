@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/feed"
 	"github.com/ecolaura/rampart/internal/logtest"
 )
@@ -33,6 +34,10 @@ func (r *restored) Publish(ctx context.Context, topic string, data []byte, keep 
 
 func (r *restored) Since(ctx context.Context, seq int64, limit int) ([]feed.Change, error) {
 	return (*r.source.Load()).Since(ctx, seq, limit)
+}
+
+func (r *restored) Report(ctx context.Context, in rampart.Instance, keep time.Duration) ([]rampart.Instance, error) {
+	return (*r.source.Load()).Report(ctx, in, keep)
 }
 
 func newFeedOf(t *testing.T, source feed.Source, log *logtest.Records) *feed.Feed {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/ecolaura/rampart"
 )
 
 // A Source keeps the changes until they expire. It is safe for concurrent use,
@@ -26,6 +28,14 @@ type Source interface {
 	// expired ones too for as long as they stay. Where there are none, there is
 	// nothing more.
 	Since(ctx context.Context, seq int64, limit int) ([]Change, error)
+
+	// Report notes for that long what an instance says of itself, in place of what
+	// it said before; keep 0 removes it. It returns all that are noted and have not
+	// expired, the oldest Started first and those of one time by ID; but at most
+	// 1000, the most recently seen. The source's own clock judges that and sets
+	// Seen. Times are kept to the microsecond, and Self is not kept. A failure may
+	// leave it noted or not.
+	Report(ctx context.Context, in rampart.Instance, keep time.Duration) ([]rampart.Instance, error)
 }
 
 // Kept is how many of the newest changes a [Source] keeps at least.

@@ -36,15 +36,18 @@ const maxWait = 500 * time.Millisecond
 // runs one command at a time, so that they become visible in order.
 type source struct {
 	reads, writes *redisx.Client
+	reports       *redisx.Client // apart: a user who may not run scripts can still publish
 
-	key string
+	key    string
+	report redisx.Script
 
 	sweeping sync.Mutex
 	from     int64 // up to where it has been swept
 	passed   int64 // how many entries before that have stayed
 }
 
-// New returns a source in the stream of that key, of Redis 5 or later. Entries
+// New returns a source in the stream of that key, of Redis 5 or later; the instances
+// are in the hash of the same key with ":instances" behind it, which a script updates. Entries
 // are deleted after they have expired, a few with each Publish; expiry is judged
 // by the clock of Redis when a change is made or deleted, and by the reader's when
 // it is read. A change is as durable as the server's persistence makes it: with
@@ -56,7 +59,7 @@ type source struct {
 // writes fail. The [feed.Feed] reports the outage.
 func New(do DoFunc, key string) feed.Source {
 	reads := redisx.New(do, maxWait, "", nil) // the Feed reports an outage
-	return &source{reads: reads, writes: reads.Apart(), key: key}
+	return &source{reads: reads, writes: reads.Apart(), reports: reads.Apart(), key: key, report: redisx.NewScript(reportText)}
 }
 
 // Publish implements [feed.Source].
@@ -124,7 +127,7 @@ func (s *source) Since(ctx context.Context, seq int64, limit int) ([]feed.Change
 	return changes, nil
 }
 
-var errReply = errors.New("feedredis: a reply of Redis that XRANGE does not have")
+var errReply = errors.New("feedredis: a reply of Redis that this command does not have")
 
 // parseEntry reads [id [name value …]]. What somebody else has put into the stream
 // must not stop what follows: a change that cannot be read has no topic, and ok is

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/feed"
 	"github.com/ecolaura/rampart/feed/feedredis"
 )
@@ -78,6 +79,9 @@ func TestFailuresAreErrors(t *testing.T) {
 	assert.ErrorIs(t, source.Publish(t.Context(), "t", nil, time.Hour), down)
 	_, err := source.Since(t.Context(), 0, 10)
 	assert.ErrorIs(t, err, down)
+	_, err = source.Report(t.Context(), rampart.Instance{}, time.Hour)
+	assert.ErrorIs(t, err, down)
+	assert.ErrorContains(t, err, "feedredis: report: ")
 
 	published := feedredis.New(func(_ context.Context, args ...any) (any, error) {
 		if args[0] == "XADD" {
@@ -121,4 +125,42 @@ func TestDeletesByTheClockOfTheServer(t *testing.T) {
 			assert.Len(t, deleted, 2)
 		})
 	}
+}
+
+func TestReadsWhatInstancesSay(t *testing.T) {
+	const good = "9 2000003 1000005 7 v1.2 (blue)"
+	want := rampart.Instance{ID: "good", Version: "v1.2 (blue)", Started: time.UnixMicro(1_000_005).UTC(), Seen: time.UnixMicro(2_000_003).UTC(), Seq: 7}
+	for desc, reply := range map[string][]any{
+		"strings":             {"good", good},
+		"bytes":               {[]byte("good"), []byte(good)},
+		"too few fields":      {"a", "9 2 1 7", "good", good},
+		"an expiry of no use": {"a", "x 2 1 7 v", "good", good},
+		"seen at no time":     {"a", "9 x 1 7 v", "good", good},
+		"started at no time":  {"a", "9 2 x 7 v", "good", good},
+		"no sequence number":  {"a", "9 2 1 x v", "good", good},
+	} {
+		t.Run(desc, func(t *testing.T) {
+			all, err := feedredis.New(answering(reply, nil), "k").Report(t.Context(), rampart.Instance{}, time.Hour)
+			require.NoError(t, err)
+			assert.Equal(t, []rampart.Instance{want}, all)
+		})
+	}
+	for desc, reply := range map[string]any{"nil": nil, "text": "OK", "no pairs": []any{"a"}, "no text": []any{"a", 1}} {
+		t.Run(desc, func(t *testing.T) {
+			_, err := feedredis.New(answering(reply, nil), "k").Report(t.Context(), rampart.Instance{}, time.Hour)
+			assert.ErrorContains(t, err, "feedredis: ")
+		})
+	}
+}
+
+func TestTheInstancesAreOneKeyOfAScript(t *testing.T) {
+	var sent []any
+	source := feedredis.New(func(_ context.Context, args ...any) (any, error) {
+		sent = args
+		return []any{}, nil
+	}, "k")
+	_, err := source.Report(t.Context(), rampart.Instance{ID: "a", Version: "v 1", Started: time.UnixMicro(5), Seq: 7}, 2*time.Millisecond)
+	require.NoError(t, err)
+	require.Len(t, sent, 7)
+	assert.Equal(t, []any{"1", "k:instances", "a", "2000", "5 7 v 1"}, sent[2:])
 }

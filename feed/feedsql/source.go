@@ -20,15 +20,16 @@ const publishLock = 0x72616d7061727402
 // one, so that the table shrinks faster than it grows.
 const purge = 16
 
-// source keeps the changes in one table. Expiry is judged by the database's
+// source keeps the changes in one table, and the instances in another. Expiry is judged by the database's
 // clock, in microseconds since 1970.
 type source struct {
 	db                          *sql.DB
 	lock, insert, delete, since string         // lock: empty where none is needed
 	isolation                   *sql.TxOptions // nil: the default
+	instances                   instances
 }
 
-// New returns a source in db, where [Migrate] has made the table. All instances
+// New returns a source in db, where [Migrate] has made the tables. All instances
 // use one database, and the one that is written to: a replica lags.
 func New(db *sql.DB, d rampart.Dialect) (feed.Source, error) {
 	if err := sqlutil.Check("feedsql.New", db, d); err != nil {
@@ -47,6 +48,7 @@ func New(db *sql.DB, d rampart.Dialect) (feed.Source, error) {
 	s.delete = sqlutil.Rebind(d, `DELETE FROM rampart_feed WHERE seq IN
 		(SELECT seq FROM rampart_feed WHERE expires_at <= `+now+` AND seq <= (SELECT max(seq) FROM rampart_feed) - ? ORDER BY expires_at LIMIT ?)`)
 	s.since = sqlutil.Rebind(d, `SELECT seq, topic, data, expires_at FROM rampart_feed WHERE seq > ? ORDER BY seq LIMIT ?`)
+	s.instances = instancesOf(d, now)
 	return s, nil
 }
 

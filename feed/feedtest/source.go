@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/feed"
 )
 
@@ -28,6 +29,11 @@ func TestSource(t *testing.T, open func(testing.TB) (connect func() feed.Source)
 		{"a reader that starts anew finds all that is retained", testRestart},
 		{"no reader misses a change of concurrent publishers on several connections", testConcurrent},
 		{"a cancelled context is an error", testCancelled},
+		{"an instance comes back as it was reported, on every connection", testReport},
+		{"a report takes the place of the one before", testReportAgain},
+		{"instances are listed by their start", testInstancesInOrder},
+		{"an instance expires by the source's clock, and not before", testInstanceExpires},
+		{"an instance that is reported with keep 0 is gone", testInstanceLeaves},
 	} {
 		t.Run(part.desc, func(t *testing.T) { part.run(t, open(t)) })
 	}
@@ -243,5 +249,8 @@ func testCancelled(t *testing.T, connect func() feed.Source) {
 	}
 	if _, err := s.Since(ctx, 0, 10); err == nil {
 		t.Error("Since: no error")
+	}
+	if _, err := s.Report(ctx, rampart.Instance{ID: "a"}, keep); err == nil {
+		t.Error("Report: no error")
 	}
 }

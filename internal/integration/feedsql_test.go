@@ -122,6 +122,12 @@ func TestFeedSQLReportsFailures(t *testing.T) {
 			assert.Error(t, source.Publish(t.Context(), "t", nil, time.Hour))
 			_, err = source.Since(t.Context(), 0, 10)
 			assert.Error(t, err)
+			_, err = db.ExecContext(t.Context(), "DROP TABLE rampart_feed_instances")
+			require.NoError(t, err)
+			for _, keep := range []time.Duration{0, time.Hour} {
+				_, err = source.Report(t.Context(), rampart.Instance{ID: "a"}, keep)
+				assert.Error(t, err)
+			}
 			require.NoError(t, db.Close())
 			assert.Error(t, source.Publish(t.Context(), "t", nil, time.Hour))
 			assert.ErrorContains(t, feedsql.Migrate(t.Context(), db, backend.dialect), "feedsql: migrate: ")
@@ -202,5 +208,80 @@ func publishForever(t testing.TB, file string) {
 		id := fmt.Sprintf("%d %d", os.Getpid(), i)
 		require.NoError(t, source.Publish(t.Context(), "t", []byte(id), time.Hour))
 		fmt.Fprintln(os.Stdout, id)
+	}
+}
+
+func TestFeedSQLDeletesExpiredInstances(t *testing.T) {
+	for _, backend := range authBackends() {
+		t.Run(backend.name, func(t *testing.T) {
+			db, _ := backend.open(t)
+			source := feedSource(t, db, backend.dialect)
+			report := func(id string, keep time.Duration) {
+				t.Helper()
+				_, err := source.Report(t.Context(), rampart.Instance{ID: id}, keep)
+				require.NoError(t, err)
+			}
+			report("a", time.Millisecond)
+			report("b", time.Hour)
+			time.Sleep(20 * time.Millisecond)
+			report("c", time.Hour)
+			assert.Equal(t, 2, count(t, db, "SELECT count(*) FROM rampart_feed_instances"))
+		})
+	}
+}
+
+func TestFeedSQLListsAThousandInstances(t *testing.T) {
+	for _, backend := range authBackends() {
+		t.Run(backend.name, func(t *testing.T) {
+			db, _ := backend.open(t)
+			source := feedSource(t, db, backend.dialect)
+			for i := range 1000 {
+				_, err := db.ExecContext(t.Context(), fmt.Sprintf(`INSERT INTO rampart_feed_instances (id, version, started_at, seq, seen_at, expires_at)
+					VALUES ('%d', '', 0, 7, %d, 7000000000000000)`, i, 1000+i))
+				require.NoError(t, err)
+			}
+			all, err := source.Report(t.Context(), rampart.Instance{ID: "self", Started: time.Now()}, time.Hour)
+			require.NoError(t, err)
+			require.Len(t, all, 1000)
+			assert.Equal(t, "self", all[999].ID)
+			for _, in := range all {
+				assert.NotEqual(t, "0", in.ID, "that was seen longest ago")
+			}
+		})
+	}
+}
+
+func TestFeedSQLReportsWhatItCannotReadOrDelete(t *testing.T) {
+	db := openSQLiteFile(t, filepath.Join(t.TempDir(), "feed.db"))
+	source := feedSource(t, db, rampart.SQLite)
+	execute(t, db,
+		`CREATE TRIGGER keep BEFORE DELETE ON rampart_feed_instances BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`,
+		`INSERT INTO rampart_feed_instances (id, version, started_at, seq, seen_at, expires_at) VALUES ('a', '', 0, 0, 0, 0)`)
+	_, err := source.Report(t.Context(), rampart.Instance{ID: "b"}, time.Hour)
+	require.ErrorContains(t, err, "the disk is full")
+	execute(t, db, `UPDATE rampart_feed_instances SET seq = 'many', expires_at = 7000000000000000`)
+	_, err = source.Report(t.Context(), rampart.Instance{ID: "b"}, time.Hour)
+	require.Error(t, err)
+}
+
+// TestFeedSQLReportsWhileOthersWrite: nobody's write waits for a transaction of a
+// report, nor fails for one.
+func TestFeedSQLReportsWhileOthersWrite(t *testing.T) {
+	for _, backend := range authBackends() {
+		t.Run(backend.name, func(t *testing.T) {
+			a, b := backend.open(t)
+			sources := []feed.Source{feedSource(t, a, backend.dialect), feedSource(t, b, backend.dialect)}
+			var wg sync.WaitGroup
+			for i := range 4 {
+				wg.Go(func() {
+					for range 25 {
+						_, err := sources[i%2].Report(t.Context(), rampart.Instance{ID: fmt.Sprint(i)}, time.Millisecond) // so that all delete
+						assert.NoError(t, err)
+						assert.NoError(t, sources[i%2].Publish(t.Context(), "t", nil, time.Hour))
+					}
+				})
+			}
+			wg.Wait()
+		})
 	}
 }
