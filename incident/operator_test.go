@@ -340,3 +340,13 @@ incident.LockdownConfig.Open: invalid "/a*b": write a path such as "/healthz", o
 	_, err = incident.NewLockdown(incident.LockdownConfig{})
 	assert.ErrorContains(t, err, "Open: missing")
 }
+
+// Of several orders for one target the last is in force, so each is in the log.
+func TestNoOrderIsFoldedIntoAnother(t *testing.T) {
+	s := newService(t)
+	for range 3 {
+		_, err := s.op.Loosen(t.Context(), oscar, "anon")
+		require.NoError(t, err)
+	}
+	assert.Len(t, s.logs.lines(`"action":"loosen"`), 3)
+}

@@ -67,7 +67,7 @@ func (k *keyring) config(f *fleet) incident.RotationConfig {
 
 func TestAKeyIsKnownEverywhereBeforeItIsUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, k := &fleet{seq: [3]int64{5, 5, 5}, lag: 400 * time.Millisecond}, &keyring{}
+		f, k := &fleet{seq: [3]int64{5, 5, 5}, lag: 350 * time.Millisecond}, &keyring{}
 		r := k.rotation(t, f)
 		began := time.Now()
 		id, err := r.Rotate(t.Context(), time.Hour)

@@ -24,6 +24,7 @@ import (
 
 	"github.com/ecolaura/rampart/apikey"
 	"github.com/ecolaura/rampart/attack"
+	"github.com/ecolaura/rampart/incident"
 	"github.com/ecolaura/rampart/server"
 	"github.com/ecolaura/rampart/throttle"
 )
@@ -51,7 +52,7 @@ func startAttacked(t *testing.T, change func(*stack)) attack.Target {
 	t.Cleanup(srv.close)
 	st := srv.layers.stack(srv.app)
 	change(st)
-	handler, err := routes(srv.app, srv.layers, st, srv.ops, slog.New(srv.monitor))
+	handler, err := routes(srv.app, srv.layers, st, srv.operator, slog.New(srv.monitor))
 	require.NoError(t, err)
 	web, err := server.New(server.Config{Handler: handler, Logger: log})
 	require.NoError(t, err)
@@ -69,9 +70,9 @@ func (s *service) target() attack.Target {
 	s.t.Helper()
 	// One address is blocked and another locked out, so that the suite can see that they are.
 	require.NoError(s.t, s.srv.layers.blocks.Block(s.t.Context(), netip.MustParsePrefix("198.51.100.9/32"), time.Now().Add(time.Hour)))
-	require.NoError(s.t, s.srv.layers.lockdown.set(s.t.Context(), lockdownState{
-		Mode: "deny", Allow: []netip.Prefix{netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("127.0.0.0/8")}, Until: time.Now().Add(time.Hour),
-	}))
+	allow := []netip.Prefix{netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("127.0.0.0/8")}
+	_, err := s.srv.operator.LockDown(s.t.Context(), incident.By{Actor: "test"}, incident.Deny, allow, time.Now().Add(time.Hour))
+	require.NoError(s.t, err)
 	product := func(description string) string {
 		return asText(map[string]string{"name": "soap", "description": description, "price": "1.00"})
 	}

@@ -180,26 +180,10 @@ func TestFieldKeysFromTheEnvironmentAreRolled(t *testing.T) {
 	assert.Contains(t, s.do("GET", "/api/customers/?phone=%2B49301234567", "", bearer(access)).body, `"note":"n"`)
 }
 
-func TestARotationThatWasCutOffGoesOnWithItsKey(t *testing.T) {
-	s := startService(t, wide...)
-	m := s.srv.ops.managed
-	for range 20 { // more often than a ring holds keys
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		_, err := m.rotateField(ctx)
-		cancel()
-		require.Error(t, err)
-	}
-	var n int
-	require.NoError(t, s.srv.db.QueryRow(`SELECT count(*) FROM managed_keys`).Scan(&n))
-	assert.LessOrEqual(t, n, 1)
-	_, err := m.rotateField(t.Context())
-	require.NoError(t, err)
-}
-
 func TestAKeyFileThatIsGoneIsToldAtStart(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "ecolaura.db")
 	s := startOn(t, db, wide...)
-	_, err := s.srv.ops.managed.rotateField(t.Context())
+	_, err := s.srv.managed.rotateField(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, os.Remove(db+".fernet-keys"))
 	none := func(string) string { return "" }

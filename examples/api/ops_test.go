@@ -83,37 +83,28 @@ func TestOnlyOperatorsAndOnlySensibleCalls(t *testing.T) {
 	}{
 		{"a stranger", "lockdown/", `{"mode":"read_only","for":"1h"}`, "X-None: 1", 401, "not_authenticated"},
 		{"a user without the scope", "lockdown/", `{"mode":"read_only","for":"1h"}`, bearer(alice), 403, "insufficient_scope"},
-		{"no mode", "lockdown/", `{"for":"1h"}`, operator, 422, "invalid"},
-		{"an unknown mode", "lockdown/", `{"mode":"panic","for":"1h"}`, operator, 422, "invalid"},
-		{"no end", "lockdown/", `{"mode":"read_only"}`, operator, 422, "invalid"},
-		{"two ends", "lockdown/", `{"mode":"read_only","for":"1h","until":"2099-01-01T00:00:00Z"}`, operator, 422, "invalid"},
-		{"a past end", "lockdown/", `{"mode":"read_only","until":"2020-01-01T00:00:00Z"}`, operator, 422, "invalid"},
-		{"for years", "lockdown/", `{"mode":"read_only","for":"9000h"}`, operator, 422, "invalid"},
-		{"deny without a list", "lockdown/", `{"mode":"deny","for":"1h"}`, operator, 422, "invalid"},
-		{"read_only with a list", "lockdown/", `{"mode":"read_only","allow":["203.0.113.7"],"for":"1h"}`, operator, 422, "invalid"},
-		{"an address that is none", "lockdown/", `{"mode":"deny","allow":["203.0.113.300"],"for":"1h"}`, operator, 422, "invalid"},
-		{"an unknown member", "lockdown/", `{"mode":"read_only","for":"1h","x":1}`, operator, 422, "invalid"},
-		{"no session", "sessions/end/", `{}`, operator, 422, "invalid"},
-		{"two targets", "sessions/end/", `{"session":"a","subject":"b"}`, operator, 422, "invalid"},
-		{"all sessions of the future", "sessions/end/", `{"before":"2099-01-01T00:00:00Z"}`, operator, 422, "invalid"},
-		{"no key", "keys/revoke/", `{"note":"x"}`, operator, 422, "invalid"},
+		{"a user who pages through the orders", "orders/", "", bearer(alice), 403, "insufficient_scope"},
+		{"an unknown session", "sessions/end/", `{"session":"nope"}`, operator, 404, "not_found"},
+		{"an unknown subject", "sessions/end/", `{"subject":"nope"}`, operator, 404, "not_found"},
 		{"an unknown key", "keys/revoke/", `{"key":"0000000000000000"}`, operator, 404, "not_found"},
-		{"the caller's own address", "blocks/", `{"prefix":"127.0.0.0/8","for":"1h"}`, operator, 422, "invalid"},
-		{"half of the Internet", "blocks/", `{"prefix":"128.0.0.0/1","for":"1h"}`, operator, 422, "invalid"},
-		{"no prefix", "blocks/", `{"prefix":"203.0.113.7/24","for":"1h"}`, operator, 422, "invalid"},
-		{"a block that is none", "blocks/lift/", `{"prefix":"203.0.113.7"}`, operator, 404, "not_found"},
-		{"a rate that is none", "rates/", `{"policy":"anon","rate":"5/moon","for":"1h"}`, operator, 422, "invalid"},
-		{"a rate that locks operators out", "rates/", `{"policy":"edge","rate":"1/day","for":"1h"}`, operator, 422, "invalid"},
-		{"a wider rate", "rates/", `{"policy":"anon","rate":"10000000/hour","for":"1h"}`, operator, 422, "invalid"},
+		{"an unknown owner", "keys/revoke/", `{"owner":"nope"}`, operator, 404, "not_found"},
+		{"the caller's own address", "blocks/", `{"prefix":"127.0.0.0/8","for":"1h"}`, operator, 422, "own_address"},
+		{"half of the Internet", "blocks/", `{"prefix":"128.0.0.0/1","for":"1h"}`, operator, 422, "too_wide"},
+		{"a block that is not there", "blocks/lift/", `{"prefix":"203.0.113.7"}`, operator, 404, "not_found"},
+		{"no rate", "rates/", `{"policy":"anon","rate":"5/moon","for":"1h"}`, operator, 422, "invalid"},
+		{"a rate that locks operators out", "rates/", `{"policy":"edge","rate":"1/day","for":"1h"}`, operator, 422, "too_tight"},
+		{"a wider rate", "rates/", `{"policy":"anon","rate":"10000000/hour","for":"1h"}`, operator, 422, "not_tighter"},
 		{"an unknown policy", "rates/", `{"policy":"nope","rate":"1/hour","for":"1h"}`, operator, 404, "not_found"},
-		{"an unknown policy is loosened", "rates/lift/", `{"policy":"nope"}`, operator, 404, "not_found"},
-		{"an overlap that is none", "signing-key/rotate/", `{"overlap":"soon"}`, operator, 422, "invalid"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.desc, func(t *testing.T) {
-			a := s.post("/api/ops/"+tt.path, tt.body, tt.token)
+			method := "POST"
+			if tt.body == "" {
+				method = "GET"
+			}
+			a := s.do(method, "/api/ops/"+tt.path, tt.body, tt.token, asJSON)
 			assert.Equal(t, tt.status, a.status, a.body)
-			assert.Equal(t, tt.code, a.field(t, "code"))
+			assert.Contains(t, a.body, `"code":"`+tt.code+`"`)
 		})
 	}
 	assert.JSONEq(t, `{"mode":"off"}`, s.do("GET", "/api/ops/lockdown/", "", operator).body, "none of them did anything")
@@ -144,32 +135,14 @@ func TestBlocksAndRatesAreListedAndLifted(t *testing.T) {
 func TestEveryCallIsAnEventWithItsActor(t *testing.T) {
 	s := startService(t, wide...)
 	operator := s.operator()
-	s.ops(operator, "sessions/end/", `{"subject":"4711","note":"they\ncalled"}`)
+	alice, _ := s.login("alice")
+	subject := claim(t, alice, "user_id")
+	s.ops(operator, "sessions/end/", `{"subject":"`+subject+`","note":"they\ncalled"}`)
 	line := lineWith(t, s.logs.String(), `"authz_admin"`)
 	assert.Contains(t, line, `"actor":"`+claim(t, strings.TrimPrefix(operator, "Authorization: Bearer "), "user_id")+`"`)
 	assert.Contains(t, line, `"action":"end_subject"`)
-	assert.Contains(t, line, `"target":"4711"`)
+	assert.Contains(t, line, `"target":"`+subject+`"`)
 	assert.Contains(t, s.do("GET", "/api/ops/metrics/", "", operator).body, `rampart_events_total{event="authz_admin"`)
-}
-
-// Of three orders for one policy within a second the last is in force.
-func TestNoOrderIsFoldedIntoAnother(t *testing.T) {
-	s := startService(t, wide...)
-	operator := s.operator()
-	for _, rate := range []string{"30/h", "20/h", "10/h"} {
-		s.ops(operator, "rates/", `{"policy":"anon","rate":"`+rate+`","for":"1h","note":"now `+rate+`"}`)
-	}
-	var orders []string
-	for line := range strings.Lines(s.logs.String()) {
-		if strings.Contains(line, `"authz_admin"`) {
-			var record struct{ Action, Rate, Note, Actor string }
-			require.NoError(t, json.Unmarshal([]byte(line), &record))
-			assert.NotEmpty(t, record.Actor)
-			orders = append(orders, record.Action+" "+record.Rate+" "+record.Note)
-		}
-	}
-	assert.Equal(t, []string{"tighten 30/h now 30/h", "tighten 20/h now 20/h", "tighten 10/h now 10/h"}, orders)
-	assert.Contains(t, s.do("GET", "/api/ops/metrics/", "", operator).body, `rampart_events_total{event="authz_admin"} 3`)
 }
 
 func TestASigningKeyIsRotatedWhereTheServerManagesIt(t *testing.T) {

@@ -105,6 +105,11 @@ func inOneShell(t *testing.T, shell *exec.Cmd, commands []string) []string {
 var masks = []struct{ what, by string }{
 	{`\d{4}-\d\d-\d\dT[\d:.]+Z`, "TIME"},
 	{`"kid":"s-[a-z0-9]+"`, `"kid":"ID"`},
+	{`[0-9a-f]{14}-[a-z2-7]{10}`, "ORDER"},
+	{`"id":"[a-z2-7]{12}","version":"[^"]*"`, `"id":"ID","version":"V"`},
+	{`"seq":\d+`, `"seq":N`},
+	{`"device":"curl/[^"]*"`, `"device":"CURL"`},
+	{`"actor":"\d+"`, `"actor":"ID"`},
 	{`"key":"[0-9a-f]{16}"`, `"key":"ID"`},
 	{`(?m)^\d+( |$)`, "N$1"}, // counts of who, and of wc
 	{`(?m)\} \d+$`, "} N"},   // of metrics

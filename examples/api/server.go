@@ -12,6 +12,7 @@ import (
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth/password"
 	"github.com/ecolaura/rampart/headers"
+	"github.com/ecolaura/rampart/incident"
 	"github.com/ecolaura/rampart/incident/incidentsql"
 	"github.com/ecolaura/rampart/monitor"
 	"github.com/ecolaura/rampart/server"
@@ -22,16 +23,17 @@ var errSettings = errors.New("settings")
 
 // server is the whole service: its handler and what must be closed after it.
 type instance struct {
-	handler http.Handler
-	app     *app
-	layers  *layers
-	shared  *shared
-	managed *managed
-	monitor *monitor.Monitor
-	log     *slog.Logger // through the monitor
-	db      *database
-	notes   []string
-	demo    bool
+	handler  http.Handler
+	app      *app
+	layers   *layers
+	shared   *shared
+	managed  *managed
+	operator *incident.Operator
+	monitor  *monitor.Monitor
+	log      *slog.Logger // through the monitor
+	db       *database
+	notes    []string
+	demo     bool
 }
 
 // open makes the service that s asks for.
@@ -91,11 +93,10 @@ func (srv *instance) build(ctx context.Context, s *settings, sec *secrets, log *
 	if sec.oldFields || m.fields.changed() || srv.db.reindex { // what a kill has cut off goes on
 		m.reencryption.start() //nolint:contextcheck // it lives until close
 	}
-	operator, err := newOperator(srv, orders, log)
-	if err != nil {
+	if srv.operator, err = newOperator(srv, orders, log); err != nil {
 		return err
 	}
-	srv.handler, err = routes(srv.app, srv.layers, srv.layers.stack(srv.app), operator, log)
+	srv.handler, err = routes(srv.app, srv.layers, srv.layers.stack(srv.app), srv.operator, log)
 	return err
 }
 
