@@ -140,7 +140,9 @@ func (c *compiled) charge(ctx context.Context, q *call) {
 			q.reason, q.err = StoreUnavailable, err
 			return
 		case !allowed:
-			q.reason, q.policy = QuotaExceeded, q.results[q.tightest()].Policy
+			t := q.tightest()
+			q.reason, q.policy = QuotaExceeded, q.policies[t].Name
+			q.policies[t].refused.count(&q.items[t])
 			return
 		}
 	}
@@ -149,6 +151,7 @@ func (c *compiled) charge(ctx context.Context, q *call) {
 		if err == nil && allowed {
 			q.modes[i] = mode
 		} else if err == nil {
+			q.policies[i].refused.count(&q.items[i])
 			c.reporter.Report(ctx, rampart.ExcessRateLimit, q.items[i].Policy+"\x00"+q.foldKeyOf(i),
 				slog.String("policy", q.items[i].Policy), slog.Bool("shadow", true))
 		}

@@ -9,3 +9,6 @@ func (w *Window) Take(now int64, it *Item, res *Result) bool {
 	*res = Result{}
 	return w.state.take(epoch+now, it, res)
 }
+
+// CountRefusal returns what counts a refusal for [Limiter.Refused].
+func CountRefusal() func(*Item) { return newRefused().count }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -65,16 +64,30 @@ type policy struct {
 	draftPolicy string // with its parameters; "" if the rate depends on the request
 	exceeded    template
 	hash        uint64 // of the name, in a Memory
+	refused     *refused
+}
+
+// named returns the policy of that name, or nil.
+func (c *compiled) named(name string) *policy {
+	if c != nil {
+		for _, p := range c.policies {
+			if p.Name == name {
+				return p
+			}
+		}
+	}
+	return nil
 }
 
 // compile compiles cfg, which is valid. It takes over from old, which may be
-// nil, what must outlive a change: the counts and what is being folded.
+// nil, what must outlive a change: the counts, who was refused and what is being
+// folded.
 func compile(cfg *Config, old *compiled) *compiled {
 	c := &compiled{headers: cfg.Headers, errorHandler: cfg.ErrorHandler, overrides: cfg.Overrides, store: cfg.Store, logger: cfg.Logger}
 	for _, shadow := range [...]bool{false, true} {
 		for i := range cfg.Policies {
 			if cfg.Policies[i].Shadow == shadow {
-				c.policies = append(c.policies, compilePolicy(&cfg.Policies[i]))
+				c.policies = append(c.policies, compilePolicy(&cfg.Policies[i], old))
 			}
 		}
 		if !shadow {
@@ -99,8 +112,13 @@ func compile(cfg *Config, old *compiled) *compiled {
 	return c
 }
 
-func compilePolicy(p *Policy) *policy {
+func compilePolicy(p *Policy, old *compiled) *policy {
 	q := &policy{Policy: *p, draftName: `"` + p.Name + `"`, exceeded: exceededTemplate(p.Name)}
+	if before := old.named(p.Name); before != nil {
+		q.refused = before.refused
+	} else {
+		q.refused = newRefused()
+	}
 	if p.RateFor == nil {
 		q.draftPolicy = string(appendDraftPolicy(nil, q, &Item{Rate: p.Rate, Algorithm: p.Algorithm}))
 	}
@@ -221,16 +239,16 @@ func (l *Limiter) policy(name, key string) (*compiled, *policy, error) {
 	if c == nil {
 		return nil, nil, &DeniedError{Reason: NotConfigured}
 	}
-	i := slices.IndexFunc(c.policies, func(p *policy) bool { return p.Name == name })
+	p := c.named(name)
 	switch {
-	case i < 0:
+	case p == nil:
 		return nil, nil, ErrUnknownPolicy
 	case key == "":
 		return nil, nil, ErrInvalidCall
-	case c.policies[i].RateFor != nil:
-		return c, c.policies[i], ErrNeedsRequest
+	case p.RateFor != nil:
+		return c, p, ErrNeedsRequest
 	}
-	return c, c.policies[i], nil
+	return c, p, nil
 }
 
 func (l *Limiter) newCall() *call {
