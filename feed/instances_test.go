@@ -126,12 +126,13 @@ func TestAnInstanceThatHangsStaysBehindAndThenGoes(t *testing.T) {
 
 func TestALongPollIsNoAbsence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source := feed.Memory()
+		source := &broken{Source: feed.Memory()}
 		newFeed(t, source, version("a"), func(c *feed.Config) { c.Poll = time.Minute })
-		for range 10 {
-			time.Sleep(59 * time.Second)
-			assert.Equal(t, "a:0", noted(t, source))
-		}
+		source.failsReport.Store(true)
+		time.Sleep(4*time.Minute - time.Second)
+		assert.Equal(t, "a:0", noted(t, source.Source), "some reports may fail")
+		time.Sleep(time.Second)
+		assert.Empty(t, noted(t, source.Source))
 	})
 }
 
@@ -239,6 +240,9 @@ func TestAReportThatFailsHarmsNothing(t *testing.T) {
 				time.Sleep(1600 * time.Millisecond)
 				assert.Contains(t, noted(t, source.Source), "a:40", "the next poll tries again")
 				assert.Equal(t, 2, a.Live())
+				fail(source, true)
+				time.Sleep(10 * time.Second)
+				assert.Equal(t, 2, a.Live(), "what it heard last")
 			})
 		})
 	}

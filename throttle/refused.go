@@ -81,14 +81,14 @@ func (r *refused) count(it *Item) {
 
 // advance forgets what is too old. The caller holds the lock.
 func (r *refused) advance(now time.Time) {
-	passed := now.Sub(r.began) / refusedSpan
-	if passed < 1 {
+	passed := now.Sub(r.began)
+	if passed < refusedSpan {
 		return
 	}
-	r.began = r.began.Add(passed * refusedSpan)
+	r.began = now.Add(-(passed % refusedSpan))
 	r.now = 1 - r.now
 	r.spans[r.now] = refusals{}
-	if passed > 1 {
+	if passed >= 2*refusedSpan {
 		r.spans[1-r.now] = refusals{}
 	}
 }
