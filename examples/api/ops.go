@@ -164,9 +164,11 @@ func (o *ops) endSessions(w http.ResponseWriter, r *http.Request, in endSessions
 	case given != 1:
 		o.failed(w, r, fieldProblem("#", "required", `Say one of "session", "subject" and "before".`))
 	case in.Session != "":
-		o.done(w, r, service.EndSession(r.Context(), in.Session), in.Note, "end_session", in.Session)
+		_, err := service.EndSession(r.Context(), in.Session)
+		o.done(w, r, err, in.Note, "end_session", in.Session)
 	case in.Subject != "":
-		o.done(w, r, service.EndSubject(r.Context(), in.Subject), in.Note, "end_subject", in.Subject)
+		_, err := service.EndSubject(r.Context(), in.Subject)
+		o.done(w, r, err, in.Note, "end_subject", in.Subject)
 	default:
 		before, now := time.Time{}, time.Now().UTC() // zero: now, by the clock of the sessions
 		if in.Before.Value != "" {
