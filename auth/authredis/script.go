@@ -102,7 +102,6 @@ local ended = 0
 for _, m in ipairs(redis.call('ZREVRANGEBYSCORE', KEYS[1], ARGV[2], '-inf', 'LIMIT', 0, 1000)) do
 	if live(member(ARGV[4], m)) then ended = ended + 1 end
 end
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
 local floor = redis.call('HGET', KEYS[2], ARGV[1])
 if not floor or tonumber(floor) < tonumber(ARGV[2]) then redis.call('HSET', KEYS[2], ARGV[1], ARGV[2]) end
 now = math.floor(now / 1000)
@@ -114,5 +113,6 @@ for _, who in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 
 	redis.call('HDEL', KEYS[2], who)
 	redis.call('ZREM', KEYS[3], who)
 end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2]) -- last: after a write that frees memory a full server refuses no other
 return tostring(ended)
 `
