@@ -114,6 +114,25 @@ func TestAuthRedisStore(t *testing.T) {
 	}
 }
 
+// The scripts find the rows of a subject by names that are not among their keys.
+func TestAuthRedisStoreOnACluster(t *testing.T) {
+	var addrs []string
+	for _, node := range startCluster(t) {
+		addrs = append(addrs, node.Options().Addr)
+	}
+	clients := clusterClients(t, addrs)
+	for _, name := range []string{"go-redis", "rueidis"} {
+		t.Run(name, func(t *testing.T) {
+			n := 0
+			authtest.TestStore(t, func(t testing.TB) session.Store {
+				t.Helper()
+				n++ // prefixes on both nodes
+				return redisStore(t, authredis.DoFunc(clients[name]), fmt.Sprint(name, n))
+			})
+		})
+	}
+}
+
 // redisRow returns a session of the subject "1" that began so long ago, and ends in
 // an hour.
 func redisRow(id string, ago time.Duration) session.Session {
