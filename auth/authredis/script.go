@@ -3,7 +3,7 @@ package authredis
 // The scripts. Times are microseconds since 1970, which a Lua number holds
 // exactly until the year 2255; they travel as text.
 
-// judge knows the row of a session by its key, and the floors, KEYS[2]: a hash from
+// judge knows the row of a session by its key, an empty one if it is gone, and the floors, KEYS[2]: a hash from
 // a subject to its floor; that of the subject "" is everybody's.
 const judge = `
 local function floored(subject, began)
@@ -33,7 +33,7 @@ local function member(rows, m)
 	return row(rows .. string.sub(m, 1, 43))
 end
 local function live(r)
-	return r[1] and r[7] == '0' and tonumber(r[5]) > now
+	return r[7] == '0' and tonumber(r[5]) > now
 end
 `
 
@@ -49,7 +49,7 @@ redis.call('PEXPIREAT', KEYS[1], ARGV[7])
 local from = now % math.max(redis.call('ZCARD', KEYS[3]) - 7, 1)
 for _, m in ipairs(redis.call('ZRANGE', KEYS[3], from, from + 7)) do
 	local r = member(ARGV[9], m)
-	if not r[1] or r[7] ~= '0' or tonumber(r[5]) + tonumber(ARGV[11]) < now then redis.call('ZREM', KEYS[3], m) end
+	if r[7] ~= '0' or tonumber(r[5]) + tonumber(ARGV[11]) < now then redis.call('ZREM', KEYS[3], m) end
 end
 local left = redis.call('PTTL', KEYS[3])
 redis.call('ZADD', KEYS[3], ARGV[2], ARGV[10])

@@ -185,7 +185,7 @@ func (m *MemoryStore) RevokeSubject(_ context.Context, subject string, before ti
 	}
 	ended := 0
 	for _, s := range m.live(subject) {
-		if !s.AuthenticatedAt.After(micro(before)) {
+		if !s.AuthenticatedAt.After(before) {
 			ended++
 		}
 	}
