@@ -104,13 +104,13 @@ func TestRevocationsReachTheAccessTokensOfEveryInstance(t *testing.T) {
 				}
 				first, second, other := issue("1"), issue("1"), issue("2")
 
-				require.NoError(t, a.EndSession(t.Context(), first.Session))
-				require.NoError(t, a.EndSession(t.Context(), ""))
-				require.NoError(t, a.EndSession(t.Context(), "of another maker"))
+				require.NoError(t, errOf(a.EndSession(t.Context(), first.Session)))
+				require.NoError(t, errOf(a.EndSession(t.Context(), "")))
+				require.NoError(t, errOf(a.EndSession(t.Context(), "of another maker")))
 				assert.True(t, isRevoked(t, there, first.Access))
 				assert.False(t, isRevoked(t, there, second.Access))
 
-				require.NoError(t, a.EndSubject(t.Context(), "1"))
+				require.NoError(t, errOf(a.EndSubject(t.Context(), "1")))
 				assert.True(t, isRevoked(t, there, second.Access))
 				assert.False(t, isRevoked(t, there, other.Access))
 				time.Sleep(time.Microsecond)
@@ -153,10 +153,10 @@ func TestRevocationsOfForeignTokens(t *testing.T) {
 		sid := token("token_type", `"refresh"`, "jti", `"with a sid"`, "sid", `"08a5019c"`)
 		other, err := s.Refresh(t.Context(), sid)
 		require.NoError(t, err)
-		require.NoError(t, s.EndSession(t.Context(), other.Session))
+		require.NoError(t, errOf(s.EndSession(t.Context(), other.Session)))
 		_, err = v.Verify(t.Context(), sid, auth.Refresh)
 		assert.Equal(t, auth.TokenRevoked, reason(err), "by its jti, whatever its sid")
-		require.NoError(t, s.EndSession(t.Context(), pair.Session))
+		require.NoError(t, errOf(s.EndSession(t.Context(), pair.Session)))
 		assert.True(t, isRevoked(t, v, pair.Access), "of the session that it began")
 		_, err = v.Verify(t.Context(), refresh, auth.Refresh)
 		assert.Equal(t, auth.TokenRevoked, reason(err), "by its jti")
@@ -166,7 +166,7 @@ func TestRevocationsOfForeignTokens(t *testing.T) {
 			return token("jti", `"other"`, "iat", fmt.Sprint(time.Now().Add(d).Unix()))
 		}
 		time.Sleep(500 * time.Millisecond)
-		require.NoError(t, s.EndSubject(t.Context(), "1"))
+		require.NoError(t, errOf(s.EndSubject(t.Context(), "1")))
 		assert.True(t, isRevoked(t, v, at(-time.Minute)), "by its iat")
 		assert.True(t, isRevoked(t, v, at(0)), "in the same second")
 		assert.True(t, isRevoked(t, v, token("jti", `"other"`, "iat", "")), "without an iat")
@@ -200,7 +200,7 @@ func TestTheClockOfAnInstanceDoesNotDecideWhatIsRevoked(t *testing.T) {
 			for _, raw := range []string{own, adopted, renewed} {
 				require.False(t, isRevoked(t, v, raw))
 			}
-			require.NoError(t, s.EndSubject(t.Context(), "1"))
+			require.NoError(t, errOf(s.EndSubject(t.Context(), "1")))
 			for _, raw := range []string{own, adopted, renewed} {
 				assert.True(t, isRevoked(t, v, raw))
 			}
@@ -219,8 +219,8 @@ func TestTokensOfAnotherIssuerAreJudgedByTheirOwnTimes(t *testing.T) {
 		s, v := newInstance(t, session.NewMemoryStore(0), newRevocations(t, nil))
 		now, before := fmt.Sprint(time.Now().Add(time.Second).Unix()), fmt.Sprint(time.Now().Add(-time.Minute).Unix())
 		time.Sleep(1500 * time.Millisecond)
-		require.NoError(t, s.EndSubject(t.Context(), "1"))
-		require.NoError(t, s.EndSession(t.Context(), "5"))
+		require.NoError(t, errOf(s.EndSubject(t.Context(), "1")))
+		require.NoError(t, errOf(s.EndSession(t.Context(), "5")))
 		time.Sleep(2 * time.Second)
 		later := fmt.Sprint(time.Now().Unix())
 		for desc, raw := range map[string]string{
@@ -256,7 +256,7 @@ func TestTheOutagePolicyDecidesWhileTheFeedBringsNothing(t *testing.T) {
 	require.NoError(t, err)
 	bad, err := s.Issue(t.Context(), "1", nil)
 	require.NoError(t, err)
-	require.NoError(t, s.EndSession(t.Context(), bad.Session))
+	require.NoError(t, errOf(s.EndSession(t.Context(), bad.Session)))
 	feed.age = time.Minute
 	_, err = closed.Verify(t.Context(), good.Access, auth.Access)
 	assert.ErrorIs(t, err, auth.ErrOutage)
@@ -277,8 +277,8 @@ func TestWhatCannotBePublishedIsAnError(t *testing.T) {
 	feed.err = errors.New("connection refused")
 	_, err = s.Refresh(t.Context(), pair.Refresh)
 	assert.ErrorIs(t, err, feed.err)
-	assert.ErrorIs(t, s.EndSession(t.Context(), pair.Session), feed.err)
-	assert.ErrorIs(t, s.EndSubject(t.Context(), "1"), feed.err)
+	assert.ErrorIs(t, errOf(s.EndSession(t.Context(), pair.Session)), feed.err)
+	assert.ErrorIs(t, errOf(s.EndSubject(t.Context(), "1")), feed.err)
 	assert.ErrorIs(t, s.EndAll(t.Context(), time.Time{}), feed.err)
 	row, err := store.Get(t.Context(), pair.Session)
 	require.NoError(t, err)
@@ -307,8 +307,8 @@ func TestRevocationsAreBoundedAndExpire(t *testing.T) {
 		end := func() {
 			pair, err := s.Issue(t.Context(), "2", nil)
 			require.NoError(t, err)
-			require.NoError(t, s.EndSession(t.Context(), pair.Session))
-			require.NoError(t, s.EndSession(t.Context(), pair.Session), "twice is no more")
+			require.NoError(t, errOf(s.EndSession(t.Context(), pair.Session)))
+			require.NoError(t, errOf(s.EndSession(t.Context(), pair.Session)), "twice is no more")
 		}
 		end()
 		end()
@@ -377,15 +377,15 @@ func TestARevocationThatFoundNoRoomWaitsForIt(t *testing.T) {
 func TestFailOpenTellsThatASubjectHasNoRoom(t *testing.T) {
 	r := newRevocations(t, &line{}, func(c *auth.RevocationsConfig) { c.MaxEntries, c.Outage = 1, rampart.FailOpen })
 	s, _ := newInstance(t, session.NewMemoryStore(0), r)
-	require.NoError(t, s.EndSubject(t.Context(), "1"))
-	require.NoError(t, s.EndSubject(t.Context(), "1"))
-	assert.ErrorIs(t, s.EndSubject(t.Context(), "2"), auth.ErrNoRoom)
+	require.NoError(t, errOf(s.EndSubject(t.Context(), "1")))
+	require.NoError(t, errOf(s.EndSubject(t.Context(), "1")))
+	assert.ErrorIs(t, errOf(s.EndSubject(t.Context(), "2")), auth.ErrNoRoom)
 	pair, err := s.Issue(t.Context(), "3", nil)
 	require.NoError(t, err)
-	require.NoError(t, s.EndSession(t.Context(), pair.Session))
+	require.NoError(t, errOf(s.EndSession(t.Context(), pair.Session)))
 	pair, err = s.Issue(t.Context(), "3", nil)
 	require.NoError(t, err)
-	assert.ErrorIs(t, s.EndSession(t.Context(), pair.Session), auth.ErrNoRoom)
+	assert.ErrorIs(t, errOf(s.EndSession(t.Context(), pair.Session)), auth.ErrNoRoom)
 	assert.NoError(t, s.EndAll(t.Context(), time.Time{}))
 }
 
@@ -400,9 +400,9 @@ func TestTheEndOfAnAdoptedSessionIsRememberedAsLongAsItsRow(t *testing.T) {
 		row, err := store.Get(t.Context(), pair.Session)
 		require.NoError(t, err)
 		time.Sleep(24 * time.Hour)
-		require.NoError(t, s.EndSession(t.Context(), pair.Session))
+		require.NoError(t, errOf(s.EndSession(t.Context(), pair.Session)))
 		assert.WithinDuration(t, row.Ends, feed.expires[len(feed.expires)-1], 7*time.Minute)
-		require.NoError(t, s.EndSession(t.Context(), "0"+strings.Repeat("A", len(pair.Session)-1)), "none is there")
+		require.NoError(t, errOf(s.EndSession(t.Context(), "0"+strings.Repeat("A", len(pair.Session)-1))), "none is there")
 		assert.WithinDuration(t, time.Now().Add(30*24*time.Hour), feed.expires[len(feed.expires)-1], 7*time.Minute)
 	})
 }
@@ -526,7 +526,7 @@ func TestRevocationsUnderConcurrentUse(t *testing.T) {
 				pair, err := s.Issue(t.Context(), "1", nil)
 				assert.NoError(t, err)
 				assert.False(t, isRevoked(t, v, pair.Access))
-				assert.NoError(t, s.EndSession(t.Context(), pair.Session))
+				assert.NoError(t, errOf(s.EndSession(t.Context(), pair.Session)))
 				assert.True(t, isRevoked(t, v, pair.Access))
 			}
 		})
@@ -540,9 +540,9 @@ func BenchmarkRevoked(b *testing.B) {
 	for i := range 10_000 {
 		pair, err := s.Issue(b.Context(), "1", nil)
 		require.NoError(b, err)
-		require.NoError(b, s.EndSession(b.Context(), pair.Session))
+		require.NoError(b, errOf(s.EndSession(b.Context(), pair.Session)))
 		if i == 0 {
-			require.NoError(b, s.EndSubject(b.Context(), "2"))
+			require.NoError(b, errOf(s.EndSubject(b.Context(), "2")))
 		}
 	}
 	pair, err := s.Issue(b.Context(), "1", nil)

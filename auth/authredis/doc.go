@@ -28,5 +28,9 @@
 // second, revocations included. Redis must not evict the keys either: use the
 // policy noeviction. All keys of a store have one hash tag, so that a cluster
 // keeps them on one node: a session is judged together with the floors of its
-// subject.
+// subject. The scripts reach the rows of a subject by names that they compute, so an
+// ACL must grant all keys of the prefix.
+//
+// Sessions that a release without List created are not listed, and not counted when
+// those of their subject are ended; they end all the same.
 package authredis

@@ -18,6 +18,7 @@ const (
 	fieldExpires
 	fieldEnds
 	fieldRevoked
+	fieldDevice
 	fieldMoved
 )
 
@@ -51,7 +52,29 @@ func read(id string, reply any, err error) (sess session.Session, moved bool, _ 
 		Expires:         at(fieldExpires),
 		Ends:            at(fieldEnds),
 		Revoked:         row[fieldRevoked] != "0",
+		Device:          row[fieldDevice],
 	}, len(row) > fieldMoved, nil
+}
+
+// readList takes the reply of listText: the member of each session and its row.
+func readList(reply any) ([]session.Session, error) {
+	list, ok := reply.([]any)
+	if !ok || len(list)%2 != 0 {
+		return nil, errReply
+	}
+	var live []session.Session
+	for i := 0; i < len(list); i += 2 {
+		member, _ := redisx.Text(list[i])
+		if len(member) < hashLen {
+			return nil, errReply
+		}
+		sess, _, err := read(member[hashLen:], list[i+1], nil)
+		if err != nil {
+			return nil, errReply
+		}
+		live = append(live, sess)
+	}
+	return live, nil
 }
 
 // readTime takes the reply of TIME: seconds, and microseconds within one.

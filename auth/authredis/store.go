@@ -70,7 +70,7 @@ type Store struct {
 	till   string // key of the times until which they are needed
 	keep   string // milliseconds
 
-	create, get, advance, revoke, raise redisx.Script
+	create, get, list, advance, revoke, raise redisx.Script
 }
 
 var _ session.Store = (*Store)(nil)
@@ -108,6 +108,7 @@ func New(do DoFunc, cfg Config) (*Store, error) {
 		keep:    strconv.FormatInt(cfg.KeepFloors.Milliseconds(), 10),
 		create:  redisx.NewScript(createText),
 		get:     redisx.NewScript(getText),
+		list:    redisx.NewScript(listText),
 		advance: redisx.NewScript(advanceText),
 		revoke:  redisx.NewScript(revokeText),
 		raise:   redisx.NewScript(raiseText),
@@ -116,14 +117,27 @@ func New(do DoFunc, cfg Config) (*Store, error) {
 
 var (
 	errReply  = errors.New("a reply of Redis that this command does not have")
-	errNobody = errors.New("authredis: revoke subject: no subject")
+	errNobody = errors.New("authredis: no subject")
 )
+
+// hashLen is the length of a hash.
+const hashLen = 43
+
+// hash stands for text in the name of a key.
+func hash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// rows begins the name of the key of each row.
+func (s *Store) rows() string { return s.tag + "session:" }
+
+// set is the key of a subject's sessions.
+func (s *Store) set(subject string) string { return s.tag + "subject:" + hash(subject) }
 
 // run runs a script about the session of that id.
 func (s *Store) run(ctx context.Context, redis *redisx.Client, sc redisx.Script, id string, args ...any) (any, error) {
-	sum := sha256.Sum256([]byte(id))
-	key := s.tag + "session:" + base64.RawURLEncoding.EncodeToString(sum[:])
-	return redis.Run(ctx, sc, 2, append([]any{key, s.floors}, args...)...)
+	return redis.Run(ctx, sc, 2, append([]any{s.rows() + hash(id), s.floors}, args...)...)
 }
 
 func micros(t time.Time) string { return strconv.FormatInt(t.UnixMicro(), 10) }
@@ -148,10 +162,12 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 
 // Create implements [session.Store].
 func (s *Store) Create(ctx context.Context, sess session.Session) error {
-	reply, err := s.run(ctx, s.writes, s.create, sess.ID,
+	id := hash(sess.ID)
+	reply, err := s.writes.Run(ctx, s.create, 3, s.rows()+id, s.floors, s.set(sess.Subject),
 		sess.Subject, micros(sess.AuthenticatedAt), strconv.FormatInt(sess.Generation, 10),
 		micros(sess.RotatedAt), micros(sess.Expires), micros(sess.Ends),
-		strconv.FormatInt(sess.Ends.Add(clockMargin).UnixMilli(), 10))
+		strconv.FormatInt(sess.Ends.Add(clockMargin).UnixMilli(), 10),
+		sess.Device, s.rows(), id+sess.ID, strconv.FormatInt(clockMargin.Microseconds(), 10))
 	if err == nil {
 		switch said, _ := redisx.Text(reply); said {
 		case "created":
@@ -173,6 +189,19 @@ func (s *Store) Get(ctx context.Context, id string) (session.Session, error) {
 	return sess, failed("get", err)
 }
 
+// List implements [session.Store]. It looks at the 1000 newest at most.
+func (s *Store) List(ctx context.Context, subject string, limit int) ([]session.Session, error) {
+	if subject == "" {
+		return nil, errNobody
+	}
+	reply, err := s.reads.Run(ctx, s.list, 2, s.set(subject), s.floors, s.rows(), strconv.Itoa(limit))
+	var live []session.Session
+	if err == nil {
+		live, err = readList(reply)
+	}
+	return live, failed("list", err)
+}
+
 // Advance implements [session.Store].
 func (s *Store) Advance(ctx context.Context, id string, gen int64, at, expires time.Time) (session.Session, bool, error) {
 	reply, err := s.run(ctx, s.writes, s.advance, id,
@@ -182,26 +211,37 @@ func (s *Store) Advance(ctx context.Context, id string, gen int64, at, expires t
 }
 
 // Revoke implements [session.Store].
-func (s *Store) Revoke(ctx context.Context, id string) error {
-	_, err := s.run(ctx, s.writes, s.revoke, id)
-	return failed("revoke", err)
+func (s *Store) Revoke(ctx context.Context, id string) (bool, error) {
+	reply, err := s.run(ctx, s.writes, s.revoke, id)
+	said, _ := redisx.Text(reply)
+	if err == nil && said != "known" && said != "unknown" {
+		err = errReply
+	}
+	return said == "known", failed("revoke", err)
 }
 
-// RevokeSubject implements [session.Store].
-func (s *Store) RevokeSubject(ctx context.Context, subject string, before time.Time) error {
+// RevokeSubject implements [session.Store]. It counts no further than 1000.
+func (s *Store) RevokeSubject(ctx context.Context, subject string, before time.Time) (int, error) {
 	if subject == "" {
-		return errNobody
+		return 0, errNobody
 	}
 	return s.raiseFloor(ctx, subject, before)
 }
 
 // raiseFloor raises the floor of a subject; the subject "" is everybody.
-func (s *Store) raiseFloor(ctx context.Context, subject string, before time.Time) error {
-	_, err := s.writes.Run(ctx, s.raise, 2, s.floors, s.till, subject, micros(before), s.keep)
-	return failed("revoke subject", err)
+func (s *Store) raiseFloor(ctx context.Context, subject string, before time.Time) (ended int, err error) {
+	reply, err := s.writes.Run(ctx, s.raise, 3, s.set(subject), s.floors, s.till, subject, micros(before), s.keep, s.rows())
+	if err == nil {
+		said, _ := redisx.Text(reply)
+		if ended, err = strconv.Atoi(said); err != nil {
+			err = errReply
+		}
+	}
+	return ended, failed("revoke subject", err)
 }
 
 // RevokeBefore implements [session.Store].
 func (s *Store) RevokeBefore(ctx context.Context, before time.Time) error {
-	return s.raiseFloor(ctx, "", before)
+	_, err := s.raiseFloor(ctx, "", before)
+	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -39,23 +40,30 @@ var sess = session.Session{
 // calls calls every method that sends a script.
 func calls(ctx context.Context, store *authredis.Store) map[string]error {
 	_, getErr := store.Get(ctx, "a")
+	_, listErr := store.List(ctx, "1", 10)
 	_, _, advanceErr := store.Advance(ctx, "a", 1, time.Now(), time.Now())
+	_, revokeErr := store.Revoke(ctx, "a")
+	_, subjectErr := store.RevokeSubject(ctx, "1", time.Now())
 	return map[string]error{
 		"create":         store.Create(ctx, sess),
 		"get":            getErr,
+		"list":           listErr,
 		"advance":        advanceErr,
-		"revoke":         store.Revoke(ctx, "a"),
-		"revoke subject": errors.Join(store.RevokeSubject(ctx, "1", time.Now()), store.RevokeBefore(ctx, time.Now())),
+		"revoke":         revokeErr,
+		"revoke subject": errors.Join(subjectErr, store.RevokeBefore(ctx, time.Now())),
 	}
 }
 
-func TestRevokeSubjectOfNobodyIsNotSent(t *testing.T) {
+func TestACallAboutNobodyIsNotSent(t *testing.T) {
 	store, err := authredis.New(func(context.Context, ...any) (any, error) {
 		t.Error("sent")
 		return nil, nil
 	}, authredis.Config{})
 	require.NoError(t, err)
-	assert.ErrorContains(t, store.RevokeSubject(t.Context(), "", time.Now()), "no subject")
+	_, err = store.RevokeSubject(t.Context(), "", time.Now())
+	assert.ErrorContains(t, err, "no subject")
+	_, err = store.List(t.Context(), "", 10)
+	assert.ErrorContains(t, err, "no subject")
 }
 
 func TestEachMistakeOfAConfigIsReported(t *testing.T) {
@@ -77,15 +85,22 @@ func TestTheZeroStoreRefuses(t *testing.T) {
 
 func TestRowsMayBeStringsOrBytes(t *testing.T) {
 	for desc, row := range map[string][]any{
-		"strings": {"1", "1", "2", "3", "4", "5", "0"},
-		"bytes":   {[]byte("1"), []byte("1"), []byte("2"), []byte("3"), []byte("4"), []byte("5"), []byte("0")},
+		"strings": {"1", "1", "2", "3", "4", "5", "0", "phone"},
+		"bytes":   {[]byte("1"), []byte("1"), []byte("2"), []byte("3"), []byte("4"), []byte("5"), []byte("0"), []byte("phone")},
 	} {
 		t.Run(desc, func(t *testing.T) {
 			got, err := newStore(t, answering(row, nil)).Get(t.Context(), "a")
 			require.NoError(t, err)
 			assert.Equal(t, fmt.Sprint(sess.AuthenticatedAt.UTC(), sess.Ends.UTC()), fmt.Sprint(got.AuthenticatedAt, got.Ends))
 			assert.EqualValues(t, 2, got.Generation)
+			assert.Equal(t, "phone", got.Device)
 			assert.False(t, got.Revoked)
+
+			member := strings.Repeat("h", 43) + "an id"
+			live, err := newStore(t, answering([]any{member, row, []byte(member), row}, nil)).List(t.Context(), "1", 10)
+			got.ID = "an id"
+			assert.NoError(t, err)
+			assert.Equal(t, []session.Session{got, got}, live)
 
 			_, moved, err := newStore(t, answering(row, nil)).Advance(t.Context(), "a", 1, time.Now(), time.Now())
 			assert.NoError(t, err)
@@ -112,6 +127,17 @@ func TestAnEmptyRowIsNoSession(t *testing.T) {
 	assert.False(t, moved)
 }
 
+func TestWhatHasEndedIsToldInWords(t *testing.T) {
+	for reply, want := range map[string]bool{"known": true, "unknown": false} {
+		known, err := newStore(t, answering([]byte(reply), nil)).Revoke(t.Context(), "a")
+		assert.NoError(t, err)
+		assert.Equal(t, want, known)
+	}
+	ended, err := newStore(t, answering([]byte("12"), nil)).RevokeSubject(t.Context(), "1", time.Now())
+	assert.NoError(t, err)
+	assert.Equal(t, 12, ended)
+}
+
 func TestCreateSaysWhyNot(t *testing.T) {
 	for reply, want := range map[string]error{"created": nil, "exists": session.ErrSessionExists, "superseded": session.ErrSuperseded} {
 		assert.Equal(t, want, newStore(t, answering([]byte(reply), nil)).Create(t.Context(), sess))
@@ -123,9 +149,10 @@ func TestRepliesThatItDoesNotUnderstandAreErrors(t *testing.T) {
 		"nothing":       nil,
 		"no list":       "OK",
 		"half a row":    []any{"1", "x"},
-		"a longer row":  []any{"1", "1", "2", "3", "4", "5", "0", "moved", "more"},
-		"no time":       []any{"1", "x", "2", "3", "4", "5", "0"},
-		"a nil in it":   []any{"1", nil, "2", "3", "4", "5", "0"},
+		"a row without": []any{"1", "1", "2", "3", "4", "5", "0"},
+		"a longer row":  []any{"1", "1", "2", "3", "4", "5", "0", "", "moved", "more"},
+		"no time":       []any{"1", "x", "2", "3", "4", "5", "0", ""},
+		"a nil in it":   []any{"1", nil, "2", "3", "4", "5", "0", ""},
 		"another error": []any{1, 2},
 	} {
 		t.Run(desc, func(t *testing.T) {
@@ -137,6 +164,20 @@ func TestRepliesThatItDoesNotUnderstandAreErrors(t *testing.T) {
 			assert.ErrorContains(t, store.Create(t.Context(), sess), "authredis: create: ")
 			_, err = store.Now(t.Context())
 			assert.ErrorContains(t, err, "authredis: now: ")
+			for name, err := range calls(t.Context(), store) {
+				assert.ErrorContains(t, err, "authredis: "+name+": ")
+			}
+		})
+	}
+	row := []any{"1", "1", "2", "3", "4", "5", "0", ""}
+	for desc, reply := range map[string]any{
+		"a member that is too short": []any{"a", row},
+		"a member without a row":     []any{strings.Repeat("h", 43)},
+		"an empty row":               []any{strings.Repeat("h", 43), []any{}},
+	} {
+		t.Run(desc, func(t *testing.T) {
+			_, err := newStore(t, answering(reply, nil)).List(t.Context(), "1", 10)
+			assert.ErrorContains(t, err, "authredis: list: a reply of Redis")
 		})
 	}
 }
@@ -153,9 +194,11 @@ func TestNowIsTheClockOfRedis(t *testing.T) {
 
 func TestKeysAreHashedAndShareOneHashTag(t *testing.T) {
 	const id, subject = "a session id\r\n}{", "nobody@example.com"
+	sent := 0
 	do := func(_ context.Context, args ...any) (any, error) {
-		assert.Equal(t, "2", args[2])
-		for _, key := range args[3:5] {
+		keys, err := strconv.Atoi(args[2].(string))
+		assert.NoError(t, err)
+		for _, key := range args[3 : 3+keys] {
 			assert.True(t, strings.HasPrefix(fmt.Sprint(key), "{shop}:"), key)
 			assert.NotContains(t, key, id)
 			assert.NotContains(t, key, subject)
@@ -163,14 +206,21 @@ func TestKeysAreHashedAndShareOneHashTag(t *testing.T) {
 		for _, arg := range args {
 			assert.IsType(t, "", arg)
 		}
+		sent++
 		return []any{}, nil
 	}
 	store, err := authredis.New(do, authredis.Config{Prefix: "shop"})
 	require.NoError(t, err)
 	_, err = store.Get(t.Context(), id)
 	assert.ErrorIs(t, err, session.ErrNoSession)
-	assert.NoError(t, store.Revoke(t.Context(), id))
-	assert.NoError(t, store.RevokeSubject(t.Context(), subject, time.Now()))
+	_, err = store.List(t.Context(), subject, 10)
+	assert.NoError(t, err)
+	assert.Error(t, store.Create(t.Context(), session.Session{ID: id, Subject: subject})) // not what Redis answers
+	_, err = store.Revoke(t.Context(), id)
+	assert.Error(t, err)
+	_, err = store.RevokeSubject(t.Context(), subject, time.Now())
+	assert.Error(t, err)
+	assert.Equal(t, 5, sent)
 }
 
 func TestFailuresAreErrors(t *testing.T) {

@@ -24,13 +24,14 @@ func ExampleStore_In() {
 		if err != nil {
 			return err
 		}
-		if err := sessions.RevokeSubject(ctx, subject, now); err != nil {
+		if _, err := sessions.RevokeSubject(ctx, subject, now); err != nil {
 			return err
 		}
 		if err := tx.Commit(); err != nil {
 			return err
 		}
-		return service.EndSubject(ctx, subject) // tells the other instances
+		_, err = service.EndSubject(ctx, subject) // tells the other instances
+		return err
 	}
 	_ = changePassword
 	// Output:

@@ -30,6 +30,10 @@ func steps() []schema.Step {
 				floor   BIGINT NOT NULL
 			)`,
 		}},
+		{Do: []string{
+			`ALTER TABLE rampart_sessions ADD COLUMN device TEXT NOT NULL DEFAULT ''`,
+			`CREATE INDEX IF NOT EXISTS rampart_sessions_subject ON rampart_sessions (subject, authenticated_at)`,
+		}},
 	}
 }
 

@@ -12,11 +12,16 @@ import (
 	"github.com/ecolaura/rampart/internal/sqlutil"
 )
 
-var errNobody = errors.New("authsql: revoke subject: no subject")
+var errNobody = errors.New("authsql: no subject")
 
-// purge is how many ended sessions each log-in deletes at most. It is more than
-// one, so that the table shrinks faster than it grows.
+// purge is how many ended sessions each log-in deletes at most, of everybody and of
+// its subject. It is more than one, so that the table shrinks faster than it grows.
 const purge = 8
+
+// keepExpired is how long the row stays of a session that expired before it ends.
+// By then its refresh token is refused by every clock, and the service made no
+// access token to live longer.
+const keepExpired = 24 * time.Hour
 
 // A Store is a [session.Store] in SQL. It is safe for concurrent use, also
 // by several processes. Create one with [New].
@@ -29,6 +34,7 @@ type Store struct {
 // A querier is a database, or a transaction in it.
 type querier interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
@@ -38,11 +44,11 @@ type querier interface {
 //
 //	now, err := store.In(tx).Now(ctx)
 //	…
-//	err = store.In(tx).RevokeSubject(ctx, subject, now)
+//	ended, err := store.In(tx).RevokeSubject(ctx, subject, now)
 //	…
 //	err = tx.Commit()
 //	…
-//	err = service.EndSubject(ctx, subject)
+//	late, err := service.EndSubject(ctx, subject)
 //
 // Begin with the new password, so that the time is taken as late as possible.
 // EndSubject after the commit tells the other instances at once, and also ends a
@@ -56,7 +62,7 @@ func (s *Store) In(tx *sql.Tx) *Store {
 
 // queries are the statements, with the dialect's placeholders.
 type queries struct {
-	create, purge, get, advance, revoke, raise string
+	create, purge, purgeOwn, get, list, advance, revoke, end, raise string
 }
 
 // New returns a store in db, where [Migrate] has created the tables.
@@ -65,27 +71,42 @@ func New(db *sql.DB, d rampart.Dialect) (*Store, error) {
 		return nil, err
 	}
 	// A purge must not wait for another, nor for a session in use.
-	skip := ""
+	lock, skip := "", ""
 	if d == rampart.PostgreSQL {
-		skip = " FOR UPDATE SKIP LOCKED"
+		lock = " FOR UPDATE"
+		skip = lock + " SKIP LOCKED"
 	}
 	q := queries{
-		create: `INSERT INTO rampart_sessions (id, subject, authenticated_at, generation, rotated_at, expires_at, ends_at)
-			SELECT ?, CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT)
+		create: `INSERT INTO rampart_sessions (id, subject, device, authenticated_at, generation, rotated_at, expires_at, ends_at)
+			SELECT ?, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT)
 			WHERE NOT EXISTS (SELECT 1 FROM rampart_session_floors WHERE subject IN (CAST(? AS TEXT), '') AND floor >= CAST(? AS BIGINT))
 			ON CONFLICT (id) DO NOTHING`,
 		purge: `DELETE FROM rampart_sessions WHERE id IN
 			(SELECT id FROM rampart_sessions WHERE ends_at <= ? ORDER BY ends_at LIMIT ?` + skip + `)`,
+		// Only of the subject that logs in: an index on expires_at would make each
+		// refresh dearer. The id of a session that a foreign token began starts with
+		// "0" (jose.ForeignSession). Its row stays to its end: the token may be good
+		// for longer than the session was, and without the row it would be adopted,
+		// and so be used, once more.
+		purgeOwn: `DELETE FROM rampart_sessions WHERE id IN
+			(SELECT id FROM rampart_sessions WHERE subject = ? AND expires_at <= ? AND id NOT LIKE '0%' LIMIT ?` + skip + `)`,
 		get: `SELECT ` + columns + ` FROM rampart_sessions WHERE id = ?`,
+		list: `SELECT ` + columns + ` FROM rampart_sessions WHERE subject = ? AND expires_at > ? AND NOT ` + revoked + `
+			ORDER BY authenticated_at DESC LIMIT ?`,
 		advance: `UPDATE rampart_sessions SET generation = generation + 1, rotated_at = ?,
 				expires_at = CASE WHEN ends_at < ? THEN ends_at ELSE ? END
 			WHERE id = ? AND generation = ? AND expires_at > ? AND NOT ` + revoked + `
 			RETURNING ` + columns,
 		revoke: `UPDATE rampart_sessions SET revoked = TRUE WHERE id = ?`,
+		// It counts exactly, also where two do it at once, and it writes first: an
+		// SQLite transaction that reads first may not be able to write. In the order
+		// of ids two cannot deadlock.
+		end: `UPDATE rampart_sessions SET revoked = TRUE WHERE id IN (SELECT id FROM rampart_sessions
+			WHERE subject = ? AND authenticated_at <= ? AND expires_at > ? AND NOT ` + revoked + ` ORDER BY id` + lock + `)`,
 		raise: `INSERT INTO rampart_session_floors (subject, floor) VALUES (?, ?)
 			ON CONFLICT (subject) DO UPDATE SET floor = excluded.floor WHERE rampart_session_floors.floor < excluded.floor`,
 	}
-	for _, s := range []*string{&q.create, &q.purge, &q.get, &q.advance, &q.revoke, &q.raise} {
+	for _, s := range []*string{&q.create, &q.purge, &q.purgeOwn, &q.get, &q.list, &q.advance, &q.revoke, &q.end, &q.raise} {
 		*s = sqlutil.Rebind(d, *s)
 	}
 	return &Store{db: db, dialect: d, q: q}, nil
@@ -96,12 +117,12 @@ func New(db *sql.DB, d rampart.Dialect) (*Store, error) {
 const revoked = `(revoked OR EXISTS (SELECT 1 FROM rampart_session_floors AS f
 	WHERE f.subject IN (rampart_sessions.subject, '') AND f.floor >= rampart_sessions.authenticated_at))`
 
-const columns = `id, subject, authenticated_at, generation, rotated_at, expires_at, ends_at, ` + revoked
+const columns = `id, subject, device, authenticated_at, generation, rotated_at, expires_at, ends_at, ` + revoked
 
-func scan(row *sql.Row) (session.Session, error) {
+func scan(row interface{ Scan(into ...any) error }) (session.Session, error) {
 	var s session.Session
 	var authenticated, rotated, expires, ends int64
-	err := row.Scan(&s.ID, &s.Subject, &authenticated, &s.Generation, &rotated, &expires, &ends, &s.Revoked)
+	err := row.Scan(&s.ID, &s.Subject, &s.Device, &authenticated, &s.Generation, &rotated, &expires, &ends, &s.Revoked)
 	if err != nil {
 		return session.Session{}, err
 	}
@@ -127,12 +148,8 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 // Create implements [session.Store].
 func (s *Store) Create(ctx context.Context, sess session.Session) error {
 	began := sess.AuthenticatedAt.UnixMicro()
-	result, err := s.db.ExecContext(ctx, s.q.create, sess.ID, sess.Subject, began, sess.Generation,
+	added, err := s.change(ctx, s.q.create, sess.ID, sess.Subject, sess.Device, began, sess.Generation,
 		sess.RotatedAt.UnixMicro(), sess.Expires.UnixMicro(), sess.Ends.UnixMicro(), sess.Subject, began)
-	var added int64
-	if err == nil {
-		added, err = result.RowsAffected()
-	}
 	if err != nil {
 		return fmt.Errorf("authsql: create: %w", err)
 	}
@@ -140,8 +157,19 @@ func (s *Store) Create(ctx context.Context, sess session.Session) error {
 		return s.whyNot(ctx, sess.ID)
 	}
 	// A failure here harms nothing: the next log-in tries again.
-	_, _ = s.db.ExecContext(ctx, s.q.purge, time.Now().UnixMicro(), purge)
+	now := time.Now()
+	_, _ = s.change(ctx, s.q.purge, now.UnixMicro(), purge)
+	_, _ = s.change(ctx, s.q.purgeOwn, sess.Subject, now.Add(-keepExpired).UnixMicro(), purge)
 	return nil
+}
+
+// change runs a statement and returns how many rows it concerned.
+func (s *Store) change(ctx context.Context, query string, args ...any) (int64, error) {
+	result, err := s.db.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 // whyNot tells why a session was not created.
@@ -184,20 +212,62 @@ func (s *Store) Advance(ctx context.Context, id string, gen int64, at, expires t
 	return sess, true, nil
 }
 
-// Revoke implements [session.Store].
-func (s *Store) Revoke(ctx context.Context, id string) error {
-	if _, err := s.db.ExecContext(ctx, s.q.revoke, id); err != nil {
-		return fmt.Errorf("authsql: revoke: %w", err)
+// List implements [session.Store].
+func (s *Store) List(ctx context.Context, subject string, limit int) ([]session.Session, error) {
+	if subject == "" {
+		return nil, errNobody
 	}
-	return nil
+	now, err := s.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	live, err := s.list(ctx, subject, now.UnixMicro(), max(limit, 0))
+	if err != nil {
+		return nil, fmt.Errorf("authsql: list: %w", err)
+	}
+	return live, nil
 }
 
-// RevokeSubject implements [session.Store].
-func (s *Store) RevokeSubject(ctx context.Context, subject string, before time.Time) error {
-	if subject == "" {
-		return errNobody
+func (s *Store) list(ctx context.Context, args ...any) (live []session.Session, err error) {
+	rows, err := s.db.QueryContext(ctx, s.q.list, args...)
+	if err != nil {
+		return nil, err
 	}
-	return s.raise(ctx, subject, before)
+	defer func() { _ = rows.Close() }() // Err tells
+	for rows.Next() {
+		sess, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		live = append(live, sess)
+	}
+	return live, rows.Err()
+}
+
+// Revoke implements [session.Store].
+func (s *Store) Revoke(ctx context.Context, id string) (bool, error) {
+	known, err := s.change(ctx, s.q.revoke, id)
+	if err != nil {
+		return false, fmt.Errorf("authsql: revoke: %w", err)
+	}
+	return known > 0, nil
+}
+
+// RevokeSubject implements [session.Store]. The count leaves out a session that is
+// created while it runs; the floor ends that one, too.
+func (s *Store) RevokeSubject(ctx context.Context, subject string, before time.Time) (int, error) {
+	if subject == "" {
+		return 0, errNobody
+	}
+	now, err := s.Now(ctx)
+	if err != nil {
+		return 0, err
+	}
+	ended, err := s.change(ctx, s.q.end, subject, before.UnixMicro(), now.UnixMicro())
+	if err != nil {
+		return 0, fmt.Errorf("authsql: revoke subject: %w", err)
+	}
+	return int(ended), s.raise(ctx, subject, before)
 }
 
 // raise raises the floor of a subject; the subject "" is everybody.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,16 +24,23 @@ func TestStore(t *testing.T, open func(testing.TB) session.Store) {
 		{"Now tells the time", testNow},
 		{"a session comes back as it was created, to the microsecond", testCreate},
 		{"an id is taken once", testCreateTwice},
+		{"a device comes back as it was created, and from Advance and List, too", testDevice},
 		{"an unknown session is ErrNoSession, and may be revoked", testUnknown},
 		{"Advance moves the right generation once", testAdvance},
 		{"Advance does not move a session past its end, or an expired one", testAdvanceBounds},
 		{"Revoke ends one session for good", testRevoke},
 		{"RevokeSubject ends what began by then, and what is created later but began by then", testRevokeSubject},
+		{"RevokeSubject counts the live sessions that it ends", testRevokeSubjectCounts},
+		{"of concurrent RevokeSubjects one counts each session", testConcurrentCount},
 		{"RevokeSubject of nobody is an error and ends nothing", testRevokeNobody},
 		{"RevokeBefore does so for all", testRevokeBefore},
 		{"a floor only rises", testFloorRises},
 		{"of 16 concurrent Advances one moves", testConcurrentAdvance},
 		{"no log-in survives a concurrent RevokeSubject", testConcurrentRevoke},
+		{"List returns the newest live sessions of its subject first, up to the limit", testList},
+		{"List shows no session that has ended", testListEnded},
+		{"List of nobody is an error", testListNobody},
+		{"List shows at once what concurrent calls create and revoke", testConcurrentList},
 		{"a cancelled context is an error or no effect", testCancelled},
 	} {
 		t.Run(part.desc, func(t *testing.T) { part.run(t, open(t)) })
@@ -135,8 +144,37 @@ func testUnknown(t *testing.T, store session.Store) {
 	if moved || !errors.Is(err, session.ErrNoSession) {
 		t.Errorf("Advance: got %t, %v; want ErrNoSession", moved, err)
 	}
-	if err := store.Revoke(t.Context(), "a"); err != nil {
-		t.Errorf("Revoke: %v", err)
+	if known, err := store.Revoke(t.Context(), "a"); known || err != nil {
+		t.Errorf("Revoke: got %t, %v; want false", known, err)
+	}
+	if live := list(t, store, "1", 10); len(live) > 0 {
+		t.Errorf("List: got %v; want none", live)
+	}
+	if ended := revokeSubject(t, store, "1", base()); ended != 0 {
+		t.Errorf("RevokeSubject: got %d; want 0", ended)
+	}
+}
+
+func testDevice(t *testing.T, store session.Store) {
+	t.Helper()
+	want := strings.Repeat("d", 108) + " ☎ é 日本 \"'\\%\U0001f4f1" // 128 bytes
+	s := newRow("a", "1")
+	s.Device = want
+	create(t, store, s)
+	create(t, store, newRow("none", "2"))
+	got, err := store.Get(t.Context(), "a")
+	if err != nil || got.Device != want {
+		t.Errorf("Get: got %q, %v; want %q", got.Device, err, want)
+	}
+	got, _, err = store.Advance(t.Context(), "a", 1, time.Now(), time.Now().Add(time.Hour))
+	if err != nil || got.Device != want {
+		t.Errorf("Advance: got %q, %v; want %q", got.Device, err, want)
+	}
+	if live := list(t, store, "1", 1); len(live) != 1 || live[0].Device != want {
+		t.Errorf("List: got %v; want %q", live, want)
+	}
+	if got, err := store.Get(t.Context(), "none"); err != nil || got.Device != "" {
+		t.Errorf("without a device: got %q, %v", got.Device, err)
 	}
 }
 
@@ -180,8 +218,8 @@ func testRevoke(t *testing.T, store session.Store) {
 	create(t, store, newRow("a", "1"))
 	create(t, store, newRow("b", "1"))
 	for range 2 { // the second time it changes nothing
-		if err := store.Revoke(t.Context(), "a"); err != nil {
-			t.Fatal(err)
+		if known, err := store.Revoke(t.Context(), "a"); !known || err != nil {
+			t.Fatalf("got %t, %v; want true", known, err)
 		}
 	}
 	if !isRevoked(t, store, "a") || isRevoked(t, store, "b") {
@@ -200,9 +238,7 @@ func testRevokeSubject(t *testing.T, store session.Store) {
 	t.Helper()
 	create(t, store, newRow("a", "1"))
 	create(t, store, newRow("other", "2"))
-	if err := store.RevokeSubject(t.Context(), "1", base()); err != nil {
-		t.Fatal(err)
-	}
+	revokeSubject(t, store, "1", base())
 	if !isRevoked(t, store, "a") || isRevoked(t, store, "other") {
 		t.Error("want a revoked and other not")
 	}
@@ -223,7 +259,7 @@ func testRevokeSubject(t *testing.T, store session.Store) {
 func testRevokeNobody(t *testing.T, store session.Store) {
 	t.Helper()
 	create(t, store, newRow("a", "1"))
-	if err := store.RevokeSubject(t.Context(), "", base()); err == nil {
+	if _, err := store.RevokeSubject(t.Context(), "", base()); err == nil {
 		t.Error("RevokeSubject: got no error; want one for the subject \"\"")
 	}
 	if isRevoked(t, store, "a") {
@@ -253,7 +289,8 @@ func testFloorRises(t *testing.T, store session.Store) {
 	t.Helper()
 	create(t, store, newRow("a", "1"))
 	for _, before := range []time.Time{base(), base().Add(-time.Hour)} {
-		if err := errors.Join(store.RevokeSubject(t.Context(), "1", before), store.RevokeBefore(t.Context(), before.Add(-2*time.Hour))); err != nil {
+		revokeSubject(t, store, "1", before)
+		if err := store.RevokeBefore(t.Context(), before.Add(-2*time.Hour)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -310,7 +347,7 @@ func testConcurrentRevoke(t *testing.T, store session.Store) {
 		n := next
 		mu.Unlock()
 		if n == 8 {
-			if err := store.RevokeSubject(t.Context(), "1", base()); err != nil {
+			if _, err := store.RevokeSubject(t.Context(), "1", base()); err != nil {
 				t.Error(err)
 			}
 			return true
@@ -326,6 +363,188 @@ func testConcurrentRevoke(t *testing.T, store session.Store) {
 		if err == nil && !s.Revoked {
 			t.Errorf("session %s survived", s.ID)
 		}
+	}
+}
+
+// at returns a session of the subject "1" that began so long after base.
+func at(id string, after time.Duration) session.Session {
+	s := newRow(id, "1")
+	s.AuthenticatedAt = base().Add(after)
+	return s
+}
+
+func revokeSubject(t *testing.T, store session.Store, subject string, before time.Time) int {
+	t.Helper()
+	ended, err := store.RevokeSubject(t.Context(), subject, before)
+	if err != nil {
+		t.Fatalf("RevokeSubject(%s): %v", subject, err)
+	}
+	return ended
+}
+
+func list(t *testing.T, store session.Store, subject string, limit int) []session.Session {
+	t.Helper()
+	live, err := store.List(t.Context(), subject, limit)
+	if err != nil {
+		t.Fatalf("List(%s): %v", subject, err)
+	}
+	return live
+}
+
+func ids(sessions []session.Session) string {
+	var all []string
+	for _, s := range sessions {
+		all = append(all, s.ID)
+	}
+	return strings.Join(all, " ")
+}
+
+func testRevokeSubjectCounts(t *testing.T, store session.Store) {
+	t.Helper()
+	expired := at("expired", 0)
+	expired.Expires = time.Now().Add(-time.Minute)
+	for _, s := range []session.Session{
+		at("first", -time.Hour), at("last", 0), at("revoked", 0), expired, at("young", time.Microsecond), newRow("other", "2"),
+	} {
+		create(t, store, s)
+	}
+	if _, err := store.Revoke(t.Context(), "revoked"); err != nil {
+		t.Fatal(err)
+	}
+	if ended := revokeSubject(t, store, "1", base()); ended != 2 {
+		t.Errorf("got %d; want first and last", ended)
+	}
+	if ended := revokeSubject(t, store, "1", base()); ended != 0 {
+		t.Errorf("again: got %d; want 0", ended)
+	}
+	if err := store.RevokeBefore(t.Context(), base()); err != nil {
+		t.Fatal(err)
+	}
+	if ended := revokeSubject(t, store, "2", base()); ended != 0 {
+		t.Errorf("after RevokeBefore: got %d; want 0", ended)
+	}
+	if ended := revokeSubject(t, store, "1", base().Add(time.Hour)); ended != 1 {
+		t.Errorf("later: got %d; want young", ended)
+	}
+}
+
+func testConcurrentCount(t *testing.T, store session.Store) {
+	t.Helper()
+	for n := range 20 {
+		create(t, store, newRow(fmt.Sprint(n), "1"))
+	}
+	var mu sync.Mutex
+	total := 0
+	concurrently(8, func() bool {
+		ended, err := store.RevokeSubject(t.Context(), "1", base())
+		if err != nil {
+			t.Error(err)
+		}
+		mu.Lock()
+		total += ended
+		mu.Unlock()
+		return true
+	})
+	if total != 20 {
+		t.Errorf("counted %d; want 20", total)
+	}
+}
+
+func testList(t *testing.T, store session.Store) {
+	t.Helper()
+	for _, s := range []session.Session{
+		at("d", time.Minute), at("a", -time.Hour), at("c", time.Microsecond), newRow("other", "2"), at("b", 0),
+	} {
+		create(t, store, s)
+	}
+	for limit, want := range map[int]string{-1: "", 0: "", 1: "d", 3: "d c b", 4: "d c b a", 1000: "d c b a"} {
+		if got := ids(list(t, store, "1", limit)); got != want {
+			t.Errorf("limit %d: got %q; want %q", limit, got, want)
+		}
+	}
+	for _, s := range list(t, store, "1", 4) {
+		if got, err := store.Get(t.Context(), s.ID); err != nil || got != s {
+			t.Errorf("got %+v; Get returns %+v, %v", s, got, err)
+		}
+	}
+	if got := ids(list(t, store, "2", 4)); got != "other" {
+		t.Errorf("of another subject: got %q", got)
+	}
+	advanced, _, err := store.Advance(t.Context(), "a", 1, time.Now(), time.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if live := list(t, store, "1", 4); ids(live) != "d c b a" || live[3] != advanced {
+		t.Errorf("after Advance: got %+v; want %+v last", live, advanced)
+	}
+}
+
+func testListEnded(t *testing.T, store session.Store) {
+	t.Helper()
+	expired, ended := at("expired", time.Hour), at("ended", time.Hour)
+	expired.Expires = time.Now().Add(-time.Minute)
+	ended.Expires, ended.Ends = expired.Expires, expired.Expires
+	for _, s := range []session.Session{
+		at("old", -time.Hour), at("floored", 0), at("a", time.Microsecond), at("revoked", time.Minute), expired, ended, at("b", 2*time.Hour),
+	} {
+		create(t, store, s)
+	}
+	if _, err := store.Revoke(t.Context(), "revoked"); err != nil {
+		t.Fatal(err)
+	}
+	if got := ids(list(t, store, "1", 10)); got != "b a floored old" {
+		t.Errorf("got %q", got)
+	}
+	if err := store.RevokeBefore(t.Context(), base().Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if got := ids(list(t, store, "1", 10)); got != "b a floored" {
+		t.Errorf("after RevokeBefore: got %q", got)
+	}
+	revokeSubject(t, store, "1", base())
+	if got := ids(list(t, store, "1", 10)); got != "b a" {
+		t.Errorf("after RevokeSubject: got %q", got)
+	}
+	if got := ids(list(t, store, "1", 2)); got != "b a" { // what has ended takes no place
+		t.Errorf("the newest two: got %q", got)
+	}
+}
+
+func testListNobody(t *testing.T, store session.Store) {
+	t.Helper()
+	create(t, store, newRow("a", "1"))
+	if live, err := store.List(t.Context(), "", 10); err == nil || len(live) > 0 {
+		t.Errorf("got %v, %v; want an error", live, err)
+	}
+}
+
+func testConcurrentList(t *testing.T, store session.Store) {
+	t.Helper()
+	var mu sync.Mutex
+	next := 0
+	concurrently(16, func() bool {
+		mu.Lock()
+		id := fmt.Sprint(next)
+		revoke := next%2 == 1
+		next++
+		mu.Unlock()
+		if err := store.Create(t.Context(), newRow(id, "1")); err != nil {
+			t.Error(err)
+		}
+		if revoke {
+			if known, err := store.Revoke(t.Context(), id); !known || err != nil {
+				t.Errorf("Revoke(%s): got %t, %v", id, known, err)
+			}
+		}
+		live, err := store.List(t.Context(), "1", 100)
+		listed := slices.ContainsFunc(live, func(s session.Session) bool { return s.ID == id })
+		if err != nil || listed == revoke {
+			t.Errorf("session %s, revoked %t: got %q, %v", id, revoke, ids(live), err)
+		}
+		return true
+	})
+	if live := list(t, store, "1", 100); len(live) != 8 {
+		t.Errorf("got %q; want the 8 that are not revoked", ids(live))
 	}
 }
 

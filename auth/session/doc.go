@@ -7,9 +7,9 @@
 // Stolen refresh tokens: each works once. A second use, apart from that of a client
 // that lost the response, ends the session, because then two parties have the token
 // (RFC 9700 section 4.14.2). Log-out, [Service.EndSession], [Service.EndSubject] and
-// [Service.EndAll] end sessions in a [Store] that all processes share. With
-// [Config].Cookie no script in a browser ever holds a refresh token, and no other
-// site's page can use it.
+// [Service.EndAll] end sessions in a [Store] that all processes share;
+// [Service.Sessions] shows people theirs. With [Config].Cookie no script in a browser
+// ever holds a refresh token, and no other site's page can use it.
 //
 // Guesses of passwords are limited by [Config].Guard, to which the application
 // wires a limiter; a [DeviceCookie] tells it the devices of the owner, so that an

@@ -13,20 +13,27 @@ import (
 
 // EndSession ends one session, by the id that [auth.Token.Session] and
 // [Pair].Session tell: its refresh token at once, its access tokens where the
-// verifier's Revoked asks for it, and else as they expire.
-func (s *Service) EndSession(ctx context.Context, id string) error {
+// verifier's Revoked asks for it, and else as they expire. It returns 1 if the
+// store knows that session, also one that had ended before, and 0 if not: that is
+// no error, for another issuer that shares the key may have made it, and the other
+// instances are told all the same. Beside an error, 1 means that the store has
+// ended it, but the others may not have heard of it.
+func (s *Service) EndSession(ctx context.Context, id string) (int, error) {
 	if s == nil || s.sessions == nil {
-		return errZeroService
+		return 0, errZeroService
 	}
 	return s.end(ctx, id, 0)
 }
 
-func (s *Service) end(ctx context.Context, id string, lives time.Duration) error {
-	if err := s.revoke(ctx, id, lives); err != nil {
-		return err
+func (s *Service) end(ctx context.Context, id string, lives time.Duration) (int, error) {
+	known, err := s.revoke(ctx, id, lives)
+	if err == nil {
+		s.reporter.Report(ctx, rampart.AuthnTokenRevoked, id, rampart.Text("session", id))
 	}
-	s.reporter.Report(ctx, rampart.AuthnTokenRevoked, id, rampart.Text("session", id))
-	return nil
+	if known {
+		return 1, err
+	}
+	return 0, err
 }
 
 // RevokeToken ends what t is a part of: its session, and that of a foreign token
@@ -43,19 +50,23 @@ func (s *Service) RevokeToken(ctx context.Context, t *auth.Token) error {
 	lives := t.Expires().Sub(s.tokens.Now())
 	switch {
 	case sessionOf(t) != "" && t.Kind() == auth.Refresh:
-		return s.EndSession(ctx, t.Session())
+		_, err := s.end(ctx, t.Session(), 0)
+		return err
 	case sessionOf(t) != "": // Django may have made it of ours, to live as long as it likes
-		return s.end(ctx, t.Session(), lives)
+		_, err := s.end(ctx, t.Session(), lives)
+		return err
 	case renewable:
 		sess, err := s.rowOf(ctx, t, until)
 		if te, ok := errors.AsType[*auth.TokenError](err); ok && te.Reason == auth.TokenRevoked {
 			// The first time the others may not have been told.
-			return s.revoke(ctx, jose.ForeignSession(t.Issuer(), t.ID()), lives)
+			_, err = s.revoke(ctx, jose.ForeignSession(t.Issuer(), t.ID()), lives)
+			return err
 		}
 		if err != nil {
 			return err
 		}
-		return s.end(ctx, sess.ID, lives)
+		_, err = s.end(ctx, sess.ID, lives)
+		return err
 	case s.revocations == nil:
 		return errors.New("session: without Revocations nobody would know that the token is revoked")
 	default:
@@ -66,7 +77,7 @@ func (s *Service) RevokeToken(ctx context.Context, t *auth.Token) error {
 // revoke ends a session in the store, and its access tokens by the revocations, one
 // of which lives that long at least. The store comes first: then no more tokens are
 // made. If that fails, the others are told all the same.
-func (s *Service) revoke(ctx context.Context, id string, lives time.Duration) error {
+func (s *Service) revoke(ctx context.Context, id string, lives time.Duration) (known bool, err error) {
 	if s.revocations == nil || !jose.IsSession(id) { // no token names it
 		return s.sessions.Revoke(ctx, id)
 	}
@@ -74,7 +85,8 @@ func (s *Service) revoke(ctx context.Context, id string, lives time.Duration) er
 	if jose.IsForeignSession(id) {
 		lives = max(lives, s.rowLives(ctx, id))
 	}
-	return errors.Join(s.sessions.Revoke(ctx, id), s.revocations.RevokeSession(ctx, id, time.Now().Add(lives)))
+	known, err = s.sessions.Revoke(ctx, id)
+	return known, errors.Join(err, s.revocations.RevokeSession(ctx, id, time.Now().Add(lives)))
 }
 
 // rowLives returns for how long a foreign token may live that has begun that
@@ -89,28 +101,44 @@ func (s *Service) rowLives(ctx context.Context, id string) time.Duration {
 
 // EndSubject ends every session of subject that has begun by now: after a
 // password change, or in an incident. A log-in that begins later is not
-// affected, even within the same second.
-func (s *Service) EndSubject(ctx context.Context, subject string) error {
+// affected, even within the same second. It returns how many live sessions the
+// store ended; some stores count no further than 1000. Beside an error they have
+// ended there, but the other instances may not have heard of it.
+func (s *Service) EndSubject(ctx context.Context, subject string) (int, error) {
 	if s == nil || s.sessions == nil {
-		return errZeroService
+		return 0, errZeroService
 	}
 	if subject == "" {
-		return errNobody
+		return 0, errNobody
 	}
 	now, err := s.sessions.Now(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if err := s.sessions.RevokeSubject(ctx, subject, now); err != nil {
-		return err
+	ended, err := s.sessions.RevokeSubject(ctx, subject, now)
+	if err != nil {
+		return 0, err
 	}
 	if s.revocations != nil {
 		if err := s.revocations.RevokeSubject(ctx, subject, now, time.Now().Add(s.sessionTTL)); err != nil {
-			return err
+			return ended, err
 		}
 	}
 	s.reporter.Report(ctx, rampart.AuthnTokenRevoked, subject, rampart.Text("subject", subject))
-	return nil
+	return ended, nil
+}
+
+// maxListed is how many sessions [Service.Sessions] returns at most.
+const maxListed = 100
+
+// Sessions returns the live sessions of subject, the newest first, at most 100: for
+// a page where people see where they are logged in. Their Device is untrusted text.
+// Check that a session is the caller's own before you end it by its ID.
+func (s *Service) Sessions(ctx context.Context, subject string) ([]Session, error) {
+	if s == nil || s.sessions == nil {
+		return nil, errZeroService
+	}
+	return s.sessions.List(ctx, subject, maxListed)
 }
 
 // EndAll ends every session that began at or before that time; the zero time

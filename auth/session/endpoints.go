@@ -8,7 +8,9 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
@@ -19,15 +21,15 @@ import (
 // With [Config].Cookie the refresh token is in the cookie instead.
 func (s *Service) IssueHandler() http.Handler {
 	return post(s, s.readOwnLogin, func(w http.ResponseWriter, r *http.Request, form loginRequest) (response, error) {
-		return s.login(w, r, form, func(ctx context.Context, subject string, began time.Time) (response, error) {
-			pair, err := s.begin(ctx, subject, began, nil)
+		return s.login(w, r, form, func(ctx context.Context, in login) (response, error) {
+			pair, err := s.begin(ctx, in, nil)
 			return s.response(w, pair), err
 		})
 	})
 }
 
 // A beginner begins a session and returns the response with its tokens.
-type beginner func(ctx context.Context, subject string, began time.Time) (response, error)
+type beginner func(ctx context.Context, in login) (response, error)
 
 // login checks a password and begins a session. The time is taken before the
 // password is looked at: a password change that overtakes this log-in ends
@@ -48,7 +50,7 @@ func (s *Service) login(w http.ResponseWriter, r *http.Request, form loginReques
 	}
 	var tokens response
 	if err == nil {
-		tokens, err = begin(ctx, subject, began)
+		tokens, err = begin(ctx, login{subject, deviceOf(r), began})
 	}
 	if err == nil {
 		s.device.Set(w, r, name)
@@ -60,6 +62,24 @@ func (s *Service) login(w http.ResponseWriter, r *http.Request, form loginReques
 		return response{}, ErrBadCredentials
 	}
 	return response{}, err
+}
+
+// maxDevice bounds [Session.Device], in bytes.
+const maxDevice = 128
+
+// deviceOf returns what a client calls itself, without what could break a line,
+// hide or reorder text, or be refused by a database.
+func deviceOf(r *http.Request) string {
+	device := strings.Map(func(c rune) rune {
+		if unicode.IsPrint(c) {
+			return c
+		}
+		return -1
+	}, strings.ToValidUTF8(r.UserAgent(), ""))
+	if len(device) > maxDevice {
+		device = strings.ToValidUTF8(device[:maxDevice], "") // without the part of a character
+	}
+	return device
 }
 
 // hashName is how the log tells user names apart without showing them: people
@@ -125,7 +145,7 @@ func (s *Service) EndSessionHandler() http.Handler {
 	return post(s, s.readOwnRefresh, func(w http.ResponseWriter, r *http.Request, form refreshRequest) (response, error) {
 		_, sess, err := s.session(r.Context(), form.Refresh)
 		if err == nil {
-			err = s.EndSession(r.Context(), sess.ID)
+			_, err = s.EndSession(r.Context(), sess.ID)
 		}
 		s.dropCookie(w, err)
 		return response{}, err

@@ -99,8 +99,9 @@ func TestBackendFailuresAre503(t *testing.T) {
 	}
 	for _, fail := range []func() error{
 		func() error { _, err := s.Issue(t.Context(), "1", nil); return err },
-		func() error { return s.EndSession(t.Context(), "x") },
-		func() error { return s.EndSubject(t.Context(), "x") },
+		func() error { return errOf(s.EndSession(t.Context(), "x")) },
+		func() error { return errOf(s.EndSubject(t.Context(), "x")) },
+		func() error { return errOf(s.Sessions(t.Context(), "x")) },
 		func() error { return s.EndAll(t.Context(), time.Time{}) },
 		func() error { _, err := s.Refresh(t.Context(), token("token_type", `"refresh"`)); return err },
 		func() error { _, err := session.RevokedIn(broken)(t.Context(), mustVerify(t, access)); return err },
@@ -109,7 +110,7 @@ func TestBackendFailuresAre503(t *testing.T) {
 		assert.ErrorIs(t, fail(), down)
 	}
 	for _, fail := range []func() error{ // the clock still answers
-		func() error { return s.EndSubject(t.Context(), "x") },
+		func() error { return errOf(s.EndSubject(t.Context(), "x")) },
 		func() error { return s.EndAll(t.Context(), time.Time{}) },
 	} {
 		broken.fail = 1
@@ -169,16 +170,23 @@ func (b *brokenStore) Advance(ctx context.Context, id string, gen int64, at, exp
 	return b.Store.Advance(ctx, id, gen, at, expires)
 }
 
-func (b *brokenStore) Revoke(ctx context.Context, id string) error {
+func (b *brokenStore) List(ctx context.Context, subject string, limit int) ([]session.Session, error) {
 	if err := b.broken(); err != nil {
-		return err
+		return nil, err
+	}
+	return b.Store.List(ctx, subject, limit)
+}
+
+func (b *brokenStore) Revoke(ctx context.Context, id string) (bool, error) {
+	if err := b.broken(); err != nil {
+		return false, err
 	}
 	return b.Store.Revoke(ctx, id)
 }
 
-func (b *brokenStore) RevokeSubject(ctx context.Context, subject string, before time.Time) error {
+func (b *brokenStore) RevokeSubject(ctx context.Context, subject string, before time.Time) (int, error) {
 	if err := b.broken(); err != nil {
-		return err
+		return 0, err
 	}
 	return b.Store.RevokeSubject(ctx, subject, before)
 }

@@ -66,6 +66,9 @@ type failer struct{}
 
 func (failer) Errorf(string, ...any) {}
 
+// errOf returns the error of a call that answers something, too.
+func errOf[T any](_ T, err error) error { return err }
+
 // people is a Users with one account.
 type people struct {
 	mu       sync.Mutex

@@ -56,18 +56,25 @@ func (s *Service) Issue(ctx context.Context, subject string, claims map[string]a
 	if err != nil {
 		return nil, err
 	}
-	return s.begin(ctx, subject, began, claims)
+	return s.begin(ctx, login{subject: subject, began: began}, claims)
 }
 
-// begin is Issue for a log-in that began at that time, by the store's clock.
-func (s *Service) begin(ctx context.Context, subject string, began time.Time, claims map[string]any) (*Pair, error) {
+// A login is what a session begins with.
+type login struct {
+	subject, device string
+	began           time.Time // by the store's clock
+}
+
+// begin is Issue for that log-in.
+func (s *Service) begin(ctx context.Context, in login, claims map[string]any) (*Pair, error) {
+	subject := in.subject
 	if subject == "" || len(subject) > maxSubject {
 		return nil, errors.New("session: a subject has 1 to 255 bytes")
 	}
 	if err := s.checkCustom(claims); err != nil {
 		return nil, err
 	}
-	sess := s.newSession(subject, began)
+	sess := s.newSession(in)
 	access, err := s.accessClaims(ctx, subject, claims)
 	if err != nil {
 		return nil, err
@@ -83,14 +90,14 @@ func (s *Service) begin(ctx context.Context, subject string, began time.Time, cl
 	return pair, nil
 }
 
-// newSession returns a session that begins now, for a log-in that began at that
-// time by the store's clock.
-func (s *Service) newSession(subject string, began time.Time) Session {
+// newSession returns a session that begins now.
+func (s *Service) newSession(in login) Session {
 	now := s.tokens.Now()
 	return Session{
 		ID:              jose.NewSession(),
-		Subject:         subject,
-		AuthenticatedAt: began,
+		Subject:         in.subject,
+		Device:          in.device,
+		AuthenticatedAt: in.began,
 		Generation:      1,
 		RotatedAt:       now,
 		Expires:         now.Add(s.refreshTTL),
@@ -146,12 +153,18 @@ func (s *Service) pair(sess Session, claims, access map[string]any) (*Pair, erro
 	return p, err
 }
 
+// keepExpired is how long authsql keeps the row of a session that expired before it
+// ends. Without rotation an access token may live on then.
+const keepExpired = 24 * time.Hour
+
 // access makes a pair without a refresh token.
 func (s *Service) access(sess Session, claims map[string]any) (*Pair, error) {
 	now := s.tokens.Now()
 	expires := now.Add(s.accessTTL)
-	if expires.After(sess.Ends) { // its row is gone then
-		expires = sess.Ends
+	for _, gone := range [...]time.Time{sess.Ends, sess.Expires.Add(keepExpired)} { // its row
+		if expires.After(gone) {
+			expires = gone
+		}
 	}
 	text, err := s.mint(grant{
 		kind:    auth.Access,
@@ -253,7 +266,7 @@ func (s *Service) rowOf(ctx context.Context, t *auth.Token, until time.Time) (Se
 func (s *Service) ended(ctx context.Context, t *auth.Token, id string) error {
 	if s.revocations != nil {
 		if known, err := s.revocations.Revoked(ctx, t); err == nil && !known {
-			if err := s.revoke(ctx, id, 0); err != nil && !errors.Is(err, auth.ErrNoRoom) {
+			if _, err := s.revoke(ctx, id, 0); err != nil && !errors.Is(err, auth.ErrNoRoom) {
 				return err
 			}
 		}
@@ -345,7 +358,7 @@ func (s *Service) advance(ctx context.Context, id string, gen int64) (Session, e
 // reused ends a session one of whose refresh tokens came a second time.
 func (s *Service) reused(ctx context.Context, sess Session) error {
 	s.reporter.Report(ctx, rampart.AuthnTokenReuse, sess.ID, rampart.Text("subject", sess.Subject), slog.String("session", sess.ID))
-	if err := s.revoke(ctx, sess.ID, 0); err != nil {
+	if _, err := s.revoke(ctx, sess.ID, 0); err != nil {
 		return err
 	}
 	return refused(auth.TokenReused)

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -136,30 +137,60 @@ func (m *MemoryStore) Advance(_ context.Context, id string, gen int64, at, expir
 	return s, true, nil
 }
 
+// List implements [Store]. It looks through all sessions of the store.
+func (m *MemoryStore) List(_ context.Context, subject string, limit int) ([]Session, error) {
+	if subject == "" {
+		return nil, errNobody
+	}
+	m.mu.Lock()
+	live := m.live(subject)
+	m.mu.Unlock()
+	slices.SortFunc(live, func(a, b Session) int { return b.AuthenticatedAt.Compare(a.AuthenticatedAt) })
+	return live[:min(len(live), max(limit, 0))], nil
+}
+
+// live returns the live sessions of subject. The caller holds m.mu.
+func (m *MemoryStore) live(subject string) (live []Session) {
+	now := time.Now()
+	for _, s := range m.sessions {
+		if s.Subject == subject && now.Before(s.Expires) && !m.judged(s).Revoked {
+			live = append(live, s)
+		}
+	}
+	return live
+}
+
 // Revoke implements [Store].
-func (m *MemoryStore) Revoke(_ context.Context, id string) error {
+func (m *MemoryStore) Revoke(_ context.Context, id string) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s, ok := m.sessions[id]; ok {
+	s, known := m.sessions[id]
+	if known {
 		s.Revoked = true
 		m.sessions[id] = s
 	}
-	return nil
+	return known, nil
 }
 
-// RevokeSubject implements [Store].
-func (m *MemoryStore) RevokeSubject(_ context.Context, subject string, before time.Time) error {
+// RevokeSubject implements [Store]. It looks through all sessions of the store.
+func (m *MemoryStore) RevokeSubject(_ context.Context, subject string, before time.Time) (int, error) {
 	if subject == "" {
-		return errNobody
+		return 0, errNobody
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sweep()
 	if _, known := m.floors[subject]; !known && len(m.floors) > m.max {
-		return ErrStoreFull
+		return 0, ErrStoreFull
+	}
+	ended := 0
+	for _, s := range m.live(subject) {
+		if !s.AuthenticatedAt.After(before) {
+			ended++
+		}
 	}
 	m.raise(subject, before)
-	return nil
+	return ended, nil
 }
 
 // RevokeBefore implements [Store].

@@ -174,7 +174,7 @@ func TestVerifyToken(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, http.StatusUnauthorized, verify(first), "used")
 	assert.Equal(t, http.StatusOK, verify(pair.Refresh), "asking did not end the session")
-	require.NoError(t, f.EndSession(t.Context(), pair.Session))
+	require.NoError(t, errOf(f.EndSession(t.Context(), pair.Session)))
 	assert.Equal(t, http.StatusUnauthorized, verify(pair.Refresh))
 	assert.Equal(t, http.StatusUnauthorized, verify(access))
 	foreign := token("token_type", `"refresh"`)
@@ -183,7 +183,7 @@ func TestVerifyToken(t *testing.T) {
 	_, err = f.Refresh(t.Context(), foreign)
 	require.NoError(t, err)
 	assert.Equal(t, http.StatusUnauthorized, verify(foreign), "used")
-	require.NoError(t, f.EndSubject(t.Context(), "1"))
+	require.NoError(t, errOf(f.EndSubject(t.Context(), "1")))
 	unused := token("token_type", `"refresh"`, "jti", `"unused"`)
 	assert.Equal(t, http.StatusUnauthorized, verify(unused), "made before the sessions of its subject were ended")
 }
@@ -194,7 +194,7 @@ func TestEndSubject(t *testing.T) {
 		access, refresh := login(t, f)
 		other, err := f.Issue(t.Context(), "2", nil)
 		require.NoError(t, err)
-		require.NoError(t, f.EndSubject(t.Context(), "1"))
+		require.NoError(t, errOf(f.EndSubject(t.Context(), "1")))
 		_, err = f.v.Verify(t.Context(), access, auth.Access)
 		assert.Equal(t, auth.TokenRevoked, reason(err))
 		_, err = f.Refresh(t.Context(), refresh)
@@ -206,7 +206,7 @@ func TestEndSubject(t *testing.T) {
 		_, refresh = login(t, f)
 		_, err = f.Refresh(t.Context(), refresh)
 		assert.NoError(t, err)
-		assert.Error(t, f.EndSubject(t.Context(), ""))
+		assert.Error(t, errOf(f.EndSubject(t.Context(), "")))
 	})
 }
 
@@ -215,7 +215,7 @@ func TestALoginThatRacesAPasswordChangeMakesNoSession(t *testing.T) {
 		f := newFixture(t)
 		f.users.onLogin = func() {
 			time.Sleep(time.Second)
-			assert.NoError(t, f.EndSubject(t.Context(), "1"))
+			assert.NoError(t, errOf(f.EndSubject(t.Context(), "1")))
 		}
 		w := postJSON(t, f.IssueHandler(), goodLogin)
 		assert.Equal(t, http.StatusUnauthorized, w.Code)
@@ -278,8 +278,9 @@ func TestTheZeroServiceRefuses(t *testing.T) {
 		assert.Error(t, err)
 		_, err = s.Refresh(t.Context(), "x")
 		assert.Error(t, err)
-		assert.Error(t, s.EndSession(t.Context(), "x"))
-		assert.Error(t, s.EndSubject(t.Context(), "x"))
+		assert.Error(t, errOf(s.EndSession(t.Context(), "x")))
+		assert.Error(t, errOf(s.EndSubject(t.Context(), "x")))
+		assert.Error(t, errOf(s.Sessions(t.Context(), "x")))
 		assert.Error(t, s.EndAll(t.Context(), time.Time{}))
 	}
 }

@@ -22,6 +22,13 @@ type Session struct {
 	Expires         time.Time // when that token expires; never after Ends
 	Ends            time.Time // when the session ends for good, and its row may go
 	Revoked         bool      // set by the store: Revoke, RevokeSubject or RevokeBefore ended it
+
+	// Device is what the client called itself at the log-in, its User-Agent, for
+	// people who look through their sessions. It is untrusted text: anybody can
+	// send any, so escape it where it is shown, and decide nothing by it. It has at
+	// most 128 bytes of UTF-8, all printable characters and spaces. "": the client
+	// sent none, or the session did not begin at a log-in handler.
+	Device string
 }
 
 // A Store holds sessions. Every method is one atomic step, is safe for
@@ -53,15 +60,23 @@ type Store interface {
 	// is: ErrNoSession if there is none.
 	Advance(ctx context.Context, id string, gen int64, at, expires time.Time) (now Session, moved bool, err error)
 
-	// Revoke ends a session. There need not be one.
-	Revoke(ctx context.Context, id string) error
+	// List returns the live sessions of subject, at most limit of them, and none if
+	// limit is 0 or less: those that began last, the newest first. A session is live
+	// if it is not revoked and Expires is after Now. The subject "" is an error. A
+	// store may pass over what lies behind hundreds of newer sessions that ended.
+	List(ctx context.Context, subject string, limit int) ([]Session, error)
 
-	// RevokeSubject ends every session of subject whose log-in began at or
-	// before that time. The subject "" is an error, so that it is not taken for
-	// everybody.
-	RevokeSubject(ctx context.Context, subject string, before time.Time) error
+	// Revoke ends a session, and reports whether the store knows it, ended or not.
+	// An unknown one is no error.
+	Revoke(ctx context.Context, id string) (known bool, err error)
 
-	// RevokeBefore does so for all subjects.
+	// RevokeSubject ends every session of subject whose log-in began at or before
+	// that time, and returns how many live ones that were; a store may stop counting
+	// at 1000. Concurrent calls count a session once. The subject "" is an error, so
+	// that it is not taken for everybody.
+	RevokeSubject(ctx context.Context, subject string, before time.Time) (ended int, err error)
+
+	// RevokeBefore does so for all subjects, and counts nothing.
 	RevokeBefore(ctx context.Context, before time.Time) error
 }
 

@@ -126,7 +126,7 @@ func replay(t *testing.T, x exchange) *httptest.ResponseRecorder {
 	case x.Case == "sliding refresh old token again":
 		require.Equal(t, http.StatusOK, postJSON(t, s.SlideHandler(), x.Body).Code)
 	case x.Case == "refresh after password change":
-		require.NoError(t, s.EndSubject(t.Context(), "1"))
+		require.NoError(t, errOf(s.EndSubject(t.Context(), "1")))
 	case slices.Contains([]string{
 		"obtain inactive user", "refresh inactive user", "refresh unknown user",
 		"refresh after deactivation", "refresh after user deleted",

@@ -30,10 +30,10 @@ func (s *Service) IssueSlidingHandler() http.Handler {
 
 // beginSliding begins a session that ends when its token can no longer be
 // renewed.
-func (s *Service) beginSliding(ctx context.Context, subject string, began time.Time) (response, error) {
-	sess := s.newSession(subject, began)
+func (s *Service) beginSliding(ctx context.Context, in login) (response, error) {
+	sess := s.newSession(in)
 	sess.Ends = sess.Expires
-	claims, err := s.accessClaims(ctx, subject, nil)
+	claims, err := s.accessClaims(ctx, in.subject, nil)
 	if err != nil {
 		return response{}, err
 	}

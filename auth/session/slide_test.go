@@ -51,7 +51,7 @@ func TestSlidingTokens(t *testing.T) {
 		code, _ = slide(third)
 		assert.Equal(t, http.StatusUnauthorized, code, "inactive")
 		f.users.inactive = false
-		require.NoError(t, f.EndSession(t.Context(), tok.Session()))
+		require.NoError(t, errOf(f.EndSession(t.Context(), tok.Session())))
 		code, _ = slide(third)
 		assert.Equal(t, http.StatusUnauthorized, code, "ended")
 		w = serve(t, v, third)

@@ -56,7 +56,7 @@ func (a *app) changePassword(service *session.Service, sessions *authsql.Store) 
 		if err == nil {
 			// The refresh tokens are dead; this tells every instance to refuse the
 			// access tokens too, even if the client has hung up.
-			err = service.EndSubject(context.WithoutCancel(r.Context()), t.Subject())
+			_, err = service.EndSubject(context.WithoutCancel(r.Context()), t.Subject())
 		}
 		switch {
 		case errors.Is(err, errWrongPassword):

@@ -135,7 +135,7 @@ func (u *users) changePassword(ctx context.Context, sessions *authsql.Store, sub
 	if err != nil {
 		return err
 	}
-	if err := ending.RevokeSubject(ctx, subject, now); err != nil {
+	if _, err := ending.RevokeSubject(ctx, subject, now); err != nil {
 		return err
 	}
 	return tx.Commit()

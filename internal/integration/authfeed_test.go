@@ -55,8 +55,8 @@ func TestRevocationReachesThreeInstancesWithinASecond(t *testing.T) {
 			}
 			var times []time.Duration
 			for desc, end := range map[string]func(context.Context, *session.Pair) error{
-				"EndSession": func(ctx context.Context, p *session.Pair) error { return b.EndSession(ctx, p.Session) },
-				"EndSubject": func(ctx context.Context, _ *session.Pair) error { return b.EndSubject(ctx, "1") },
+				"EndSession": func(ctx context.Context, p *session.Pair) error { return errOf(b.EndSession(ctx, p.Session)) },
+				"EndSubject": func(ctx context.Context, _ *session.Pair) error { return errOf(b.EndSubject(ctx, "1")) },
 				"EndAll":     func(ctx context.Context, _ *session.Pair) error { return b.EndAll(ctx, time.Time{}) },
 			} {
 				pair, err := a.Issue(t.Context(), "1", nil)

@@ -151,9 +151,9 @@ func (c command) run(ctx context.Context, s *session.Service, v *auth.Verifier) 
 	case "end":
 		switch {
 		case c.Session != "":
-			err = s.EndSession(ctx, c.Session)
+			err = errOf(s.EndSession(ctx, c.Session))
 		case c.Subject != "":
-			err = s.EndSubject(ctx, c.Subject)
+			err = errOf(s.EndSubject(ctx, c.Subject))
 		default:
 			err = s.EndAll(ctx, time.Time{})
 		}

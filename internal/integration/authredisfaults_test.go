@@ -33,7 +33,7 @@ func TestAuthRedisAndFeedReadFromAServerThatIsFullOrAReplica(t *testing.T) {
 			ends := time.Now().Add(time.Hour)
 			require.NoError(t, store.Create(ctx, session.Session{ID: "a", Subject: "1", AuthenticatedAt: time.Now(), Generation: 1, Expires: ends, Ends: ends}))
 			require.NoError(t, source.Publish(ctx, "t", nil, time.Hour))
-			revoke := func() error { return store.RevokeSubject(ctx, "2", time.Now()) }
+			revoke := func() error { return errOf(store.RevokeSubject(ctx, "2", time.Now())) }
 			publish := func() error { return source.Publish(ctx, "t", nil, time.Hour) }
 
 			require.NoError(t, client.Do(ctx, strike[0]...).Err())

@@ -20,6 +20,8 @@ import (
 	"github.com/ecolaura/rampart/auth/authtest"
 	"github.com/ecolaura/rampart/auth/session"
 	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
+	"github.com/ecolaura/rampart/internal/jose"
+	"github.com/ecolaura/rampart/internal/jose/josetest"
 )
 
 // authBackend opens two handles on one empty database, as two processes have.
@@ -87,6 +89,9 @@ func TestAuthSQLMigratesInSeveralProcessesAtOnce(t *testing.T) {
 
 const authSecret = "0123456789abcdef0123456789abcdef"
 
+// errOf returns the error of a call that answers something, too.
+func errOf[T any](_ T, err error) error { return err }
+
 // everybody is a Users that lets all in.
 type everybody struct{}
 
@@ -113,8 +118,8 @@ func TestAuthSQLRevocationReachesTheOtherProcessAtOnce(t *testing.T) {
 			a, _ := authService(t, authStore(t, dbA, backend.dialect), 0)
 			b, verifier := authService(t, authStore(t, dbB, backend.dialect), 0)
 			for desc, end := range map[string]func(*session.Pair) error{
-				"EndSession": func(p *session.Pair) error { return a.EndSession(t.Context(), p.Session) },
-				"EndSubject": func(*session.Pair) error { return a.EndSubject(t.Context(), "1") },
+				"EndSession": func(p *session.Pair) error { return errOf(a.EndSession(t.Context(), p.Session)) },
+				"EndSubject": func(*session.Pair) error { return errOf(a.EndSubject(t.Context(), "1")) },
 				"EndAll":     func(*session.Pair) error { return a.EndAll(t.Context(), time.Time{}) },
 			} {
 				pair, err := a.Issue(t.Context(), "1", nil)
@@ -127,6 +132,39 @@ func TestAuthSQLRevocationReachesTheOtherProcessAtOnce(t *testing.T) {
 				_, err = b.Refresh(t.Context(), pair.Refresh)
 				require.Error(t, err, desc)
 			}
+		})
+	}
+}
+
+func TestASessionThatEndsInOneProcessIsNotListedByAnother(t *testing.T) {
+	for name, backend := range sharedBackends() {
+		t.Run(name, func(t *testing.T) {
+			at := backend(t)
+			storeA, _ := at.open(t)
+			storeB, _ := at.open(t)
+			a, _ := authService(t, storeA, 0)
+			b, _ := authService(t, storeB, 0)
+			sessions := func() (ids []string) {
+				live, err := b.Sessions(t.Context(), "1")
+				require.NoError(t, err)
+				for _, s := range live {
+					ids = append(ids, s.ID)
+				}
+				return ids
+			}
+			old, err := a.Issue(t.Context(), "1", nil)
+			require.NoError(t, err)
+			young, err := a.Issue(t.Context(), "1", nil)
+			require.NoError(t, err)
+			assert.Equal(t, []string{young.Session, old.Session}, sessions())
+			ended, err := a.EndSession(t.Context(), young.Session)
+			require.NoError(t, err)
+			assert.Equal(t, 1, ended)
+			assert.Equal(t, []string{old.Session}, sessions())
+			ended, err = a.EndSubject(t.Context(), "1")
+			require.NoError(t, err)
+			assert.Equal(t, 1, ended)
+			assert.Empty(t, sessions())
 		})
 	}
 }
@@ -152,6 +190,65 @@ func TestAuthSQLDeletesEndedSessions(t *testing.T) {
 	}
 }
 
+func TestAuthSQLDeletesASubjectsOwnExpiredSessionsADayLater(t *testing.T) {
+	for _, backend := range authBackends() {
+		t.Run(backend.name, func(t *testing.T) {
+			db, _ := backend.open(t)
+			store := authStore(t, db, backend.dialect)
+			create := func(id, subject string, expired time.Duration) {
+				require.NoError(t, store.Create(t.Context(), session.Session{
+					ID: id, Subject: subject, AuthenticatedAt: time.Now(), Generation: 1, RotatedAt: time.Now(),
+					Expires: time.Now().Add(-expired), Ends: time.Now().Add(time.Hour),
+				}))
+			}
+			foreign := jose.ForeignSession("django", "jti")
+			create(foreign, "1", 25*time.Hour)
+			create("another subject's", "2", 0)
+			execute(t, db, "UPDATE rampart_sessions SET expires_at = 1 WHERE subject = '2'")
+			create("of yesterday", "1", 23*time.Hour)
+			for i := range 20 { // each deletes itself
+				create(fmt.Sprint("ended", i), "1", 25*time.Hour)
+			}
+			create("live", "1", -time.Hour)
+			rows, err := db.QueryContext(t.Context(), "SELECT id FROM rampart_sessions")
+			require.NoError(t, err)
+			defer rows.Close()
+			var left []string
+			for rows.Next() {
+				var id string
+				require.NoError(t, rows.Scan(&id))
+				left = append(left, id)
+			}
+			require.NoError(t, rows.Err())
+			assert.ElementsMatch(t, []string{foreign, "another subject's", "of yesterday", "live"}, left)
+		})
+	}
+}
+
+func TestAUsedForeignTokenIsNotAdoptedAgainWhenItsSessionHasExpired(t *testing.T) {
+	for _, backend := range authBackends() {
+		t.Run(backend.name, func(t *testing.T) {
+			db, _ := backend.open(t)
+			store := authStore(t, db, backend.dialect)
+			made := time.Now().Add(-49 * time.Hour)
+			now := made
+			cfg := session.Simplejwt([]byte(josetest.Secret))
+			cfg.Tokens.Now = func() time.Time { return now }
+			cfg.Users, cfg.Sessions, cfg.NoRotation, cfg.Logger = everybody{}, store, false, slog.New(slog.DiscardHandler)
+			s, err := session.New(cfg)
+			require.NoError(t, err)
+			foreign := josetest.Token("token_type", `"refresh"`, "iat", fmt.Sprint(made.Unix()), "exp", fmt.Sprint(made.Add(7*24*time.Hour).Unix()))
+			require.NoError(t, errOf(s.Refresh(t.Context(), foreign)))
+			now = time.Now() // the session expired more than a day ago; the token is good
+			require.NoError(t, errOf(s.Issue(t.Context(), "1", nil)))
+			_, err = s.Refresh(t.Context(), foreign)
+			var te *auth.TokenError
+			require.ErrorAs(t, err, &te)
+			assert.Equal(t, auth.TokenReused, te.Reason)
+		})
+	}
+}
+
 func TestAuthSQLReportsFailures(t *testing.T) {
 	db, _ := authBackends()[0].open(t)
 	store, err := authsql.New(db, rampart.SQLite)
@@ -169,8 +266,9 @@ func TestAuthSQLReportsFailures(t *testing.T) {
 		"authsql: create: ":         store.Create(ctx, session.Session{ID: "a"}),
 		"authsql: get: ":            getErr,
 		"authsql: advance: ":        advanceErr,
-		"authsql: revoke: ":         store.Revoke(ctx, "a"),
-		"authsql: revoke subject: ": errors.Join(store.RevokeSubject(ctx, "1", now), store.RevokeBefore(ctx, now)),
+		"authsql: list: ":           errOf(store.List(ctx, "1", 1)),
+		"authsql: revoke: ":         errOf(store.Revoke(ctx, "a")),
+		"authsql: revoke subject: ": errors.Join(errOf(store.RevokeSubject(ctx, "1", now)), store.RevokeBefore(ctx, now)),
 	} {
 		assert.ErrorContains(t, err, prefix)
 	}
@@ -178,6 +276,8 @@ func TestAuthSQLReportsFailures(t *testing.T) {
 	require.NoError(t, err)
 	_, err = pg.Now(ctx)
 	assert.ErrorContains(t, err, "authsql: now: ")
+	assert.ErrorContains(t, errOf(pg.List(ctx, "1", 1)), "authsql: now: ")
+	assert.ErrorContains(t, errOf(pg.RevokeSubject(ctx, "1", now)), "authsql: now: ")
 }
 
 func TestAuthSQLConfigMistakes(t *testing.T) {
@@ -201,7 +301,7 @@ func TestAuthSQLEndsSessionsTogetherWithTheApplicationsOwnChange(t *testing.T) {
 				require.NoError(t, err)
 				now, err := store.In(tx).Now(t.Context())
 				require.NoError(t, err)
-				require.NoError(t, store.In(tx).RevokeSubject(t.Context(), "1", now))
+				require.NoError(t, errOf(store.In(tx).RevokeSubject(t.Context(), "1", now)))
 				if keep {
 					require.NoError(t, tx.Commit())
 				} else {
@@ -221,6 +321,24 @@ func TestAuthSQLEndsSessionsTogetherWithTheApplicationsOwnChange(t *testing.T) {
 			assert.Equal(t, 1, users)
 			pair, err = s.Issue(t.Context(), "1", nil)
 			require.NoError(t, err, "a log-in that began after it")
+
+			tx, err := db.BeginTx(t.Context(), nil)
+			require.NoError(t, err)
+			in := store.In(tx)
+			live, err := in.List(t.Context(), "1", 10)
+			require.NoError(t, err)
+			require.Len(t, live, 1)
+			assert.Equal(t, pair.Session, live[0].ID)
+			ended, err := in.RevokeSubject(t.Context(), "1", live[0].AuthenticatedAt)
+			require.NoError(t, err)
+			assert.Equal(t, 1, ended)
+			live, err = in.List(t.Context(), "1", 10)
+			require.NoError(t, err)
+			assert.Empty(t, live)
+			require.NoError(t, tx.Rollback())
+			live, err = store.List(t.Context(), "1", 10)
+			require.NoError(t, err)
+			assert.Len(t, live, 1)
 			_, err = s.Refresh(t.Context(), pair.Refresh)
 			assert.NoError(t, err)
 		})

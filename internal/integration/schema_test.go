@@ -192,7 +192,7 @@ func startSchema(t testing.TB, s schemaDB, known int) {
 	}
 }
 
-const allRecorded = "apikeysql 1, authsql 1, feedsql 1, feedsql 2, shopsql 1, shopsql 2, shopsql 3"
+const allRecorded = "apikeysql 1, authsql 1, authsql 2, feedsql 1, feedsql 2, shopsql 1, shopsql 2, shopsql 3"
 
 func TestSchemaManyStartsAtOnceRunEachStepOnce(t *testing.T) {
 	eachSchemaDB(t, func(t *testing.T, s schemaDB) {

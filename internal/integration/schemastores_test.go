@@ -170,7 +170,7 @@ func servesBothReleases(t *testing.T, s schemaDB, ids []string) {
 		}
 	}
 	first("after")
-	assert.Equal(t, "apikeysql 1, authsql 1, feedsql 1, feedsql 2", recordedVersions(t, db))
+	assert.Equal(t, "apikeysql 1, authsql 1, authsql 2, feedsql 1, feedsql 2", recordedVersions(t, db))
 	for _, id := range ids {
 		for _, store := range stores {
 			var n int

@@ -44,7 +44,7 @@ type user struct {
 func users() map[string]user {
 	session := session.Session{ID: "a", Subject: "1"}
 	return map[string]user{
-		"authredis": {400 * time.Millisecond, "auth", []any{"1", "1", "2", "3", "4", "5", "0"}, func(t *testing.T, do redisx.DoFunc, log *slog.Logger) (ask, write func(context.Context) error) {
+		"authredis": {400 * time.Millisecond, "auth", []any{"1", "1", "2", "3", "4", "5", "0", "d"}, func(t *testing.T, do redisx.DoFunc, log *slog.Logger) (ask, write func(context.Context) error) {
 			store, err := authredis.New(do, authredis.Config{Logger: log})
 			require.NoError(t, err)
 			return func(ctx context.Context) error {
