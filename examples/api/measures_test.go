@@ -2,10 +2,12 @@ package main
 
 import (
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // measure is a counter-measure, and a request that it stops.
@@ -121,7 +123,7 @@ func (f *fleet) take(t *testing.T, m measure) {
 	operator := f.instances[1].operator()
 	tr := f.traffic(r)
 	tr.await(t, "it passes everywhere", sample.accepted)
-	f.instances[1].ops(operator, m.call, body)
+	assert.Contains(t, f.instances[1].ops(operator, m.call, body).body, `"in_force":{"instances":3,"of":3}`)
 	ordered := time.Now()
 	tr.await(t, "it is stopped everywhere", func(s sample) bool { return s.status == m.status })
 	sent := tr.end(t)
@@ -143,4 +145,28 @@ func (f *fleet) take(t *testing.T, m measure) {
 	tr = f.traffic(r)
 	tr.await(t, "once it is lifted it passes everywhere", sample.accepted)
 	tr.end(t)
+}
+
+func TestAnOrderTellsWhichInstancesAreBehind(t *testing.T) {
+	t.Parallel()
+	f := startFleet(t, append([]string{"-trusted-proxies", "127.0.0.0/8"}, wide...)...)
+	one, paused, killed := f.instances[0], f.instances[1], f.instances[2]
+	operator := one.operator()
+	signal := func(p *process, s syscall.Signal) { require.NoError(t, p.cmd.Process.Signal(s)) }
+	block := func() answer { return one.ops(operator, "blocks/", `{"prefix":"203.0.113.7","for":"1h"}`) }
+
+	signal(paused, syscall.SIGSTOP)
+	a := block()
+	assert.Contains(t, a.body, `"in_force":{"instances":2,"of":3,"behind":[{"id":"`)
+	signal(paused, syscall.SIGCONT)
+	order := "/api/ops/orders/" + a.field(t, "id") + "/"
+	require.Eventually(t, func() bool {
+		return strings.Contains(one.do("GET", order, "", operator).body, `"in_force":{"instances":3,"of":3}`)
+	}, 10*time.Second, 50*time.Millisecond)
+
+	signal(killed, syscall.SIGKILL)
+	_ = killed.cmd.Wait()
+	assert.Contains(t, block().body, `"in_force":{"instances":2,"of":3,"behind":[{"id":"`)
+	require.Equal(t, 0, paused.stop(t))
+	assert.Contains(t, block().body, `"in_force":{"instances":1,"of":2,"behind":[{"id":"`, "one that has ended is not waited for")
 }

@@ -30,7 +30,7 @@ func TestTheRunbookTellsTheTruth(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, ".curlrc"), []byte(`header = "X-Forwarded-Proto: https"`), 0o600))
 
 	// What the document has from another server.
-	own := strings.NewReplacer("https://api.example.com", p.url, `"1"`, `"`+subject+`"`,
+	own := strings.NewReplacer("https://api.example.com", p.url, `"1"`, `"`+subject+`"`, "subject=1", "subject="+subject,
 		"BTBAQQUI3CQ3QL7USDVYW4E7XM", session, "0VbtDsX0fJTRorZL", key)
 	commands, want := console(own.Replace(string(text)))
 	require.Greater(t, len(commands), 25, "does the pattern still fit the document?")
@@ -108,7 +108,7 @@ var masks = []struct{ what, by string }{
 	{`[0-9a-f]{14}-[a-z2-7]{10}`, "ORDER"},
 	{`"id":"[a-z2-7]{12}","version":"[^"]*"`, `"id":"ID","version":"V"`},
 	{`"seq":\d+`, `"seq":N`},
-	{`"device":"curl/[^"]*"`, `"device":"CURL"`},
+	{`"device":"[^"]*"`, `"device":"D"`},
 	{`"actor":"\d+"`, `"actor":"ID"`},
 	{`"key":"[0-9a-f]{16}"`, `"key":"ID"`},
 	{`(?m)^\d+( |$)`, "N$1"}, // counts of who, and of wc
