@@ -86,26 +86,26 @@ type Config struct {
 
 // A Session is a log-in, as an operator sees it.
 type Session struct {
-	ID     string    `json:"id"`
+	ID     string    `json:"id"`               // what EndSession takes
 	Device string    `json:"device,omitempty"` // what the client called itself: untrusted
-	Began  time.Time `json:"began"`
-	Used   time.Time `json:"used"` // when its tokens were last renewed
-	Ends   time.Time `json:"ends"` // unless it is renewed, or for good
+	Began  time.Time `json:"began"`            // when the user logged in
+	Used   time.Time `json:"used"`             // when its tokens were last renewed
+	Ends   time.Time `json:"ends"`             // unless it is renewed, or for good
 }
 
 // A Rate is what a limit's policy counts by.
 type Rate struct {
-	Policy     string    `json:"policy"`
-	Rate       string    `json:"rate"` // what holds now
-	Configured string    `json:"configured"`
+	Policy     string    `json:"policy"`         // its name
+	Rate       string    `json:"rate"`           // what holds now
+	Configured string    `json:"configured"`     // what holds without an order; "" where each caller has a rate
 	Until      time.Time `json:"until,omitzero"` // of a tightened one
 }
 
 // Limited is a key that a limit refuses.
 type Limited struct {
-	Key   string    `json:"key"`
+	Key   string    `json:"key"`   // an address, a caller's Key: whom the policy counts
 	Count int       `json:"count"` // of refused requests, lately
-	Last  time.Time `json:"last"`
+	Last  time.Time `json:"last"`  // when the last one was
 }
 
 const (

@@ -29,11 +29,11 @@ const (
 
 // LockdownState is what a [Lockdown] does now.
 type LockdownState struct {
-	Mode  Mode           `json:"mode"`
-	Allow []netip.Prefix `json:"allow,omitempty"`
-	Until time.Time      `json:"until,omitzero"`
-	Actor string         `json:"actor,omitempty"`
-	Note  string         `json:"note,omitempty"`
+	Mode  Mode           `json:"mode"`            // Off where it does nothing
+	Allow []netip.Prefix `json:"allow,omitempty"` // who is served with Deny
+	Until time.Time      `json:"until,omitzero"`  // when it ends by itself
+	Actor string         `json:"actor,omitempty"` // who ordered it
+	Note  string         `json:"note,omitempty"`  // and why
 }
 
 // LockdownConfig configures a [Lockdown].

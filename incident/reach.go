@@ -9,18 +9,18 @@ import (
 
 // Reach tells on how many instances an order is in force.
 type Reach struct {
-	Instances int      `json:"instances"`
-	Of        int      `json:"of,omitempty"` // live ones; 0: that cannot be told now
-	Behind    []Behind `json:"behind,omitempty"`
+	Instances int      `json:"instances"`        // that have it in force, this one among them
+	Of        int      `json:"of,omitempty"`     // live ones; 0: that cannot be told now
+	Behind    []Behind `json:"behind,omitempty"` // the others
 }
 
 // Behind is an instance that has not got so far: it is on its way, paused, cut off from
 // the feed's source, or dead for less than half a minute.
 type Behind struct {
-	ID      string    `json:"id"`
-	Version string    `json:"version,omitempty"`
-	Started time.Time `json:"started"`
-	Seen    time.Time `json:"seen"` // when it was last heard of
+	ID      string    `json:"id"`                // random, new with each start
+	Version string    `json:"version,omitempty"` // the release that it runs
+	Started time.Time `json:"started"`           // by its own clock
+	Seen    time.Time `json:"seen"`              // when it was last heard of
 }
 
 // awaitReach waits until every instance has applied what this one has, or that long. The

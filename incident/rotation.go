@@ -17,9 +17,9 @@ import (
 // A SealedKey is a key that a service made itself, encrypted under one that it was
 // given: in this form it is kept, and carried by the feed.
 type SealedKey struct {
-	Kind     string    `json:"kind"` // what it is for: the Kind of its [Rotation]
-	ID       string    `json:"id"`
-	Sealed   string    `json:"sealed"`
+	Kind     string    `json:"kind"`               // what it is for: the Kind of its [Rotation]
+	ID       string    `json:"id"`                 // such as a token's kid
+	Sealed   string    `json:"sealed"`             // the key, encrypted
 	Primary  bool      `json:"primary"`            // it is in use, as the newest one or an older one; else it is only known
 	OldUntil time.Time `json:"old_until,omitzero"` // until when those before it are good, where they end
 }

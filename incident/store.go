@@ -9,13 +9,13 @@ import (
 
 // An Order is one call of an operator, as the audit trail keeps it.
 type Order struct {
-	ID     string          `json:"id"` // of ASCII letters, digits and "-"; the ID of a later order sorts after it, byte by byte
-	At     time.Time       `json:"at"` // when it was given, to the microsecond
-	Actor  string          `json:"actor"`
-	Action string          `json:"action"` // such as "block"
-	Target string          `json:"target,omitempty"`
-	Note   string          `json:"note,omitempty"`
-	State  State           `json:"state"`
+	ID     string          `json:"id"`               // of ASCII letters, digits and "-"; the ID of a later order sorts after it, byte by byte
+	At     time.Time       `json:"at"`               // when it was given, to the microsecond
+	Actor  string          `json:"actor"`            // who gave it
+	Action string          `json:"action"`           // such as "block"
+	Target string          `json:"target,omitempty"` // whom or what it concerns
+	Note   string          `json:"note,omitempty"`   // why
+	State  State           `json:"state"`            // how far it has come
 	Answer json.RawMessage `json:"answer,omitempty"` // what the operator was told: one JSON object
 
 	// Mark is the change of the feed up to which an instance must have read to

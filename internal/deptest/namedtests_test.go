@@ -61,7 +61,7 @@ func TestTheTestsThatDocumentsNameExist(t *testing.T) {
 	}
 }
 
-var opsPath = regexp.MustCompile("(?:\\tadd\\(\"|\"|` /api/ops|(?:GET|POST) /api/ops)(/(?:[a-z/-]+|orders/\\{id\\})/)[\"`]") // read-only
+var opsPath = regexp.MustCompile("(?:(?:\\tadd\\(|\\{|\\}, )\"|` /api/ops|(?:GET|POST) /api/ops)(/(?:[a-z/-]+/|orders/\\{id\\}/)?)[\"`]") // read-only
 
 // TestTheRunbookListsEveryOperatorsCall holds docs/incident-response.md against
 // the calls of package incident.
