@@ -169,6 +169,31 @@ func TestASessionThatEndsInOneProcessIsNotListedByAnother(t *testing.T) {
 	}
 }
 
+func TestAuthSQLCountsNoSessionThatAnotherTransactionEnds(t *testing.T) {
+	db := openPostgres(t)
+	store := authStore(t, db, rampart.PostgreSQL)
+	s, _ := authService(t, store, 0)
+	require.NoError(t, errOf(s.Issue(t.Context(), "1", nil)))
+	tx, err := db.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	ended, err := store.In(tx).RevokeSubject(t.Context(), "1", time.Now())
+	require.NoError(t, err)
+	assert.Equal(t, 1, ended)
+	waiting := make(chan int)
+	go func() {
+		n, err := s.EndSubject(t.Context(), "1")
+		assert.NoError(t, err)
+		waiting <- n
+	}()
+	require.Eventually(t, func() bool {
+		var n int
+		err := db.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE rampart_sessions SET revoked%'`).Scan(&n)
+		return err == nil && n > 0
+	}, 20*time.Second, 10*time.Millisecond)
+	require.NoError(t, tx.Commit())
+	assert.Zero(t, <-waiting)
+}
+
 func TestAuthSQLDeletesEndedSessions(t *testing.T) {
 	for _, backend := range authBackends() {
 		t.Run(backend.name, func(t *testing.T) {
