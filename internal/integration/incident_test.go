@@ -237,6 +237,9 @@ func TestIncidentRedisForgetsWhatIsOld(t *testing.T) {
 	}
 	assert.Equal(t, []string{"103", "102", "101", "100", "019", "010"}, list("", 100))
 
+	require.NoError(t, client.Del(t.Context(), "{"+prefix+"}:order:102").Err())
+	assert.Equal(t, []string{"103", "101", "100"}, list("", 3))
+
 	// A Once whose order is gone is free.
 	_, added, err := store.Begin(t.Context(), incident.Order{ID: "200", At: time.Now(), Once: "3"})
 	require.NoError(t, err)
