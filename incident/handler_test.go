@@ -95,6 +95,8 @@ func TestACallThatCannotBeUnderstoodDoesNothing(t *testing.T) {
 		{"writing keys", "POST", "/keys/", `{}`, 405, "method_not_allowed"},
 		{"an unknown call", "POST", "/blow-up/", `{}`, 404, "not_found"},
 		{"an unknown order", "GET", "/orders/nope/", ``, 404, "not_found"},
+		{"an order of no name", "GET", "/orders/%00%ff/", ``, 404, "not_found"},
+		{"a page before no name", "GET", "/orders/?before=%FF", ``, 422, "invalid"},
 		{"a page of nothing", "GET", "/orders/?limit=0", ``, 422, "invalid"},
 		{"a page of all", "GET", "/orders/?limit=101", ``, 422, "invalid"},
 		{"sessions of nobody", "GET", "/sessions/", ``, 422, "invalid"},
@@ -122,7 +124,7 @@ func TestWhatIsNotWiredIsNotServed(t *testing.T) {
 	s := newService(t)
 	_, members, _ := s.call("GET", "/", "")
 	all := fmt.Sprint(members["calls"])
-	assert.Equal(t, 21, len(members["calls"].([]any)), all)
+	assert.Len(t, members["calls"], 21, all)
 
 	s = newService(t, func(c *incident.Config) {
 		*c = incident.Config{EndSession: c.EndSession, Blocks: c.Blocks, Logger: c.Logger}

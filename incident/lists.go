@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ecolaura/rampart"
@@ -155,6 +156,11 @@ func (o *Operator) Orders(ctx context.Context, before string, limit int) ([]Orde
 	return o.cfg.Orders.List(ctx, before, limit)
 }
 
+// isID reports whether s may be the ID of an order: a store need not take any text.
+func isID(s string) bool {
+	return len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool { return r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') })
+}
+
 // maxOrders is the most orders on a page.
 const maxOrders = 100
 
@@ -168,7 +174,12 @@ func (o *Operator) orders(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	list, err := o.Orders(r.Context(), r.URL.Query().Get("before"), limit)
+	before := r.URL.Query().Get("before")
+	if !isID(before) {
+		wrongParameter("before").Write(w)
+		return
+	}
+	list, err := o.Orders(r.Context(), before, limit)
 	if err != nil {
 		o.unread(w, r, "orders", err)
 		return
@@ -192,7 +203,11 @@ func told(order Order) Order {
 
 // order serves one order, and how far it has come.
 func (o *Operator) order(w http.ResponseWriter, r *http.Request) {
-	order, err := o.Order(r.Context(), r.PathValue("id"))
+	id := r.PathValue("id")
+	order, err := Order{}, ErrNoOrder
+	if isID(id) {
+		order, err = o.Order(r.Context(), id)
+	}
 	switch {
 	case errors.Is(err, ErrNoOrder):
 		notFound().Write(w)

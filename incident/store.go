@@ -60,10 +60,11 @@ var ErrNoOrder = errors.New("incident: no such order")
 type Store interface {
 	// Begin adds an order, unless its Once is that of another one which holds it, and is
 	// not one that is [Abandoned] by o.At. That one is then returned, and added is
-	// false.
+	// false. An ID that is taken is an error.
 	Begin(ctx context.Context, o Order) (other Order, added bool, err error)
 
 	// Finish replaces the order of that ID. Its Once becomes free if it does not hold it.
+	// ErrNoOrder if there is no such order.
 	Finish(ctx context.Context, o Order) error
 
 	// Get returns an order, or ErrNoOrder.
