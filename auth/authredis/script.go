@@ -3,8 +3,9 @@ package authredis
 // The scripts. Times are microseconds since 1970, which a Lua number holds
 // exactly until the year 2255; they travel as text.
 
-// judge knows the row of a session by its key, an empty one if it is gone, and the floors, KEYS[2]: a hash from
-// a subject to its floor; that of the subject "" is everybody's.
+// judge knows the row of a session by its key, an empty one if it is gone, and the
+// floors, KEYS[2]: a hash from a subject to its floor; that of the subject "" is
+// everybody's.
 const judge = `
 local function floored(subject, began)
 	for _, who in ipairs({subject, ''}) do

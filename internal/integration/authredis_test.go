@@ -127,7 +127,7 @@ func TestAuthRedisStoreOnACluster(t *testing.T) {
 			authtest.TestStore(t, func(t testing.TB) session.Store {
 				t.Helper()
 				n++ // prefixes on both nodes
-				return redisStore(t, authredis.DoFunc(clients[name]), fmt.Sprint(name, n))
+				return redisStore(t, clients[name], fmt.Sprint(name, n))
 			})
 		})
 	}
