@@ -75,6 +75,10 @@ const (
 	overridesTopic = "throttle.overrides"
 	maxOverride    = maxPeriod
 	maxOverrides   = 1000 // policies that are overridden at a time
+
+	// clockMargin is what the clocks of the instances and of the feed's source may
+	// differ by, without a change being forgotten that still means something.
+	clockMargin = time.Minute
 )
 
 // ErrInvalidOverride is returned for a rate that is not valid, not lower than the
@@ -200,13 +204,14 @@ func (o *Overrides) policy(name string) (overridable, error) {
 }
 
 // order makes a change known. Changes are text: "policy count period burst until",
-// the numbers in nanoseconds, and in microseconds since 1970. Each is kept as long
-// as any override can last: one that a feed forgot sooner would bring back the
-// longer one that it replaced.
+// the numbers in nanoseconds, and in microseconds since 1970. Each is kept for as long
+// as it means something, and as long as the override that it replaces: one that a feed
+// forgot sooner would bring that back, for an instance that starts later.
 func (o *Overrides) order(ctx context.Context, policy string, v override) error {
 	change := fmt.Sprintf("%s %d %d %d %d", policy, v.rate.Count, v.rate.Period, v.rate.Burst, v.until.UnixMicro())
 	if o.feed != nil {
-		return o.feed.Publish(ctx, overridesTopic, []byte(change), maxOverride)
+		_, replaced, _ := o.Tightened(policy)
+		return o.feed.Publish(ctx, overridesTopic, []byte(change), max(time.Until(v.until), time.Until(replaced), 0)+clockMargin)
 	}
 	o.apply([]byte(change), v.until) //nolint:contextcheck // what others hear from the feed concerns no request
 	return nil

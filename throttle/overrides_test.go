@@ -21,12 +21,13 @@ import (
 type lateFeed struct {
 	rampart.Feed
 
-	err error
-	age time.Duration
+	err  error
+	age  time.Duration
+	keep time.Duration // of the last change
 }
 
 func (f *lateFeed) Publish(ctx context.Context, topic string, data []byte, keep time.Duration) error {
-	if f.err != nil {
+	if f.keep = keep; f.err != nil {
 		return f.err
 	}
 	return f.Feed.Publish(ctx, topic, data, keep)
@@ -158,6 +159,23 @@ func TestAnOverrideNeverWidens(t *testing.T) {
 	_, _, ok := overrides.Tightened("plan")
 	assert.False(t, ok)
 	require.NoError(t, overrides.Release(t.Context(), "plan"), "once more")
+}
+
+func TestAnOverrideIsKeptForNoLongerThanItMeansSomething(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		late := &lateFeed{Feed: newFeed(t, feed.Memory())}
+		o := newOverrides(t, throttle.OverridesConfig{Feed: late, Outage: rampart.FailOpen})
+		newLimiter(t, throttle.Config{Policies: []throttle.Policy{anon(perHour(10))}, Overrides: o})
+		kept := func(want time.Duration, err error) {
+			t.Helper()
+			require.NoError(t, err)
+			assert.Equal(t, want+time.Minute, late.keep)
+		}
+		kept(24*time.Hour, o.Tighten(t.Context(), "anon", perHour(2), time.Now().Add(24*time.Hour)))
+		kept(24*time.Hour, o.Tighten(t.Context(), "anon", perHour(1), time.Now().Add(time.Hour)))
+		kept(time.Hour, o.Release(t.Context(), "anon"))
+		kept(0, o.Release(t.Context(), "anon"))
+	})
 }
 
 func TestTheRatesOfAllPoliciesAreListed(t *testing.T) {

@@ -33,8 +33,12 @@ var (
 )
 
 const (
-	blocksTopic      = "ipfilter.blocks"
-	maxBlock         = 366 * 24 * time.Hour
+	blocksTopic = "ipfilter.blocks"
+	maxBlock    = 366 * 24 * time.Hour
+
+	// clockMargin is what the clocks of the instances and of the feed's source may
+	// differ by, without a change being forgotten that still means something.
+	clockMargin      = time.Minute
 	defaultMaxBlocks = 100_000
 )
 
@@ -89,12 +93,14 @@ func normal(p netip.Prefix) (netip.Prefix, bool) {
 }
 
 // order makes a change known. Changes are text: the prefix and when its block
-// ends, in microseconds since 1970. Each is kept as long as any block can last:
-// one that a feed forgot sooner would bring back the longer one that it replaced.
+// ends, in microseconds since 1970. Each is kept for as long as it means something, and
+// as long as the block that it replaces: one that a feed forgot sooner would bring that
+// back, for an instance that starts later.
 func (f *Filter) order(ctx context.Context, p netip.Prefix, until time.Time) error {
 	change := p.String() + " " + strconv.FormatInt(until.UnixMicro(), 10)
 	if f.feed != nil {
-		return f.feed.Publish(ctx, blocksTopic, []byte(change), maxBlock)
+		keep := max(time.Until(until), time.Until(f.blocks.end(p)), 0) + clockMargin
+		return f.feed.Publish(ctx, blocksTopic, []byte(change), keep)
 	}
 	f.apply([]byte(change), until) //nolint:contextcheck // what others hear from the feed concerns no request
 	return nil
@@ -174,6 +180,16 @@ func (b *blocks) contains(a netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// end returns when the block of p ends; the zero time if it is not blocked.
+func (b *blocks) end(p netip.Prefix) time.Time {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if end, ok := b.table(p)[keyOf(p.Addr())]; ok {
+		return time.UnixMicro(end)
+	}
+	return time.Time{}
 }
 
 // room reports whether p can be blocked.

@@ -26,12 +26,13 @@ import (
 type fakeFeed struct {
 	rampart.Feed
 
-	err error
-	age time.Duration
+	err  error
+	age  time.Duration
+	keep time.Duration // of the last change
 }
 
 func (f *fakeFeed) Publish(ctx context.Context, topic string, data []byte, keep time.Duration) error {
-	if f.err != nil {
+	if f.keep = keep; f.err != nil {
 		return f.err
 	}
 	return f.Feed.Publish(ctx, topic, data, keep)
@@ -102,6 +103,9 @@ func TestAnOrderThatWasReplacedDoesNotComeBackWithARestart(t *testing.T) {
 			return f.Block(ctx, p, time.Now().Add(time.Second))
 		},
 		"an unblock": func(ctx context.Context, f *ipfilter.Filter, p netip.Prefix) error { return f.Unblock(ctx, p) },
+		"ever shorter blocks": func(ctx context.Context, f *ipfilter.Filter, p netip.Prefix) error {
+			return errors.Join(f.Block(ctx, p, time.Now().Add(time.Hour)), f.Block(ctx, p, time.Now().Add(time.Second)))
+		},
 		"an unblock after a shorter block": func(ctx context.Context, f *ipfilter.Filter, p netip.Prefix) error {
 			return errors.Join(f.Block(ctx, p, time.Now().Add(time.Second)), f.Unblock(ctx, p))
 		},
@@ -120,6 +124,27 @@ func TestAnOrderThatWasReplacedDoesNotComeBackWithARestart(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAChangeIsKeptForNoLongerThanItMeansSomething(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := &fakeFeed{Feed: newFeed(t, feed.Memory())}
+		f := newFilter(t, ipfilter.Config{Feed: fake, Outage: rampart.FailOpen})
+		p := netip.MustParsePrefix("192.0.2.0/24")
+		kept := func(want time.Duration, err error) {
+			t.Helper()
+			require.NoError(t, err)
+			assert.Equal(t, want+time.Minute, fake.keep)
+		}
+		kept(time.Hour, f.Block(t.Context(), p, time.Now().Add(time.Hour)))
+		kept(24*time.Hour, f.Block(t.Context(), p, time.Now().Add(24*time.Hour)))
+		kept(24*time.Hour, f.Block(t.Context(), p, time.Now().Add(2*time.Hour)))
+		kept(2*time.Hour, f.Unblock(t.Context(), p))
+		kept(0, f.Unblock(t.Context(), p))
+		kept(time.Hour, f.Block(t.Context(), p, time.Now().Add(time.Hour)))
+		time.Sleep(2 * time.Hour)
+		kept(0, f.Unblock(t.Context(), p))
+	})
 }
 
 func TestABlockWithoutAFeedHoldsInThisProcess(t *testing.T) {
