@@ -15,7 +15,7 @@ func ExampleMigrate() {
 		if err := apikeysql.Migrate(ctx, db, rampart.PostgreSQL); err != nil {
 			return nil, err
 		}
-		store, err := apikeysql.New(db, rampart.PostgreSQL)
+		store, err := apikeysql.New(db, rampart.PostgreSQL, apikeysql.Config{})
 		if err != nil {
 			return nil, err
 		}

@@ -87,7 +87,7 @@ func stubbed(t *testing.T, db *stub) *apikeysql.Store {
 	t.Helper()
 	pool := sql.OpenDB(db)
 	t.Cleanup(func() { _ = pool.Close() })
-	s, err := apikeysql.New(pool, rampart.SQLite)
+	s, err := apikeysql.New(pool, rampart.SQLite, apikeysql.Config{})
 	require.NoError(t, err)
 	return s
 }

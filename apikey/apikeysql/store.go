@@ -11,14 +11,25 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/apikey"
+	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/sqlutil"
 )
 
 // A Store keeps keys in a database. It is safe for concurrent use. The zero
 // Store fails every call. Create one with [New].
 type Store struct {
-	db *sql.DB
-	q  queries
+	db      *sql.DB
+	timeout time.Duration
+	q       queries
+}
+
+// A Config configures a [Store]. The zero Config is a good one.
+type Config struct {
+	_ [0]func() // no comparison, no unkeyed literals
+
+	// Timeout bounds each call; it ends sooner if its context does. A minute at most;
+	// 0: 2 s, and 10 s with SQLite, whose writers wait for each other.
+	Timeout time.Duration
 }
 
 var _ apikey.Store = (*Store)(nil)
@@ -37,15 +48,19 @@ const (
 // [*rampart.ConfigError], joined. It does not touch the database: call
 // [Migrate] first. A SQLite database needs a busy timeout, and WAL mode for
 // speed.
-func New(db *sql.DB, d rampart.Dialect) (*Store, error) {
-	if err := sqlutil.Check("apikeysql.New", db, d); err != nil {
+func New(db *sql.DB, d rampart.Dialect, cfg Config) (*Store, error) {
+	bad := conferr.For("apikeysql.Config")
+	bad.Join(sqlutil.Check("apikeysql.New", db, d))
+	timeout, ok := sqlutil.Timeout(d, cfg.Timeout)
+	bad.If(!ok, "Timeout", rampart.ReasonInvalid, cfg.Timeout, sqlutil.WantTimeout)
+	if err := bad.Err(); err != nil {
 		return nil, err
 	}
 	lock := ""
 	if d == rampart.PostgreSQL {
 		lock = ` FOR UPDATE`
 	}
-	return &Store{db: db, q: queries{
+	return &Store{db: db, timeout: timeout, q: queries{
 		insert:     sqlutil.Rebind(d, `INSERT INTO rampart_api_keys (`+columns+`, hash) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING`),
 		lookup:     sqlutil.Rebind(d, `SELECT `+columns+`, hash`+fromKeys+`WHERE id = ?`),
 		lookupHash: sqlutil.Rebind(d, `SELECT `+columns+fromKeys+`WHERE hash = ?`),
@@ -125,6 +140,8 @@ func (s *Store) Insert(ctx context.Context, k apikey.Key, hash []byte) error {
 	if s.db == nil {
 		return errZero
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	return failed("insert", s.insert(ctx, s.db, k, hash))
 }
 
@@ -133,6 +150,8 @@ func (s *Store) Lookup(ctx context.Context, id string) (apikey.Key, []byte, erro
 	if s.db == nil {
 		return apikey.Key{}, nil, errZero
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	var hash []byte
 	k, err := scan(s.db.QueryRowContext(ctx, s.q.lookup, id), &hash)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -146,6 +165,8 @@ func (s *Store) LookupHash(ctx context.Context, hash []byte) (apikey.Key, error)
 	if s.db == nil {
 		return apikey.Key{}, errZero
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	k, err := scan(s.db.QueryRowContext(ctx, s.q.lookupHash, hash))
 	if errors.Is(err, sql.ErrNoRows) {
 		err = apikey.ErrNotFound
@@ -158,6 +179,8 @@ func (s *Store) UpdateHash(ctx context.Context, id string, old, hash []byte) err
 	if s.db == nil {
 		return errZero
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	return failed("update hash", s.change(ctx, s.db, id, s.q.updateHash, hash, id, old))
 }
 
@@ -166,6 +189,8 @@ func (s *Store) Rotate(ctx context.Context, old string, expires time.Time, next 
 	if s.db == nil {
 		return errZero
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	return failed("rotate", s.inTx(ctx, func(tx *sql.Tx) error {
 		// The update comes first: it locks the row (in SQLite, the database),
 		// so that of many rotations and revocations one goes before the other.
@@ -182,6 +207,8 @@ func (s *Store) Revoke(ctx context.Context, id string, at time.Time) error {
 	if s.db == nil {
 		return errZero
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	err := s.change(ctx, s.db, id, s.q.revoke, micros(at), id)
 	if errors.Is(err, apikey.ErrConflict) { // revoked before: it stays so
 		return nil
@@ -194,6 +221,8 @@ func (s *Store) RevokeOwner(ctx context.Context, owner string, at time.Time) ([]
 	if s.db == nil {
 		return nil, errZero
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	var all []string
 	for {
 		// In PostgreSQL a statement waits for a rotation that holds an old key's
@@ -233,6 +262,8 @@ func (s *Store) Touch(ctx context.Context, used map[string]time.Time) error {
 	if s.db == nil {
 		return errZero
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	for ids := range slices.Chunk(slices.Sorted(maps.Keys(used)), touchBatch) {
 		err := s.inTx(ctx, func(tx *sql.Tx) error {
 			stmt, err := tx.PrepareContext(ctx, s.q.touch)
@@ -260,6 +291,8 @@ func (s *Store) List(ctx context.Context, f apikey.Filter) ([]apikey.Key, error)
 	if s.db == nil {
 		return nil, errZero
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	query, args := s.q.list, []any{f.Cursor, f.Limit}
 	if f.Owner != "" {
 		query, args = s.q.listOwner, []any{f.Owner, f.Cursor, f.Limit}

@@ -15,7 +15,7 @@ import (
 // The store itself is tested where the drivers are: internal/integration.
 
 func TestNewReportsEveryMistake(t *testing.T) {
-	s, err := apikeysql.New(nil, 9)
+	s, err := apikeysql.New(nil, 9, apikeysql.Config{})
 	assert.Nil(t, s)
 	assert.Equal(t, "db: missing\nd: invalid: \"unknown\"", conferrtest.Text(err))
 }

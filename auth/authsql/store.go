@@ -9,6 +9,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth/session"
+	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/sqlutil"
 )
 
@@ -28,7 +29,17 @@ const keepExpired = 24 * time.Hour
 type Store struct {
 	db      querier
 	dialect rampart.Dialect
+	timeout time.Duration
 	q       queries
+}
+
+// A Config configures a [Store]. The zero Config is a good one.
+type Config struct {
+	_ [0]func() // no comparison, no unkeyed literals
+
+	// Timeout bounds each call; it ends sooner if its context does. A minute at most;
+	// 0: 2 s, and 10 s with SQLite, whose writers wait for each other.
+	Timeout time.Duration
 }
 
 // A querier is a database, or a transaction in it.
@@ -65,9 +76,14 @@ type queries struct {
 	create, purge, purgeOwn, get, list, advance, revoke, end, raise string
 }
 
-// New returns a store in db, where [Migrate] has created the tables.
-func New(db *sql.DB, d rampart.Dialect) (*Store, error) {
-	if err := sqlutil.Check("authsql.New", db, d); err != nil {
+// New returns a store in db, where [Migrate] has created the tables, or every mistake,
+// each a [rampart.ConfigError], joined.
+func New(db *sql.DB, d rampart.Dialect, cfg Config) (*Store, error) {
+	bad := conferr.For("authsql.Config")
+	bad.Join(sqlutil.Check("authsql.New", db, d))
+	timeout, ok := sqlutil.Timeout(d, cfg.Timeout)
+	bad.If(!ok, "Timeout", rampart.ReasonInvalid, cfg.Timeout, sqlutil.WantTimeout)
+	if err := bad.Err(); err != nil {
 		return nil, err
 	}
 	// A purge must not wait for another, nor for a session in use.
@@ -109,7 +125,7 @@ func New(db *sql.DB, d rampart.Dialect) (*Store, error) {
 	for _, s := range []*string{&q.create, &q.purge, &q.purgeOwn, &q.get, &q.list, &q.advance, &q.revoke, &q.end, &q.raise} {
 		*s = sqlutil.Rebind(d, *s)
 	}
-	return &Store{db: db, dialect: d, q: q}, nil
+	return &Store{db: db, dialect: d, timeout: timeout, q: q}, nil
 }
 
 // revoked decides when a row is read, not when a floor is set: a session that
@@ -137,6 +153,8 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	if s.dialect == rampart.SQLite {
 		return time.Now().UTC().Truncate(time.Microsecond), nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	var now int64
 	err := s.db.QueryRowContext(ctx, `SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`).Scan(&now)
 	if err != nil {
@@ -147,6 +165,8 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 
 // Create implements [session.Store].
 func (s *Store) Create(ctx context.Context, sess session.Session) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	began := sess.AuthenticatedAt.UnixMicro()
 	added, err := s.change(ctx, s.q.create, sess.ID, sess.Subject, sess.Device, began, sess.Generation,
 		sess.RotatedAt.UnixMicro(), sess.Expires.UnixMicro(), sess.Ends.UnixMicro(), sess.Subject, began)
@@ -187,6 +207,8 @@ func (s *Store) whyNot(ctx context.Context, id string) error {
 
 // Get implements [session.Store].
 func (s *Store) Get(ctx context.Context, id string) (session.Session, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	sess, err := scan(s.db.QueryRowContext(ctx, s.q.get, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return session.Session{}, session.ErrNoSession
@@ -200,6 +222,8 @@ func (s *Store) Get(ctx context.Context, id string) (session.Session, error) {
 // Advance implements [session.Store]: one statement decides, so that of
 // several at once only the first finds the generation that it asks for.
 func (s *Store) Advance(ctx context.Context, id string, gen int64, at, expires time.Time) (session.Session, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	until := expires.UnixMicro()
 	sess, err := scan(s.db.QueryRowContext(ctx, s.q.advance, at.UnixMicro(), until, until, id, gen, at.UnixMicro()))
 	if errors.Is(err, sql.ErrNoRows) {
@@ -217,6 +241,8 @@ func (s *Store) List(ctx context.Context, subject string, limit int) ([]session.
 	if subject == "" {
 		return nil, errNobody
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	now, err := s.Now(ctx)
 	if err != nil {
 		return nil, err
@@ -246,6 +272,8 @@ func (s *Store) list(ctx context.Context, args ...any) (live []session.Session, 
 
 // Revoke implements [session.Store].
 func (s *Store) Revoke(ctx context.Context, id string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	known, err := s.change(ctx, s.q.revoke, id)
 	if err != nil {
 		return false, fmt.Errorf("authsql: revoke: %w", err)
@@ -259,6 +287,8 @@ func (s *Store) RevokeSubject(ctx context.Context, subject string, before time.T
 	if subject == "" {
 		return 0, errNobody
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	now, err := s.Now(ctx)
 	if err != nil {
 		return 0, err
@@ -272,6 +302,8 @@ func (s *Store) RevokeSubject(ctx context.Context, subject string, before time.T
 
 // raise raises the floor of a subject; the subject "" is everybody.
 func (s *Store) raise(ctx context.Context, subject string, before time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	if _, err := s.db.ExecContext(ctx, s.q.raise, subject, before.UnixMicro()); err != nil {
 		return fmt.Errorf("authsql: revoke subject: %w", err)
 	}

@@ -91,7 +91,7 @@ func newLayers(s *settings, sec *secrets, db *database, u *users, sh *shared, m 
 	keep(l.newLimits(s, sh, log))
 	keep(l.newAuth(s, sec, db, u, sh, m, log))
 
-	store, err := apikeysql.New(db.DB, db.dialect)
+	store, err := apikeysql.New(db.DB, db.dialect, apikeysql.Config{})
 	keep(err)
 	l.keys, err = apikey.New(apikey.Config{
 		Store: store, Prefix: "eco_live", CacheTTL: time.Minute, Feed: sh.feed, ClientIP: l.clientIP.Addr, Logger: log,

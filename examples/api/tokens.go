@@ -26,7 +26,7 @@ func (l *layers) newAuth(s *settings, sec *secrets, db *database, u *users, sh *
 		cfg.Tokens.Keys = keys
 	}
 	var err error
-	if l.sessions, err = authsql.New(db.DB, db.dialect); err != nil {
+	if l.sessions, err = authsql.New(db.DB, db.dialect, authsql.Config{}); err != nil {
 		return err
 	}
 	cfg.Tokens.Revoked = revoked(sh.revocations, u)

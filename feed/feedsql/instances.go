@@ -29,6 +29,8 @@ func instancesOf(d rampart.Dialect, now string) instances {
 // Report implements [feed.Source]. It is one short write and one read, so that
 // nobody waits for it; rows are deleted only when some have expired.
 func (s *source) Report(ctx context.Context, in rampart.Instance, keep time.Duration) ([]rampart.Instance, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	var err error
 	if keep > 0 {
 		_, err = s.db.ExecContext(ctx, s.instances.note, in.ID, in.Version, in.Started.UnixMicro(), in.Seq, keep.Microseconds())

@@ -26,6 +26,7 @@ type source struct {
 	db                          *sql.DB
 	lock, insert, delete, since string         // lock: empty where none is needed
 	isolation                   *sql.TxOptions // nil: the default
+	timeout                     time.Duration
 	instances                   instances
 }
 
@@ -36,6 +37,7 @@ func New(db *sql.DB, d rampart.Dialect) (feed.Source, error) {
 		return nil, err
 	}
 	s := &source{db: db}
+	s.timeout, _ = sqlutil.Timeout(d, 0) // a server that hangs must not hold a log-out
 	now := `CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)`
 	if d == rampart.PostgreSQL {
 		// The default may be serializable, where publishers that wait for the lock
@@ -54,6 +56,8 @@ func New(db *sql.DB, d rampart.Dialect) (feed.Source, error) {
 
 // Publish implements [feed.Source].
 func (s *source) Publish(ctx context.Context, topic string, data []byte, keep time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	if data == nil {
 		data = []byte{} // not NULL
 	}
@@ -78,6 +82,8 @@ func (s *source) Publish(ctx context.Context, topic string, data []byte, keep ti
 
 // Since implements [feed.Source].
 func (s *source) Since(ctx context.Context, seq int64, limit int) ([]feed.Change, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	rows, err := s.db.QueryContext(ctx, s.since, seq, limit)
 	if err != nil {
 		return nil, err

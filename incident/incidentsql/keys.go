@@ -13,6 +13,8 @@ func (s *Store) Keys(ctx context.Context, kind string) ([]incident.SealedKey, er
 	if s.db == nil {
 		return nil, failed("keys", errZero)
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	rows, err := s.db.QueryContext(ctx, s.q.keys, kind)
 	if err != nil {
 		return nil, failed("keys", err)
@@ -39,6 +41,8 @@ func (s *Store) PutKey(ctx context.Context, k incident.SealedKey) error {
 	if s.db == nil {
 		return failed("put key", errZero)
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	body, err := json.Marshal(k)
 	if err == nil {
 		_, err = s.db.ExecContext(ctx, s.q.putKey, k.Kind, k.ID, time.Now().UnixMicro(), string(body))

@@ -36,6 +36,10 @@ type Config struct {
 	// Keep is for how long an order is kept, by the times that orders were given. A
 	// day at least; 0: 400 days.
 	Keep time.Duration
+
+	// Timeout bounds each call; it ends sooner if its context does. A minute at most;
+	// 0: 2 s, and 10 s with SQLite, whose writers wait for each other.
+	Timeout time.Duration
 }
 
 // A Store is an [incident.Store] and an [incident.KeyStore] in SQL. It is safe for concurrent use, also by
@@ -43,6 +47,7 @@ type Config struct {
 type Store struct {
 	db        *sql.DB
 	keep      time.Duration
+	timeout   time.Duration
 	isolation *sql.TxOptions // nil: the default
 	q         queries
 }
@@ -67,11 +72,13 @@ func New(db *sql.DB, d rampart.Dialect, cfg Config) (*Store, error) {
 	}
 	bad := conferr.For("incidentsql.Config")
 	bad.Join(sqlutil.Check("incidentsql.New", db, d))
+	timeout, ok := sqlutil.Timeout(d, cfg.Timeout)
+	bad.If(!ok, "Timeout", rampart.ReasonInvalid, cfg.Timeout, sqlutil.WantTimeout)
 	bad.If(cfg.Keep < minKeep, "Keep", rampart.ReasonInvalid, cfg.Keep, "use 24h or more; 0 means 9600h (400 days)")
 	if err := bad.Err(); err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, keep: cfg.Keep}
+	s := &Store{db: db, keep: cfg.Keep, timeout: timeout}
 	skip := ""
 	if d == rampart.PostgreSQL {
 		// The default may be serializable, where calls that wait for each other would
@@ -191,6 +198,8 @@ func (s *Store) Get(ctx context.Context, id string) (incident.Order, error) {
 	if s.db == nil {
 		return incident.Order{}, failed("get", errZero)
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	o, err := scan(s.db.QueryRowContext(ctx, s.q.get, id))
 	return o, failed("get", err)
 }
@@ -205,6 +214,8 @@ func (s *Store) list(ctx context.Context, before string, limit int) ([]incident.
 	if s.db == nil {
 		return nil, errZero
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	if before == "" {
 		before = "~" // after all that an ID is made of
 	}
@@ -239,6 +250,8 @@ func (s *Store) inTx(ctx context.Context, f func(*sql.Tx) error) error {
 	if s.db == nil {
 		return errZero
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	tx, err := s.db.BeginTx(ctx, s.isolation)
 	if err != nil {
 		return err

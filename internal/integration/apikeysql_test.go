@@ -40,7 +40,7 @@ func apikeyStore(t testing.TB, db *sql.DB, d rampart.Dialect) *apikeysql.Store {
 	if err := apikeysql.Migrate(context.Background(), db, d); err != nil {
 		t.Fatal(err)
 	}
-	s, err := apikeysql.New(db, d)
+	s, err := apikeysql.New(db, d, apikeysql.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,7 @@ func authBackends() []authBackend {
 func authStore(t testing.TB, db *sql.DB, d rampart.Dialect) *authsql.Store {
 	t.Helper()
 	require.NoError(t, authsql.Migrate(t.Context(), db, d))
-	store, err := authsql.New(db, d)
+	store, err := authsql.New(db, d, authsql.Config{})
 	require.NoError(t, err)
 	return store
 }
@@ -276,7 +276,7 @@ func TestAUsedForeignTokenIsNotAdoptedAgainWhenItsSessionHasExpired(t *testing.T
 
 func TestAuthSQLReportsFailures(t *testing.T) {
 	db, _ := authBackends()[0].open(t)
-	store, err := authsql.New(db, rampart.SQLite)
+	store, err := authsql.New(db, rampart.SQLite, authsql.Config{})
 	require.NoError(t, err)
 	assert.ErrorContains(t, store.Create(t.Context(), session.Session{ID: "a"}), "authsql: create: ") // no table
 	_, err = db.ExecContext(t.Context(), "CREATE TABLE rampart_sessions (other TEXT)")
@@ -297,7 +297,7 @@ func TestAuthSQLReportsFailures(t *testing.T) {
 	} {
 		assert.ErrorContains(t, err, prefix)
 	}
-	pg, err := authsql.New(db, rampart.PostgreSQL)
+	pg, err := authsql.New(db, rampart.PostgreSQL, authsql.Config{})
 	require.NoError(t, err)
 	_, err = pg.Now(ctx)
 	assert.ErrorContains(t, err, "authsql: now: ")
@@ -306,7 +306,7 @@ func TestAuthSQLReportsFailures(t *testing.T) {
 }
 
 func TestAuthSQLConfigMistakes(t *testing.T) {
-	_, err := authsql.New(nil, 0)
+	_, err := authsql.New(nil, 0, authsql.Config{})
 	assert.Equal(t, "db: missing\nd: invalid: \"unknown\"", conferrtest.Text(err))
 	assert.Error(t, authsql.Migrate(t.Context(), nil, rampart.SQLite))
 }

@@ -184,7 +184,7 @@ func servesBothReleases(t *testing.T, s schemaDB, ids []string) {
 // holdsWhatTheFirstReleaseWrote asks the stores of this release.
 func holdsWhatTheFirstReleaseWrote(t *testing.T, db *sql.DB, d rampart.Dialect, id string) {
 	t.Helper()
-	sessions, err := authsql.New(db, d)
+	sessions, err := authsql.New(db, d, authsql.Config{})
 	require.NoError(t, err)
 	row, err := sessions.Get(t.Context(), id)
 	require.NoError(t, err)
@@ -194,7 +194,7 @@ func holdsWhatTheFirstReleaseWrote(t *testing.T, db *sql.DB, d rampart.Dialect, 
 	}, row)
 	require.ErrorIs(t, sessions.Create(t.Context(), session.Session{ID: "old", Subject: "alice", AuthenticatedAt: at(1)}), session.ErrSuperseded, "the floor is kept")
 
-	keys, err := apikeysql.New(db, d)
+	keys, err := apikeysql.New(db, d, apikeysql.Config{})
 	require.NoError(t, err)
 	key, hash, err := keys.Lookup(t.Context(), id)
 	require.NoError(t, err)
