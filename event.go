@@ -28,6 +28,7 @@ const (
 	AuthnTokenRotated      Event = "authn_token_rotated"      // extension
 	SysBackendUnavailable  Event = "sys_backend_unavailable"  // extension: a store that a layer depends on is down
 	SysBackendRecovered    Event = "sys_backend_recovered"    // extension
+	SysOverloaded          Event = "sys_overloaded"           // extension: more is asked of us than we can do; nothing is down
 	SysStateLost           Event = "sys_state_lost"           // extension: shared state went back, or cannot be read; what is remembered is kept
 	SysCookieDropped       Event = "sys_cookie_dropped"       // extension: a cookie of ours that browsers will not store
 	SysCertificateExpiring Event = "sys_certificate_expiring" // extension

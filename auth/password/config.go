@@ -2,6 +2,7 @@ package password
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/conferr"
@@ -25,10 +26,20 @@ type Config struct {
 	// own. Zero means GOMAXPROCS.
 	Parallel int
 
-	// Queue is how many more may wait for their turn; beyond that the answer is
-	// [ErrBusy]. Zero means four for each one computed at once, negative none.
+	// Queue is how many more may wait for their turn; beyond that the error is
+	// [ErrBusy]. Zero means 32 for each one computed at once, negative none.
 	Queue int
+
+	// Wait is how long one of them waits; then the error is [ErrBusy], too: people give
+	// up, and their place should go to somebody who has not. A minute at most; zero
+	// means 5 s.
+	Wait time.Duration
 }
+
+const (
+	defaultWait = 5 * time.Second
+	maxWait     = time.Minute
+)
 
 // Bounds of the cost of a hash, whether configured or read from a store: whoever
 // can write to the table of hashes shall not be able to stop the server with it.
@@ -83,6 +94,7 @@ func (c *Config) params() (params, error) {
 	}
 	bad.If(p.lanes > MaxThreads, "Threads", rampart.ReasonInvalid, p.lanes, "use up to 16 lanes; 0 means 1")
 	bad.If(c.Parallel < 0 || c.Parallel > maxCallers, "Parallel", rampart.ReasonInvalid, c.Parallel, wantCallers)
+	bad.If(c.Wait < 0 || c.Wait > maxWait, "Wait", rampart.ReasonInvalid, c.Wait, "use up to 1m; 0 means 5s")
 	bad.If(c.Queue > maxCallers, "Queue", rampart.ReasonInvalid, c.Queue, wantCallers)
 	return p, bad.Err()
 }

@@ -1,6 +1,7 @@
 package password
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -16,7 +17,7 @@ var ErrTooLong = errors.New("password: too long")
 
 // A Hasher hashes and verifies passwords. It is safe for concurrent use. Create
 // one with [New] and share it: its bound on the hashes computed at once is its
-// own. The zero Hasher answers [ErrBusy].
+// own. The zero Hasher is always busy: [ErrBusy].
 type Hasher struct {
 	params params
 	gate   gate
@@ -35,10 +36,10 @@ func New(cfg Config) (*Hasher, error) {
 		parallel = runtime.GOMAXPROCS(0)
 	}
 	if cfg.Queue == 0 {
-		queue = 4 * parallel
+		queue = 32 * parallel
 	}
 	dummy := argon2Hash{params: p, salt: random(saltSize), tag: random(tagSize)}
-	return &Hasher{params: p, gate: newGate(parallel, queue), dummy: dummy}, nil
+	return &Hasher{params: p, gate: newGate(parallel, queue, cmp.Or(cfg.Wait, defaultWait)), dummy: dummy}, nil
 }
 
 func random(n int) []byte {

@@ -202,6 +202,35 @@ func TestTheQueueIsBounded(t *testing.T) {
 	assert.NoError(t, err, "the gate is free again")
 }
 
+func TestNobodyWaitsLongerThanTheyMay(t *testing.T) {
+	cfg := least()
+	cfg.Parallel, cfg.Wait = 1, time.Nanosecond
+	h := newHasher(t, cfg)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					_, _ = h.Hash(context.Background(), "pw")
+				}
+			}
+		})
+	}
+	assert.Eventually(t, func() bool {
+		_, err := h.Hash(t.Context(), "pw")
+		p, ok := errors.AsType[*rampart.Problem](err)
+		return errors.Is(err, password.ErrBusy) && ok && p.Status == 503 && p.Header.Get("Retry-After") == "1"
+	}, 10*time.Second, time.Millisecond)
+	close(stop)
+	wg.Wait()
+	_, err := h.Hash(t.Context(), "pw")
+	assert.NoError(t, err, "their places are free again")
+}
+
 func TestWhoIsGoneLeavesTheQueue(t *testing.T) {
 	cfg := least()
 	cfg.Parallel, cfg.Queue = 1, 1
@@ -267,8 +296,8 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		{"too much work", password.Config{Memory: password.MaxMemory, Time: 5}, `Time: invalid: "5"`},
 		{
 			"all at once",
-			password.Config{Memory: 1, Threads: 17, Parallel: -1, Queue: 1 << 20},
-			"Memory: weak: \"1\"\nThreads: invalid: \"17\"\nParallel: invalid: \"-1\"\nQueue: invalid: \"1048576\"",
+			password.Config{Memory: 1, Threads: 17, Parallel: -1, Queue: 1 << 20, Wait: time.Hour},
+			"Memory: weak: \"1\"\nThreads: invalid: \"17\"\nParallel: invalid: \"-1\"\nWait: invalid: \"1h0m0s\"\nQueue: invalid: \"1048576\"",
 		},
 		{"too many at once", password.Config{Parallel: 1 << 20}, `Parallel: invalid: "1048576"`},
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/auth/password"
 	"github.com/ecolaura/rampart/auth/session"
 )
 
@@ -81,8 +82,14 @@ func TestBackendFailuresAre503(t *testing.T) {
 		assert.NotContains(t, w.Body.String(), "refused")
 	}
 	assert.Contains(t, f.log.String(), "sys_backend_unavailable")
-	f.users.err = tooManyError{} // a hasher that is busy
+	f.users.err = tooManyError{}
 	assert.Equal(t, "2", postJSON(t, f.IssueHandler(), goodLogin).Header().Get("Retry-After"))
+	f.users.err = fmt.Errorf("%w: %w", password.ErrBusy, &rampart.Problem{Status: http.StatusServiceUnavailable, Code: "busy"})
+	w := postJSON(t, f.IssueHandler(), goodLogin)
+	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+	assert.Equal(t, "1", w.Header().Get("Retry-After"))
+	assert.Equal(t, "busy", member(t, w, "code"))
+	assert.Contains(t, f.log.String(), "sys_overloaded", "nothing is down")
 	f.users.err = nil
 
 	down := errors.New("store down")

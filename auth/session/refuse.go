@@ -59,6 +59,8 @@ func (s *Service) report(r *http.Request, err error, p *rampart.Problem) {
 		s.reporter.Refused(r, rampart.ExcessRateLimit, "")
 	case ge != nil && p.Status < http.StatusInternalServerError: // it keeps somebody out for another reason
 		s.reporter.Refused(r, rampart.AuthzFail, "", slog.String("reason", p.Code))
+	case own != nil && own.Code == "busy": // such as that of package password
+		s.reporter.Refused(r, rampart.SysOverloaded, "log-in", slog.String("backend", "passwords"))
 	case ge == nil && own != nil:
 		s.reporter.Refused(r, rampart.InputValidationFail, "", slog.String("code", p.Code))
 	case errors.Is(err, context.Canceled) && r.Context().Err() != nil: // the client is gone

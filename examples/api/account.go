@@ -27,7 +27,7 @@ func (a *app) activeOwner(next http.Handler) http.Handler {
 		caller, ok := apikey.FromContext(r.Context())
 		if ok {
 			var err error
-			if ok, err = a.users.Active(r.Context(), caller.Owner()); err != nil {
+			if ok, err = a.standing.Active(r.Context(), caller.Owner()); err != nil {
 				a.fail(w, r, err)
 				return
 			}
@@ -66,8 +66,8 @@ func (a *app) changePassword(service *session.Service, sessions *authsql.Store) 
 				Errors: []rampart.FieldError{{Pointer: "#/old", Code: "password_incorrect", Detail: "Your old password was entered incorrectly. Please enter it again."}},
 			}).Write(w)
 		case errors.Is(err, password.ErrBusy):
-			w.Header().Set("Retry-After", "1")
-			(&rampart.Problem{Status: http.StatusServiceUnavailable, Code: "busy"}).Write(w)
+			a.events.Refused(r, rampart.SysOverloaded, "passwords", slog.String("backend", "passwords"))
+			rampart.WriteError(w, err)
 		case err != nil:
 			a.fail(w, r, err)
 		default:

@@ -25,12 +25,13 @@ import (
 type database struct {
 	*sql.DB
 	dialect rampart.Dialect
-	reindex bool // customers from before there was a blind index
+	timeout time.Duration // of each question
+	reindex bool          // customers from before there was a blind index
 }
 
 // openDatabase opens the database, and makes the tables that are not there.
 func openDatabase(ctx context.Context, s *settings) (*database, error) {
-	d := &database{dialect: rampart.PostgreSQL}
+	d := &database{dialect: rampart.PostgreSQL, timeout: s.timeout}
 	driver, source := "pgx", s.db
 	if !s.postgres() {
 		driver, d.dialect = "sqlite", rampart.SQLite
@@ -62,6 +63,11 @@ func openDatabase(ctx context.Context, s *settings) (*database, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// within bounds a question: a server that hangs must not hold its clients.
+func (d *database) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, d.timeout)
 }
 
 // reach makes the first connection. The switch of a fresh SQLite file to WAL

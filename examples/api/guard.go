@@ -97,6 +97,8 @@ func (g *guard) digest(text string) string {
 }
 
 func (g *guard) knows(ctx context.Context, digest string) (bool, error) {
+	ctx, cancel := g.db.within(ctx)
+	defer cancel()
 	var until int64
 	err := g.db.QueryRowContext(ctx, g.db.q(`SELECT until FROM known_addresses WHERE digest = ?`), digest).Scan(&until)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -109,6 +111,8 @@ func (g *guard) knows(ctx context.Context, digest string) (bool, error) {
 // has more than maxKnown. The account is there by its id: whoever erases one finds
 // its rows (docs/privacy.md).
 func (g *guard) remember(ctx context.Context, digest, name string) error {
+	ctx, cancel := g.db.within(ctx)
+	defer cancel()
 	now := time.Now()
 	var account string
 	if err := g.db.QueryRowContext(ctx, g.db.q(`SELECT id FROM users WHERE username = ?`), name).Scan(&account); err != nil {

@@ -48,7 +48,7 @@ type layers struct {
 }
 
 // newLayers builds every layer, and reports what is wrong with any of them.
-func newLayers(s *settings, sec *secrets, db *database, u *users, sh *shared, m *managed, log *slog.Logger) (*layers, error) {
+func newLayers(s *settings, sec *secrets, db *database, standing *auth.Standing, u *users, sh *shared, m *managed, log *slog.Logger) (*layers, error) {
 	var l layers
 	var errs []error
 	keep := func(err error) { errs = append(errs, err) }
@@ -89,9 +89,9 @@ func newLayers(s *settings, sec *secrets, db *database, u *users, sh *shared, m 
 	l.overrides, err = throttle.NewOverrides(throttle.OverridesConfig{Feed: sh.feed, Outage: rampart.FailOpen, Logger: log})
 	keep(err)
 	keep(l.newLimits(s, sh, log))
-	keep(l.newAuth(s, sec, db, u, sh, m, log))
+	keep(l.newAuth(s, sec, db, standing, u, sh, m, log))
 
-	store, err := apikeysql.New(db.DB, db.dialect, apikeysql.Config{})
+	store, err := apikeysql.New(db.DB, db.dialect, apikeysql.Config{Timeout: db.timeout})
 	keep(err)
 	l.keys, err = apikey.New(apikey.Config{
 		Store: store, Prefix: "eco_live", CacheTTL: time.Minute, Feed: sh.feed, ClientIP: l.clientIP.Addr, Logger: log,

@@ -40,11 +40,11 @@ func routes(a *app, l *layers, st *stack, operator *incident.Operator, log *slog
 
 	mux.Handle("GET /api/secure/{$}", secure(message("This is a secure endpoint.")))
 	mux.Handle("GET /api/public/{$}", public(message("This is a public endpoint.")))
-	mux.Handle("GET /api/products/{$}", public(a.getProducts(pages)))
-	mux.Handle("POST /api/products/{$}", scoped("products:write")(newProducts.Handler(a.postProduct)))
-	mux.Handle("POST /api/register/{$}", rampart.Stack{Limit: st.register, Guard: st.guard}.Handler(registrations.Handler(a.register)))
-	mux.Handle("GET /api/customers/{$}", scoped("customers:read")(a.findCustomers(searches)))
-	mux.Handle("GET /api/customers/{id}/{$}", scoped("customers:read")(http.HandlerFunc(a.getCustomer)))
+	mux.Handle("GET /api/products/{$}", public(a.bounded(a.getProducts(pages))))
+	mux.Handle("POST /api/products/{$}", scoped("products:write")(a.bounded(newProducts.Handler(a.postProduct).ServeHTTP)))
+	mux.Handle("POST /api/register/{$}", rampart.Stack{Limit: st.register, Guard: st.guard}.Handler(a.bounded(registrations.Handler(a.register).ServeHTTP)))
+	mux.Handle("GET /api/customers/{$}", scoped("customers:read")(a.bounded(a.findCustomers(searches))))
+	mux.Handle("GET /api/customers/{id}/{$}", scoped("customers:read")(a.bounded(a.getCustomer)))
 
 	mux.Handle("GET /api/partner/{$}", partner(message("Hello, partner.")))
 	mux.Handle("/api/keys/", scoped("keys:manage")(http.StripPrefix("/api/keys", l.keys.Admin(keyOwner))))

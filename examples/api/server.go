@@ -8,8 +8,10 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/auth/password"
 	"github.com/ecolaura/rampart/headers"
 	"github.com/ecolaura/rampart/incident"
@@ -70,7 +72,7 @@ func (srv *instance) build(ctx context.Context, s *settings, sec *secrets, log *
 	if srv.shared, err = openShared(ctx, s, srv.db, log); err != nil {
 		return redacted(err, s.db)
 	}
-	orders, err := incidentsql.New(srv.db.DB, srv.db.dialect, incidentsql.Config{})
+	orders, err := incidentsql.New(srv.db.DB, srv.db.dialect, incidentsql.Config{Timeout: srv.db.timeout})
 	if err != nil {
 		return err
 	}
@@ -78,7 +80,11 @@ func (srv *instance) build(ctx context.Context, s *settings, sec *secrets, log *
 	if err != nil {
 		return redacted(err, s.db)
 	}
-	if srv.layers, err = newLayers(s, sec, srv.db, u, srv.shared, m, log); err != nil {
+	standing, err := auth.NewStanding(auth.StandingConfig{Active: u.Active, Fresh: 2 * time.Second, Logger: log})
+	if err != nil {
+		return err
+	}
+	if srv.layers, err = newLayers(s, sec, srv.db, standing, u, srv.shared, m, log); err != nil {
 		return err
 	}
 	health, err := server.NewHealth(server.HealthConfig{
@@ -87,7 +93,7 @@ func (srv *instance) build(ctx context.Context, s *settings, sec *secrets, log *
 	if err != nil {
 		return err
 	}
-	srv.app = &app{db: srv.db, users: u, columns: newColumns(sec.fields), ready: health.Ready(), log: log, events: rampart.NewReporter(log)}
+	srv.app = &app{db: srv.db, users: u, standing: standing, columns: newColumns(sec.fields), ready: health.Ready(), log: log, events: rampart.NewReporter(log)}
 	m.reencryption = &reencryption{db: srv.db, columns: srv.app.columns, log: log}
 	srv.managed = m
 	if sec.oldFields || m.fields.changed() || srv.db.reindex { // what a kill has cut off goes on
@@ -127,20 +133,32 @@ func (srv *instance) prepare(ctx context.Context, s *settings, u *users) error {
 }
 
 // close writes what is pending, the uses of API keys and, last, the events that
-// the layers hold back for their second, and closes the database.
+// the layers hold back for their second, and closes the database. A database that
+// hangs is not waited for.
 func (srv *instance) close() {
-	if srv.managed != nil {
-		srv.managed.reencryption.close()
-	}
-	if srv.layers != nil {
-		_ = srv.layers.keys.Close()
-	}
-	if srv.shared != nil {
-		srv.shared.close()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if srv.managed != nil {
+			srv.managed.reencryption.close()
+		}
+		if srv.layers != nil {
+			_ = srv.layers.keys.Close()
+		}
+		if srv.shared != nil {
+			srv.shared.close()
+		}
+		_ = srv.db.Close()
+	}()
+	select {
+	case <-done:
+	case <-time.After(closeTime):
+		srv.log.Error("the database does not answer: the last uses of API keys are not written")
 	}
 	_ = srv.monitor.Close()
-	_ = srv.db.Close()
 }
+
+const closeTime = 3 * time.Second
 
 // greet says where the server listens and what to try.
 func (srv *instance) greet(w io.Writer, s *settings, addr string) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -27,6 +28,7 @@ type settings struct {
 	signingKey      string // a PEM or JWK file; empty: the secret key signs
 	anon, user      throttle.Rate
 	demo            bool
+	timeout         time.Duration  // of each question to the database
 	redis           *redis.Options // nil: none
 	secretKey       string         // ECOLAURA_SECRET_KEY; empty: generated beside the database
 	fernetKeys      string         // ECOLAURA_FERNET_KEYS; empty: generated beside the database
@@ -57,6 +59,7 @@ func parse(args []string, getenv func(string) string, usage io.Writer) (*setting
 	flags.StringVar(&anon, "anon-rate", "100/hour", "`rate` of strangers, by address; log-in and registration limits scale with it")
 	flags.StringVar(&user, "user-rate", "1000/hour", "`rate` of users, by subject")
 	flags.StringVar(&origins, "origins", "https://www.ecolaura.com,https://admin.ecolaura.com", "web `origins` that may read answers")
+	flags.DurationVar(&s.timeout, "db-timeout", 0, "how `long` each question to the database may take; 0: 2s, and 10s with SQLite")
 	flags.BoolVar(&s.demo, "demo", false, "keep demo users and products, whatever the address and database")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -87,6 +90,14 @@ func parse(args []string, getenv func(string) string, usage io.Writer) (*setting
 	}
 	ip, err := netip.ParseAddr(host)
 	s.loopback = host == "localhost" || err == nil && ip.IsLoopback()
+	if s.timeout < 0 || s.timeout > time.Minute {
+		bad("db-timeout", "up to 1m", s.timeout.String())
+	}
+	if s.timeout == 0 {
+		if s.timeout = 10 * time.Second; s.postgres() {
+			s.timeout = 2 * time.Second
+		}
+	}
 	s.hosts, s.origins = split(hosts), split(origins)
 	if len(s.hosts) == 0 {
 		bad("hosts", "missing", hosts)

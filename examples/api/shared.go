@@ -53,7 +53,9 @@ func openShared(ctx context.Context, s *settings, db *database, log *slog.Logger
 			return nil, err
 		}
 	}
-	sh.revocations, err = auth.NewRevocations(auth.RevocationsConfig{Feed: sh.feed, Outage: rampart.FailClosed, Logger: log})
+	// While the database is down nothing can be revoked anywhere, and what was is known:
+	// going by that lets tokens through for their five minutes, and no refresh token.
+	sh.revocations, err = auth.NewRevocations(auth.RevocationsConfig{Feed: sh.feed, Outage: rampart.FailOpen, Logger: log})
 	return sh, err
 }
 

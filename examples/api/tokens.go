@@ -13,7 +13,7 @@ import (
 
 // newAuth builds what checks and issues tokens: simplejwt's claims and answers,
 // so that a Django deployment with the same secret shares its users' tokens.
-func (l *layers) newAuth(s *settings, sec *secrets, db *database, u *users, sh *shared, m *managed, log *slog.Logger) error {
+func (l *layers) newAuth(s *settings, sec *secrets, db *database, standing *auth.Standing, u *users, sh *shared, m *managed, log *slog.Logger) error {
 	cfg := session.Simplejwt(sec.signing)
 	if m.signing != nil {
 		cfg.Tokens.Keys = m.signing.keys
@@ -26,10 +26,10 @@ func (l *layers) newAuth(s *settings, sec *secrets, db *database, u *users, sh *
 		cfg.Tokens.Keys = keys
 	}
 	var err error
-	if l.sessions, err = authsql.New(db.DB, db.dialect, authsql.Config{}); err != nil {
+	if l.sessions, err = authsql.New(db.DB, db.dialect, authsql.Config{Timeout: db.timeout}); err != nil {
 		return err
 	}
-	cfg.Tokens.Revoked = revoked(sh.revocations, u)
+	cfg.Tokens.Revoked = revoked(sh.revocations, standing)
 	cfg.Tokens.Logger = log
 	if l.verifier, err = auth.NewVerifier(cfg.Tokens); err != nil {
 		return err
@@ -46,14 +46,14 @@ func (l *layers) newAuth(s *settings, sec *secrets, db *database, u *users, sh *
 	return err
 }
 
-// revoked asks this instance's memory for the session of a token and, as Django
-// does, the database for its user.
-func revoked(r *auth.Revocations, u *users) func(context.Context, *auth.Token) (bool, error) {
+// revoked asks this instance's memory for the session of a token and, as Django does of
+// the database with each request, for its user.
+func revoked(r *auth.Revocations, standing *auth.Standing) func(context.Context, *auth.Token) (bool, error) {
 	return func(ctx context.Context, t *auth.Token) (bool, error) {
 		if ended, err := r.Revoked(ctx, t); ended || err != nil {
 			return ended, err
 		}
-		active, err := u.Active(ctx, t.Subject())
+		active, err := standing.Active(ctx, t.Subject())
 		return !active, err
 	}
 }

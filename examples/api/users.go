@@ -29,7 +29,9 @@ func (u *users) Login(ctx context.Context, name, pw string) (string, error) {
 		stored string
 		active bool
 	)
-	err := u.db.QueryRowContext(ctx, u.db.q(`SELECT id, password, active FROM users WHERE username = ?`), name).Scan(&id, &stored, &active)
+	asking, cancel := u.db.within(ctx)
+	defer cancel()
+	err := u.db.QueryRowContext(asking, u.db.q(`SELECT id, password, active FROM users WHERE username = ?`), name).Scan(&id, &stored, &active)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return "", err
 	}
@@ -59,6 +61,8 @@ func (u *users) upgrade(ctx context.Context, id int64, pw, old string) error {
 	if err != nil {
 		return err
 	}
+	ctx, cancel := u.db.within(ctx)
+	defer cancel()
 	_, err = u.db.ExecContext(ctx, u.db.q(`UPDATE users SET password = ? WHERE id = ? AND password = ?`), hashed, id, old)
 	return err
 }
@@ -69,6 +73,8 @@ func (u *users) Active(ctx context.Context, subject string) (bool, error) {
 	if err != nil {
 		return false, nil //nolint:nilerr // no such user: our subjects are numbers
 	}
+	ctx, cancel := u.db.within(ctx)
+	defer cancel()
 	var active bool
 	err = u.db.QueryRowContext(ctx, u.db.q(`SELECT active FROM users WHERE id = ?`), id).Scan(&active)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -83,6 +89,8 @@ func (u *users) Claims(ctx context.Context, subject string) (map[string]any, err
 	if err != nil {
 		return nil, session.ErrBadCredentials
 	}
+	ctx, cancel := u.db.within(ctx)
+	defer cancel()
 	var scopes string
 	if err := u.db.QueryRowContext(ctx, u.db.q(`SELECT scopes FROM users WHERE id = ?`), id).Scan(&scopes); err != nil {
 		return nil, err
@@ -103,8 +111,10 @@ func (u *users) changePassword(ctx context.Context, sessions *authsql.Store, sub
 	if err != nil {
 		return errWrongPassword
 	}
+	asking, cancel := u.db.within(ctx)
+	defer cancel()
 	var stored string
-	if err := u.db.QueryRowContext(ctx, u.db.q(`SELECT password FROM users WHERE id = ?`), id).Scan(&stored); err != nil {
+	if err := u.db.QueryRowContext(asking, u.db.q(`SELECT password FROM users WHERE id = ?`), id).Scan(&stored); err != nil {
 		return err
 	}
 	ok, _, err := u.hash.Verify(ctx, old, stored)
@@ -118,6 +128,8 @@ func (u *users) changePassword(ctx context.Context, sessions *authsql.Store, sub
 	if err != nil {
 		return err
 	}
+	ctx, cancel = u.db.within(ctx)
+	defer cancel()
 	tx, err := u.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
