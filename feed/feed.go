@@ -88,6 +88,11 @@ func New(ctx context.Context, cfg Config) (*Feed, error) {
 	}
 	f.telling <- struct{}{}
 	f.tellIfDue(ctx)
+	// Once more: what came between the first read and the report, its publisher did not
+	// know that this instance lives.
+	if err := f.pull(ctx, 0); err != nil {
+		return nil, fmt.Errorf("feed: first read: %w", err)
+	}
 	f.start(context.WithoutCancel(ctx))
 	return f, nil
 }

@@ -310,3 +310,21 @@ func TestInMemoryThereAreAThousandInstancesAtMost(t *testing.T) {
 		assert.Equal(t, "1", all[0].ID, "the one that was seen longest ago is not among them")
 	})
 }
+
+// arriving is a source into which another instance publishes just before this one is
+// listed for the first time.
+type arriving struct{ feed.Source }
+
+func (a *arriving) Report(ctx context.Context, in rampart.Instance, keep time.Duration) ([]rampart.Instance, error) {
+	if err := a.Publish(ctx, "t", []byte("order"), time.Hour); err != nil {
+		return nil, err
+	}
+	return a.Source.Report(ctx, in, keep)
+}
+
+func TestAnInstanceThatStartsKnowsWhatWasPublishedBeforeItWasListed(t *testing.T) {
+	f := newFeed(t, &arriving{feed.Memory()})
+	var got []string
+	f.Subscribe("t", func(data []byte, _ time.Time) { got = append(got, string(data)) })
+	assert.Equal(t, []string{"order"}, got)
+}

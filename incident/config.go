@@ -78,7 +78,7 @@ type Config struct {
 	// nil: what a client address layer has resolved, else the TCP peer.
 	ClientIP func(r *http.Request) netip.Addr
 	// Timeout bounds a measure. Rotations get ten seconds more, as they wait for all
-	// instances. 0: 2 s; a minute at most.
+	// instances. 0: 2 s; 30 s at most.
 	Timeout time.Duration
 	// Logger receives the events. nil: slog.Default().
 	Logger *slog.Logger
@@ -111,7 +111,7 @@ type Limited struct {
 const (
 	defaultScope   = "ops"
 	defaultTimeout = 2 * time.Second
-	maxTimeout     = time.Minute
+	maxTimeout     = 30 * time.Second // an order ends long before it counts as Abandoned
 )
 
 func (c Config) withDefaults() Config {
@@ -138,7 +138,7 @@ func (c Config) validate() error {
 	bad := conferr.For("incident.Config")
 	bad.If(c.Unblock != nil && c.Blocks == nil, "Blocks", rampart.ReasonMissing, nil, "give what lists the blocks, such as the method Blocks of an ipfilter.Filter")
 	bad.If(c.Rates == nil && (c.Tighten != nil || c.Loosen != nil || c.Limited != nil), "Rates", rampart.ReasonMissing, nil, "give what lists the policies, so that an unknown one is told")
-	bad.If(c.Timeout < 0 || c.Timeout > maxTimeout, "Timeout", rampart.ReasonInvalid, c.Timeout, "use up to 1m; 0 means 2s")
+	bad.If(c.Timeout < 0 || c.Timeout > maxTimeout, "Timeout", rampart.ReasonInvalid, c.Timeout, "use up to 30s; 0 means 2s")
 	bad.If(c.Instances == nil && c.Feed != nil, "Instances", rampart.ReasonMissing, nil, "give the method Instances of the feed, so that a response tells which instances follow")
 	return bad.Err()
 }

@@ -144,7 +144,7 @@ func (o *Operator) read(w http.ResponseWriter, r *http.Request, f *form) (By, ti
 		return By{}, time.Time{}, &rampart.Problem{Status: http.StatusBadRequest, Code: "idempotency_key", Detail: "An Idempotency-Key has at most 256 bytes."}
 	}
 	caller, _ := rampart.CallerFrom(r.Context()) // RequireScope saw that there is one
-	by := By{Actor: cmp.Or(caller.Subject, caller.Key()), Note: f.note, Addr: o.cfg.ClientIP(r), Once: once, what: r.URL.Path}
+	by := By{Actor: cmp.Or(caller.Subject, caller.Key()), Note: f.note, Addr: o.cfg.ClientIP(r), Once: once, what: r.URL.Path, caller: caller.Key()}
 	for _, field := range fields {
 		if field.Text != nil {
 			by.what += "\n" + *field.Text

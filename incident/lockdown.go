@@ -73,7 +73,7 @@ func NewLockdown(cfg LockdownConfig) (*Lockdown, error) {
 	bad := conferr.For("incident.LockdownConfig")
 	bad.If(len(cfg.Open) == 0, "Open", rampart.ReasonMissing, nil, `list the paths that operators need, such as "/api/ops/*" and that of their log-in`)
 	for _, p := range cfg.Open {
-		bad.If(!strings.HasPrefix(p, "/") || strings.Contains(strings.TrimSuffix(p, "*"), "*"), "Open", rampart.ReasonInvalid, p, `write a path such as "/healthz", or "/api/ops/*"`)
+		bad.If(!strings.HasPrefix(p, "/") || p == "/*" || strings.Contains(strings.TrimSuffix(p, "*"), "*"), "Open", rampart.ReasonInvalid, p, `write a path such as "/healthz", or "/api/ops/*"`)
 	}
 	if err := bad.Err(); err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func NewLockdown(cfg LockdownConfig) (*Lockdown, error) {
 	return l, nil
 }
 
-func (l *Lockdown) apply(data []byte, _ time.Time) {
+func (l *Lockdown) apply(data []byte, expires time.Time) {
 	var s LockdownState
 	if err := json.Unmarshal(data, &s); err != nil || s.Mode != Off && s.Mode != Deny { // of a later version: the safe side
 		s.Mode = ReadOnly
@@ -96,12 +96,16 @@ func (l *Lockdown) apply(data []byte, _ time.Time) {
 			s.Until = time.Now().Add(time.Hour)
 		}
 	}
+	if s.Until.After(expires) { // nobody who starts later would know of it
+		s.Until = expires
+	}
 	l.now.Store(&s)
 }
 
 // set makes a state known to every instance, until it ends.
 func (l *Lockdown) set(ctx context.Context, s LockdownState) error {
 	if l.feed == nil {
+		s.Allow = slices.Clone(s.Allow)
 		l.now.Store(&s)
 		return nil
 	}
@@ -116,6 +120,12 @@ func (l *Lockdown) set(ctx context.Context, s LockdownState) error {
 
 // State returns what holds now.
 func (l *Lockdown) State() LockdownState {
+	s := l.state()
+	s.Allow = slices.Clone(s.Allow)
+	return s
+}
+
+func (l *Lockdown) state() LockdownState {
 	s := l.now.Load()
 	if s == nil || !time.Now().Before(s.Until) {
 		return LockdownState{Mode: Off}
@@ -126,8 +136,8 @@ func (l *Lockdown) State() LockdownState {
 // Handler is the layer. It refuses with 503 and Retry-After.
 func (l *Lockdown) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s := l.State()
-		if l.open != nil && (s.Mode == Off || l.isOpen(r.URL.Path) || l.admits(s, r)) {
+		s := l.state()
+		if l.open != nil && (s.Mode == Off || r.URL.RawPath == "" && l.isOpen(r.URL.Path) || l.admits(s, r)) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -138,7 +148,7 @@ func (l *Lockdown) Handler(next http.Handler) http.Handler {
 }
 
 // isOpen reports whether a path stays open. One with ".." or "//" in it may lead a
-// handler elsewhere.
+// handler elsewhere; so may one with an encoded slash, which has a RawPath.
 func (l *Lockdown) isOpen(p string) bool {
 	if clean := path.Clean(p); p != clean && p != clean+"/" {
 		return false

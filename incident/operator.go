@@ -36,7 +36,8 @@ type By struct {
 	Note  string     // at most 200 characters
 	Addr  netip.Addr // from where; the zero Addr: not through the network
 	Once  string     // of orders with one actor and one Once, the first alone is carried out, and the others get its result; "": each
-	what  string     // how the order was worded, if it came as a request
+
+	what, caller string // of a request: how the order was worded, and by whom (two issuers may have a subject of one name)
 }
 
 // MaxAhead bounds how long a measure lasts: one that is forgotten ends by itself.
@@ -111,9 +112,13 @@ func (o *Operator) Block(ctx context.Context, by By, prefix netip.Prefix, until 
 func (o *Operator) Unblock(ctx context.Context, by By, prefix netip.Prefix) (Order, error) {
 	m := &measure{
 		there: o.cfg.Unblock != nil, action: "unblock", target: prefix.String(),
-		run: func(ctx context.Context, _ *measure) error { return o.cfg.Unblock(ctx, prefix) },
+		run: func(ctx context.Context, _ *measure) error {
+			if !o.blocked(prefix) { // asked here, not before: one that is sent again gets the first response
+				return notFound()
+			}
+			return o.cfg.Unblock(ctx, prefix)
+		},
 	}
-	m.refuse(m.there && !o.blocked(prefix), notFound())
 	return o.carryOut(ctx, by, m)
 }
 

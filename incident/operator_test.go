@@ -134,7 +134,6 @@ func TestWhatCannotBeOrderedIsNotCarriedOut(t *testing.T) {
 		{"their own address", ofOrder(s.op.Block(ctx, own, netip.MustParsePrefix("203.0.113.0/24"), soon())), 422, "own_address"},
 		{"a past end", ofOrder(s.op.Block(ctx, oscar, seven, time.Now())), 422, "invalid"},
 		{"an end in two months", ofOrder(s.op.Block(ctx, oscar, seven, time.Now().Add(60*24*time.Hour))), 422, "invalid"},
-		{"a block that is not there", ofOrder(s.op.Unblock(ctx, oscar, seven)), 404, "not_found"},
 		{"an unknown policy", ofOrder(s.op.Tighten(ctx, oscar, "nope", "1/h", soon())), 404, "not_found"},
 		{"an unknown policy is loosened", ofOrder(s.op.Loosen(ctx, oscar, "nope")), 404, "not_found"},
 		{"an unknown mode", ofOrder(s.op.LockDown(ctx, oscar, "panic", nil, soon())), 422, "invalid"},
@@ -332,7 +331,7 @@ func TestEachMistakeOfAConfigIsReported(t *testing.T) {
 	})
 	assert.EqualError(t, err, `incident.Config.Blocks: missing: give what lists the blocks, such as the method Blocks of an ipfilter.Filter
 incident.Config.Rates: missing: give what lists the policies, so that an unknown one is told
-incident.Config.Timeout: invalid "1h0m0s": use up to 1m; 0 means 2s
+incident.Config.Timeout: invalid "1h0m0s": use up to 30s; 0 means 2s
 incident.Config.Instances: missing: give the method Instances of the feed, so that a response tells which instances follow`)
 	_, err = incident.NewLockdown(incident.LockdownConfig{Open: []string{"ops", "/a*b"}})
 	assert.EqualError(t, err, `incident.LockdownConfig.Open: invalid "ops": write a path such as "/healthz", or "/api/ops/*"

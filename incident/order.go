@@ -102,7 +102,7 @@ func (o *Operator) carryOut(ctx context.Context, by By, m *measure) (Order, erro
 		State: Open,
 	}
 	if by.Once != "" {
-		order.Once, order.Request = digest(by.Actor, by.Once), digest(m.action, cmp.Or(by.what, m.target))
+		order.Once, order.Request = digest(cmp.Or(by.caller, by.Actor), by.Once), digest(m.action, cmp.Or(by.what, m.target))
 	}
 	other, added, err := o.begin(ctx, order)
 	switch {
@@ -113,23 +113,33 @@ func (o *Operator) carryOut(ctx context.Context, by By, m *measure) (Order, erro
 	}
 	kept := err == nil
 
+	returned := false
+	defer func() {
+		if !returned { // a panic goes on to a layer that knows it; the order may or may not be in force
+			order.State = Failed
+			o.conclude(ctx, &order, m, nil, kept)
+		}
+	}()
 	running, cancel := context.WithTimeout(ctx, o.cfg.Timeout+m.extra)
+	defer cancel()
 	err = m.run(running, m)
-	cancel()
 	var reach *Reach
 	if err == nil {
 		reach, order.Mark = awaitReach(ctx, o.cfg.Instances, reachTime)
 	}
+	returned = true
 	order.State = stateOf(m, err)
-	order.Answer = m.answer(order, reach, kept)
-	if kept {
-		kept = o.finish(ctx, order) == nil
-	}
-	if !kept {
-		order.Answer = m.answer(order, reach, kept)
-	}
-	o.record(ctx, order, m)
+	o.conclude(ctx, &order, m, reach, kept)
 	return order, o.outcome(ctx, order, m, err)
+}
+
+// conclude keeps an order as it ended, and writes the event.
+func (o *Operator) conclude(ctx context.Context, order *Order, m *measure, reach *Reach, kept bool) {
+	order.Answer = m.answer(*order, reach, kept)
+	if kept && o.finish(ctx, *order) != nil {
+		order.Answer = m.answer(*order, reach, false)
+	}
+	o.record(ctx, *order, m)
 }
 
 const maxNote = 200
@@ -167,11 +177,11 @@ func (o *Operator) outcome(ctx context.Context, order Order, m *measure, err err
 	case Failed:
 		// What could not be made known may or may not be in force: say so, and let the
 		// operator send it again.
-		o.cfg.Logger.LogAttrs(ctx, slog.LevelError, "counter-measure failed", slog.String("action", m.action), slog.String("error", err.Error()))
+		o.cfg.Logger.LogAttrs(ctx, slog.LevelError, "counter-measure failed", slog.String("action", m.action), rampart.Text("error", err.Error()))
 		return unavailable("It may or may not be in force: send it again.")
 	case Unknown:
 		p := notFound()
-		p.Detail = "Nobody knows it: nothing has ended."
+		p.Detail = "Nobody knows it here." // what another issuer made may have ended all the same
 		p.Extensions = map[string]any{m.counts: 0, "id": order.ID}
 		return p
 	default:
@@ -203,7 +213,12 @@ func (o *Operator) record(ctx context.Context, order Order, m *measure) {
 	if order.Target != "" {
 		attrs = append(attrs, rampart.Text("target", order.Target))
 	}
-	attrs = append(attrs, m.said...)
+	for _, a := range m.said {
+		if a.Value.Kind() == slog.KindString { // an operator's own text, perhaps
+			a = rampart.Text(a.Key, a.Value.String())
+		}
+		attrs = append(attrs, a)
+	}
 	if m.counts != "" {
 		attrs = append(attrs, slog.Int(m.counts, m.count))
 	}

@@ -2,6 +2,7 @@ package incident
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/ecolaura/rampart"
@@ -37,11 +38,13 @@ func awaitReach(ctx context.Context, instances instances, most time.Duration) (*
 	reach := &Reach{Instances: 1} // this one
 	for {
 		if all, err := instances(ctx); err == nil {
-			if mark == 0 {
-				mark = own(all)
-			}
-			if reach = reachOf(all, mark); len(reach.Behind) == 0 {
-				return reach, mark
+			if self := slices.IndexFunc(all, isSelf); self >= 0 { // else nothing can be told
+				if mark == 0 {
+					mark = all[self].Seq
+				}
+				if reach = reachOf(all, mark); len(reach.Behind) == 0 {
+					return reach, mark
+				}
 			}
 		}
 		select {
@@ -57,15 +60,7 @@ type instances = func(ctx context.Context) ([]rampart.Instance, error)
 
 const reachTick = 100 * time.Millisecond
 
-// own returns how far this instance has come.
-func own(all []rampart.Instance) int64 {
-	for _, in := range all {
-		if in.Self {
-			return in.Seq
-		}
-	}
-	return 0
-}
+func isSelf(in rampart.Instance) bool { return in.Self }
 
 // reachOf tells which of the instances have come as far as mark, or as far as any has:
 // a source that was restored from a backup counts from there.

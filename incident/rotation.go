@@ -87,8 +87,11 @@ func NewRotation(ctx context.Context, cfg RotationConfig) (*Rotation, error) {
 	for _, k := range keys {
 		// A key that was never in use has done nothing: one that cannot be taken keeps
 		// nobody from starting.
-		if err := cfg.Take(k); err != nil && k.Primary {
-			return nil, fmt.Errorf("incident: %s key %s: %w", k.Kind, k.ID, err)
+		if err := cfg.Take(k); err != nil {
+			if k.Primary {
+				return nil, fmt.Errorf("incident: %s key %s: %w", k.Kind, k.ID, err)
+			}
+			r.failed[k.ID] = err
 		}
 	}
 	cfg.Feed.Subscribe(r.topic, r.apply)
@@ -141,10 +144,17 @@ func (r *Rotation) next(ctx context.Context, overlap time.Duration) (SealedKey, 
 		if err != nil {
 			return SealedKey{}, err
 		}
+		var pending *SealedKey
 		for _, k := range keys {
-			if !k.Primary {
-				return k, nil
+			switch {
+			case k.Primary: // those before it were passed over when it was made
+				pending = nil
+			case r.failure(k.ID) == nil:
+				pending = &k
 			}
+		}
+		if pending != nil {
+			return *pending, nil
 		}
 	}
 	id, sealed, err := r.cfg.Make()
@@ -183,11 +193,15 @@ func (r *Rotation) publish(ctx context.Context, k SealedKey) error {
 	if err := r.cfg.Feed.Publish(ctx, r.topic, data, MaxAhead); err != nil {
 		return err
 	}
-	r.mu.Lock()
-	err = r.failed[k.ID]
-	r.mu.Unlock()
-	if err != nil {
+	if err := r.failure(k.ID); err != nil {
 		return err
 	}
 	return r.cfg.Store.PutKey(ctx, k)
+}
+
+// failure returns why Take would not have a key.
+func (r *Rotation) failure(id string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failed[id]
 }

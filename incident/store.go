@@ -36,7 +36,7 @@ type State string
 const (
 	Open    State = "open"
 	Done    State = "done"
-	Unknown State = "unknown" // nobody knows the target: nothing has ended
+	Unknown State = "unknown" // nobody knows the target here
 	Refused State = "refused" // a layer would not have it: it is not in force
 	Failed  State = "failed"  // it may or may not be in force
 )

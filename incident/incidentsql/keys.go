@@ -45,7 +45,7 @@ func (s *Store) PutKey(ctx context.Context, k incident.SealedKey) error {
 	defer cancel()
 	body, err := json.Marshal(k)
 	if err == nil {
-		_, err = s.db.ExecContext(ctx, s.q.putKey, k.Kind, k.ID, time.Now().UnixMicro(), string(body))
+		_, err = s.db.ExecContext(ctx, s.q.putKey, k.Kind, k.ID, string(body), time.Now().UnixMicro(), k.Kind)
 	}
 	return failed("put key", err)
 }

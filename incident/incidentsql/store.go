@@ -96,7 +96,10 @@ func New(db *sql.DB, d rampart.Dialect, cfg Config) (*Store, error) {
 		get:    `SELECT body FROM rampart_orders WHERE id = ?`,
 		list:   `SELECT body FROM rampart_orders WHERE id < ? ORDER BY id DESC LIMIT ?`,
 		keys:   `SELECT body FROM rampart_keys WHERE kind = ? ORDER BY put_at, id`,
-		putKey: `INSERT INTO rampart_keys (kind, id, put_at, body) VALUES (?, ?, ?, ?)
+		// The last one is the last though another process put one whose clock is ahead.
+		putKey: `INSERT INTO rampart_keys (kind, id, put_at, body)
+			SELECT ?, ?, CASE WHEN last < now THEN now ELSE last + 1 END, ?
+			FROM (SELECT CAST(? AS BIGINT) AS now, COALESCE(MAX(put_at), 0) AS last FROM rampart_keys WHERE kind = ?) AS t WHERE true
 			ON CONFLICT (kind, id) DO UPDATE SET put_at = excluded.put_at, body = excluded.body`,
 	}
 	for _, q := range []*string{&s.q.free, &s.q.insert, &s.q.other, &s.q.purge, &s.q.finish, &s.q.get, &s.q.list, &s.q.keys, &s.q.putKey} {

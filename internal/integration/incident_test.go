@@ -116,6 +116,34 @@ func TestIncidentSQLReportsFailures(t *testing.T) {
 	}
 }
 
+func TestIncidentSQLPutsAKeyLastThoughAnotherClockIsAhead(t *testing.T) {
+	for _, backend := range authBackends() {
+		t.Run(backend.name, func(t *testing.T) {
+			db, _ := backend.open(t)
+			store := incidentSQLStore(t, db, backend.dialect)
+			put := func(id string) {
+				t.Helper()
+				require.NoError(t, store.PutKey(t.Context(), incident.SealedKey{Kind: "signing", ID: id}))
+			}
+			order := func() (ids string) {
+				keys, err := store.Keys(t.Context(), "signing")
+				require.NoError(t, err)
+				for _, k := range keys {
+					ids += k.ID
+				}
+				return ids
+			}
+			put("b")
+			execute(t, db, `UPDATE rampart_keys SET put_at = put_at + 3600000000`) // by an instance whose clock is ahead
+			put("c")
+			put("a")
+			assert.Equal(t, "bca", order())
+			put("b")
+			assert.Equal(t, "cab", order())
+		})
+	}
+}
+
 func TestIncidentSQLKeepsKeys(t *testing.T) {
 	for _, backend := range authBackends() {
 		t.Run(backend.name, func(t *testing.T) {
