@@ -12,10 +12,10 @@ import (
 	"github.com/ecolaura/rampart/internal/conferr"
 )
 
-// A Config wires an [Operator] to a service. Every measure is a function; what is nil
-// is not served. An error of one means that the order may or may not be in force, and
-// the response is 503; one that is a [rampart.Refusal] of status 400, 404, 409 or 422
-// means that it was not carried out, and is the response.
+// A Config wires an [Operator] to a service. Every measure is a function; one that is nil
+// has no endpoint. They are called concurrently. If one returns an error, the response is
+// 503: the order may or may not be in force. If the error is a [rampart.Refusal] of status
+// 400, 404, 409 or 422, nothing was done, and that is the response.
 type Config struct {
 	_ [0]func() // no comparison, no unkeyed literals
 

@@ -99,6 +99,7 @@ func TestACallThatCannotBeUnderstoodDoesNothing(t *testing.T) {
 		{"a page before no name", "GET", "/orders/?before=%FF", ``, 422, "invalid"},
 		{"a page of nothing", "GET", "/orders/?limit=0", ``, 422, "invalid"},
 		{"a page of all", "GET", "/orders/?limit=101", ``, 422, "invalid"},
+		{"sessions of no text", "GET", "/sessions/?subject=a%00", ``, 422, "invalid"},
 		{"sessions of nobody", "GET", "/sessions/", ``, 422, "invalid"},
 	} {
 		t.Run(tt.desc, func(t *testing.T) {
@@ -197,6 +198,8 @@ func TestAKeyOfTheClientGivesAnOrderOnce(t *testing.T) {
 	assert.Len(t, s.got(), 1)
 	status, _, _ = s.call("POST", "/blocks/", `{}`, "Idempotency-Key", strings.Repeat("x", 257))
 	assert.Equal(t, 422, status, "the body is looked at first")
+	status, _, _ = s.call("POST", "/lockdown/lift/", `{}`, "Idempotency-Key", strings.Repeat("x", 256))
+	assert.Equal(t, 200, status)
 	status, members, _ := s.call("POST", "/lockdown/lift/", `{}`, "Idempotency-Key", strings.Repeat("x", 257))
 	assert.Equal(t, 400, status)
 	assert.Equal(t, "idempotency_key", members["code"])
@@ -224,6 +227,19 @@ func TestTheAuditTrailIsListed(t *testing.T) {
 		}
 	}
 	assert.Equal(t, []string{"s4", "s3", "s2", "s1", "s0"}, seen)
+}
+
+func TestAPageMayHaveOneOrder(t *testing.T) {
+	s := newService(t)
+	_, err := s.op.Loosen(t.Context(), oscar, "anon")
+	require.NoError(t, err)
+	status, members, _ := s.call("GET", "/orders/?limit=1", "")
+	assert.Equal(t, 200, status)
+	assert.Len(t, members["orders"], 1)
+	order := members["orders"].([]any)[0].(map[string]any)
+	_, one, _ := s.call("GET", "/orders/"+order["id"].(string), "")
+	assert.Equal(t, order["id"], one["id"])
+	assert.NotContains(t, one, "in_force", "there is one instance")
 }
 
 func TestListsTellWhatTheServiceKnows(t *testing.T) {

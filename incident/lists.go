@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/ecolaura/rampart"
@@ -31,7 +30,7 @@ func (o *Operator) list(w http.ResponseWriter, _ *http.Request) {
 
 func (o *Operator) sessions(w http.ResponseWriter, r *http.Request) {
 	subject := r.URL.Query().Get("subject")
-	if subject == "" {
+	if subject == "" || len(subject) > maxTarget || !printable(subject) {
 		wrongParameter("subject").Write(w)
 		return
 	}
@@ -158,7 +157,7 @@ func (o *Operator) Orders(ctx context.Context, before string, limit int) ([]Orde
 
 // isID reports whether s may be the ID of an order: a store need not take any text.
 func isID(s string) bool {
-	return len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool { return r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') })
+	return s == "" || isName(s)
 }
 
 // maxOrders is the most orders on a page.

@@ -23,8 +23,8 @@ type Mode string
 // The modes.
 const (
 	Off      Mode = "off"
-	ReadOnly Mode = "read_only" // every method other than GET, HEAD and OPTIONS
-	Deny     Mode = "deny"      // every address that is not listed
+	ReadOnly Mode = "read_only" // keeps out every method but GET, HEAD and OPTIONS
+	Deny     Mode = "deny"      // keeps out every address that is not listed
 )
 
 // LockdownState is what a [Lockdown] does now.

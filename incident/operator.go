@@ -3,6 +3,7 @@ package incident
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/ecolaura/rampart"
@@ -45,10 +46,12 @@ const MaxAhead = 30 * 24 * time.Hour
 
 // EndSession ends one session.
 func (o *Operator) EndSession(ctx context.Context, by By, id string) (Order, error) {
-	return o.carryOut(ctx, by, &measure{
+	m := &measure{
 		there: o.cfg.EndSession != nil, action: "end_session", target: id, counts: "ended",
 		run: func(ctx context.Context, m *measure) (err error) { m.count, err = o.cfg.EndSession(ctx, id); return },
-	})
+	}
+	m.refuse(!isName(id), Invalid("#/session", "invalid", "Say the id of the session, never a token."))
+	return o.carryOut(ctx, by, m)
 }
 
 // EndSubject ends the sessions of a subject that have begun by now.
@@ -79,9 +82,19 @@ func (o *Operator) EndAll(ctx context.Context, by By, before time.Time) (Order, 
 
 // RevokeKey revokes an API key.
 func (o *Operator) RevokeKey(ctx context.Context, by By, id string) (Order, error) {
-	return o.carryOut(ctx, by, &measure{
+	m := &measure{
 		there: o.cfg.RevokeKey != nil, action: "revoke_key", target: id, counts: "revoked",
 		run: func(ctx context.Context, m *measure) (err error) { m.count, err = o.cfg.RevokeKey(ctx, id); return },
+	}
+	m.refuse(!isName(id), Invalid("#/key", "invalid", "Say the id of the key, never the whole key."))
+	return o.carryOut(ctx, by, m)
+}
+
+// isName reports whether s may be the id of a session or key. A whole token or key has
+// dots and underscores, and must not be kept in an audit trail.
+func isName(s string) bool {
+	return s != "" && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
+		return r != '-' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
 	})
 }
 
@@ -172,9 +185,8 @@ func (o *Operator) rate(policy string) (Rate, bool) {
 	return Rate{}, false
 }
 
-// LockDown closes the service, but for what [LockdownConfig].Open names: to every
-// method other than GET, HEAD and OPTIONS where nobody is allowed, else to every address
-// that is not.
+// LockDown closes the service, but for what [LockdownConfig].Open names: [ReadOnly] refuses
+// all methods but GET, HEAD and OPTIONS, [Deny] every address that is not in allow.
 func (o *Operator) LockDown(ctx context.Context, by By, mode Mode, allow []netip.Prefix, until time.Time) (Order, error) {
 	m := &measure{
 		there: o.cfg.Lockdown != nil, action: "lockdown",

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/ecolaura/rampart"
@@ -88,6 +89,7 @@ const (
 // That it cannot be kept does not stop it: the event has it.
 func (o *Operator) carryOut(ctx context.Context, by By, m *measure) (Order, error) {
 	m.refuse(m.counts != "" && m.target == "", Invalid("#", "required", "Say whom or what it concerns."))
+	m.refuse(len(m.target) > maxTarget || !printable(m.target), Invalid("#", "invalid", "Not the name of anybody or anything."))
 	m.refuse(by.Actor == "", Invalid("#", "actor", "Say who gives the order."))
 	m.refuse(utf8.RuneCountInString(by.Note) > maxNote, Invalid("#/note", "max", fmt.Sprintf("At most %d characters.", maxNote)))
 	switch {
@@ -142,7 +144,15 @@ func (o *Operator) conclude(ctx context.Context, order *Order, m *measure, reach
 	o.record(ctx, *order, m)
 }
 
-const maxNote = 200
+const (
+	maxNote   = 200 // characters
+	maxTarget = 256 // bytes: of a subject, an owner, a prefix
+)
+
+// printable reports whether s is text that stores and logs can keep.
+func printable(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
+}
 
 func stateOf(m *measure, err error) State {
 	switch {

@@ -42,7 +42,10 @@ func awaitReach(ctx context.Context, instances instances, most time.Duration) (*
 				if mark == 0 {
 					mark = all[self].Seq
 				}
-				if reach = reachOf(all, mark); len(reach.Behind) == 0 {
+				if now := reachOf(all, mark); now != nil {
+					reach = now
+				}
+				if len(reach.Behind) == 0 && reach.Of > 0 {
 					return reach, mark
 				}
 			}
@@ -62,20 +65,19 @@ const reachTick = 100 * time.Millisecond
 
 func isSelf(in rampart.Instance) bool { return in.Self }
 
-// reachOf tells which of the instances have come as far as mark, or as far as any has:
-// a source that was restored from a backup counts from there.
+// reachOf tells which of the instances have come as far as mark. It returns nil if none
+// has: the source of the feed has gone back since, and its numbers tell nothing of that.
 func reachOf(all []rampart.Instance, mark int64) *Reach {
-	furthest := int64(0)
-	for _, in := range all {
-		furthest = max(furthest, in.Seq)
-	}
 	reach := &Reach{Of: len(all)}
 	for _, in := range all {
-		if in.Seq >= min(mark, furthest) {
+		if in.Seq >= mark {
 			reach.Instances++
 			continue
 		}
 		reach.Behind = append(reach.Behind, Behind{ID: in.ID, Version: in.Version, Started: in.Started, Seen: in.Seen})
+	}
+	if reach.Instances == 0 {
+		return nil
 	}
 	return reach
 }

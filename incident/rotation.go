@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,8 +21,8 @@ type SealedKey struct {
 	Kind     string    `json:"kind"`               // what it is for: the Kind of its [Rotation]
 	ID       string    `json:"id"`                 // such as a token's kid
 	Sealed   string    `json:"sealed"`             // the key, encrypted
-	Primary  bool      `json:"primary"`            // it is in use, as the newest one or an older one; else it is only known
-	OldUntil time.Time `json:"old_until,omitzero"` // until when those before it are good, where they end
+	Primary  bool      `json:"primary"`            // it is or was the key in use; else it has only been announced
+	OldUntil time.Time `json:"old_until,omitzero"` // when the keys before it end, where they do
 }
 
 // A KeyStore keeps sealed keys. It is safe for concurrent use, also by several
@@ -45,8 +46,9 @@ type RotationConfig struct {
 	Instances func(ctx context.Context) ([]rampart.Instance, error)
 	// Make makes a new key and seals it.
 	Make func() (id, sealed string, err error)
-	// Take makes a key known here, or the one in use if it is Primary. It may get one
-	// more than once, and must not call the feed.
+	// Take makes a key known here, or the one in use if it is Primary. It gets every key
+	// again with each start, in the order in which they came, so it must pass over one
+	// that is or was in use. It must not call the feed.
 	Take func(k SealedKey) error
 	// Logger receives what goes wrong. nil: slog.Default().
 	Logger *slog.Logger
@@ -62,6 +64,7 @@ type Rotation struct {
 
 	mu     sync.Mutex
 	failed map[string]error // keys that Take would not have, by ID
+	last   SealedKey        // the one that the feed put into use last
 }
 
 // NewRotation takes over the keys that were made since, and follows the feed. The error
@@ -95,7 +98,19 @@ func NewRotation(ctx context.Context, cfg RotationConfig) (*Rotation, error) {
 		}
 	}
 	cfg.Feed.Subscribe(r.topic, r.apply)
-	return r, nil
+	return r, r.keepLast(ctx, keys)
+}
+
+// keepLast keeps the key that is in use by the feed, if it was never kept: the process
+// that made it died in between, and the feed forgets it.
+func (r *Rotation) keepLast(ctx context.Context, kept []SealedKey) error {
+	r.mu.Lock()
+	last := r.last
+	r.mu.Unlock()
+	if last.ID == "" || slices.ContainsFunc(kept, func(k SealedKey) bool { return k.ID == last.ID && k.Primary }) {
+		return nil
+	}
+	return r.cfg.Store.PutKey(ctx, last)
 }
 
 func (r *Rotation) apply(data []byte, _ time.Time) {
@@ -108,6 +123,8 @@ func (r *Rotation) apply(data []byte, _ time.Time) {
 	delete(r.failed, k.ID)
 	if err != nil {
 		r.failed[k.ID] = err
+	} else if k.Primary {
+		r.last = k
 	}
 	r.mu.Unlock()
 	if err != nil {

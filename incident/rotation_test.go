@@ -139,6 +139,25 @@ func TestAKeyThatCannotBeTakenOrKeptIsNotUsed(t *testing.T) {
 	}
 }
 
+// The process that made a key died before it was kept; the feed has it for a month.
+func TestAKeyThatOnlyTheFeedHasIsKept(t *testing.T) {
+	f, k := &fleet{}, &keyring{rows: []incident.SealedKey{{Kind: "signing", ID: "old", Primary: true}}}
+	replay := func(keys ...string) {
+		f.replay = nil
+		for _, id := range keys {
+			f.replay = append(f.replay, []byte(`{"kind":"signing","id":"`+id+`","sealed":"s","primary":true}`))
+		}
+	}
+	replay("old", "new")
+	k.rotation(t, f)
+	require.Len(t, k.rows, 2)
+	assert.Equal(t, "new", k.rows[1].ID)
+	k.rows = append(k.rows, incident.SealedKey{Kind: "signing", ID: "newer", Primary: true})
+	replay("lost", "newer")
+	k.rotation(t, f)
+	assert.Len(t, k.rows, 3, "one that was replaced since must not come last")
+}
+
 func TestAnInstanceThatStartsTakesTheKeysOver(t *testing.T) {
 	rows := []incident.SealedKey{{Kind: "signing", ID: "old", Primary: true}, {Kind: "field", ID: "other"}, {Kind: "signing", ID: "new"}}
 	k := &keyring{rows: rows}

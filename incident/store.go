@@ -41,8 +41,8 @@ const (
 	Failed  State = "failed"  // it may or may not be in force
 )
 
-// HoldsOnce reports whether o keeps another order with its Once from being given: it
-// does so unless nothing has come of it.
+// HoldsOnce reports whether another order with o's Once must not be given: true while o
+// is open, or done.
 func (o Order) HoldsOnce() bool {
 	return o.Once != "" && o.State != Unknown && o.State != Refused && o.State != Failed
 }
@@ -63,7 +63,7 @@ type Store interface {
 	// false. An ID that is taken is an error.
 	Begin(ctx context.Context, o Order) (other Order, added bool, err error)
 
-	// Finish replaces the order of that ID. Its Once becomes free if it does not hold it.
+	// Finish replaces the order of that ID. If o.HoldsOnce is false, its Once may be used again.
 	// ErrNoOrder if there is no such order.
 	Finish(ctx context.Context, o Order) error
 

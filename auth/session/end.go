@@ -3,7 +3,9 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/ecolaura/rampart"
@@ -141,8 +143,11 @@ func (s *Service) Sessions(ctx context.Context, subject string) ([]Session, erro
 	return s.sessions.List(ctx, subject, maxListed)
 }
 
+var errAhead = errors.New("session: EndAll: the time lies ahead")
+
 // EndAll ends every session that began at or before that time; the zero time
-// means now. A time that lies ahead is refused: nobody could log in until then.
+// means now. A time that lies ahead is refused: nobody could log in until then. That
+// error holds a [rampart.Problem] of an operator's call, with the member "before".
 func (s *Service) EndAll(ctx context.Context, before time.Time) error {
 	if s == nil || s.sessions == nil {
 		return errZeroService
@@ -155,7 +160,10 @@ func (s *Service) EndAll(ctx context.Context, before time.Time) error {
 		before = now
 	}
 	if before.After(now) {
-		return errors.New("session: EndAll: the time lies ahead")
+		return fmt.Errorf("%w: %w", errAhead, &rampart.Problem{
+			Status: http.StatusUnprocessableEntity, Code: "invalid", Detail: "Invalid input.",
+			Errors: []rampart.FieldError{{Pointer: "#/before", Code: "invalid", Detail: "Not a time that has come."}},
+		})
 	}
 	if err := s.sessions.RevokeBefore(ctx, before); err != nil {
 		return err

@@ -72,7 +72,7 @@ func newLayers(s *settings, sec *secrets, db *database, standing *auth.Standing,
 	l.cors, err = cors.New(cors.Config{
 		Origins:         s.origins,
 		Methods:         []string{"GET", "POST", "PUT", "PATCH", "DELETE"},
-		RequestHeaders:  []string{"Authorization", "Content-Type", "X-API-Key"},
+		RequestHeaders:  []string{"Authorization", "Content-Type", "X-API-Key", "Idempotency-Key"},
 		ResponseHeaders: []string{"Retry-After", "RateLimit", "RateLimit-Policy", "WWW-Authenticate", "X-Request-ID"},
 		Logger:          log,
 	})

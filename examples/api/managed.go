@@ -75,7 +75,7 @@ func (m *managed) rotateField(ctx context.Context) (id string, err error) {
 	if m.rings == nil {
 		return "", errElsewhere()
 	}
-	if id, err = m.rings.Rotate(ctx, incident.MaxAhead); err == nil {
+	if id, err = m.rings.Rotate(ctx, incident.MaxAhead); id != "" { // it is in use, even if it could not be kept
 		m.reencryption.start() //nolint:contextcheck // it outlives the call
 	}
 	return id, err
