@@ -2,6 +2,7 @@ package throttle
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"reflect"
 	"sync/atomic"
@@ -58,8 +59,8 @@ func sameStore(a, b Store) bool {
 	return reflect.TypeOf(a) == reflect.TypeOf(b) && (a == nil || reflect.ValueOf(a).Comparable() && a == b)
 }
 
-// take charges items. With FallBack it may change their rates. The error is
-// that of the store, with FailClosed.
+// take charges items. With FallBack it may change them. The error is that of the
+// store, with FailClosed or because this process is too busy.
 func (b *backend) take(ctx context.Context, items []Item, out []Result) (bool, mode, error) {
 	if b.memory != nil {
 		allowed, err := b.memory.Take(ctx, items, out)
@@ -72,10 +73,12 @@ func (b *backend) take(ctx context.Context, items []Item, out []Result) (bool, m
 	if err == nil {
 		return allowed, inStore, nil
 	}
-	switch b.outage {
-	case rampart.FailOpen:
+	switch {
+	case errors.Is(err, ErrBusy):
+		return false, uncharged, err
+	case b.outage == rampart.FailOpen:
 		return true, uncharged, nil
-	case rampart.FallBack:
+	case b.outage == rampart.FallBack:
 		for i := range items {
 			b.share(&items[i])
 		}
@@ -119,8 +122,12 @@ func (b *backend) limit(ctx context.Context) (context.Context, context.CancelFun
 	return context.WithTimeout(context.WithoutCancel(ctx), b.timeout)
 }
 
-// note reports when the store begins to fail and when it recovers.
+// note reports when the store begins to fail and when it recovers. That this process
+// is busy says neither.
 func (b *backend) note(ctx context.Context, err error) {
+	if errors.Is(err, ErrBusy) {
+		return
+	}
 	failed := err != nil
 	if _, itself := b.store.(OutageReporter); itself || b.down.Load() == failed || !b.down.CompareAndSwap(!failed, failed) {
 		return

@@ -32,13 +32,16 @@ type Config struct {
 	// Store keeps the counts; nil: NewMemory(0).
 	Store Store
 
-	// Timeout for a call of the Store; 0: 100 ms. A Memory needs none.
+	// Timeout is how long a request waits for the Store at most; 0: a second. A Store
+	// may find sooner that it fails, as that of throttleredis does. A Memory needs none.
 	Timeout time.Duration
 
 	// Outage says what happens while the Store fails. FailClosed refuses: 503 with
 	// Retry-After. FailOpen lets pass without a limit: whoever can bring the store
 	// down is rid of it. FallBack counts in this process, by the rate divided by
-	// Replicas. Required with a Store that is not a Memory.
+	// Replicas. A Store that works and that this process is too busy to ask in time
+	// ([ErrBusy]) does not fail: the request is refused as by FailClosed. Required
+	// with a Store that is not a Memory.
 	Outage rampart.Outage
 
 	// Replicas is how many processes share the Store; required by FallBack.
@@ -61,7 +64,7 @@ type Config struct {
 }
 
 const (
-	defaultTimeout = 100 * time.Millisecond
+	defaultTimeout = time.Second
 	maxNameLength  = 64
 )
 
@@ -76,7 +79,7 @@ func (c *Config) validate() error {
 		bad.If(p.Name != "" && seen[p.Name], at+"Name", rampart.ReasonDuplicate, p.Name, "give each policy a name of its own: they share the Store")
 		seen[p.Name] = true
 	}
-	bad.If(c.Timeout < 0, "Timeout", rampart.ReasonInvalid, c.Timeout, "use more than 0; 0 means 100ms")
+	bad.If(c.Timeout < 0, "Timeout", rampart.ReasonInvalid, c.Timeout, "use more than 0; 0 means 1s")
 	const wantOutage = "choose rampart.FailClosed, FailOpen, or FallBack with Replicas"
 	bad.If(c.Outage > rampart.FallBack, "Outage", rampart.ReasonInvalid, c.Outage, wantOutage)
 	bad.If(c.Outage == 0 && isRemote(c.Store), "Outage", rampart.ReasonMissing, nil, wantOutage)

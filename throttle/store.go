@@ -2,6 +2,7 @@ package throttle
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -45,9 +46,15 @@ type Result struct {
 // helps.
 const Never time.Duration = -1
 
+// ErrBusy, wrapped or not, is what a [Store] returns that works, but that this
+// process was too busy to ask in time. It is no outage: whatever its [rampart.Outage]
+// policy, a [Limiter] refuses the request, as [StoreUnavailable]. To let it pass, or to
+// count it here, would let more pass than the rate while the store still counts others.
+var ErrBusy = errors.New("throttle: this process is too busy to ask the store in time")
+
 // A Store keeps buckets. Its methods are safe for concurrent use. An error
 // means that the store itself failed; [Limiter] then follows its [rampart.Outage]
-// policy. Each call is one atomic step. The contract is tested by
+// policy, unless it is [ErrBusy]. Each call is one atomic step. The contract is tested by
 // throttletest.TestStore.
 type Store interface {
 	// Take charges every item or none, says which, and fills out, which has
