@@ -20,7 +20,11 @@ type Item struct {
 	// A Limiter calls a Memory with these, which need no allocation.
 	key        []byte // in the place of Key
 	policyHash uint64 // of Policy in that Memory; 0: not known
+	unit       int    // what a request of cost 1 costs here; 0: 1
 }
+
+// asked returns the cost that a Result is for. A peek tells when a request passes.
+func (it *Item) asked() int { return max(it.Cost, it.unit, 1) }
 
 // Limit returns how much it's bucket holds: the Limit of its [Result].
 func (it *Item) Limit() int {
