@@ -159,10 +159,7 @@ func (b *backend) note(ctx context.Context, err error) {
 // count by themselves: n times as much. Its bucket stays the same when n changes. One
 // that holds less lets a single request pass, in a longer period if need be.
 func (it *Item) share(n int) {
-	n = min(n, maxCount)
-	if n <= 1 {
-		return
-	}
+	n = min(max(n, 1), maxCount)
 	whole, pass := it.Limit(), 1
 	if n > whole {
 		it.Rate = it.Rate.oneOf(n)

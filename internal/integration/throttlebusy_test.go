@@ -9,9 +9,9 @@ import (
 	"net/http"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -34,7 +34,9 @@ func TestThrottleBusyInstance(t *testing.T) {
 	}
 	log := new(eventLog)
 	store := openThrottle(t, redisClients()[0].open(t, redisAddr()), throttleredis.Config{Prefix: prefix, Logger: slog.New(slog.NewJSONHandler(log, nil))})
-	caller := func(dst []byte, r *http.Request) ([]byte, bool) { return append(dst, r.Header.Get("X-Caller")...), true }
+	caller := func(dst []byte, r *http.Request) ([]byte, bool) {
+		return append(dst, r.Header.Get("X-Caller")...), true
+	}
 	limiter, err := throttle.New(throttle.Config{
 		Policies: []throttle.Policy{{Name: "hour", Rate: throttle.Rate{Count: 100, Period: time.Hour}, Key: caller}},
 		Store:    store, Outage: rampart.FallBack, Replicas: 3, Logger: slog.New(slog.DiscardHandler),
@@ -52,52 +54,90 @@ func TestThrottleBusyInstance(t *testing.T) {
 	_ = server.Serve(listener)
 }
 
-// busy is what a caller of 100 an hour was answered, by three instances together.
-type busy struct{ passed, refused, unavailable, outages, noise int64 }
+// busyInstance is such a process, and its client.
+type busyInstance struct {
+	*instance
 
-// askBusy asks three instances for a while as one caller, each over four connections,
-// while so many others keep each of them busy with a new caller in each request.
-func askBusy(t *testing.T, noisy int) (b busy) {
+	transport *http.Transport
+}
+
+func startBusy(t *testing.T, prefix string) busyInstance {
 	t.Helper()
-	const span = 3 * time.Second
+	i := busyInstance{runInstance(t, "TestThrottleBusyInstance", busyEnv+"="+prefix), &http.Transport{MaxIdleConnsPerHost: 1000}}
+	t.Cleanup(i.transport.CloseIdleConnections)
+	return i
+}
+
+// ask returns what a caller is answered.
+func (i busyInstance) ask(t *testing.T, caller string) int {
+	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodPost, "http://"+i.addr+"/", nil)
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	r.Header.Set("X-Caller", caller)
+	resp, err := i.transport.RoundTrip(r)
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode
+}
+
+// keepBusy asks over so many connections until ctx ends, as a new caller each time.
+func (i busyInstance) keepBusy(ctx context.Context, t *testing.T, wg *sync.WaitGroup, connections int) {
+	for n := range connections {
+		wg.Go(func() {
+			for j := 0; ctx.Err() == nil; j++ {
+				i.ask(t, fmt.Sprint(i.addr, n, j))
+			}
+		})
+	}
+}
+
+// outages returns how many the process has reported.
+func (i busyInstance) outages(t *testing.T) int {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+i.addr+"/outages", nil)
+	require.NoError(t, err)
+	resp, err := i.transport.RoundTrip(r)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	n, err := strconv.Atoi(string(text))
+	require.NoError(t, err)
+	return n
+}
+
+// busy is what a caller of 100 an hour was answered, by three instances together.
+type busy struct {
+	passed, refused, unavailable int64
+	outages                      int
+}
+
+// askBusy asks three instances as one caller, each over four connections, for three
+// seconds and 200 times at least, while so many others keep each of them busy.
+func askBusy(t *testing.T, noisy int) busy {
+	t.Helper()
 	_, prefix := redisPrefix(t)
-	ctx, cancel := context.WithTimeout(t.Context(), span)
+	instances := make([]busyInstance, 3)
+	for i := range instances {
+		instances[i] = startBusy(t, prefix)
+		defer instances[i].kill()
+	}
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var wg sync.WaitGroup
-	var passed, refused, unavailable, noise atomic.Int64
-	var instances []*instance
-	for i := range 3 {
-		instance := runInstance(t, "TestThrottleBusyInstance", busyEnv+"="+prefix)
-		defer instance.kill()
-		instances = append(instances, instance)
-		transport := &http.Transport{MaxIdleConnsPerHost: noisy + 4}
-		defer transport.CloseIdleConnections()
-		ask := func(caller string) int {
-			r, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodPost, "http://"+instance.addr+"/", nil)
-			if err != nil {
-				return 0
-			}
-			r.Header.Set("X-Caller", caller)
-			resp, err := transport.RoundTrip(r)
-			if err != nil {
-				t.Error(err)
-				return 0
-			}
-			_ = resp.Body.Close()
-			return resp.StatusCode
-		}
-		for n := range noisy {
-			wg.Go(func() {
-				for j := 0; ctx.Err() == nil; j++ {
-					ask(fmt.Sprint(i, n, j))
-					noise.Add(1)
-				}
-			})
-		}
+	began := time.Now()
+	var noise, callers sync.WaitGroup
+	var passed, refused, unavailable atomic.Int64
+	for _, instance := range instances {
+		instance.keepBusy(ctx, t, &noise, noisy)
 		for range 4 {
-			wg.Go(func() {
-				for ctx.Err() == nil {
-					switch status := ask("one"); status {
+			callers.Go(func() {
+				for time.Since(began) < 3*time.Second || passed.Load()+refused.Load()+unavailable.Load() < 200 {
+					switch status := instance.ask(t, "one"); status {
 					case http.StatusNoContent:
 						passed.Add(1)
 					case http.StatusTooManyRequests:
@@ -112,17 +152,12 @@ func askBusy(t *testing.T, noisy int) (b busy) {
 			})
 		}
 	}
-	wg.Wait()
-	b = busy{passed.Load(), refused.Load(), unavailable.Load(), 0, noise.Load()}
+	callers.Wait()
+	cancel()
+	noise.Wait()
+	b := busy{passed.Load(), refused.Load(), unavailable.Load(), 0}
 	for _, instance := range instances {
-		resp, err := http.Get("http://" + instance.addr + "/outages") //nolint:noctx // as it stands
-		require.NoError(t, err)
-		text, err := io.ReadAll(resp.Body)
-		require.NoError(t, err)
-		_ = resp.Body.Close()
-		n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
-		require.NoError(t, err)
-		b.outages += n
+		b.outages += instance.outages(t)
 	}
 	return b
 }
@@ -136,9 +171,30 @@ func TestThrottleBusyProcessesLetExactlyTheLimitPassWhileRedisIsHealthy(t *testi
 		for range runs {
 			b := askBusy(t, n)
 			t.Logf("%d noisy connections: %+v", n, b)
-			assert.LessOrEqual(t, b.passed, int64(100), "%d noisy connections", n)
+			assert.LessOrEqual(t, b.passed, int64(100))
 			assert.GreaterOrEqual(t, b.passed+b.unavailable, int64(100), "who is refused for another reason is told so")
 			assert.Zero(t, b.outages, "a wait for ourselves is no outage")
 		}
 	}
+}
+
+// TestThrottleAProcessThatWasFrozenTakesNoOutageFromIt stops one amid its calls for
+// longer than any of them may take.
+func TestThrottleAProcessThatWasFrozenTakesNoOutageFromIt(t *testing.T) {
+	_, prefix := redisPrefix(t)
+	i := startBusy(t, prefix)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var wg sync.WaitGroup
+	i.keepBusy(ctx, t, &wg, 100)
+	for range 2 {
+		time.Sleep(200 * time.Millisecond)
+		require.NoError(t, i.cmd.Process.Signal(syscall.SIGSTOP))
+		time.Sleep(1500 * time.Millisecond)
+		require.NoError(t, i.cmd.Process.Signal(syscall.SIGCONT))
+	}
+	time.Sleep(300 * time.Millisecond)
+	cancel()
+	wg.Wait()
+	assert.Zero(t, i.outages(t))
 }

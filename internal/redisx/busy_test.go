@@ -178,6 +178,27 @@ func TestAClientThatHangsIsLeftWithABoundedNumberOfCommands(t *testing.T) {
 	})
 }
 
+func TestWhoProbesAServerThatHangsWaitsNoLongerThanUntilTheNextProbe(t *testing.T) {
+	each(t, func(t *testing.T, f fixture) {
+		f.set(failing(errDown))
+		for range 5 {
+			require.ErrorIs(t, f.ask(), errDown)
+		}
+		f.set(func(context.Context, ...any) (any, error) {
+			time.Sleep(f.wait * 3 / 4) // far away, or with little to run on
+			return f.good, nil
+		})
+		time.Sleep(100 * time.Millisecond)
+		began := time.Now()
+		require.ErrorIs(t, f.ask(), redisx.ErrOpen)
+		assert.Equal(t, 100*time.Millisecond, time.Since(began))
+		time.Sleep(f.wait*3/4 - 100*time.Millisecond)
+		synctest.Wait()
+		require.NoError(t, f.ask(), "its answer came all the same")
+		f.events(t, 1, 1)
+	})
+}
+
 func TestPatience(t *testing.T) {
 	const ms = time.Millisecond
 	const step = 200 * ms

@@ -78,11 +78,28 @@ func (c *Client) Do(ctx context.Context, args ...any) (any, error) {
 	if !ok {
 		return nil, ErrOpen
 	}
-	if try.probe { // its outcome is for everybody: it goes on if this caller leaves
-		var cancel context.CancelFunc
-		ctx, cancel = uncancelled(ctx)
-		defer cancel()
+	if !try.probe {
+		return c.attempt(ctx, try, hasty, args)
 	}
+	// Its outcome is for everybody: it goes on when its caller leaves, who waits no
+	// longer than until another one probes.
+	own, cancel := uncancelled(ctx)
+	answers := make(chan answer, 1)
+	go func() {
+		defer cancel()
+		reply, err := c.attempt(own, try, false, args)
+		answers <- answer{reply, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.reply, a.err
+	case <-time.After(probeEvery):
+		return nil, ErrOpen
+	}
+}
+
+// attempt asks, and tells the circuit what that says about Redis.
+func (c *Client) attempt(ctx context.Context, try try, hasty bool, args []any) (any, error) {
 	reply, err := c.ask(ctx, args, try.probe)
 	switch {
 	case err == nil, unknownScript(err):
