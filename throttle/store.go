@@ -50,8 +50,8 @@ type Result struct {
 // helps.
 const Never time.Duration = -1
 
-// ErrBusy, wrapped or not, is what a [Store] returns that works, but that this
-// process was too busy to ask in time. It is no outage: whatever its [rampart.Outage]
+// ErrBusy is what a [Store] returns, wrapped or not, that works, but that this process
+// was too busy to ask in time. It is no outage: whatever its [rampart.Outage]
 // policy, a [Limiter] refuses the request, as [StoreUnavailable]. To let it pass, or to
 // count it here, would let more pass than the rate while the store still counts others.
 var ErrBusy = errors.New("throttle: this process is too busy to ask the store in time")

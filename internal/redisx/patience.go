@@ -5,6 +5,11 @@ import "time"
 // steps is in how many a call waits for a silent server.
 const steps = 5
 
+// punctual is the part of a step by which it may end late and count: later ones show
+// that there are too few processors, for this process and so for a server beside it,
+// and the call waits on to its limit.
+const punctual = 8
+
 // A patience tells, for one call, whether Redis is silent or this process slow: with
 // hundreds of requests at once, an answer may have come long before there was a
 // processor to read it, or a connection to ask for it.
@@ -15,8 +20,8 @@ type patience struct {
 	stepped time.Time     // when the step began
 	first   int64         // answers to anybody when the call began
 	heard   int64         // and when last looked at
-	silent  int           // steps since then in which this process ran
-	late    time.Duration // by how much other steps took too long: it did not run
+	silent  int           // punctual steps since then
+	late    time.Duration // by how much other steps took too long
 }
 
 func (c *Client) newPatience(now time.Time) patience {
@@ -25,15 +30,14 @@ func (c *Client) newPatience(now time.Time) patience {
 }
 
 // exhausted ends a step. It reports whether Redis has been silent for as long as the
-// client waits, not counting steps that ended so late that an answer may lie there
-// unread.
+// client waits, not counting steps that ended late: an answer may lie there unread.
 func (p *patience) exhausted(now time.Time) bool {
 	heard, late := p.c.answered.Load(), p.lateness(now)
 	p.stepped = now
 	switch {
 	case heard != p.heard:
 		p.heard, p.silent = heard, 0
-	case late > p.step:
+	case late > p.step/punctual:
 		p.late += late
 	default:
 		p.silent++
