@@ -118,7 +118,7 @@ func (q *call) draftLimits() []byte {
 
 // draftPolicies returns the RateLimit-Policy field.
 func (c *compiled) draftPolicies(q *call) string {
-	if q.modes[0] == inStore && !q.overridden {
+	if q.asConfigured() {
 		switch {
 		case q.enforced == c.enforced && c.draftPolicy != "":
 			return c.draftPolicy
@@ -135,6 +135,17 @@ func (c *compiled) draftPolicies(q *call) string {
 	}
 	q.text = b
 	return string(b)
+}
+
+// asConfigured reports whether the rates are those of the policies: not overridden,
+// nor those of one process among many.
+func (q *call) asConfigured() bool {
+	for i := range q.enforced {
+		if q.items[i].Rate != q.policies[i].Rate {
+			return false
+		}
+	}
+	return true
 }
 
 // appendDraftPolicy appends p's quota and its window in seconds: what a bucket

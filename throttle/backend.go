@@ -2,6 +2,7 @@ package throttle
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"reflect"
 	"sync/atomic"
@@ -18,7 +19,7 @@ type backend struct {
 	timeout  time.Duration
 	outage   rampart.Outage
 	local    *Memory // for FallBack
-	replicas int
+	among    func() int
 	reporter *rampart.Reporter
 	down     atomic.Bool
 }
@@ -29,13 +30,13 @@ type mode uint8
 const (
 	uncharged mode = iota // FailOpen: the results say nothing
 	inStore
-	inLocal // FallBack: the items' rates are this process's share
+	inLocal // FallBack
 )
 
 // newBackend takes over the default store of old, so that its counts stay, and
 // what else of old still fits.
 func newBackend(cfg *Config, reporter *rampart.Reporter, old *compiled) *backend {
-	b := &backend{store: cfg.Store, timeout: cfg.Timeout, outage: cfg.Outage, replicas: cfg.Replicas, reporter: reporter}
+	b := &backend{store: cfg.Store, timeout: cfg.Timeout, outage: cfg.Outage, among: cfg.Instances, reporter: reporter}
 	if b.timeout == 0 {
 		b.timeout = defaultTimeout
 	}
@@ -50,6 +51,10 @@ func newBackend(cfg *Config, reporter *rampart.Reporter, old *compiled) *backend
 	if b.memory == nil && b.outage == rampart.FallBack && b.local == nil {
 		b.local = NewMemory(0)
 	}
+	if b.memory == nil && b.among == nil {
+		replicas := cfg.Replicas
+		b.among = func() int { return replicas }
+	}
 	return b
 }
 
@@ -58,12 +63,11 @@ func sameStore(a, b Store) bool {
 	return reflect.TypeOf(a) == reflect.TypeOf(b) && (a == nil || reflect.ValueOf(a).Comparable() && a == b)
 }
 
-// take charges items. With FallBack it may change their rates. The error is
-// that of the store, with FailClosed.
+// take charges items, and changes those that it charges this process's share of. The
+// error is that of the store, with FailClosed or because this process is too busy.
 func (b *backend) take(ctx context.Context, items []Item, out []Result) (bool, mode, error) {
 	if b.memory != nil {
-		allowed, err := b.memory.Take(ctx, items, out)
-		return allowed, inStore, err
+		return b.takeShare(ctx, b.memory, items, out), inStore, nil
 	}
 	callCtx, cancel := b.limit(ctx)
 	defer cancel()
@@ -72,18 +76,33 @@ func (b *backend) take(ctx context.Context, items []Item, out []Result) (bool, m
 	if err == nil {
 		return allowed, inStore, nil
 	}
-	switch b.outage {
-	case rampart.FailOpen:
+	switch {
+	case errors.Is(err, ErrBusy):
+		return false, uncharged, err
+	case b.outage == rampart.FailOpen:
 		return true, uncharged, nil
-	case rampart.FallBack:
-		for i := range items {
-			b.share(&items[i])
-		}
-		allowed, err = b.local.Take(ctx, items, out)
-		return allowed, inLocal, err
+	case b.outage == rampart.FallBack:
+		return b.takeShare(ctx, b.local, items, out), inLocal, nil
 	default:
 		return false, uncharged, err
 	}
+}
+
+// takeShare charges items, of which this process lets pass its share.
+func (b *backend) takeShare(ctx context.Context, m *Memory, items []Item, out []Result) bool {
+	if b.among != nil {
+		n := b.among()
+		for i := range items {
+			items[i].share(n)
+		}
+	}
+	allowed, _ := m.Take(ctx, items, out) // a Memory cannot fail
+	for i := range items {
+		if unit := items[i].unit; unit > 1 {
+			out[i].Remaining /= unit
+		}
+	}
+	return allowed
 }
 
 // give takes charges back. If that fails they stand: callers pay too much
@@ -119,8 +138,12 @@ func (b *backend) limit(ctx context.Context) (context.Context, context.CancelFun
 	return context.WithTimeout(context.WithoutCancel(ctx), b.timeout)
 }
 
-// note reports when the store begins to fail and when it recovers.
+// note reports when the store begins to fail and when it recovers. That this process
+// is busy says neither.
 func (b *backend) note(ctx context.Context, err error) {
+	if errors.Is(err, ErrBusy) {
+		return
+	}
 	failed := err != nil
 	if _, itself := b.store.(OutageReporter); itself || b.down.Load() == failed || !b.down.CompareAndSwap(!failed, failed) {
 		return
@@ -132,21 +155,31 @@ func (b *backend) note(ctx context.Context, err error) {
 	}
 }
 
-// share reduces it to what one of the replicas may let pass: at least 1, in a
-// longer period if need be.
-func (b *backend) share(it *Item) {
-	r, whole := &it.Rate, it.Limit()
-	if r.Count >= b.replicas {
-		r.Count /= b.replicas
+// share has it charge what a request costs one of n processes that share a rate and
+// count by themselves: n times as much. Its bucket stays the same when n changes. One
+// that holds less lets a single request pass, in a longer period if need be.
+func (it *Item) share(n int) {
+	n = min(max(n, 1), maxCount)
+	whole, pass := it.Limit(), 1
+	if n > whole {
+		it.Rate = it.Rate.oneOf(n)
 	} else {
-		longer := int64((b.replicas + r.Count - 1) / r.Count)
+		it.unit, pass = n, whole/n
+	}
+	if it.Cost <= whole { // a cost that the store lets pass must not be refused for ever
+		it.Cost = min(it.Cost, pass) * max(it.unit, 1)
+	}
+}
+
+// oneOf returns the share of one of n processes, more than r lets pass at once.
+func (r Rate) oneOf(n int) Rate {
+	if r.Count >= n { // of a bucket with a smaller burst
+		r.Count /= n
+	} else {
+		longer := int64((n + r.Count - 1) / r.Count)
 		r.Period = time.Duration(min(int64(r.Period), int64(maxPeriod)/longer) * longer)
 		r.Count = 1
 	}
-	if r.Burst > 0 {
-		r.Burst = max(r.Burst/b.replicas, 1)
-	}
-	if it.Cost <= whole { // else a cost that the store lets pass never would
-		it.Cost = min(it.Cost, it.Limit())
-	}
+	r.Burst = min(r.Burst, 1)
+	return r
 }

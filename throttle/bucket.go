@@ -40,7 +40,7 @@ func (b *bucket) take(now moment, it *Item, res *Result) bool {
 		full, frac, perNano = now, 0, 0
 	}
 	cost := it.Cost
-	asked := max(cost, 1) // a peek tells when a cost of 1 passes
+	asked := it.asked()
 	res.Limit = burst
 	res.RetryAfter = 0
 	if asked > burst {

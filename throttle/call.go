@@ -18,8 +18,6 @@ type call struct {
 	modes    []mode
 	enforced int // how many of them are no shadows
 
-	overridden bool // one of items has another rate than its policy
-
 	reason rampart.Denial // "" if the request may pass
 	policy string         // that denies
 	err    error          // of the store
@@ -52,8 +50,7 @@ func (q *call) reset() {
 
 // add adds an item that p charges, at its rate or a tighter one.
 func (c *compiled) add(q *call, p *policy, key string, rate Rate, cost int) {
-	rate, overridden := c.overrides.tighten(p, rate)
-	q.overridden = q.overridden || overridden
+	rate = c.overrides.tighten(p, rate)
 	q.policies = append(q.policies, p)
 	q.items = append(q.items, Item{Policy: p.Name, Key: key, Rate: rate, Algorithm: p.Algorithm, Cost: cost})
 	q.results = append(q.results, Result{})

@@ -32,17 +32,34 @@ type Config struct {
 	// Store keeps the counts; nil: NewMemory(0).
 	Store Store
 
-	// Timeout for a call of the Store; 0: 100 ms. A Memory needs none.
+	// Timeout is how long a request waits for the Store at most; 0: a second. A Store
+	// may find sooner that it fails, as that of throttleredis does. A Memory needs none.
 	Timeout time.Duration
 
 	// Outage says what happens while the Store fails. FailClosed refuses: 503 with
 	// Retry-After. FailOpen lets pass without a limit: whoever can bring the store
-	// down is rid of it. FallBack counts in this process, by the rate divided by
-	// Replicas. Required with a Store that is not a Memory.
+	// down is rid of it. FallBack counts in this process, which lets its share pass,
+	// by Instances or Replicas. A Store that works and that this process is too busy to ask in time
+	// ([ErrBusy]) does not fail: the request is refused as by FailClosed. Required
+	// with a Store that is not a Memory.
 	Outage rampart.Outage
 
-	// Replicas is how many processes share the Store; required by FallBack.
+	// Replicas is how many processes share the Store; required by FallBack without
+	// Instances.
 	Replicas int
+
+	// Instances, if not nil, tells how many processes share the rates wherever each
+	// counts by itself: during FallBack, in place of Replicas, and always with a
+	// Memory. 0 or less stands for 1. The method Live of a feed.Feed fits. It is
+	// called in requests, so it must be quick, and from several goroutines.
+	//
+	// Where there are n, a request costs n times as much: no bucket starts afresh when
+	// their number changes, and what has passed stays charged as it was. Only where a
+	// bucket holds less than n, one request passes in a period that is longer by as
+	// much, and a changed number may start a new one. Clients are told the whole limit,
+	// and what this process would still let pass of it. Without Instances each process
+	// with a Memory lets the whole rate pass.
+	Instances func() int
 
 	// Overrides tighten policies for a while, on every instance; nil: none.
 	Overrides *Overrides
@@ -61,7 +78,7 @@ type Config struct {
 }
 
 const (
-	defaultTimeout = 100 * time.Millisecond
+	defaultTimeout = time.Second
 	maxNameLength  = 64
 )
 
@@ -76,13 +93,13 @@ func (c *Config) validate() error {
 		bad.If(p.Name != "" && seen[p.Name], at+"Name", rampart.ReasonDuplicate, p.Name, "give each policy a name of its own: they share the Store")
 		seen[p.Name] = true
 	}
-	bad.If(c.Timeout < 0, "Timeout", rampart.ReasonInvalid, c.Timeout, "use more than 0; 0 means 100ms")
-	const wantOutage = "choose rampart.FailClosed, FailOpen, or FallBack with Replicas"
+	bad.If(c.Timeout < 0, "Timeout", rampart.ReasonInvalid, c.Timeout, "use more than 0; 0 means 1s")
+	const wantOutage = "choose rampart.FailClosed, FailOpen, or FallBack with Instances or Replicas"
 	bad.If(c.Outage > rampart.FallBack, "Outage", rampart.ReasonInvalid, c.Outage, wantOutage)
 	bad.If(c.Outage == 0 && isRemote(c.Store), "Outage", rampart.ReasonMissing, nil, wantOutage)
 	const wantReplicas = "say how many processes share the Store, 1 or more; FallBack divides the rates by it"
 	bad.If(c.Replicas < 0, "Replicas", rampart.ReasonInvalid, c.Replicas, wantReplicas)
-	bad.If(c.Replicas == 0 && c.Outage == rampart.FallBack, "Replicas", rampart.ReasonMissing, nil, wantReplicas)
+	bad.If(c.Replicas == 0 && c.Instances == nil && c.Outage == rampart.FallBack, "Replicas", rampart.ReasonMissing, nil, wantReplicas)
 	bad.If(c.Headers > None, "Headers", rampart.ReasonInvalid, c.Headers, "use Draft, Legacy, Both or None")
 	m, local := c.Store.(*Memory)
 	bad.If(local && (m == nil || len(m.shards) == 0), "Store", rampart.ReasonInvalid, nil, "create the Memory with NewMemory, or leave Store nil")

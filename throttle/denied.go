@@ -14,7 +14,7 @@ import (
 const (
 	QuotaExceeded    rampart.Denial = "quota_exceeded"    // 429: the Decision says by which policy
 	CallerUnknown    rampart.Denial = "caller_unknown"    // 403: a KeyFunc cannot tell who pays
-	StoreUnavailable rampart.Denial = "store_unavailable" // 503: the store or the feed of Overrides fails, and the outage policy is FailClosed
+	StoreUnavailable rampart.Denial = "store_unavailable" // 503: the store or the feed of Overrides fails, and the outage policy is FailClosed; or ErrBusy
 	NotConfigured    rampart.Denial = "not_configured"    // 503: a zero Limiter, or a RateFor that returned no valid rate
 )
 

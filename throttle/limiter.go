@@ -212,8 +212,7 @@ func (l *Limiter) Peek(ctx context.Context, policy, key string) (Result, error) 
 	if err != nil {
 		return Result{}, err
 	}
-	rate, _ := c.overrides.tighten(p, p.Rate)
-	items := []Item{{Policy: p.Name, Key: key, Rate: rate, Algorithm: p.Algorithm}}
+	items := []Item{{Policy: p.Name, Key: key, Rate: c.overrides.tighten(p, p.Rate), Algorithm: p.Algorithm}}
 	out := []Result{{Policy: p.Name, Limit: items[0].Limit(), Remaining: items[0].Limit()}}
 	if _, _, err = c.backend.take(ctx, items, out); err != nil {
 		return Result{}, &DeniedError{Reason: StoreUnavailable, Policy: p.Name, Err: err}

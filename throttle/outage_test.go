@@ -3,6 +3,7 @@ package throttle_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -154,12 +155,12 @@ func TestFallBackCountsThisProcessesShare(t *testing.T) {
 	}
 	n, fields := passing(http.MethodGet, "192.0.2.1:1")
 	assert.Equal(t, 4, n)
-	assert.Equal(t, `"anon";q=4;w=3600`, fields)
+	assert.Equal(t, `"anon";q=8;w=3600`, fields, "the whole limit")
 	n, _ = passing(http.MethodPut, "192.0.2.2:1")
 	assert.Equal(t, 3, n, "half the burst")
 	n, fields = passing(http.MethodPost, "192.0.2.3:1")
 	assert.Equal(t, 1, n, "at least one")
-	assert.Equal(t, `"anon";q=4;w=3600, "rare";q=1;w=7200`, fields, "in a longer period")
+	assert.Equal(t, `"anon";q=8;w=3600, "rare";q=1;w=7200`, fields, "in a longer period")
 	n, _ = passing(http.MethodDelete, "192.0.2.4:1")
 	assert.Equal(t, 1, n, "a cost that fits the limit fits the share")
 
@@ -203,7 +204,7 @@ func TestAStoreThatHangsIsCutOff(t *testing.T) {
 		start := time.Now()
 		w, _ := serve(l, get("192.0.2.7:1"))
 		assert.Equal(t, http.StatusServiceUnavailable, w.Code)
-		assert.Equal(t, 100*time.Millisecond, time.Since(start))
+		assert.Equal(t, time.Second, time.Since(start))
 	})
 }
 
@@ -238,4 +239,30 @@ func TestReconfigureKeepsWhatIsKnownOfTheStore(t *testing.T) {
 	cfg.Store = uncomparable{Store: store}
 	require.NoError(t, l.Reconfigure(cfg))
 	require.NoError(t, l.Reconfigure(cfg), "a store that cannot be compared is another one")
+}
+
+func TestAProcessThatIsTooBusyToAskRefusesWhateverTheOutagePolicy(t *testing.T) {
+	for desc, outage := range map[string]rampart.Outage{"FailClosed": rampart.FailClosed, "FailOpen": rampart.FailOpen, "FallBack": rampart.FallBack} {
+		t.Run(desc, func(t *testing.T) {
+			refunding := anon(perHour(2))
+			refunding.Refund = func(int) bool { return true }
+			l, store, log := remote(t, outage, refunding)
+			store.err = fmt.Errorf("far away: %w", throttle.ErrBusy)
+			for range 5 {
+				w, reached := serve(l, get("192.0.2.7:1"))
+				assert.False(t, reached)
+				assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+				assert.Equal(t, "1", w.Header().Get("Retry-After"))
+			}
+			_, err := l.Check(get("192.0.2.7:1"))
+			require.ErrorIs(t, err, throttle.ErrBusy)
+			assert.Zero(t, store.gave)
+			assert.Empty(t, log.named(t, rampart.SysBackendUnavailable), "it is no outage")
+			store.err = errDown
+			_, _ = serve(l, get("192.0.2.7:1"))
+			store.err = throttle.ErrBusy
+			_, _ = serve(l, get("192.0.2.7:1"))
+			assert.Empty(t, log.named(t, rampart.SysBackendRecovered), "nor the end of one")
+		})
+	}
 }

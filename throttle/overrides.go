@@ -264,17 +264,17 @@ func (o *Overrides) blind() bool {
 	return o != nil && o.outage == rampart.FailClosed && o.feed != nil && o.feed.Age() > 0
 }
 
-// tighten returns what holds for p instead of rate, and whether that is another.
-func (o *Overrides) tighten(p *policy, rate Rate) (Rate, bool) {
+// tighten returns what holds for p instead of rate.
+func (o *Overrides) tighten(p *policy, rate Rate) Rate {
 	if o == nil || o.rates.Load() == nil {
-		return rate, false
+		return rate
 	}
 	r, _, ok := o.Tightened(p.Name)
 	if !ok || r.Limit() >= rate.Limit() {
-		return rate, false
+		return rate
 	}
 	if !r.valid(p.Algorithm) {
 		r.Burst = 0
 	}
-	return r, true
+	return r
 }

@@ -2,6 +2,7 @@ package throttle
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -19,7 +20,11 @@ type Item struct {
 	// A Limiter calls a Memory with these, which need no allocation.
 	key        []byte // in the place of Key
 	policyHash uint64 // of Policy in that Memory; 0: not known
+	unit       int    // what a request of cost 1 costs here; 0: 1
 }
+
+// asked returns the cost that a Result is for. A peek tells when a request passes.
+func (it *Item) asked() int { return max(it.Cost, it.unit, 1) }
 
 // Limit returns how much it's bucket holds: the Limit of its [Result].
 func (it *Item) Limit() int {
@@ -45,9 +50,15 @@ type Result struct {
 // helps.
 const Never time.Duration = -1
 
+// ErrBusy is what a [Store] returns, wrapped or not, that works, but that this process
+// was too busy to ask in time. It is no outage: whatever its [rampart.Outage]
+// policy, a [Limiter] refuses the request, as [StoreUnavailable]. To let it pass, or to
+// count it here, would let more pass than the rate while the store still counts others.
+var ErrBusy = errors.New("throttle: this process is too busy to ask the store in time")
+
 // A Store keeps buckets. Its methods are safe for concurrent use. An error
 // means that the store itself failed; [Limiter] then follows its [rampart.Outage]
-// policy. Each call is one atomic step. The contract is tested by
+// policy, unless it is [ErrBusy]. Each call is one atomic step. The contract is tested by
 // throttletest.TestStore.
 type Store interface {
 	// Take charges every item or none, says which, and fills out, which has

@@ -134,7 +134,7 @@ func (g *grid) wait(now moment, cost int) time.Duration {
 func (w *window) takeGrid(now moment, it *Item, res *Result) {
 	g := w.grid(it.Rate)
 	g.advance(now)
-	asked := max(it.Cost, 1) // a peek tells when a cost of 1 passes
+	asked := it.asked()
 	if asked > it.Rate.Count {
 		res.RetryAfter = Never
 	} else if res.RetryAfter = g.wait(now, asked); it.Cost > 0 {

@@ -39,7 +39,7 @@ func (l *unitLog) remaining(r Rate, now moment) int {
 func (w *window) takeLog(now moment, it *Item, res *Result) {
 	n, period := it.Rate.Count, moment(it.Rate.Period)
 	l := w.log(period)
-	asked := max(it.Cost, 1) // a peek tells when a cost of 1 passes
+	asked := it.asked()
 	res.RetryAfter = 0
 	if asked > n {
 		res.RetryAfter = Never

@@ -28,8 +28,8 @@ const purge = 16
 // is the time. It lasts until the year 2248.
 const seqBits = 20
 
-// maxWait is how long an answer of Redis is waited for: a log-out must not hang
-// on a client that retries.
+// maxWait is how long a silent Redis is waited for: a log-out must not hang on a
+// client that retries.
 const maxWait = 500 * time.Millisecond
 
 // source keeps the changes in one stream. Redis numbers the entries and
@@ -54,7 +54,8 @@ type source struct {
 // appendfsync everysec, a crash of the server may forget the last second. Do not
 // let the server evict the key: use the policy noeviction, or a volatile one.
 //
-// A command waits for half a second, whatever the client does. While Redis fails,
+// A command waits until Redis has answered none for half a second, and a second at most
+// while it answers others, whatever the client does. While Redis fails,
 // most fail at once ([ErrOpen]) and ten a second try again; reads go on where only
 // writes fail. The [feed.Feed] reports the outage.
 func New(do DoFunc, key string) feed.Source {

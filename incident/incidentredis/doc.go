@@ -9,7 +9,7 @@
 // # Where it stands
 //
 // Behind package incident, as its Store. The client is handed over as a [DoFunc]. A
-// call waits no longer than Config.Timeout, whatever the client does. While Redis
+// call fails when Redis has answered none for Config.Timeout. While Redis
 // fails, most calls fail at once ([ErrOpen]) and ten a second try again; the log
 // gets one event when that begins and one when it ends. Reads go on where only
 // writes fail: the server is full, or a replica.

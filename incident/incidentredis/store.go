@@ -50,8 +50,10 @@ type Config struct {
 	// Max is how many orders are kept; beyond that the oldest go. 0: 10 000.
 	Max int
 
-	// Timeout is how long an answer of Redis is waited for, whatever the client
-	// does. A minute at most; 0: 400 ms.
+	// Timeout is for how long Redis may answer no call of this process before those
+	// that wait fail. While it answers others, a call goes on to wait, up to a second
+	// or the Timeout if that is longer, whatever the client does. A minute at most; 0:
+	// 400 ms.
 	Timeout time.Duration
 
 	// Logger receives an event when Redis begins and when it ceases to fail;

@@ -164,7 +164,7 @@ func outageUnderLoad(t *testing.T, client redisClient, outage rampart.Outage, st
 	store := openThrottle(t, client.open(t, server.addr()), throttleredis.Config{Logger: slog.New(slog.NewJSONHandler(log, nil))})
 	limiter, err := throttle.New(throttle.Config{
 		Policies: []throttle.Policy{{Name: "hour", Rate: throttle.Rate{Count: limit, Period: time.Hour}, Key: throttle.ByIP(nil)}},
-		Store:    store, Outage: outage, Replicas: 2, Timeout: 400 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
+		Store:    store, Outage: outage, Replicas: 2, Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
 	stop := load(limiter.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })))
@@ -180,10 +180,13 @@ func outageUnderLoad(t *testing.T, client redisClient, outage rampart.Outage, st
 	samples := stop()
 	require.True(t, back)
 
-	statuses, longest, passed := map[int]int{}, time.Duration(0), map[string]int{}
+	statuses, longest, open, passed := map[int]int{}, time.Duration(0), time.Duration(0), map[string]int{}
 	for _, s := range samples {
 		statuses[s.status]++
 		longest = max(longest, s.took)
+		if s.at.After(down.Add(time.Second)) && s.at.Before(up) {
+			open = max(open, s.took)
+		}
 		if s.status != http.StatusNoContent {
 			continue
 		}
@@ -196,13 +199,15 @@ func outageUnderLoad(t *testing.T, client redisClient, outage rampart.Outage, st
 			passed["after"]++
 		}
 	}
-	t.Logf("answers %v, passed %v, longest %v, recovery %v", statuses, passed, longest.Round(time.Millisecond), recovered.Round(time.Millisecond))
+	t.Logf("answers %v, passed %v, longest %v, after a second %v, recovery %v", statuses, passed,
+		longest.Round(time.Millisecond), open.Round(time.Millisecond), recovered.Round(time.Millisecond))
 	want := func(ok bool, format string, args ...any) {
 		if !ok {
 			late = append(late, fmt.Sprintf(format, args...))
 		}
 	}
 	want(longest < time.Second, "an answer took %v", longest)
+	want(open < 200*time.Millisecond, "with an open circuit an answer took %v", open)
 	want(recovered < 2*time.Second, "recovery took %v", recovered)
 	for _, event := range []string{"sys_backend_unavailable", "sys_backend_recovered"} { // one when it changes
 		n := log.count(`"event":"` + event + `"`)

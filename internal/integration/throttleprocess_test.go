@@ -68,10 +68,16 @@ func TestThrottleInstance(t *testing.T) {
 
 func startInstance(t *testing.T, prefix string, limit int) *instance {
 	t.Helper()
+	return runInstance(t, "TestThrottleInstance", instanceEnv+"="+prefix, limitEnv+"="+strconv.Itoa(limit))
+}
+
+// runInstance runs one test of this binary as a process that serves.
+func runInstance(t *testing.T, test string, env ...string) *instance {
+	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), self, "-test.run=^TestThrottleInstance$", "-test.v")
-	cmd.Env = append(os.Environ(), instanceEnv+"="+prefix, limitEnv+"="+strconv.Itoa(limit), "GOCOVERDIR="+t.TempDir())
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), self, "-test.run=^"+test+"$", "-test.v")
+	cmd.Env = append(append(os.Environ(), "GOCOVERDIR="+t.TempDir()), env...)
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/ecolaura/rampart"
@@ -17,32 +18,52 @@ import (
 // strings, args[0] is the command. A string in the reply may be a []byte.
 type DoFunc = func(ctx context.Context, args ...any) (any, error)
 
-// ErrOpen is returned without asking while Redis is known to fail.
-var ErrOpen = errors.New("not asked: Redis has failed and is tried again soon")
-
 var (
-	errZero  = errors.New("the store was not made by New")
-	errPanic = errors.New("the client panicked")
+	// ErrOpen is returned without asking while Redis is known to fail.
+	ErrOpen = errors.New("not asked: Redis has failed and is tried again soon")
+	// ErrBusy is returned where Redis answers others, or this process hardly runs: what
+	// was waited for is its processor or its client's pool.
+	ErrBusy = errors.New("not asked in time: this process is too busy")
+
+	errZero   = errors.New("the store was not made by New")
+	errPanic  = errors.New("the client panicked")
+	errSilent = fmt.Errorf("no answer to anybody: %w", context.DeadlineExceeded)
+)
+
+const (
+	// busyAfter is how long a call waits at least while Redis answers others.
+	busyAfter = time.Second
+
+	// maxUnderWay is how many commands may be under way. What a client that knows no
+	// context leaves behind is bounded by it; callers beyond it wait in line.
+	maxUnderWay = 512
 )
 
 // A Client sends the commands of one package. It is safe for concurrent use; a
 // nil one refuses. Its errors do not name the package: that is its caller's part.
 type Client struct {
-	do      DoFunc
-	wait    time.Duration
-	breaker *breaker
+	do       DoFunc
+	wait     time.Duration
+	underWay chan struct{}
+	answered atomic.Int64 // commands, so far
+	breaker  *breaker
 }
 
-// New returns a Client that waits for do no longer than wait. It reports an
-// outage for that layer when it begins and when it ends, or not at all if layer
-// is "".
+// New returns a Client whose calls fail when Redis has answered none of them for
+// wait. While it answers others a call goes on to wait, up to a second or to wait
+// if that is longer, and then is [ErrBusy]. New reports an outage for that layer
+// when it begins and when it ends, or not at all if layer is "".
 func New(do DoFunc, wait time.Duration, layer string, log *slog.Logger) *Client {
-	return &Client{do, wait, newBreaker(&events{reporter: rampart.NewReporter(log), layer: layer})}
+	return newClient(do, wait, &events{reporter: rampart.NewReporter(log), layer: layer})
+}
+
+func newClient(do DoFunc, wait time.Duration, e *events) *Client {
+	return &Client{do: do, wait: wait, underWay: make(chan struct{}, maxUnderWay), breaker: newBreaker(e)}
 }
 
 // Apart returns a Client with a circuit of its own and the same events: a server
 // that is full, or a replica, refuses to write and goes on to answer reads.
-func (c *Client) Apart() *Client { return &Client{c.do, c.wait, newBreaker(c.breaker.events)} }
+func (c *Client) Apart() *Client { return newClient(c.do, c.wait, c.breaker.events) }
 
 // Do sends one command, unless Redis is known to fail.
 func (c *Client) Do(ctx context.Context, args ...any) (any, error) {
@@ -57,19 +78,36 @@ func (c *Client) Do(ctx context.Context, args ...any) (any, error) {
 	if !ok {
 		return nil, ErrOpen
 	}
-	if try.probe { // its outcome is for everybody: it goes on if this caller leaves
-		var cancel context.CancelFunc
-		ctx, cancel = uncancelled(ctx)
-		defer cancel()
+	if !try.probe {
+		return c.attempt(ctx, try, hasty, args)
 	}
-	reply, err := c.within(ctx, args)
+	// Its outcome is for everybody: it goes on when its caller leaves, who waits no
+	// longer than until another one probes.
+	own, cancel := uncancelled(ctx)
+	answers := make(chan answer, 1)
+	go func() {
+		defer cancel()
+		reply, err := c.attempt(own, try, false, args)
+		answers <- answer{reply, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.reply, a.err
+	case <-time.After(probeEvery):
+		return nil, ErrOpen
+	}
+}
+
+// attempt asks, and tells the circuit what that says about Redis.
+func (c *Client) attempt(ctx context.Context, try try, hasty bool, args []any) (any, error) {
+	reply, err := c.ask(ctx, args, try.probe)
 	switch {
-	case err == nil, unknownScript(err): // an answer, too
+	case err == nil, unknownScript(err):
 		try.succeeded(ctx)
 	case scriptFailed(err): // no other call has to fail for it
 		try.succeeded(ctx)
 		c.breaker.events.report(ctx, rampart.SysBackendUnavailable, "redis script", rampart.Text("error", err.Error()))
-	case errors.Is(ctx.Err(), context.Canceled), hasty && ctx.Err() != nil: // that says nothing about Redis
+	case errors.Is(ctx.Err(), context.Canceled), hasty && ctx.Err() != nil, errors.Is(err, ErrBusy): // that says nothing about Redis
 	default:
 		try.failed(ctx, err)
 	}
@@ -92,39 +130,80 @@ func uncancelled(ctx context.Context) (context.Context, context.CancelFunc) {
 	return own, func() {}
 }
 
-// limit bounds ctx by the time that the client waits.
+// limit bounds ctx by the time that a call waits at most.
 func (c *Client) limit(ctx context.Context) (context.Context, context.CancelFunc) {
-	if end, ok := ctx.Deadline(); ok && time.Until(end) <= c.wait {
+	most := max(c.wait, busyAfter)
+	if end, ok := ctx.Deadline(); ok && time.Until(end) <= most {
 		return ctx, func() {}
 	}
-	return context.WithTimeout(ctx, c.wait)
+	return context.WithTimeout(ctx, most)
 }
 
-// within calls do, but waits no longer than ctx and the limit allow: clients
-// retry, and some do not obey a context. What is left behind ends with the
-// client's own time limit.
-func (c *Client) within(ctx context.Context, args []any) (any, error) {
-	type answer struct {
-		reply any
-		err   error
-	}
+type answer struct {
+	reply any
+	err   error
+}
+
+// ask calls do, but waits no longer than ctx and the limit allow, nor for a silent
+// server: clients retry, and some do not obey a context. What is left behind ends
+// with the client's own time limit. A probe does not wait in line, where a client
+// that hangs may have left calls for good.
+func (c *Client) ask(ctx context.Context, args []any, probe bool) (any, error) {
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
+	p := c.newPatience(time.Now())
+	timer := time.NewTimer(p.step)
+	defer timer.Stop()
 	answers := make(chan answer, 1)
-	go func() {
-		a := answer{err: errPanic} // which would end the process
-		defer func() {
-			if p := recover(); p != nil {
-				a.err = fmt.Errorf("%w: %v", errPanic, p)
-			}
-			answers <- a
-		}()
-		a.reply, a.err = c.do(ctx, args...)
-	}()
-	select {
-	case a := <-answers:
-		return a.reply, a.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	line := c.underWay // nil when the command is under way
+	if probe {
+		line = nil
+		go c.send(ctx, args, answers)
 	}
+	for {
+		select {
+		case line <- struct{}{}:
+			line = nil
+			go func() {
+				defer func() { <-c.underWay }()
+				c.send(ctx, args, answers)
+			}()
+		case a := <-answers:
+			if timedOut(a.err) && p.ours(time.Now()) {
+				a.err = ErrBusy
+			}
+			return a.reply, a.err
+		case <-timer.C:
+			if p.exhausted(time.Now()) {
+				return nil, errSilent
+			}
+			timer.Reset(p.step)
+		case <-ctx.Done():
+			if p.ours(time.Now()) {
+				return nil, ErrBusy
+			}
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// send calls do. An answer counts though its caller may have left.
+func (c *Client) send(ctx context.Context, args []any, answers chan<- answer) {
+	a := answer{err: errPanic} // which would end the process
+	defer func() {
+		if p := recover(); p != nil {
+			a.err = fmt.Errorf("%w: %v", errPanic, p)
+		}
+		answers <- a
+	}()
+	if a.reply, a.err = c.do(ctx, args...); a.err == nil || unknownScript(a.err) || scriptFailed(a.err) {
+		c.answered.Add(1)
+	}
+}
+
+// timedOut reports whether the client has ended a call, by the context or by a limit
+// of its own.
+func timedOut(err error) bool {
+	var limit interface{ Timeout() bool }
+	return errors.As(err, &limit) && limit.Timeout()
 }

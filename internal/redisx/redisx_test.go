@@ -67,7 +67,7 @@ func users() map[string]user {
 				return err
 			}, func(ctx context.Context) error { return store.Finish(ctx, incident.Order{ID: "a"}) }
 		}},
-		"throttleredis": {time.Second, "throttle", doubles(1, 0, 9, 0, 0, 0), func(t *testing.T, do redisx.DoFunc, log *slog.Logger) (ask, write func(context.Context) error) {
+		"throttleredis": {400 * time.Millisecond, "throttle", doubles(1, 0, 9, 0, 0, 0), func(t *testing.T, do redisx.DoFunc, log *slog.Logger) (ask, write func(context.Context) error) {
 			store, err := throttleredis.New(do, throttleredis.Config{Logger: log})
 			require.NoError(t, err)
 			item := throttle.Item{Policy: "p", Key: "k", Rate: throttle.Rate{Count: 10, Period: time.Hour}, Cost: 1}

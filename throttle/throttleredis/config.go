@@ -62,6 +62,12 @@ type Config struct {
 	// 0: one second; negative: not at all.
 	DenyFor time.Duration
 
+	// Timeout is for how long Redis may answer no call of this process before those
+	// that wait fail. While it answers others, the wait is for this process: a call
+	// goes on to wait, up to a second, and then is a [throttle.ErrBusy]. A minute at
+	// most; 0: 400 ms.
+	Timeout time.Duration
+
 	// Logger receives an event when Redis begins and when it ceases to fail;
 	// nil: [slog.Default].
 	Logger *slog.Logger
@@ -72,7 +78,8 @@ const (
 	maxPrefix      = 200
 	defaultDenyFor = time.Second
 	maxDenyFor     = time.Minute
-	maxWait        = time.Second // for a call whose context has no nearer end
+	defaultTimeout = 400 * time.Millisecond
+	maxTimeout     = time.Minute
 )
 
 func (c Config) withDefaults() Config {
@@ -81,6 +88,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.DenyFor == 0 {
 		c.DenyFor = defaultDenyFor
+	}
+	if c.Timeout == 0 {
+		c.Timeout = defaultTimeout
 	}
 	return c
 }
@@ -94,5 +104,6 @@ func (c Config) validate(do DoFunc) error {
 	bad.If(strings.ContainsAny(c.Prefix, "{}\r\n") || len(c.Prefix) > maxPrefix, "Prefix", rampart.ReasonInvalid, c.Prefix,
 		"use at most 200 bytes without braces and line ends; the store adds the braces")
 	bad.If(c.DenyFor > maxDenyFor, "DenyFor", rampart.ReasonInvalid, c.DenyFor, "use up to 1m; 0 means 1s, less than 0 not at all")
+	bad.If(c.Timeout < 0 || c.Timeout > maxTimeout, "Timeout", rampart.ReasonInvalid, c.Timeout, "use up to 1m; 0 means 400ms")
 	return bad.Err()
 }

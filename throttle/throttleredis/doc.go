@@ -14,7 +14,9 @@
 // Limiters of a process. While Redis fails, a Limiter follows its outage policy;
 // this package sees to it that finding out is quick: no call takes longer than
 // its context allows, nor longer than a second, whatever the client library
-// does, and after a row of failures only ten calls a second try again. The log gets one event when that begins and one when it ends.
+// does, and after a row of failures only ten calls a second try again. The log gets
+// one event when that begins and one when it ends. A call that waits while others are
+// answered waits for this process, not for Redis: that is no failure.
 //
 // A caller who has been refused is refused here for up to a second more, so a
 // flood of refused requests does not reach Redis.

@@ -43,7 +43,7 @@ func New(do DoFunc, cfg Config) (*Store, error) {
 	}
 	take, give := scripts()
 	return &Store{
-		redis: redisx.New(do, maxWait, "throttle", cfg.Logger),
+		redis: redisx.New(do, cfg.Timeout, "throttle", cfg.Logger),
 		take:  redisx.NewScript(take), give: redisx.NewScript(give),
 		prefix: cfg.Prefix, spread: cfg.Spread, denied: newDenyCache(cfg.DenyFor),
 	}, nil
@@ -147,7 +147,10 @@ func (s *Store) run(ctx context.Context, sc redisx.Script, ids []bucketID, items
 
 // named puts the name of the package before an error.
 func named(reply any, err error) (any, error) {
-	if err != nil {
+	switch {
+	case errors.Is(err, redisx.ErrBusy):
+		err = fmt.Errorf("throttleredis: %w", throttle.ErrBusy)
+	case err != nil:
 		err = fmt.Errorf("throttleredis: %w", err)
 	}
 	return reply, err

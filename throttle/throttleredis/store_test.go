@@ -108,14 +108,14 @@ func take(t *testing.T, s *throttleredis.Store, items ...throttle.Item) (bool, [
 }
 
 func TestNewTellsEveryMistake(t *testing.T) {
-	for _, prefix := range []string{"a{b", "a}b", "a\nb", strings.Repeat("x", 201)} {
-		_, err := throttleredis.New(nil, throttleredis.Config{Prefix: prefix, DenyFor: time.Hour})
+	for prefix, timeout := range map[string]time.Duration{"a{b": -1, "a}b": time.Minute + 1, "a\nb": time.Hour, strings.Repeat("x", 201): -time.Minute} {
+		_, err := throttleredis.New(nil, throttleredis.Config{Prefix: prefix, DenyFor: time.Hour, Timeout: timeout})
 		var got []string
 		for m := range rampart.Mistakes(err) {
 			assert.Contains(t, m.Type, "throttleredis.")
 			got = append(got, m.Field+" "+string(m.Reason))
 		}
-		assert.Equal(t, []string{"do missing", "Prefix invalid", "DenyFor invalid"}, got)
+		assert.Equal(t, []string{"do missing", "Prefix invalid", "DenyFor invalid", "Timeout invalid"}, got)
 	}
 }
 
