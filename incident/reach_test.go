@@ -148,11 +148,20 @@ func TestLaterItIsToldAnew(t *testing.T) {
 
 func TestARegistryThatFailsStopsNoOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		f, down := &fleet{}, true
 		s := newService(t, func(c *incident.Config) {
-			c.Feed, c.Instances = &fleet{}, func(context.Context) ([]rampart.Instance, error) { return nil, errors.New("down") }
+			c.Feed, c.Instances = f, func(ctx context.Context) ([]rampart.Instance, error) {
+				if down {
+					return nil, errors.New("down")
+				}
+				return f.instances(ctx)
+			}
 		})
 		order, err := s.op.EndSession(t.Context(), oscar, "s1")
 		require.NoError(t, err)
 		assert.Equal(t, &incident.Reach{Instances: 1}, inForce(t, order.Answer))
+		down = false
+		_, members, _ := s.call("GET", "/orders/"+order.ID+"/", "")
+		assert.NotContains(t, members, "in_force", "how far the others must have come was never known")
 	})
 }

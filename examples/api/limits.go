@@ -14,17 +14,20 @@ import (
 // nothing but that check.
 func (l *layers) newLimits(s *settings, sh *shared, log *slog.Logger) error {
 	var errs []error
-	limiter := func(policies ...throttle.Policy) *throttle.Limiter {
-		cfg := throttle.Config{Policies: policies, Overrides: l.overrides, Logger: log}
-		if sh.limits != nil {
-			// While Redis is away each instance counts by itself, as if there
-			// were four of them.
-			cfg.Store, cfg.Outage, cfg.Replicas = sh.limits, rampart.FallBack, 4
+	build := func(store throttle.Store, policies []throttle.Policy) *throttle.Limiter {
+		// Where an instance counts by itself, also while Redis is away, it lets its share
+		// of the rate pass.
+		cfg := throttle.Config{Policies: policies, Overrides: l.overrides, Instances: sh.feed.Live, Logger: log}
+		if store != nil {
+			cfg.Store, cfg.Outage = store, rampart.FallBack
 		}
 		t, err := throttle.New(cfg)
 		errs, l.limiters = append(errs, err), append(l.limiters, t)
 		return t
 	}
+	limiter := func(policies ...throttle.Policy) *throttle.Limiter { return build(sh.limits, policies) }
+	// Limits that are only there against floods and guesses ask nobody.
+	own := func(policies ...throttle.Policy) *throttle.Limiter { return build(nil, policies) }
 	byIP := throttle.ByIP(l.clientIP.Addr)
 	stranger := func(r *http.Request) bool {
 		_, ok := rampart.CallerFrom(r.Context())
@@ -44,7 +47,7 @@ func (l *layers) newLimits(s *settings, sh *shared, log *slog.Logger) error {
 	// tightened so far that nobody gets in to lift it.
 	call, try := throttle.Rate{Count: 1, Period: time.Minute}, throttle.Rate{Count: 2, Period: time.Hour}
 	edge, fifth := times(larger(s.anon, s.user), 10), fifth(s.anon)
-	l.edge = limiter(throttle.Policy{Name: "edge", Rate: edge, Least: least(edge, call), Algorithm: throttle.TokenBucket, Key: byIP})
+	l.edge = own(throttle.Policy{Name: "edge", Rate: edge, Least: least(edge, call), Algorithm: throttle.TokenBucket, Key: byIP})
 	l.public = limiter(
 		throttle.Policy{Name: "anon", Rate: s.anon, Key: byIP, Match: stranger},
 		throttle.Policy{Name: "user", Rate: s.user, Least: least(s.user, call), Key: throttle.ByCaller()},
@@ -62,7 +65,7 @@ func (l *layers) newLimits(s *settings, sh *shared, log *slog.Logger) error {
 	l.password = limiter(throttle.Policy{Name: "password", Rate: fifth, Key: throttle.ByCaller(), Refund: notGuessed})
 	// A good key holds its charge while it is served, so this bounds what one
 	// address asks at once, too.
-	l.keyGuesses = limiter(throttle.Policy{Name: "key-guesses", Rate: s.anon, Key: byIP, Refund: notGuessed})
+	l.keyGuesses = own(throttle.Policy{Name: "key-guesses", Rate: s.anon, Key: byIP, Refund: notGuessed})
 	l.partner = limiter(throttle.Policy{Name: "partner", Rate: s.user, Key: byKey})
 	return errors.Join(errs...)
 }
