@@ -13,7 +13,8 @@ import (
 // time.AfterFunc end by themselves and are not counted.
 var goroutines = map[string]string{
 	"NewAccessLog": "gateway/internal/engine/access.go: ends with Close, which waits for it",
-	"within":       "internal/redisx: ends with the client's own time limit; waited for no longer than a command may take",
+	"ask":          "internal/redisx: ends with the client's own time limit; waited for no longer than a command may take",
+	"Do":           "internal/redisx: a probe ends as the command that it sends; one at a time",
 	"Serve":        "server/server.go, gateway/serve.go: ends with the listener or context, waited for before Serve returns",
 	"probe":        "server/health.go: ends with its check; one for each check at most",
 	"serve":        "gateway/cmd/gateway/main.go: ends before serve returns, as its context does",
