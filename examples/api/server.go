@@ -153,7 +153,7 @@ func (srv *instance) close() {
 	select {
 	case <-done:
 	case <-time.After(closeTime):
-		srv.log.Error("the database does not answer: the last uses of API keys are not written")
+		srv.log.LogAttrs(context.Background(), slog.LevelError, "the database does not answer: the last uses of API keys are not written")
 	}
 	_ = srv.monitor.Close()
 }

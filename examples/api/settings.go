@@ -28,12 +28,12 @@ type settings struct {
 	signingKey      string // a PEM or JWK file; empty: the secret key signs
 	anon, user      throttle.Rate
 	demo            bool
-	timeout         time.Duration  // of each question to the database
-	redis           *redis.Options // nil: none
-	secretKey       string         // ECOLAURA_SECRET_KEY; empty: generated beside the database
-	fernetKeys      string         // ECOLAURA_FERNET_KEYS; empty: generated beside the database
-	loopback        bool           // addr is a loopback address
-	port            int            // of addr
+	timeout         time.Duration                // of each question to the database
+	redis           func() redis.UniversalClient // nil: none
+	secretKey       string                       // ECOLAURA_SECRET_KEY; empty: generated beside the database
+	fernetKeys      string                       // ECOLAURA_FERNET_KEYS; empty: generated beside the database
+	loopback        bool                         // addr is a loopback address
+	port            int                          // of addr
 }
 
 // parse reads flags, and the environment for those not given: -anon-rate is
@@ -51,7 +51,7 @@ func parse(args []string, getenv func(string) string, usage io.Writer) (*setting
 	flags.StringVar(&s.httpAddr, "http-addr", "", "second `address` for plain http, which redirects; needs -tls-cert")
 	flags.StringVar(&hosts, "hosts", "localhost:*,127.0.0.1:*,[::1]:*", "host `names` that this server answers to")
 	flags.StringVar(&s.db, "db", "./ecolaura.db", "SQLite `file`, or a postgres:// URL")
-	flags.StringVar(&shared, "redis", "", "`URL` of a Redis in which instances share their limits")
+	flags.StringVar(&shared, "redis", "", "`URL` of a Redis in which instances share their limits; a cluster with ?addr=host:port, sentinels with ?master_name=name")
 	flags.StringVar(&trusted, "trusted-proxies", "", "`prefixes` of the proxies whose X-Forwarded-* headers are believed, or how many of them every request passes")
 	flags.StringVar(&s.tlsCert, "tls-cert", "", "certificate `file` (PEM)")
 	flags.StringVar(&s.tlsKey, "tls-key", "", "private key `file` (PEM)")
@@ -125,10 +125,8 @@ func parse(args []string, getenv func(string) string, usage io.Writer) (*setting
 		bad("user-rate", "not a rate such as 1000/hour", user)
 	}
 	if shared != "" {
-		if s.redis, err = redis.ParseURL(shared); err != nil { // err may repeat a password
+		if s.redis, err = redisClient(shared); err != nil { // err may repeat a password
 			errs = append(errs, errors.New("-redis: not a URL such as redis://127.0.0.1:6379/0"))
-		} else { // a command that is sent twice would be counted twice
-			s.redis.ContextTimeoutEnabled, s.redis.MaxRetries = true, -1
 		}
 	}
 	if (s.tlsCert == "") != (s.tlsKey == "") {

@@ -4,9 +4,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -24,6 +26,32 @@ func TestEachFlagIsAlsoAnEnvironmentVariableAndTheFlagWins(t *testing.T) {
 	assert.True(t, s.demo)
 	assert.True(t, s.loopback)
 	assert.Equal(t, []string{"https://www.ecolaura.com", "https://admin.ecolaura.com"}, s.origins)
+}
+
+func TestRedisMayBeOneServerAClusterOrSentinels(t *testing.T) {
+	for text, want := range map[string]any{
+		"redis://:secret@10.0.0.7:6379/1":                               &redis.Client{},
+		"rediss://10.0.0.7:6379?addr=10.0.0.8:6379&addr=10.0.0.9:6379":  &redis.ClusterClient{},
+		"redis://10.0.0.7:26379?master_name=limits&addr=10.0.0.8:26379": &redis.Client{},
+		"redis://10.0.0.7:26379/x?master_name=limits":                   nil,
+		"redis://10.0.0.7:6379?addr=10.0.0.8:6379&read_timeout=soon":    nil,
+		"http://10.0.0.7":    nil,
+		"redis://10.0.0.7:%": nil,
+	} {
+		client, err := redisClient(text)
+		if want == nil {
+			require.Error(t, err, text)
+			continue
+		}
+		require.NoError(t, err, text)
+		c := client()
+		assert.IsType(t, want, c, text)
+		if one, ok := c.(*redis.Client); ok {
+			assert.Equal(t, strings.Contains(text, "master_name"), one.Options().Addr == "FailoverClient", text)
+			assert.Zero(t, one.Options().MaxRetries, "no command is sent twice")
+		}
+		require.NoError(t, c.Close())
+	}
 }
 
 func TestASecretFileThatOthersCanReadIsRefused(t *testing.T) {

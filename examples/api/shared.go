@@ -22,8 +22,8 @@ import (
 type shared struct {
 	feed        *feed.Feed
 	revocations *auth.Revocations
-	redis       *redis.Client  // of the limits; nil: instances share the database only
-	limits      throttle.Store // nil: each limiter counts in this process
+	redis       redis.UniversalClient // of the limits; nil: instances share the database only
+	limits      throttle.Store        // nil: each limiter counts in this process
 }
 
 // openShared reads all that the feed retains, so that a fresh instance knows
@@ -45,7 +45,7 @@ func openShared(ctx context.Context, s *settings, db *database, log *slog.Logger
 		return nil, err
 	}
 	if s.redis != nil {
-		sh.redis = redis.NewClient(s.redis)
+		sh.redis = s.redis()
 		if err := sh.redis.Ping(ctx).Err(); err != nil {
 			return nil, fmt.Errorf("redis: %w", err) // names the address, no password
 		}
