@@ -46,9 +46,8 @@ type RotationConfig struct {
 	Instances func(ctx context.Context) ([]rampart.Instance, error)
 	// Make makes a new key and seals it.
 	Make func() (id, sealed string, err error)
-	// Take makes a key known here, or the one in use if it is Primary. It gets every key
-	// again with each start, in the order in which they came, so it must pass over one
-	// that is or was in use. It must not call the feed.
+	// Take makes a key known here, or the one in use if it is Primary: at most once each,
+	// in the order in which they came, and one call at a time. It must not call the feed.
 	Take func(k SealedKey) error
 	// Logger receives what goes wrong. nil: slog.Default().
 	Logger *slog.Logger
@@ -65,6 +64,7 @@ type Rotation struct {
 	mu     sync.Mutex
 	failed map[string]error // keys that Take would not have, by ID
 	last   SealedKey        // the one that the feed put into use last
+	taken  map[string]bool  // by ID, whether it was taken into use
 }
 
 // NewRotation takes over the keys that were made since, and follows the feed. The error
@@ -82,7 +82,7 @@ func NewRotation(ctx context.Context, cfg RotationConfig) (*Rotation, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	r := &Rotation{cfg: cfg, topic: "incident.keys." + cfg.Kind, failed: map[string]error{}}
+	r := &Rotation{cfg: cfg, topic: "incident.keys." + cfg.Kind, failed: map[string]error{}, taken: map[string]bool{}}
 	keys, err := cfg.Store.Keys(ctx, cfg.Kind)
 	if err != nil {
 		return nil, err
@@ -90,11 +90,8 @@ func NewRotation(ctx context.Context, cfg RotationConfig) (*Rotation, error) {
 	for _, k := range keys {
 		// A key that was never in use has done nothing: one that cannot be taken keeps
 		// nobody from starting.
-		if err := cfg.Take(k); err != nil {
-			if k.Primary {
-				return nil, fmt.Errorf("incident: %s key %s: %w", k.Kind, k.ID, err)
-			}
-			r.failed[k.ID] = err
+		if err := r.take(k); err != nil && k.Primary {
+			return nil, fmt.Errorf("incident: %s key %s: %w", k.Kind, k.ID, err)
 		}
 	}
 	cfg.Feed.Subscribe(r.topic, r.apply)
@@ -117,19 +114,33 @@ func (r *Rotation) apply(data []byte, _ time.Time) {
 	var k SealedKey
 	err := json.Unmarshal(data, &k)
 	if err == nil {
-		err = r.cfg.Take(k)
+		err = r.take(k)
 	}
-	r.mu.Lock()
-	delete(r.failed, k.ID)
-	if err != nil {
-		r.failed[k.ID] = err
-	} else if k.Primary {
-		r.last = k
-	}
-	r.mu.Unlock()
 	if err != nil {
 		r.cfg.Logger.LogAttrs(context.Background(), slog.LevelError, "a key from another instance cannot be used: restart this one", slog.String("kind", r.cfg.Kind), slog.String("error", err.Error()))
+		return
 	}
+	if k.Primary {
+		r.mu.Lock()
+		r.last = k
+		r.mu.Unlock()
+	}
+}
+
+// take takes a key, unless it was taken: from the store, or from the feed before.
+func (r *Rotation) take(k SealedKey) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if used, known := r.taken[k.ID]; known && (used || !k.Primary) {
+		return nil
+	}
+	delete(r.failed, k.ID)
+	if err := r.cfg.Take(k); err != nil {
+		r.failed[k.ID] = err
+		return err
+	}
+	r.taken[k.ID] = k.Primary
+	return nil
 }
 
 // Rotate makes a new key and takes it into use once every instance knows it. Those before

@@ -139,6 +139,15 @@ func TestAKeyThatCannotBeTakenOrKeptIsNotUsed(t *testing.T) {
 	}
 }
 
+func TestAKeyIsTakenOnceAndNotBackFromUse(t *testing.T) {
+	f, k := &fleet{}, &keyring{rows: []incident.SealedKey{{Kind: "signing", ID: "old", Primary: true}, {Kind: "signing", ID: "next"}}}
+	for _, key := range []string{`"id":"old"`, `"id":"old","primary":true`, `"id":"next"`, `"id":"next","primary":true`, `"id":"next"`} {
+		f.replay = append(f.replay, []byte(`{"kind":"signing",`+key+`}`))
+	}
+	k.rotation(t, f)
+	assert.Equal(t, []string{"old true", "next false", "next true"}, k.taken)
+}
+
 // The process that made a key died before it was kept; the feed has it for a month.
 func TestAKeyThatOnlyTheFeedHasIsKept(t *testing.T) {
 	f, k := &fleet{}, &keyring{rows: []incident.SealedKey{{Kind: "signing", ID: "old", Primary: true}}}

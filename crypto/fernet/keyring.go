@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/ecolaura/rampart"
@@ -21,6 +22,8 @@ const MaxKeys = 16
 type Keyring struct {
 	set    atomic.Pointer[keySet]
 	source func() ([]Key, error) // for Reload; nil: made of keys
+
+	changing sync.Mutex // held from reading the set to storing another one
 }
 
 // keySet is what a Keyring holds at one moment. It never changes.
@@ -45,6 +48,56 @@ func NewKeyring(primary Key, old ...Key) (*Keyring, error) {
 // Reconfigure replaces the keys, as [NewKeyring] takes them, for every [Cipher]
 // of the keyring at once. After an error the keyring is as it was.
 func (r *Keyring) Reconfigure(primary Key, old ...Key) error {
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	return r.replace(primary, old...)
+}
+
+// Announce makes next a key that decrypts, and does not encrypt yet: that is for
+// [Keyring.Rotate], once every instance knows it. One that the keyring holds stays where
+// it is. The error is that of [Keyring.Reconfigure].
+func (r *Keyring) Announce(next Key) error {
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	keys := r.keys()
+	if len(keys) == 0 {
+		return errNoKeys()
+	}
+	return r.replace(keys[0], append(keys[1:], next)...)
+}
+
+// Rotate makes next the key that encrypts; the keys so far go on decrypting. The error
+// is that of [Keyring.Reconfigure].
+func (r *Keyring) Rotate(next Key) error {
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	keys := r.keys()
+	if len(keys) == 0 {
+		return errNoKeys()
+	}
+	if next.bytes != nil {
+		keys = slices.DeleteFunc(keys, func(k Key) bool { return k.ID() == next.ID() })
+	}
+	return r.replace(next, keys...)
+}
+
+// Len returns how many keys the keyring holds; [MaxKeys] is the most.
+func (r *Keyring) Len() int { return len(r.keys()) }
+
+func errNoKeys() error {
+	return conferr.New("fernet.NewKeyring", "primary", rampart.ReasonMissing, nil, "create the Keyring with NewKeyring before you change it")
+}
+
+// keys returns a copy of the keys as they are.
+func (r *Keyring) keys() []Key {
+	if set := r.set.Load(); set != nil {
+		return slices.Clone(set.source)
+	}
+	return nil
+}
+
+// replace stores a set of these keys. The caller holds r.changing.
+func (r *Keyring) replace(primary Key, old ...Key) error {
 	bad := conferr.For("fernet.NewKeyring")
 	bad.If(primary.bytes == nil, "primary", rampart.ReasonMissing, nil, wantZeroKey)
 	for i, k := range old {

@@ -285,3 +285,52 @@ func TestReloadReadsTheKeysAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.Error(t, made.Reload())
 }
+
+func TestAKeyIsAnnouncedThenRotatedTo(t *testing.T) {
+	old, next := fernet.GenerateKey(), fernet.GenerateKey()
+	ring, err := fernet.NewKeyring(old)
+	require.NoError(t, err)
+	elsewhere, err := fernet.NewKeyring(next)
+	require.NoError(t, err)
+	c, token := ring.Cipher(), elsewhere.Cipher().EncryptString("x")
+	_, err = c.DecryptString(token)
+	require.Error(t, err)
+	for range 2 {
+		require.NoError(t, ring.Announce(next))
+		assert.Equal(t, 2, ring.Len())
+	}
+	text, err := c.DecryptString(token)
+	require.NoError(t, err)
+	assert.Equal(t, "x", text)
+	before := c.EncryptString("y")
+	_, err = elsewhere.Cipher().DecryptString(before)
+	require.Error(t, err, "it does not encrypt yet")
+	for range 2 {
+		require.NoError(t, ring.Rotate(next))
+		assert.Equal(t, 2, ring.Len())
+	}
+	text, err = elsewhere.Cipher().DecryptString(c.EncryptString("z"))
+	require.NoError(t, err)
+	assert.Equal(t, "z", text)
+	text, err = c.DecryptString(before)
+	require.NoError(t, err, "the old key goes on decrypting")
+	assert.Equal(t, "y", text)
+	require.NoError(t, ring.Announce(old), "one that is there stays where it is")
+	text, err = elsewhere.Cipher().DecryptString(c.EncryptString("z"))
+	require.NoError(t, err)
+	assert.Equal(t, "z", text)
+
+	for ring.Len() < fernet.MaxKeys {
+		require.NoError(t, ring.Announce(fernet.GenerateKey()))
+	}
+	require.Error(t, ring.Announce(fernet.GenerateKey()))
+	require.Error(t, ring.Rotate(fernet.GenerateKey()))
+	assert.Equal(t, fernet.MaxKeys, ring.Len())
+	require.Error(t, ring.Announce(fernet.Key{}))
+	require.Error(t, ring.Rotate(fernet.Key{}))
+
+	var zero fernet.Keyring
+	require.ErrorContains(t, zero.Announce(next), "NewKeyring")
+	require.ErrorContains(t, zero.Rotate(next), "NewKeyring")
+	assert.Zero(t, zero.Len())
+}

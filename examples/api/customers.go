@@ -47,6 +47,18 @@ func newColumns(ring *fernet.Keyring) columns {
 	return columns{phone: ring.Cipher(), phoneIndex: column.NewIndex(ring, "customers.phone", nil), note: ring.Field("customers.note")}
 }
 
+// jobs bring the columns under the newest key.
+func (c columns) jobs(db *database) []column.Reencrypt {
+	jobs := []column.Reencrypt{
+		{Column: "phone", Cipher: c.phone, IndexColumn: "phone_index", Index: c.phoneIndex},
+		{Column: "note", Cipher: c.note, RowBound: true},
+	}
+	for i := range jobs {
+		jobs[i].DB, jobs[i].Dialect, jobs[i].Table, jobs[i].ID = db.DB, db.dialect, "customers", "id"
+	}
+	return jobs
+}
+
 // register keeps a customer. An address may register again: an error would tell
 // strangers who is a customer.
 func (a *app) register(w http.ResponseWriter, r *http.Request, in registration) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/crypto/column"
 	"github.com/ecolaura/rampart/crypto/fernet"
 	"github.com/ecolaura/rampart/incident"
 	"github.com/ecolaura/rampart/incident/incidentsql"
@@ -21,7 +22,8 @@ type managed struct {
 	signing         *ownSigning        // nil: managed elsewhere
 	fields          *ownFields         // nil: managed elsewhere
 	signings, rings *incident.Rotation // of those
-	reencryption    *reencryption
+	reencryption    *column.Background
+	rotated         bool // values may be under a field key that is not the file's
 }
 
 // openManaged takes over the keys that were made since, and follows the feed.
@@ -37,10 +39,15 @@ func openManaged(ctx context.Context, sec *secrets, store *incidentsql.Store, sh
 			return nil, putBack(err)
 		}
 	}
+	keys, err := store.Keys(ctx, "field")
+	if err != nil {
+		return nil, err
+	}
+	m.rotated = len(keys) > 0
 	if sec.fieldKeys == nil {
-		if keys, err := store.Keys(ctx, "field"); err != nil || len(keys) > 0 {
+		if m.rotated {
 			// Values may be under them, and they open with the file's key only.
-			return nil, errors.Join(err, fmt.Errorf("%w: the database has field keys that this server made; run it with the key file beside the database, not with ECOLAURA_FERNET_KEYS", errSettings))
+			return nil, fmt.Errorf("%w: the database has field keys that this server made; run it with the key file beside the database, not with ECOLAURA_FERNET_KEYS", errSettings)
 		}
 		return m, nil
 	}
@@ -76,7 +83,7 @@ func (m *managed) rotateField(ctx context.Context) (id string, err error) {
 		return "", errElsewhere()
 	}
 	if id, err = m.rings.Rotate(ctx, incident.MaxAhead); id != "" { // it is in use, even if it could not be kept
-		m.reencryption.start() //nolint:contextcheck // it outlives the call
+		m.reencryption.Start()
 	}
 	return id, err
 }

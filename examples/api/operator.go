@@ -9,6 +9,7 @@ import (
 
 	"github.com/ecolaura/rampart/apikey"
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/crypto/column"
 	"github.com/ecolaura/rampart/incident"
 	"github.com/ecolaura/rampart/incident/incidentsql"
 	"github.com/ecolaura/rampart/throttle"
@@ -25,7 +26,7 @@ func newOperator(srv *instance, orders *incidentsql.Store, log *slog.Logger) (*i
 		Tighten: l.tighten, Loosen: l.overrides.Release, Rates: l.rates, Limited: l.limited,
 		RotateSigningKey: m.rotateSigning, RotateFieldKey: m.rotateField,
 		Lockdown: l.lockdown,
-		State:    func() map[string]any { return map[string]any{"reencryption": m.reencryption.state()} },
+		State:    func() map[string]any { return map[string]any{"reencryption": shown(m.reencryption.State())} },
 		Metrics:  srv.monitor.Metrics(),
 		Feed:     srv.shared.feed, Instances: srv.shared.feed.Instances,
 		Orders: orders, ClientIP: l.clientIP.Addr, Logger: log,
@@ -80,4 +81,13 @@ func (l *layers) limited(policy string, n int) []incident.Limited {
 		}
 	}
 	return list
+}
+
+// shown is how far a re-encryption has come, by column.
+func shown(s column.BackgroundState) map[string]any {
+	members := map[string]any{"running": s.Running, "failed": s.Failed}
+	for name, p := range s.Columns {
+		members[name] = map[string]int{"rows": p.Rows, "changed": p.Changed, "invalid": p.Invalid}
+	}
+	return members
 }

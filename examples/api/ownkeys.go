@@ -7,9 +7,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/ecolaura/rampart"
@@ -20,16 +18,9 @@ import (
 
 // ownSigning is a set of signing keys that began with the secret in a file.
 type ownSigning struct {
-	mu    sync.Mutex
 	keys  *auth.Keys
 	seal  *fernet.Cipher
-	known map[string]*ownKey // by id
-}
-
-// ownKey is a signing key that came after the one in the file.
-type ownKey struct {
-	*auth.Key
-	signs bool // or did
+	known map[string]*auth.Key // those that came after it, by id
 }
 
 func newOwnSigning(secret []byte) (*ownSigning, error) {
@@ -42,7 +33,7 @@ func newOwnSigning(secret []byte) (*ownSigning, error) {
 		return nil, err
 	}
 	seal, err := sealingKey(secret)
-	return &ownSigning{keys: keys, seal: seal, known: map[string]*ownKey{}}, err
+	return &ownSigning{keys: keys, seal: seal, known: map[string]*auth.Key{}}, err
 }
 
 // sealingKey is the key under which signing keys are kept.
@@ -69,43 +60,27 @@ func (o *ownSigning) make() (id, sealed string, err error) {
 
 // take adds a key that only verifies, or makes it the one that signs.
 func (o *ownSigning) take(k incident.SealedKey) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	known := o.known[k.ID]
-	if known == nil {
+	key, announced := o.known[k.ID]
+	if !announced {
 		secret, err := o.seal.DecryptString(k.Sealed)
 		if err != nil {
 			return fmt.Errorf("signing key %s: %w", k.ID, err)
 		}
-		key, err := auth.NewKey(auth.HS256, k.ID, []byte(secret))
-		if err != nil {
+		if key, err = auth.NewKey(auth.HS256, k.ID, []byte(secret)); err != nil {
 			return err
 		}
-		known = &ownKey{Key: key}
-		if !k.Primary {
-			if err := o.keys.Announce(key); err != nil {
-				return err
-			}
-		}
-		o.known[k.ID] = known
+		o.known[k.ID] = key
 	}
-	if !k.Primary || known.signs {
-		return nil
+	if !k.Primary {
+		return o.keys.Announce(key)
 	}
-	if err := o.keys.Rotate(known.Key, max(time.Until(k.OldUntil), 0)); err != nil {
-		return err
-	}
-	known.signs = true
-	return nil
+	return o.keys.Rotate(key, max(time.Until(k.OldUntil), 0))
 }
 
 // ownFields is a ring of field keys that began with those in a file.
 type ownFields struct {
-	mu       sync.Mutex
-	ring     *fernet.Keyring // what the fields use: changed in place
-	seal     *fernet.Cipher  // of the file's keys only
-	keys     []fernet.Key    // the primary first
-	promoted map[string]bool // ids that are or were primary
+	ring *fernet.Keyring
+	seal *fernet.Cipher // of the file's keys only
 }
 
 func newOwnFields(ring *fernet.Keyring, file []fernet.Key) (*ownFields, error) {
@@ -113,24 +88,12 @@ func newOwnFields(ring *fernet.Keyring, file []fernet.Key) (*ownFields, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &ownFields{ring: ring, seal: sealing.Cipher(), keys: file, promoted: map[string]bool{}}, nil
-}
-
-// changed reports whether a key came after those in the file.
-func (o *ownFields) changed() bool {
-	if o == nil {
-		return false
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return len(o.promoted) > 0
+	return &ownFields{ring: ring, seal: sealing.Cipher()}, nil
 }
 
 // make makes a key, if another one fits.
 func (o *ownFields) make() (id, sealed string, err error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if len(o.keys) >= fernet.MaxKeys {
+	if o.ring.Len() >= fernet.MaxKeys {
 		return "", "", &rampart.Problem{Status: http.StatusConflict, Code: "too_many_keys", Detail: "The ring is full: old keys must be dropped first."}
 	}
 	key := fernet.GenerateKey()
@@ -139,11 +102,6 @@ func (o *ownFields) make() (id, sealed string, err error) {
 
 // take adds a key that only decrypts, or makes it the one that encrypts.
 func (o *ownFields) take(k incident.SealedKey) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.promoted[k.ID] {
-		return nil
-	}
 	text, err := o.seal.DecryptString(k.Sealed)
 	if err != nil {
 		return fmt.Errorf("field key %s: %w", k.ID, err)
@@ -152,15 +110,8 @@ func (o *ownFields) take(k incident.SealedKey) error {
 	if err != nil {
 		return err
 	}
-	keys := slices.DeleteFunc(slices.Clone(o.keys), func(other fernet.Key) bool { return other.ID() == key.ID() })
-	at := 1
-	if k.Primary {
-		at = 0
+	if !k.Primary {
+		return o.ring.Announce(key)
 	}
-	keys = slices.Insert(keys, at, key)
-	if err := o.ring.Reconfigure(keys[0], keys[1:]...); err != nil {
-		return err
-	}
-	o.keys, o.promoted[k.ID] = keys, k.Primary
-	return nil
+	return o.ring.Rotate(key)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/auth/password"
+	"github.com/ecolaura/rampart/crypto/column"
 	"github.com/ecolaura/rampart/headers"
 	"github.com/ecolaura/rampart/incident"
 	"github.com/ecolaura/rampart/incident/incidentsql"
@@ -94,10 +95,12 @@ func (srv *instance) build(ctx context.Context, s *settings, sec *secrets, log *
 		return err
 	}
 	srv.app = &app{db: srv.db, users: u, standing: standing, columns: newColumns(sec.fields), ready: health.Ready(), log: log, events: rampart.NewReporter(log)}
-	m.reencryption = &reencryption{db: srv.db, columns: srv.app.columns, log: log}
+	if m.reencryption, err = column.NewBackground(column.BackgroundConfig{Jobs: srv.app.columns.jobs(srv.db), Logger: log}); err != nil {
+		return err
+	}
 	srv.managed = m
-	if sec.oldFields || m.fields.changed() || srv.db.reindex { // what a kill has cut off goes on
-		m.reencryption.start() //nolint:contextcheck // it lives until close
+	if sec.oldFields || m.rotated || srv.db.reindex { // what a kill has cut off goes on
+		m.reencryption.Start() // it lives until close
 	}
 	if srv.operator, err = newOperator(srv, orders, log); err != nil {
 		return err
@@ -140,7 +143,7 @@ func (srv *instance) close() {
 	go func() {
 		defer close(done)
 		if srv.managed != nil {
-			srv.managed.reencryption.close()
+			_ = srv.managed.reencryption.Close()
 		}
 		if srv.layers != nil {
 			_ = srv.layers.keys.Close()
