@@ -83,7 +83,7 @@ func (m *managed) rotateField(ctx context.Context) (id string, err error) {
 		return "", errElsewhere()
 	}
 	if id, err = m.rings.Rotate(ctx, incident.MaxAhead); id != "" { // it is in use, even if it could not be kept
-		m.reencryption.Start()
+		m.reencryption.Start() //nolint:contextcheck // it outlives the call
 	}
 	return id, err
 }

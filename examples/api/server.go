@@ -100,7 +100,7 @@ func (srv *instance) build(ctx context.Context, s *settings, sec *secrets, log *
 	}
 	srv.managed = m
 	if sec.oldFields || m.rotated || srv.db.reindex { // what a kill has cut off goes on
-		m.reencryption.Start() // it lives until close
+		m.reencryption.Start() //nolint:contextcheck // it lives until close
 	}
 	if srv.operator, err = newOperator(srv, orders, log); err != nil {
 		return err
