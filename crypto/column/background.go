@@ -44,9 +44,9 @@ type Background struct {
 
 // A BackgroundState says how far a [Background] has come.
 type BackgroundState struct {
-	Running bool                // a run has not ended
-	Failed  bool                // the last run could not be ended: the log has why
-	Columns map[string]Progress // by column, of the last run
+	Failed  bool                `json:"failed"`            // the last run could not be ended: the log has why
+	Running bool                `json:"running"`           // a run has not ended
+	Columns map[string]Progress `json:"columns,omitempty"` // by column, of the last run
 }
 
 // NewBackground returns a Background that has not been started, or every mistake in cfg,

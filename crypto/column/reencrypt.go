@@ -80,14 +80,14 @@ type Reencrypt struct {
 
 // Progress says how far a [Reencrypt] has come.
 type Progress struct {
-	Rows    int // rows with a value that were looked at
-	Changed int // values or indexes written, or in a dry run to be written
-	Retried int // times that a row was read again because another had changed or locked it
-	Invalid int // values that do not open; they are left as they are
-	Last    any // ID of the last row; see [Reencrypt].After
+	Rows    int `json:"rows"`    // rows with a value that were looked at
+	Changed int `json:"changed"` // values or indexes written, or in a dry run to be written
+	Retried int `json:"retried"` // times that a row was read again because another had changed or locked it
+	Invalid int `json:"invalid"` // values that do not open; they are left as they are
+	Last    any `json:"-"`       // ID of the last row; see [Reencrypt].After
 
 	// InvalidIDs holds the ID of the first 100 of Invalid.
-	InvalidIDs []any
+	InvalidIDs []any `json:"-"`
 }
 
 // Run goes through the table in the order of ID and calls each, if not nil, after

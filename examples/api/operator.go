@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/ecolaura/rampart/apikey"
-	"github.com/ecolaura/rampart/auth"
-	"github.com/ecolaura/rampart/crypto/column"
 	"github.com/ecolaura/rampart/incident"
 	"github.com/ecolaura/rampart/incident/incidentsql"
 	"github.com/ecolaura/rampart/throttle"
@@ -21,12 +19,12 @@ func newOperator(srv *instance, orders *incidentsql.Store, log *slog.Logger) (*i
 	l, m := srv.layers, srv.managed
 	return incident.New(incident.Config{
 		EndSession: l.service.EndSession, EndSubject: l.service.EndSubject, EndAll: l.service.EndAll, Sessions: l.liveSessions,
-		RevokeKey: l.revokeKey, RevokeOwner: l.keys.RevokeOwner, Keys: l.keys.Admin(anyOwner),
+		RevokeKey: l.revokeKey, RevokeOwner: l.keys.RevokeOwner, Keys: l.keys.Admin(func(*http.Request) (apikey.Actor, bool) { return apikey.Actor{All: true}, true }),
 		Block: l.blocks.Block, Unblock: l.blocks.Unblock, Blocks: l.blocks.Blocks,
 		Tighten: l.tighten, Loosen: l.overrides.Release, Rates: l.rates, Limited: l.limited,
 		RotateSigningKey: m.rotateSigning, RotateFieldKey: m.rotateField,
 		Lockdown: l.lockdown,
-		State:    func() map[string]any { return map[string]any{"reencryption": shown(m.reencryption.State())} },
+		State:    func() map[string]any { return map[string]any{"reencryption": m.reencryption.State()} },
 		Metrics:  srv.monitor.Metrics(),
 		Feed:     srv.shared.feed, Instances: srv.shared.feed.Instances,
 		Orders: orders, ClientIP: l.clientIP.Addr, Logger: log,
@@ -48,12 +46,6 @@ func (l *layers) revokeKey(ctx context.Context, id string) (int, error) {
 		return 0, nil
 	}
 	return 1, err
-}
-
-// anyOwner lets operators see everybody's keys.
-func anyOwner(r *http.Request) (apikey.Actor, bool) {
-	t, ok := auth.FromContext(r.Context())
-	return apikey.Actor{Owner: t.Subject(), All: true}, ok
 }
 
 func (l *layers) tighten(ctx context.Context, policy, rate string, until time.Time) error {
@@ -81,13 +73,4 @@ func (l *layers) limited(policy string, n int) []incident.Limited {
 		}
 	}
 	return list
-}
-
-// shown is how far a re-encryption has come, by column.
-func shown(s column.BackgroundState) map[string]any {
-	members := map[string]any{"running": s.Running, "failed": s.Failed}
-	for name, p := range s.Columns {
-		members[name] = map[string]int{"rows": p.Rows, "changed": p.Changed, "invalid": p.Invalid}
-	}
-	return members
 }

@@ -114,7 +114,7 @@ var masks = []struct{ what, by string }{
 	{`(?m)^\d+( |$)`, "N$1"}, // counts of who, and of wc
 	{`(?m)\} \d+$`, "} N"},   // of metrics
 	// How far the re-encryption has come.
-	{`"(note|phone)":\{[^}]*\},`, ""},
+	{`,"columns":\{[^}]*\}?[^}]*\}\}`, ""},
 	{`"running":(true|false)`, `"running":BOOL`},
 }
 
