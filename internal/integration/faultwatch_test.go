@@ -129,7 +129,7 @@ func (f *apiFleet) endure(t *testing.T, o outage, probes []probe) (late []string
 	shots := w.end()
 
 	longest, slowest := time.Duration(0), ""
-	var recovery time.Duration
+	recovery, lastOf := time.Duration(0), "-"
 	statuses := map[string]map[string]int{} // of each probe, meanwhile
 	for _, s := range shots {
 		after := s.at.After(up)
@@ -143,8 +143,8 @@ func (f *apiFleet) endure(t *testing.T, o outage, probes []probe) (late []string
 			}
 			statuses[s.probe][fmt.Sprint(s.status)]++
 		}
-		if after && !s.served() {
-			recovery = max(recovery, s.at.Sub(up)+s.took)
+		if after && !s.served() && s.at.Add(s.took).Sub(up) > recovery {
+			recovery, lastOf = s.at.Add(s.took).Sub(up), fmt.Sprintf("%s, sent %v after it was back", s.probe, s.at.Sub(up).Round(time.Millisecond))
 		}
 		if s.served() {
 			continue
@@ -156,12 +156,12 @@ func (f *apiFleet) endure(t *testing.T, o outage, probes []probe) (late []string
 		}
 		assert.False(t, s.at.Add(s.took).Before(down), "%s: nothing is refused before", s.probe)
 	}
-	t.Logf("| %s | %s | %s | longest %v (%s) | recovery %v |", o.backend, o.state, tell(statuses), longest.Round(time.Millisecond), slowest, recovery.Round(time.Millisecond))
+	t.Logf("| %s | %s | %s | longest %v (%s) | recovery %v (%s) |", o.backend, o.state, tell(statuses), longest.Round(time.Millisecond), slowest, recovery.Round(time.Millisecond), lastOf)
 	if longest > longestAnswer {
 		late = append(late, fmt.Sprintf("an answer took %v: %s", longest, slowest))
 	}
 	if recovery > recoveryBar {
-		late = append(late, fmt.Sprintf("recovery took %v", recovery))
+		late = append(late, fmt.Sprintf("recovery took %v: %s", recovery, lastOf))
 	}
 	return late
 }
