@@ -23,7 +23,7 @@ export GOWORK := off
 # A module that users get has no replace, so it is built in a workspace of its own.
 IN = cd $(1) && export GOWORK=$$($(CURDIR)/scripts/work.sh .) &&
 
-.PHONY: test services cover lint format tidy vuln fuzz bench bench-peers bars $(MODULES:%=test/%) $(MODULES:%=race/%)
+.PHONY: test services cover lint format tidy vuln fuzz bench bench-peers bars faults $(MODULES:%=test/%) $(MODULES:%=race/%)
 
 # Each test runs once, with the race detector where it can find something. That makes
 # computing up to ten times slower, and sees nothing in what one goroutine does, nor
@@ -41,7 +41,7 @@ UNRACED_internal/integration := \
 	TestThrottleBusyProcessesLetExactlyTheLimitPassWhileRedisIsHealthy TestThrottleAProcessThatWasFrozenTakesNoOutageFromIt TestSimplejwtTakesOursAndWeTakeItsTokens \
 	TestAuthSQLMigratesInSeveralProcessesAtOnce TestFeedSQLMakesItsTableInSeveralProcessesAtOnce \
 	TestFeedSQLSurvivesKill9 TestReencryptLosesNothing TestThrottleRedisDecidesAsTheOraclesDo \
-	TestThrottleRedisDecisionsPerSecond
+	TestThrottleRedisDecisionsPerSecond TestFaults
 UNRACED_examples := \
 	TestABadCertificateIsAMistakeOfTheSettings TestAKillUnderLoadLosesNoAcknowledgedWrite \
 	TestASigningKeyIsRotatedWhereTheServerManagesIt TestATerminatedServerAnswersTheRequestsUnderWay \
@@ -116,6 +116,11 @@ bench:
 # Ours, the peers and a standard-library floor, in one run.
 bench-peers:
 	cd internal/peers && $(GO) run ./cmd/table
+
+# What becomes of three servers when their backends and they themselves hang and die;
+# make test has a short part of it.
+faults:
+	@$(call IN,internal/integration) RAMPART_FAULTS=1 RAMPART_REQUIRE=redis,postgres $(GO) test -timeout 20m -count=1 -v -run '^TestFaults$$' .
 
 # What bars ask for with the race detector.
 RACED := TestAHandlerThatWritesIntoItsHeaderChangesNoOtherAnswer|TestNoSliceIsSharedBetweenRequests|TestRevocationsRaceWithWarmReads|TestAPIKeySQLRaces|TestConcurrentRefreshesHaveOneSuccessor

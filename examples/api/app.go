@@ -58,7 +58,7 @@ func isDown(err error) bool {
 		}
 	}
 	_, dialing := errors.AsType[net.Error](err)
-	return dialing || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	return dialing || pgconn.SafeToRetry(err) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // bounded gives a handler that asks the database no longer than the database may take.

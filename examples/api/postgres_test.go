@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -87,4 +88,29 @@ func TestTheWholeServerRunsOnPostgreSQL(t *testing.T) {
 	require.Equal(t, http.StatusNoContent, two.post("/api/password/", `{"old":"`+demoPassword+`","new":"another long password"}`, bearer(access)).status)
 	one.soonRefused("/api/secure/", bearer(access))
 	assert.Equal(t, 401, one.post("/api/token/refresh/", `{"refresh":"`+refresh+`"}`).status)
+}
+
+// A connection that is cut between two statements of a transaction is the database's
+// failure, 503, and no defect of the server, 500.
+func TestAConnectionThatIsCutAmidATransactionIsAnOutage(t *testing.T) {
+	dsn := cmp.Or(os.Getenv("RAMPART_POSTGRES"), "postgres://rampart:rampart@127.0.0.1:5432/rampart_test?sslmode=disable")
+	db, err := sql.Open("pgx", dsn)
+	require.NoError(t, err)
+	defer db.Close()
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		if slices.Contains(strings.Split(os.Getenv("RAMPART_REQUIRE"), ","), "postgres") {
+			t.Fatal(err)
+		}
+		t.Skip("SKIPPED: no PostgreSQL: run `make services`, or set RAMPART_POSTGRES to a postgres:// URL")
+	}
+	defer conn.Close()
+	tx, err := conn.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	require.NoError(t, conn.Raw(func(driver any) error { return driver.(*stdlib.Conn).Conn().PgConn().Conn().Close() }))
+	_, err = tx.ExecContext(t.Context(), `SELECT 1`)
+	assert.True(t, isDown(err), "%v", err)
+	err = tx.Commit()
+	require.ErrorContains(t, err, "conn closed")
+	assert.True(t, isDown(err))
 }

@@ -32,19 +32,29 @@ type mortalRedis struct {
 	dir  string
 	port string
 	cmd  *exec.Cmd
+
+	forgets bool // it comes back empty
 }
 
 func newMortalRedis(t testing.TB) *mortalRedis {
+	t.Helper()
+	r := &mortalRedis{t: t}
+	r.begin()
+	return r
+}
+
+// begin starts it for the first time.
+func (r *mortalRedis) begin() {
+	t := r.t
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		missing(t, "redis", "run `make services`: this test kills a redis-server of its own")
 	}
 	_, port, err := net.SplitHostPort(freeport.Addr(t))
 	require.NoError(t, err)
-	r := &mortalRedis{t: t, dir: t.TempDir(), port: port}
+	r.dir, r.port = t.TempDir(), port
 	r.start()
 	t.Cleanup(r.kill)
-	return r
 }
 
 func (r *mortalRedis) addr() string { return "127.0.0.1:" + r.port }
@@ -52,8 +62,12 @@ func (r *mortalRedis) addr() string { return "127.0.0.1:" + r.port }
 // start returns when the server answers.
 func (r *mortalRedis) start() {
 	r.t.Helper()
+	keep := "yes"
+	if r.forgets {
+		keep = "no"
+	}
 	r.cmd = exec.CommandContext(context.WithoutCancel(r.t.Context()), "redis-server", "--port", r.port, "--bind", "127.0.0.1", "--dir", r.dir,
-		"--save", "", "--appendonly", "yes", "--appendfsync", "always")
+		"--save", "", "--appendonly", keep, "--appendfsync", "always")
 	require.NoError(r.t, r.cmd.Start())
 	client := goredis.NewClient(&goredis.Options{Addr: r.addr()})
 	defer client.Close()
@@ -88,6 +102,12 @@ func (b *eventLog) count(s string) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return bytes.Count(b.buf.Bytes(), []byte(s))
+}
+
+func (b *eventLog) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
 }
 
 // load asks h from 8 goroutines until stop is called, which returns what they
