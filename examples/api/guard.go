@@ -111,7 +111,7 @@ func (g *guard) knows(ctx context.Context, digest string) (bool, error) {
 // has more than maxKnown. The account is there by its id: whoever erases one finds
 // its rows (docs/privacy.md).
 func (g *guard) remember(ctx context.Context, digest, name string) error {
-	ctx, cancel := g.db.within(ctx)
+	ctx, cancel := context.WithTimeout(ctx, g.db.timeout/8) // the log-in itself has more to ask
 	defer cancel()
 	now := time.Now()
 	var account string

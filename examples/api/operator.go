@@ -28,6 +28,8 @@ func newOperator(srv *instance, orders *incidentsql.Store, log *slog.Logger) (*i
 		Metrics:  srv.monitor.Metrics(),
 		Feed:     srv.shared.feed, Instances: srv.shared.feed.Instances,
 		Orders: orders, ClientIP: l.clientIP.Addr, Logger: log,
+		// Together with what the caller's token and the audit trail may ask: the db-timeout.
+		Timeout: srv.db.timeout * 6 / 10,
 	})
 }
 

@@ -108,21 +108,10 @@ const (
 	recoveryBar   = time.Second
 )
 
-// bars are those for a probe.
-//
-// TIGHTEN to the above, each by what it names:
-//   - an order may wait a second for auth.Standing, and then 2.3 s for the rest;
-//   - a log-in whose password is right as the database begins to hang waits 2 s for
-//     guard.remember, which comes to nothing, and 2 s more for the session;
-//   - /healthz keeps a failure for a second, which may begin as late as the first
-//     connections are made anew.
+// bars are those for a probe. /healthz keeps a failure for a second, which may begin as
+// late as the first connections are made anew.
 func bars(probe string) (answer, recovery time.Duration) {
-	switch probe {
-	case "order":
-		return longestAnswer + time.Second, recoveryBar
-	case "login":
-		return longestAnswer + 2500*time.Millisecond, recoveryBar
-	case "health":
+	if probe == "health" {
 		return longestAnswer, recoveryBar + time.Second
 	}
 	return longestAnswer, recoveryBar
