@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,6 +21,10 @@ import (
 // backends and to each other. RAMPART_FAULTS=1 (`make faults`) is the whole of it.
 func TestFaults(t *testing.T) {
 	whole := os.Getenv("RAMPART_FAULTS") != ""
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		missing(t, "redis", "run `make services`: this test kills a redis-server of its own")
+	}
+	postgresSchema(t) // or the test is skipped
 	binary := buildAPI(t)
 	t.Run("log-ins at once", func(t *testing.T) { faultLogins(t, binary, whole) })
 	t.Run("backends", func(t *testing.T) {
