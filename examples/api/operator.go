@@ -29,7 +29,7 @@ func newOperator(srv *instance, orders *incidentsql.Store, log *slog.Logger) (*i
 		Feed:     srv.shared.feed, Instances: srv.shared.feed.Instances,
 		Orders: orders, ClientIP: l.clientIP.Addr, Logger: log,
 		// Together with what the caller's token and the audit trail may ask: the db-timeout.
-		Timeout: srv.db.timeout * 6 / 10,
+		Timeout: srv.db.timeout * 2 / 3,
 	})
 }
 

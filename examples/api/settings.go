@@ -59,7 +59,7 @@ func parse(args []string, getenv func(string) string, usage io.Writer) (*setting
 	flags.StringVar(&anon, "anon-rate", "100/hour", "`rate` of strangers, by address; log-in and registration limits scale with it")
 	flags.StringVar(&user, "user-rate", "1000/hour", "`rate` of users, by subject")
 	flags.StringVar(&origins, "origins", "https://www.ecolaura.com,https://admin.ecolaura.com", "web `origins` that may read answers")
-	flags.DurationVar(&s.timeout, "db-timeout", 0, "how `long` each question to the database may take; 0: 2s, and 10s with SQLite")
+	flags.DurationVar(&s.timeout, "db-timeout", 0, "how `long` each question to the database may take; 0: 1.5s, and 10s with SQLite")
 	flags.BoolVar(&s.demo, "demo", false, "keep demo users and products, whatever the address and database")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -95,7 +95,9 @@ func parse(args []string, getenv func(string) string, usage io.Writer) (*setting
 	}
 	if s.timeout == 0 {
 		if s.timeout = 10 * time.Second; s.postgres() {
-			s.timeout = 2 * time.Second
+			// A log-in has a password checked between two questions, and should be
+			// told within 2.5 s.
+			s.timeout = 1500 * time.Millisecond
 		}
 	}
 	s.hosts, s.origins = split(hosts), split(origins)
