@@ -47,14 +47,14 @@ type Standing struct {
 
 	mu      sync.Mutex
 	known   map[string]standing
-	failing time.Time // until then nobody is asked about
-	down    bool      // so it was told
+	asking  map[string]chan struct{} // by subject; closed when the answer is there
+	failing time.Time                // until then nobody is asked about
+	down    bool                     // so it was told
 }
 
 type standing struct {
 	active bool
 	asked  time.Time // when that was true
-	asking time.Time // when somebody began to ask anew
 }
 
 // retryStanding is how long nobody is asked about after a failure: a database that
@@ -88,7 +88,7 @@ func NewStanding(cfg StandingConfig) (*Standing, error) {
 	if err := bad.Err(); err != nil {
 		return nil, err
 	}
-	return &Standing{cfg: cfg, reporter: rampart.NewReporter(cfg.Logger), known: map[string]standing{}}, nil
+	return &Standing{cfg: cfg, reporter: rampart.NewReporter(cfg.Logger), known: map[string]standing{}, asking: map[string]chan struct{}{}}, nil
 }
 
 // Active reports whether a subject may act. The error is that of the Config's Active,
@@ -97,14 +97,34 @@ func (s *Standing) Active(ctx context.Context, subject string) (bool, error) {
 	if s == nil || s.known == nil {
 		return false, errNoStanding
 	}
-	was, ask, err := s.recall(subject, time.Now())
-	if !ask {
-		return was.active, err
+	for {
+		was, answer, err := s.recall(subject, time.Now())
+		switch {
+		case answer == nil:
+			return was.active, err
+		case answer.ours:
+			return s.ask(ctx, subject, was, answer.there)
+		}
+		select {
+		case <-answer.there:
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
 	}
+}
+
+// ask asks about a subject for everybody who wants to know.
+func (s *Standing) ask(ctx context.Context, subject string, was standing, there chan struct{}) (bool, error) {
 	asked := time.Now()
 	asking, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
 	active, err := s.cfg.Active(asking, subject)
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.asking, subject)
+		close(there)
+	}()
 	switch {
 	case err == nil:
 		s.learn(ctx, subject, standing{active: active, asked: asked})
@@ -118,30 +138,36 @@ func (s *Standing) Active(ctx context.Context, subject string) (bool, error) {
 	return false, err
 }
 
-// recall returns what is remembered of a subject, and whether to ask anew. Of many
-// requests of one subject one asks; the others go by what is known.
-func (s *Standing) recall(subject string, now time.Time) (was standing, ask bool, err error) {
+// An awaited is an answer that somebody asks for.
+type awaited struct {
+	there chan struct{} // closed when it is there
+	ours  bool          // it is for the caller to ask
+}
+
+// recall returns what is remembered of a subject, or what to wait for. Of many requests
+// of one subject one asks; the others go by what was known until now, or wait for it.
+func (s *Standing) recall(subject string, now time.Time) (was standing, answer *awaited, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	was, ok := s.known[subject]
 	age := now.Sub(was.asked)
+	there := s.asking[subject]
 	switch {
 	case ok && age < s.cfg.Fresh:
-		return was, false, nil
+		return was, nil, nil
 	case now.Before(s.failing):
 		if ok && age < s.cfg.Stale {
-			return was, false, nil
+			return was, nil, nil
 		}
-		return standing{}, false, errNoStanding
-	case ok && age < s.cfg.Fresh+s.cfg.Timeout && now.Sub(was.asking) < s.cfg.Timeout:
-		return was, false, nil
+		return standing{}, nil, errNoStanding
+	case there != nil && ok && age < s.cfg.Fresh+s.cfg.Timeout:
+		return was, nil, nil
+	case there != nil:
+		return was, &awaited{there: there}, nil
 	}
-	if ok {
-		renewed := was
-		renewed.asking = now
-		s.known[subject] = renewed
-	}
-	return was, true, nil
+	there = make(chan struct{})
+	s.asking[subject] = there
+	return was, &awaited{there: there, ours: true}, nil
 }
 
 func (s *Standing) learn(ctx context.Context, subject string, now standing) {

@@ -125,10 +125,17 @@ func TestOfManyRequestsOfOneSubjectOneAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := accounts{takes: 100 * time.Millisecond}
 		s := newStanding(t, &a, &logtest.Records{})
-		_, err := s.Active(t.Context(), "alice")
-		require.NoError(t, err)
-		time.Sleep(10 * time.Second)
 		var wg sync.WaitGroup
+		for range 50 { // all of them new
+			wg.Go(func() {
+				active, err := s.Active(t.Context(), "alice")
+				assert.NoError(t, err)
+				assert.True(t, active)
+			})
+		}
+		wg.Wait()
+		assert.EqualValues(t, 1, a.asked.Load())
+		time.Sleep(10 * time.Second)
 		var slow atomic.Int32
 		for range 50 {
 			wg.Go(func() {
@@ -153,6 +160,37 @@ func TestOfManyRequestsOfOneSubjectOneAsks(t *testing.T) {
 			})
 		}
 		wg.Wait()
+	})
+}
+
+func TestWhoWaitsForAnAnswerIsNotTiedToWhoAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := accounts{takes: 100 * time.Millisecond}
+		s := newStanding(t, &a, &logtest.Records{})
+		leaving, leave := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			a.hangs.Store(true)
+			_, err := s.Active(leaving, "alice")
+			assert.ErrorIs(t, err, context.Canceled)
+		})
+		synctest.Wait()
+		for range 10 {
+			wg.Go(func() {
+				active, err := s.Active(t.Context(), "alice")
+				assert.NoError(t, err)
+				assert.True(t, active)
+			})
+		}
+		impatient, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		_, err := s.Active(impatient, "alice")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		time.Sleep(200 * time.Millisecond)
+		a.hangs.Store(false)
+		leave()
+		wg.Wait()
+		assert.EqualValues(t, 2, a.asked.Load(), "another one asks")
 	})
 }
 

@@ -56,6 +56,7 @@ func openDatabase(ctx context.Context, s *settings) (*database, error) {
 	}
 	if d.dialect == rampart.PostgreSQL {
 		d.SetMaxOpenConns(20)
+		d.SetMaxIdleConns(20) // a new one is dear: the default keeps two
 	}
 	d.SetConnMaxIdleTime(5 * time.Minute)
 	if err := d.reach(ctx, s); err != nil {

@@ -81,7 +81,7 @@ func (srv *instance) build(ctx context.Context, s *settings, sec *secrets, log *
 	if err != nil {
 		return redacted(err, s.db)
 	}
-	standing, err := auth.NewStanding(auth.StandingConfig{Active: u.Active, Fresh: 2 * time.Second, Timeout: srv.db.timeout / 8, Logger: log})
+	standing, err := auth.NewStanding(auth.StandingConfig{Active: u.Active, Fresh: 2 * time.Second, Timeout: srv.db.timeout / 3, Logger: log})
 	if err != nil {
 		return err
 	}
