@@ -54,7 +54,7 @@ func (s *apiServer) atOnce(q apiRequest, n int) []apiAnswer {
 	return all
 }
 
-// Log-ins wait for their turn for a bounded time; who cannot have one is told so
+// Log-ins wait for their turn for a bounded time; the others are told so
 // soon, and nothing of that is taken for an outage.
 func faultLogins(t *testing.T, binary string, whole bool) {
 	t.Helper()
