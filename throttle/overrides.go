@@ -41,7 +41,8 @@ type OverridesConfig struct {
 // an incident asks for. Set [Config].Overrides of the Limiters that shall follow.
 //
 // An override never widens: of it and the policy's own rate (a caller's own rate,
-// with RateFor), the one that lets fewer pass in the long run holds. Counts are
+// with RateFor), the one that lets fewer pass in the long run holds, and no more pass at
+// once than by the policy's own: 30/100h counts as 10/33h20m where that is 10/hour. Counts are
 // kept for each rate, so everybody starts afresh under the override, and goes on
 // after it where the old rate's count was; in a window, all that passes under an
 // override is at most its count more.
@@ -276,5 +277,5 @@ func (o *Overrides) tighten(p *policy, rate Rate) Rate {
 	if !r.valid(p.Algorithm) {
 		r.Burst = 0
 	}
-	return r
+	return r.atOnce(rate.burst())
 }

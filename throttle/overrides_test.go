@@ -178,6 +178,40 @@ func TestAnOverrideIsKeptForNoLongerThanItMeansSomething(t *testing.T) {
 	})
 }
 
+func TestAnOverrideLetsNoMorePassAtOnceThanThePolicy(t *testing.T) {
+	bucket := throttle.Policy{Name: "anon", Rate: throttle.Rate{Count: 10, Period: time.Hour, Burst: 5}, Algorithm: throttle.TokenBucket, Key: throttle.ByIP(nil)}
+	for _, tt := range []struct {
+		desc   string
+		policy throttle.Policy
+		rate   throttle.Rate
+		want   int
+	}{
+		{"a higher count in a longer period", anon(perHour(10)), throttle.Rate{Count: 30, Period: 100 * time.Hour}, 10},
+		{"a count that does not divide", anon(perHour(10)), throttle.Rate{Count: 35, Period: 7 * time.Hour}, 10},
+		{"a lower count", anon(perHour(10)), throttle.Rate{Count: 3, Period: 100 * time.Hour}, 3},
+		{"a bucket", bucket, throttle.Rate{Count: 30, Period: 100 * time.Hour}, 5},
+		{"a bucket with a burst", bucket, throttle.Rate{Count: 2, Period: time.Hour, Burst: 20}, 5},
+		{"a bucket with a smaller burst", bucket, throttle.Rate{Count: 2, Period: time.Hour, Burst: 4}, 4},
+	} {
+		t.Run(tt.desc, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				overrides := newOverrides(t, throttle.OverridesConfig{})
+				l := newLimiter(t, throttle.Config{Policies: []throttle.Policy{tt.policy}, Overrides: overrides})
+				require.NoError(t, overrides.Tighten(t.Context(), "anon", tt.rate, time.Now().Add(300*24*time.Hour)))
+				n, _ := passing(l)
+				assert.Equal(t, tt.want, n)
+				total := n
+				for range 1000 { // in the long run it is the rate
+					time.Sleep(time.Hour)
+					n, _ := passing(l)
+					total += n
+				}
+				assert.InEpsilon(t, float64(tt.rate.Limit())*3600*1000, total, 0.1)
+			})
+		})
+	}
+}
+
 func TestTheRatesOfAllPoliciesAreListed(t *testing.T) {
 	overrides := newOverrides(t, throttle.OverridesConfig{})
 	plans := throttle.Policy{Name: "plan", RateFor: func(*http.Request) throttle.Rate { return perHour(1) }, Key: throttle.ByIP(nil)}
@@ -281,6 +315,7 @@ func TestAnOverrideThatIsNotUnderstoodIsReported(t *testing.T) {
 func FuzzOverride(f *testing.F) {
 	f.Add("anon 1 3600000000000 0 1900000000000000")
 	f.Add("anon -1 -1 -1 -1")
+	f.Add("anon 35 600000000000000 0 1900000000000020")
 	f.Fuzz(func(t *testing.T, change string) {
 		if len(change) > 1000 {
 			return

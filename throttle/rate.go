@@ -75,6 +75,24 @@ func (r Rate) valid(a Algorithm) bool {
 	return r.inBounds() && (a.entry().bursts || r.burst() == r.Count)
 }
 
+// atOnce returns r such that no more than most pass at once, and as many as before in
+// the long run.
+func (r Rate) atOnce(most int) Rate {
+	switch {
+	case r.burst() <= most || most < 1:
+	case r.Burst > 0:
+		r.Burst = most
+	default: // a window, or a bucket as large as its count
+		hi, lo := bits.Mul64(uint64(r.Period), uint64(most))
+		period, rest := bits.Div64(hi, lo, uint64(r.Count)) // hi is less: most is less than Count
+		if rest > 0 {
+			period++
+		}
+		r.Count, r.Period = most, time.Duration(period)
+	}
+	return r
+}
+
 // inBounds reports whether there is an algorithm that can take r.
 func (r Rate) inBounds() bool {
 	if r.Count < 1 || r.Count > maxCount || r.Period < 1 || r.Period > maxPeriod || r.Burst < 0 || r.Burst > maxCount {
