@@ -83,11 +83,7 @@ func (r Rate) atOnce(most int) Rate {
 	case r.Burst > 0:
 		r.Burst = most
 	default: // a window, or a bucket as large as its count
-		hi, lo := bits.Mul64(uint64(r.Period), uint64(most))
-		period, rest := bits.Div64(hi, lo, uint64(r.Count)) // hi is less: most is less than Count
-		if rest > 0 {
-			period++
-		}
+		period := math.Ceil(float64(r.Period) * float64(most) / float64(r.Count))
 		r.Count, r.Period = most, time.Duration(period)
 	}
 	return r
