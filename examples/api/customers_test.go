@@ -112,7 +112,7 @@ func TestTheFieldKeyIsRotatedBesideRequests(t *testing.T) {
 	none := func(string) string { return "" }
 	cfg, err := parse([]string{"-db", db}, none, &strings.Builder{})
 	require.NoError(t, err)
-	sec, err := loadSecrets(cfg, none)
+	sec, err := loadSecrets(cfg)
 	require.NoError(t, err)
 	rows, err := s.srv.db.Query(`SELECT phone FROM customers`)
 	require.NoError(t, err)
@@ -157,7 +157,7 @@ func TestFieldKeysFromTheEnvironmentAreRolled(t *testing.T) {
 		}
 		s, err := parse(append([]string{"-db", db}, wide...), env, io.Discard)
 		require.NoError(t, err)
-		srv, err := open(t.Context(), s, env, slog.New(slog.DiscardHandler))
+		srv, err := open(t.Context(), s, slog.New(slog.DiscardHandler))
 		require.NoError(t, err)
 		t.Cleanup(srv.close)
 		web := httptest.NewServer(srv.handler)
@@ -191,7 +191,7 @@ func TestAKeyFileThatIsGoneIsToldAtStart(t *testing.T) {
 	}} {
 		cfg, err := parse([]string{"-db", db}, env, io.Discard)
 		require.NoError(t, err)
-		_, err = open(t.Context(), cfg, env, slog.New(slog.DiscardHandler))
+		_, err = open(t.Context(), cfg, slog.New(slog.DiscardHandler))
 		require.ErrorIs(t, err, errSettings)
 		require.ErrorContains(t, err, "file")
 	}

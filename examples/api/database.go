@@ -54,16 +54,34 @@ func openDatabase(ctx context.Context, s *settings) (*database, error) {
 	if d.DB, err = sql.Open(driver, source); err != nil {
 		return nil, redacted(err, s.db)
 	}
-	if d.dialect == rampart.PostgreSQL {
-		d.SetMaxOpenConns(20)
-		d.SetMaxIdleConns(20) // a new one is dear: the default keeps two
-	}
+	d.SetMaxOpenConns(s.connections)
+	d.SetMaxIdleConns(s.connections) // the default keeps two, and a new connection is dear
 	d.SetConnMaxIdleTime(5 * time.Minute)
 	if err := d.reach(ctx, s); err != nil {
 		_ = d.Close()
 		return nil, err
 	}
 	return d, nil
+}
+
+// check reports whether the database can be read and written. A log-in has a row to
+// add: a full disk, or a server that has become a standby, lets nobody in, though it
+// answers every question.
+func (d *database) check(ctx context.Context) error {
+	ctx, cancel := d.within(ctx)
+	defer cancel()
+	tx, err := d.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // nothing once committed
+	if _, err := tx.ExecContext(ctx, d.q(`INSERT INTO probes (filler) VALUES (?)`), strings.Repeat("x", 8<<10)); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM probes`); err != nil {
+		return err
+	}
+	return tx.Commit()
 }
 
 // within bounds a question: a server that hangs must not hold its clients.
@@ -100,7 +118,7 @@ func redacted(err error, source string) error {
 
 // migrate makes the tables that are not there. If there were none, seed fills
 // them in the same transaction: of processes that start at once, one makes and
-// fills them, and the others see all of it or nothing.
+// fills them, and the others see all of it or nothing. A nil seed fills nothing.
 func (d *database) migrate(ctx context.Context, seed func(tx *sql.Tx, fresh bool) error) error {
 	tx, err := d.BeginTx(ctx, nil)
 	if err != nil {
@@ -123,6 +141,7 @@ func (d *database) migrate(ctx context.Context, seed func(tx *sql.Tx, fresh bool
 		`CREATE TABLE IF NOT EXISTS users (id %s, username TEXT NOT NULL UNIQUE, password TEXT NOT NULL, scopes TEXT NOT NULL, active BOOLEAN NOT NULL, demo BOOLEAN NOT NULL)`,
 		`CREATE TABLE IF NOT EXISTS products (id %s, name TEXT NOT NULL, description TEXT NOT NULL, price TEXT NOT NULL)`,
 		`CREATE TABLE IF NOT EXISTS known_addresses (digest TEXT PRIMARY KEY, account TEXT NOT NULL, until BIGINT NOT NULL)`,
+		`CREATE TABLE IF NOT EXISTS probes (id %s, filler TEXT NOT NULL)`,
 		`CREATE TABLE IF NOT EXISTS customers (id %s, email TEXT NOT NULL, name TEXT NOT NULL, phone TEXT NOT NULL, phone_index TEXT, note TEXT)`,
 	} {
 		if _, err := tx.ExecContext(ctx, strings.Replace(table, "%s", id, 1)); err != nil {
@@ -132,8 +151,10 @@ func (d *database) migrate(ctx context.Context, seed func(tx *sql.Tx, fresh bool
 	if err := d.extendCustomers(ctx, tx); err != nil {
 		return err
 	}
-	if err := seed(tx, tables == 0); err != nil {
-		return err
+	if seed != nil {
+		if err := seed(tx, tables == 0); err != nil {
+			return err
+		}
 	}
 	if err := tx.Commit(); err != nil {
 		return err

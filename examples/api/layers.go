@@ -33,6 +33,7 @@ type layers struct {
 	edge       *throttle.Limiter // by address, before any cryptography
 	verifier   *auth.Verifier
 	service    *session.Service
+	issuing    session.Config // of that
 	sessions   *authsql.Store
 	keySet     *auth.Keys
 	keys       *apikey.Keys

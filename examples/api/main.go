@@ -24,13 +24,12 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
 }
 
 // run serves until ctx is done. It returns the exit status: 2 for a wrong flag
 // or environment variable, 1 if the server could not start or end.
-func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	log := slog.New(slog.NewTextHandler(stderr, nil))
+func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
 	s, err := parse(args, getenv, stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
@@ -38,7 +37,19 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if err != nil {
 		return complain(stderr, err, 2)
 	}
-	srv, err := open(ctx, s, getenv, log)
+	if s.version {
+		fmt.Fprintln(stdout, "api", version())
+		return 0
+	}
+	log := slog.New(s.logHandler(stderr))
+	if len(s.command) > 0 {
+		c := command{s: s, log: log, in: stdin, out: stdout, prompt: stderr}
+		if err := c.run(ctx); err != nil {
+			return complain(stderr, err, exitStatus(err))
+		}
+		return 0
+	}
+	srv, err := open(ctx, s, log)
 	if err != nil {
 		return complain(stderr, err, exitStatus(err))
 	}

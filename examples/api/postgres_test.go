@@ -22,13 +22,13 @@ import (
 	"github.com/ecolaura/rampart/crypto/fernet"
 )
 
-// TestTheWholeServerRunsOnPostgreSQL runs two instances on one database, as a
-// platform team would.
-func TestTheWholeServerRunsOnPostgreSQL(t *testing.T) {
+// freshPostgres makes an empty schema, and returns the URL of it.
+func freshPostgres(t *testing.T) string {
+	t.Helper()
 	dsn := cmp.Or(os.Getenv("RAMPART_POSTGRES"), "postgres://rampart:rampart@127.0.0.1:5432/rampart_test?sslmode=disable")
 	admin, err := sql.Open("pgx", dsn)
 	require.NoError(t, err)
-	defer admin.Close()
+	t.Cleanup(func() { _ = admin.Close() })
 	if err := admin.PingContext(t.Context()); err != nil {
 		if slices.Contains(strings.Split(os.Getenv("RAMPART_REQUIRE"), ","), "postgres") {
 			t.Fatal(err)
@@ -38,21 +38,27 @@ func TestTheWholeServerRunsOnPostgreSQL(t *testing.T) {
 	schema := "api_" + strings.ToLower(rand.Text())
 	_, err = admin.Exec("CREATE SCHEMA " + schema)
 	require.NoError(t, err)
-	defer admin.Exec("DROP SCHEMA " + schema + " CASCADE")
+	t.Cleanup(func() { _, _ = admin.Exec("DROP SCHEMA " + schema + " CASCADE") })
 	u, err := url.Parse(dsn)
 	require.NoError(t, err)
 	q := u.Query()
 	q.Set("search_path", schema)
 	u.RawQuery = q.Encode()
+	return u.String()
+}
 
+// TestTheWholeServerRunsOnPostgreSQL runs two instances on one database, as a
+// platform team would.
+func TestTheWholeServerRunsOnPostgreSQL(t *testing.T) {
+	dsn := freshPostgres(t)
 	env := map[string]string{"ECOLAURA_SECRET_KEY": rand.Text() + rand.Text(), "ECOLAURA_FERNET_KEYS": fernet.GenerateKey().Reveal()}
 	getenv := func(name string) string { return env[name] }
 	instance := func() *service {
-		s, err := parse(append([]string{"-db", u.String(), "-demo"}, wide...), getenv, io.Discard)
+		s, err := parse(append([]string{"-db", dsn, "-demo"}, wide...), getenv, io.Discard)
 		if !assert.NoError(t, err) {
 			return nil
 		}
-		srv, err := open(t.Context(), s, getenv, slog.New(slog.DiscardHandler))
+		srv, err := open(t.Context(), s, slog.New(slog.DiscardHandler))
 		if !assert.NoError(t, err) {
 			return nil
 		}
@@ -113,4 +119,34 @@ func TestAConnectionThatIsCutAmidATransactionIsAnOutage(t *testing.T) {
 	err = tx.Commit()
 	require.ErrorContains(t, err, "conn closed")
 	assert.True(t, isDown(err))
+}
+
+// With the default of two idle connections PostgreSQL got a new one every 7 to 37
+// requests, which costs it more than the requests.
+func TestConnectionsToPostgreSQLAreKept(t *testing.T) {
+	env := map[string]string{"ECOLAURA_SECRET_KEY": rand.Text() + rand.Text(), "ECOLAURA_FERNET_KEYS": fernet.GenerateKey().Reveal()}
+	cfg, err := parse(append([]string{"-db", freshPostgres(t), "-demo"}, wide...), func(name string) string { return env[name] }, io.Discard)
+	require.NoError(t, err)
+	srv, err := open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	t.Cleanup(srv.close)
+	web := httptest.NewServer(srv.handler)
+	t.Cleanup(web.Close)
+	s := &service{t: t, url: web.URL, srv: srv}
+	for _, clients := range []int{16, 100} {
+		var wg sync.WaitGroup
+		for range clients {
+			wg.Go(func() {
+				for range 2000 / clients {
+					a, err := s.try("GET", "/api/products/", "")
+					assert.NoError(t, err)
+					assert.Equal(t, 200, a.status, a.body)
+				}
+			})
+		}
+		wg.Wait()
+		stats := srv.db.Stats()
+		assert.Zero(t, stats.MaxIdleClosed+stats.MaxIdleTimeClosed+stats.MaxLifetimeClosed, "with %d clients", clients)
+		assert.LessOrEqual(t, stats.OpenConnections, 20)
+	}
 }

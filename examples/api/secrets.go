@@ -27,7 +27,7 @@ type secrets struct {
 
 // loadSecrets takes the secrets from the environment. With SQLite a missing one
 // is made once and kept beside the database.
-func loadSecrets(s *settings, getenv func(string) string) (*secrets, error) {
+func loadSecrets(s *settings) (*secrets, error) {
 	var sec secrets
 	var errs []error
 	text, err := sec.load(s, s.secretKey, "ECOLAURA_SECRET_KEY", s.db+".secret-key", func() string {
@@ -41,12 +41,6 @@ func loadSecrets(s *settings, getenv func(string) string) (*secrets, error) {
 	if sec.device = sec.signing; len(sec.device) == 0 && s.signingKey != "" {
 		sec.device, err = readFile(s.signingKey)
 		errs = append(errs, err)
-	}
-	if getenv("ECOLAURA_FERNET_KEYS_FILE") != "" {
-		sec.fields, err = fernet.KeyringFromEnv("ECOLAURA_FERNET_KEYS")
-		sec.oldFields = true // who knows
-		errs = append(errs, err)
-		return &sec, errors.Join(errs...)
 	}
 	text, err = sec.load(s, s.fernetKeys, "ECOLAURA_FERNET_KEYS", s.db+".fernet-keys", func() string {
 		return fernet.GenerateKey().Reveal()
@@ -109,10 +103,10 @@ func create(file, text string) error {
 	return os.Link(tmp.Name(), file) // fails if file exists, as O_EXCL does
 }
 
-// fernetKeys reads "new,old": the first key encrypts, all decrypt.
+// fernetKeys reads "new,old", or a line for each: the first key encrypts, all decrypt.
 func fernetKeys(text string) ([]fernet.Key, error) {
 	var keys []fernet.Key
-	for i, part := range split(text) {
+	for i, part := range split(strings.ReplaceAll(text, "\n", ",")) {
 		key, err := fernet.ParseKey(part)
 		if err != nil {
 			return nil, fmt.Errorf("ECOLAURA_FERNET_KEYS: key %d is not 32 bytes in base64url", i+1)

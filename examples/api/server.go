@@ -40,8 +40,8 @@ type instance struct {
 }
 
 // open makes the service that s asks for.
-func open(ctx context.Context, s *settings, getenv func(string) string, log *slog.Logger) (*instance, error) {
-	sec, err := loadSecrets(s, getenv)
+func open(ctx context.Context, s *settings, log *slog.Logger) (*instance, error) {
+	sec, err := loadSecrets(s)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errSettings, err)
 	}
@@ -89,7 +89,7 @@ func (srv *instance) build(ctx context.Context, s *settings, sec *secrets, log *
 		return err
 	}
 	health, err := server.NewHealth(server.HealthConfig{
-		Checks: []server.HealthCheck{{Name: "database", Check: srv.db.PingContext}}, Logger: log,
+		Checks: []server.HealthCheck{{Name: "database", Check: srv.db.check}}, Logger: log,
 	})
 	if err != nil {
 		return err
@@ -113,7 +113,7 @@ func (srv *instance) build(ctx context.Context, s *settings, sec *secrets, log *
 // them; it refuses to serve those to the world.
 func (srv *instance) prepare(ctx context.Context, s *settings, u *users) error {
 	err := srv.db.migrate(ctx, func(tx *sql.Tx, fresh bool) error {
-		if !s.demo && (!fresh || !s.loopback || s.postgres()) {
+		if !s.demo && (!fresh || !s.loopback || s.postgres() || len(s.command) > 0) {
 			return nil
 		}
 		err := u.seed(ctx, tx)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,16 +61,62 @@ func TestASecretFileThatOthersCanReadIsRefused(t *testing.T) {
 	none := func(string) string { return "" }
 	s, err := parse([]string{"-db", db}, none, io.Discard)
 	require.NoError(t, err)
-	_, err = loadSecrets(s, none)
+	_, err = loadSecrets(s)
 	assert.ErrorContains(t, err, "chmod 600")
 }
 
-func TestFieldKeysFromTwoPlacesAreRefused(t *testing.T) {
-	env := map[string]string{"ECOLAURA_FERNET_KEYS": fernet.GenerateKey().Reveal(), "ECOLAURA_FERNET_KEYS_FILE": "/run/secrets/fernet"}
-	for _, db := range []string{"x.db", "postgres://localhost/ecolaura"} {
-		_, err := parse([]string{"-db", db}, func(name string) string { return env[name] }, io.Discard)
-		require.ErrorContains(t, err, "ECOLAURA_FERNET_KEYS and ECOLAURA_FERNET_KEYS_FILE: both are set")
-		assert.NotContains(t, err.Error(), env["ECOLAURA_FERNET_KEYS"])
+func TestEverySettingMayBeInAFile(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), mode))
+		return path
+	}
+	key := fernet.GenerateKey().Reveal()
+	env := map[string]string{
+		"ECOLAURA_DB_FILE":           write("db", "postgres://u:hidden@localhost/ecolaura\n", 0o400),
+		"ECOLAURA_SECRET_KEY_FILE":   write("secret", " a secret of more than 32 characters \n", 0o440),
+		"ECOLAURA_FERNET_KEYS_FILE":  write("fernet", key+"\n"+key+"\n", 0o600),
+		"ECOLAURA_REDIS_FILE":        write("redis", "redis://:hidden@localhost:6379", 0o600),
+		"ECOLAURA_TRUSTED_PROXIES":   "1",
+		"ECOLAURA_DB_TIMEOUT_FILE":   write("timeout", "2s", 0o600),
+		"ECOLAURA_LOG_LEVEL":         "warn",
+		"ECOLAURA_SIGNING_KEY_FILE":  "",
+		"ECOLAURA_LOG_FORMAT_FILE":   write("format", "json", 0o600),
+		"ECOLAURA_DB_CONNECTIONS":    "7",
+		"ECOLAURA_ANON_RATE_FILE":    write("rate", "7/minute", 0o600),
+		"ECOLAURA_ADMIN_ADDR":        "off",
+		"ECOLAURA_UNKNOWN_NAME_FILE": "/nowhere",
+	}
+	s, err := parse(nil, func(name string) string { return env[name] }, io.Discard)
+	require.NoError(t, err)
+	assert.True(t, s.postgres())
+	assert.Equal(t, "a secret of more than 32 characters", s.secretKey)
+	assert.NotNil(t, s.redis)
+	assert.Equal(t, 2*time.Second, s.timeout)
+	assert.Equal(t, 7, s.connections)
+	assert.Equal(t, slog.LevelWarn, s.logLevel)
+	assert.Equal(t, "json", s.logFormat)
+	assert.Equal(t, throttle.Rate{Count: 7, Period: time.Minute}, s.anon)
+	keys, err := fernetKeys(s.fernetKeys)
+	require.NoError(t, err)
+	assert.Len(t, keys, 2)
+
+	for _, tt := range []struct{ desc, name, value, want string }{
+		{"two places", "ECOLAURA_FERNET_KEYS", key, "ECOLAURA_FERNET_KEYS and ECOLAURA_FERNET_KEYS_FILE: both are set"},
+		{"a file that is not there", "ECOLAURA_SECRET_KEY_FILE", filepath.Join(dir, "nope"), "ECOLAURA_SECRET_KEY_FILE: stat "},
+		{"a file that everybody may read", "ECOLAURA_SECRET_KEY_FILE", write("open", "x", 0o444), "chmod 600"},
+		{"an empty file", "ECOLAURA_SECRET_KEY_FILE", write("empty", "\n", 0o400), "is empty"},
+	} {
+		_, err := parse(nil, func(name string) string {
+			if name == tt.name {
+				return tt.value
+			}
+			return env[name]
+		}, io.Discard)
+		require.ErrorContains(t, err, tt.want, tt.desc)
+		assert.NotContains(t, err.Error(), key)
+		assert.NotContains(t, err.Error(), "hidden")
 	}
 }
 

@@ -42,6 +42,7 @@ func (l *layers) newAuth(s *settings, sec *secrets, db *database, standing *auth
 		return err
 	}
 	cfg.Guard, cfg.DeviceCookie = g.check, g.devices
+	l.issuing = cfg
 	l.service, err = session.New(cfg)
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -52,20 +53,26 @@ func wideRates() []string {
 
 func startAPIs(t *testing.T, binary string, n int, args ...string) *apiFleet {
 	t.Helper()
-	f := &apiFleet{t: t, binary: binary, postgres: newMortalPostgres(t), redis: &mortalRedis{t: t, forgets: true}}
-	f.redis.begin()
-	f.env = []string{
-		"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"),
-		"ECOLAURA_SECRET_KEY=" + rand.Text() + rand.Text(), "ECOLAURA_FERNET_KEYS=" + fernet.GenerateKey().Reveal(),
-	}
-	f.args = append([]string{
-		"-addr", "127.0.0.1:0", "-db", f.postgres.dsn, "-redis", "redis://" + f.redis.addr() + "/0",
-		"-demo", "-trusted-proxies", "127.0.0.0/8",
-	}, args...)
+	postgres, redis := newMortalPostgres(t), &mortalRedis{t: t, forgets: true}
+	redis.begin()
+	f := newFleet(t, binary, append([]string{"-db", postgres.dsn, "-redis", "redis://" + redis.addr() + "/0"}, args...)...)
+	f.postgres, f.redis = postgres, redis
 	for range n {
 		f.instances = append(f.instances, f.start(t))
 	}
 	return f
+}
+
+// newFleet is one without instances yet, and with secrets of its own.
+func newFleet(t *testing.T, binary string, args ...string) *apiFleet {
+	return &apiFleet{
+		t: t, binary: binary,
+		env: []string{
+			"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"),
+			"ECOLAURA_SECRET_KEY=" + rand.Text() + rand.Text(), "ECOLAURA_FERNET_KEYS=" + fernet.GenerateKey().Reveal(),
+		},
+		args: append([]string{"-addr", "127.0.0.1:0", "-demo", "-trusted-proxies", "127.0.0.0/8"}, args...),
+	}
 }
 
 // apiServer is one of the processes.
@@ -77,12 +84,12 @@ type apiServer struct {
 	client *http.Client
 }
 
-func (f *apiFleet) start(t *testing.T) *apiServer {
+func (f *apiFleet) start(t *testing.T, args ...string) *apiServer {
 	t.Helper()
 	s := &apiServer{t: t, log: new(eventLog)}
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	s.client = &http.Client{Transport: transport, Timeout: 20 * time.Second}
-	s.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), f.binary, f.args...)
+	s.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), f.binary, slices.Concat(f.args, args)...)
 	s.cmd.Env, s.cmd.Stderr = f.env, s.log
 	stdout, err := s.cmd.StdoutPipe()
 	require.NoError(t, err)

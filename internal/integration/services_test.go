@@ -60,7 +60,12 @@ func openSQLiteFile(t testing.TB, file string) *sql.DB {
 // names, or in the one that `make services` creates.
 func openPostgres(t testing.TB) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("pgx", postgresSchema(t))
+	return openDSN(t, postgresSchema(t))
+}
+
+func openDSN(t testing.TB, dsn string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("pgx", dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
