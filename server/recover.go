@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"sync/atomic"
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/request"
@@ -19,36 +20,49 @@ import (
 // [Server] has it built in, outside every layer.
 func Recover(log *slog.Logger) func(http.Handler) http.Handler {
 	reporter := rampart.NewReporter(log)
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			var s *start
-			own := request.JoinCopy(w, r, request.Status, false, func(layer *start) { s = layer })
-			defer func() {
-				v := recover()
-				if v == nil {
-					return
-				}
-				if v == http.ErrAbortHandler { //nolint:errorlint // net/http compares it like this
-					panic(v)
-				}
-				reporter.Refused(r, rampart.SysCrash, "", rampart.Text("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
-				if s.begun {
-					panic(http.ErrAbortHandler)
-				}
-				(&rampart.Problem{Status: http.StatusInternalServerError, Code: "internal_error"}).Write(w)
-			}()
-			own.Serve(next, w, r)
+	return func(next http.Handler) http.Handler { return recovering(reporter, next, new(atomic.Bool)) }
+}
+
+// recovering is Recover, and closes connections from when ending is true.
+func recovering(reporter *rampart.Reporter, next http.Handler, ending *atomic.Bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var s *start
+		own := request.JoinCopy(w, r, request.Status, false, func(layer *start) {
+			s = layer
+			s.ending = ending
 		})
-	}
+		defer func() {
+			v := recover()
+			if v == nil {
+				return
+			}
+			if v == http.ErrAbortHandler { //nolint:errorlint // net/http compares it like this
+				panic(v)
+			}
+			reporter.Refused(r, rampart.SysCrash, "", rampart.Text("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
+			if s.begun {
+				panic(http.ErrAbortHandler)
+			}
+			(&rampart.Problem{Status: http.StatusInternalServerError, Code: "internal_error"}).Write(w)
+		}()
+		own.Serve(next, w, r)
+	})
 }
 
 // start notes whether a response has begun.
 type start struct {
 	request.Base
-	begun bool
+	begun  bool
+	ending *atomic.Bool
 }
 
-// Final implements [request.Layer].
-func (s *start) Final(_ *request.Writer, _ http.Header, status int, _ request.Look) {
+// Final implements [request.Layer]. A server that ends says so in each response: a
+// proxy sends its next request to another one, and net/http turns the field into a
+// GOAWAY of HTTP/2. A connection that switches protocols has a Connection field of
+// its own, and an informational response closes nothing.
+func (s *start) Final(_ *request.Writer, h http.Header, status int, _ request.Look) {
 	s.begun = s.begun || status > 0
+	if status != request.Early && status != http.StatusSwitchingProtocols && s.ending.Load() {
+		h.Set("Connection", "close")
+	}
 }

@@ -35,19 +35,36 @@ type Config struct {
 	IdleTimeout       time.Duration // between requests; 0: 120 s
 	MaxHeaderBytes    int           // for the request line and header; 0: 32 KiB. More is answered 431 by net/http
 
-	// ShutdownTimeout bounds how long requests under way may take to end once
-	// the context is done; 0: 10 s. Connections still busy then are closed.
+	// LameDuck is how long the server still serves, new connections too, after
+	// its context is done, so that load balancers see Health fail and send nothing
+	// more before it stops to listen; 0: not at all, 1 minute at most. Every
+	// response then closes its connection.
+	LameDuck time.Duration
+
+	// ShutdownTimeout bounds how long requests under way may take to end after
+	// that; 0: 10 s. When two thirds of it have passed they are told to: their
+	// contexts are cancelled, with the cause [http.ErrServerClosed], and bodies that
+	// do not come fail to be read. Connections still busy at its end are closed.
 	ShutdownTimeout time.Duration
+
+	// Health, if not nil, is drained as the context is done: it is not ready from
+	// then on. Several servers may share it.
+	Health *Health
 
 	// Logger receives panics and net/http's own complaints; nil: [slog.Default].
 	Logger *slog.Logger
 }
 
+var errZero = errors.New("server: a zero Server does not serve") // read-only
+
 // A Server is an [http.Server] with safe limits that ends with a context.
 // Create one with [New]. The zero value does not serve.
 type Server struct {
 	srv      *http.Server
+	lameDuck time.Duration
 	shutdown time.Duration
+	health   *Health
+	ending   *ending
 }
 
 // New returns a Server for cfg, or every mistake in cfg, each a
@@ -59,6 +76,7 @@ func New(cfg Config) (*Server, error) {
 	bad.If(c != nil && len(c.Certificates) == 0 && c.GetCertificate == nil && c.GetConfigForClient == nil, "TLSConfig", rampart.ReasonMissing, nil,
 		"it needs Certificates or GetCertificate, as the tls.Config of tlsconf.Reloader has")
 	bad.If(cfg.MaxHeaderBytes < 0, "MaxHeaderBytes", rampart.ReasonInvalid, cfg.MaxHeaderBytes, "use 1 byte or more; 0 means 32 KiB")
+	bad.If(cfg.LameDuck < 0 || cfg.LameDuck > time.Minute, "LameDuck", rampart.ReasonInvalid, cfg.LameDuck, "use up to 1m; 0 means no lame duck")
 	for _, d := range []struct {
 		field string
 		value *time.Duration
@@ -86,11 +104,16 @@ func New(cfg Config) (*Server, error) {
 	if log == nil {
 		log = slog.Default()
 	}
+	e := newEnding()
 	return &Server{
+		lameDuck: cfg.LameDuck,
 		shutdown: cfg.ShutdownTimeout,
+		health:   cfg.Health,
+		ending:   e,
 		srv: &http.Server{
 			Addr:                         cfg.Addr,
-			Handler:                      Recover(cfg.Logger)(cfg.Handler),
+			Handler:                      e.layer(recovering(rampart.NewReporter(cfg.Logger), cfg.Handler, &e.begun)),
+			ConnState:                    e.connState,
 			TLSConfig:                    cfg.TLSConfig.Clone(),
 			ReadHeaderTimeout:            cfg.ReadHeaderTimeout,
 			ReadTimeout:                  cfg.ReadTimeout,
@@ -103,27 +126,30 @@ func New(cfg Config) (*Server, error) {
 	}, nil
 }
 
-// ListenAndServe listens on the configured address and serves until ctx is
-// done; see [Server.Serve].
+// ListenAndServe listens on the configured address, as [Listen] does, and serves
+// until ctx is done; see [Server.Serve].
 func (s *Server) ListenAndServe(ctx context.Context) error {
 	if s.srv == nil {
-		return errors.New("server: a zero Server does not serve")
+		return errZero
 	}
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", s.srv.Addr)
+	ln, err := Listen(ctx, s.srv.Addr)
 	if err != nil {
 		return err
 	}
 	return s.Serve(ctx, ln)
 }
 
-// Serve accepts connections of ln until ctx is done, lets the requests under
-// way end within the shutdown timeout, and closes ln. It returns nil after an
-// orderly end, and otherwise what kept the server from serving or ending. It
-// may be called once.
+// Serve accepts connections of ln until ctx is done, goes on to for the lame-duck
+// time, closes ln, and lets the requests under way end within the shutdown timeout.
+// It returns nil after an orderly end, and otherwise what kept the server from
+// serving or ending; nothing is served any more then. It may be called once.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	if s.srv == nil {
-		return errors.New("server: a zero Server does not serve")
+		return errZero
 	}
+	requests, tell := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer tell(http.ErrServerClosed) // for connections that a handler has taken over
+	s.srv.BaseContext = func(net.Listener) context.Context { return requests }
 	served := make(chan error, 1)
 	go func() {
 		if s.srv.TLSConfig != nil {
@@ -134,16 +160,35 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	}()
 	select {
 	case err := <-served:
-		return err
+		return errors.Join(err, s.srv.Close())
 	case <-ctx.Done():
+	}
+	s.ending.begun.Store(true)
+	if s.health != nil {
+		s.health.Drain()
+	}
+	select {
+	case err := <-served:
+		return errors.Join(err, s.srv.Close())
+	case <-time.After(s.lameDuck):
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.shutdown)
 	defer cancel()
+	defer time.AfterFunc(s.shutdown*2/3, func() {
+		tell(http.ErrServerClosed)
+		s.ending.tell()
+	}).Stop()
+	if s.lameDuck > 0 {
+		s.ending.closeDoor(end, ln)
+	}
 	err := s.srv.Shutdown(end)
+	if errors.Is(err, net.ErrClosed) { // closeDoor has closed ln
+		err = nil
+	}
 	if err != nil {
 		err = errors.Join(err, s.srv.Close())
 	}
-	if e := <-served; !errors.Is(e, http.ErrServerClosed) {
+	if e := <-served; !errors.Is(e, http.ErrServerClosed) && !errors.Is(e, net.ErrClosed) {
 		err = errors.Join(err, e)
 	}
 	return err

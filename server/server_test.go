@@ -27,7 +27,7 @@ func start(t *testing.T, cfg server.Config) (addr string, stop func() error) {
 	t.Helper()
 	s, err := server.New(cfg)
 	require.NoError(t, err)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := server.Listen(t.Context(), "127.0.0.1:0")
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -74,14 +74,15 @@ func TestServerLetsRequestsUnderWayEnd(t *testing.T) {
 }
 
 func TestServerClosesWhatDoesNotEndInTime(t *testing.T) {
-	entered := make(chan struct{})
+	entered, release := make(chan struct{}), make(chan struct{})
 	addr, stop := start(t, server.Config{
 		ShutdownTimeout: 20 * time.Millisecond,
-		Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 			close(entered)
-			<-r.Context().Done()
+			<-release
 		}),
 	})
+	defer close(release)
 	conn, err := net.Dial("tcp", addr)
 	require.NoError(t, err)
 	defer conn.Close()
