@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/crypto/tlsconf"
@@ -62,13 +63,13 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 		}
 		defer func() { _ = certs.Close() }() //nolint:contextcheck // ctx is done by then
 	}
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", s.addr)
+	ln, err := server.Listen(ctx, s.addr)
 	if err != nil {
 		return complain(stderr, err, 1)
 	}
 	listeners := []net.Listener{ln}
 	if s.httpAddr != "" {
-		plain, err := new(net.ListenConfig).Listen(ctx, "tcp", s.httpAddr)
+		plain, err := server.Listen(ctx, s.httpAddr)
 		if err != nil {
 			_ = ln.Close()
 			return complain(stderr, err, 1)
@@ -76,7 +77,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 		listeners = append(listeners, plain)
 	}
 	srv.greet(stdout, s, ln.Addr().String()) //nolint:contextcheck // its checks belong to no request
-	if err := serve(ctx, srv, certs, listeners); err != nil {
+	if err := serve(ctx, s, srv, certs, listeners); err != nil {
 		return complain(stderr, err, 1)
 	}
 	fmt.Fprintln(stdout, "Stopped: every request was answered.")
@@ -97,14 +98,18 @@ func exitStatus(err error) int {
 	return 1
 }
 
+// shutdownTime is for requests under way, and closeTime for what is pending then: with
+// them an end takes 8 s at most, and -drain more.
+const shutdownTime = 5 * time.Second
+
 // serve runs a server on each listener, the first with TLS if there are
 // certificates, until ctx is done, or one of them fails.
-func serve(ctx context.Context, srv *instance, certs *tlsconf.Reloader, listeners []net.Listener) error {
+func serve(ctx context.Context, s *settings, srv *instance, certs *tlsconf.Reloader, listeners []net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, len(listeners))
 	for i, ln := range listeners {
-		cfg := server.Config{Handler: srv.handler, Logger: srv.log}
+		cfg := server.Config{Handler: srv.handler, Health: srv.health, LameDuck: s.drain, ShutdownTimeout: shutdownTime, Logger: srv.log}
 		if certs != nil && i == 0 {
 			cfg.TLSConfig = certs.TLSConfig()
 		}

@@ -33,6 +33,7 @@ type instance struct {
 	managed  *managed
 	operator *incident.Operator
 	monitor  *monitor.Monitor
+	health   *server.Health
 	log      *slog.Logger // through the monitor
 	db       *database
 	notes    []string
@@ -88,13 +89,13 @@ func (srv *instance) build(ctx context.Context, s *settings, sec *secrets, log *
 	if srv.layers, err = newLayers(s, sec, srv.db, standing, u, srv.shared, m, log); err != nil {
 		return err
 	}
-	health, err := server.NewHealth(server.HealthConfig{
+	srv.health, err = server.NewHealth(server.HealthConfig{
 		Checks: []server.HealthCheck{{Name: "database", Check: srv.db.check}}, Logger: log,
 	})
 	if err != nil {
 		return err
 	}
-	srv.app = &app{db: srv.db, users: u, standing: standing, columns: newColumns(sec.fields), ready: health.Ready(), log: log, events: rampart.NewReporter(log)}
+	srv.app = &app{db: srv.db, users: u, standing: standing, columns: newColumns(sec.fields), ready: srv.health.Ready(), log: log, events: rampart.NewReporter(log)}
 	if m.reencryption, err = column.NewBackground(column.BackgroundConfig{Jobs: srv.app.columns.jobs(srv.db), Logger: log}); err != nil {
 		return err
 	}

@@ -39,13 +39,16 @@ func TestRoll(t *testing.T) {
 		rounds, requests = 3, 20_000
 	}
 	t.Run("nginx", func(t *testing.T) {
+		t.Parallel()
 		rollBehind(t, binary, startNginx, "3s", rounds, requests)
 	})
 	t.Run("HAProxy", func(t *testing.T) {
+		t.Parallel()
 		rollBehind(t, binary, startHAProxy, "3s", rounds, requests)
 	})
 	if whole {
 		t.Run("nginx with its own fail_timeout", func(t *testing.T) {
+			t.Parallel()
 			usual := func(t *testing.T, servers []string) *frontend {
 				return nginx(t, servers, strings.NewReplacer(" fail_timeout=2s", ""))
 			}
