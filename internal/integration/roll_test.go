@@ -39,16 +39,13 @@ func TestRoll(t *testing.T) {
 		rounds, requests = 3, 20_000
 	}
 	t.Run("nginx", func(t *testing.T) {
-		t.Parallel()
 		rollBehind(t, binary, startNginx, "3s", rounds, requests)
 	})
 	t.Run("HAProxy", func(t *testing.T) {
-		t.Parallel()
 		rollBehind(t, binary, startHAProxy, "3s", rounds, requests)
 	})
 	if whole {
 		t.Run("nginx with its own fail_timeout", func(t *testing.T) {
-			t.Parallel()
 			usual := func(t *testing.T, servers []string) *frontend {
 				return nginx(t, servers, strings.NewReplacer(" fail_timeout=2s", ""))
 			}
@@ -66,7 +63,7 @@ type frontend struct {
 func rollBehind(t *testing.T, binary string, start func(*testing.T, []string) *frontend, drain string, rounds, requests int) {
 	t.Helper()
 	dsn := postgresSchema(t)
-	f := newFleet(t, binary, append(wideRates(), "-db", dsn, "-drain", drain)...)
+	f := newFleet(t, binary, append(wideRates(), "-db", dsn, "-db-timeout", "10s", "-drain", drain)...)
 	servers := make([]string, 3)
 	for i := range servers {
 		servers[i] = freeport.Addr(t)
@@ -89,7 +86,7 @@ func rollBehind(t *testing.T, binary string, start func(*testing.T, []string) *f
 	}
 	failed := traffic.end()
 	t.Logf("%d requests, %d orders; %d instances ended, the slowest after %v", traffic.served.Load(), traffic.created.Load(), rounds*len(servers), slowest)
-	assert.Empty(t, failed)
+	assert.Empty(t, failed[:min(len(failed), 5)], "%d requests failed", len(failed))
 
 	db := openDSN(t, dsn)
 	var rows int64
