@@ -1,8 +1,27 @@
 // Package server holds what stands around the layers of a service: [Server]
 // runs a handler with bounded connections and an orderly end, [Mux] answers its
 // own 404 and 405 with problems, [Recover] turns a panic into a 500, [Health]
-// answers load balancers, and two layers say who asks ([ClientIP]) and which
+// answers load balancers, [Admin] operators, [LogWriter] keeps a log that stalls
+// from stalling the requests, and two layers say who asks ([ClientIP]) and which
 // request it was ([RequestID]).
+//
+// When its context is done a Server with a lame duck ends without losing a request
+// behind a proxy, in this order:
+//
+//  1. Its Health is drained: readiness fails. It serves on, new connections too, and
+//     every response closes its connection (GOAWAY of HTTP/2). Connections that are
+//     idle stay open, since a proxy may just be sending a request on one.
+//  2. At the end of [Config].LameDuck new connections are refused, those that are
+//     made already are accepted and served, within 2 s, and the listener is closed.
+//     That needs Linux and a listener of [Listen]; elsewhere the listener is closed
+//     at once, which resets connections that wait to be accepted.
+//  3. Idle connections are closed, and requests under way may end. After two thirds of
+//     [Config].ShutdownTimeout, which begins with step 2, their contexts are cancelled,
+//     and reads of bodies fail; at its end what is left is closed.
+//
+// A proxy should close idle connections of its own sooner than the lame duck ends, or
+// it may send a request on one that step 3 closes. Without a lame duck there is step 3
+// only.
 //
 // It stops slow and greedy connections (slow headers, slow bodies, large
 // headers), and keeps callers from choosing the address that limits and lists

@@ -13,7 +13,7 @@ import (
 const (
 	quiet     = 100 * time.Millisecond // without a new connection or request nothing is on its way any more
 	young     = time.Second            // a connection that has sent nothing for so long waits for nothing
-	mostQuiet = time.Second            // that closing the door may take
+	mostQuiet = 2 * time.Second        // that closing the door may take
 )
 
 // ending is what a Server knows of its connections, so that its end loses no
@@ -82,8 +82,10 @@ func (e *ending) layer(next http.Handler) http.Handler {
 // connections that Accept has not returned yet, so where possible it is kept until
 // there are no more of them.
 func (e *ending) closeDoor(ctx context.Context, ln net.Listener) {
-	if !refuse(ln) {
+	waiting := refuse(ln)
+	if waiting == nil {
 		_ = ln.Close() // Shutdown closes it again
+		waiting = func() bool { return false }
 	}
 	now := time.Now()
 	e.mu.Lock()
@@ -91,7 +93,7 @@ func (e *ending) closeDoor(ctx context.Context, ln net.Listener) {
 	e.mu.Unlock()
 	tick := time.NewTicker(quiet / 10)
 	defer tick.Stop()
-	for limit := now.Add(mostQuiet); !e.settled(now) && now.Before(limit); {
+	for limit := now.Add(mostQuiet); (waiting() || !e.settled(now)) && now.Before(limit); {
 		select {
 		case now = <-tick.C:
 		case <-ctx.Done():

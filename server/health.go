@@ -2,12 +2,9 @@ package server
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
-	"net/http"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,8 +15,18 @@ import (
 
 // A HealthCheck reports whether one thing that the service needs is there.
 type HealthCheck struct {
-	Name  string                          // required, unique: in the log, and in what [HealthConfig].Detail may see
+	Name  string                          // required, unique: in the log, and in [Health.Detail]
 	Check func(ctx context.Context) error // nil error: it is there. Must return when ctx ends
+
+	// Optional is true for what the service can do without for a while, such as a
+	// Redis whose outage each instance bridges: its failure is logged and shown, and
+	// the service stays ready. Readiness waits 100 ms for it at most.
+	Optional bool
+
+	// Info returns facts for [Health.Detail], which calls it at each request, also
+	// while the check fails; nil means none. It must not block, and returns what JSON
+	// can hold.
+	Info func() map[string]any
 }
 
 // HealthConfig configures a [Health].
@@ -35,12 +42,13 @@ type HealthConfig struct {
 	Timeout time.Duration
 
 	// Keep is how long a result is kept; 0 means 1 s. Meanwhile nothing is
-	// checked, so that probes, or strangers who find the path, cost nothing.
+	// checked, so that probes, or strangers who find the path, cost nothing. That
+	// the service is not ready is kept for 200 ms at most, so that its recovery
+	// shows soon.
 	Keep time.Duration
 
-	// Detail says who may see which check failed, such as an operator's
-	// request; nil means nobody. What a check failed with is only in the log.
-	Detail func(r *http.Request) bool
+	// Version of the program, for [Health.Detail]; empty means that none is shown.
+	Version string
 
 	// Logger receives an event when a check begins to fail, and when it
 	// recovers; nil means [slog.Default].
@@ -49,13 +57,14 @@ type HealthConfig struct {
 
 // Health answers a load balancer's two questions. [Health.Live]: does this
 // process run at all? If not, restart it. [Health.Ready]: should it get
-// requests now? If not, give them to others. It is safe for concurrent use. The
+// requests now? If not, give them to others. [Health.Detail] tells operators why. It
+// is safe for concurrent use. The
 // zero value is never ready. Create one with [NewHealth].
 type Health struct {
 	checks   []*check
 	timeout  time.Duration
 	keep     time.Duration
-	detail   func(*http.Request) bool
+	version  string
 	reporter *rampart.Reporter
 	drained  atomic.Bool
 
@@ -68,17 +77,24 @@ type Health struct {
 // check is a HealthCheck with what is known of it. Health.mu guards it.
 type check struct {
 	HealthCheck
-	running bool // still, from a run that did not wait for it
+	running bool // still, perhaps from a run that did not wait for it
+	began   time.Time
+	took    time.Duration
 	err     error
-	failed  bool // as last reported
+	failed  bool      // as last reported
+	since   time.Time // when it was first found as it is
 }
 
 // result is what one run found.
 type result struct {
-	at     time.Time
-	ok     bool
-	checks map[string]string // "ok" or "failed"
+	at time.Time
+	ok bool
 }
+
+const (
+	keepBad = 200 * time.Millisecond // a result that is not ready, at most
+	grace   = 100 * time.Millisecond // for optional checks
+)
 
 var (
 	errNotReady = errors.New("server: not ready")                  // read-only
@@ -90,13 +106,13 @@ var (
 func NewHealth(cfg HealthConfig) (*Health, error) {
 	bad := conferr.For("server.HealthConfig")
 	bad.If(len(cfg.Checks) > 32, "Checks", rampart.ReasonInvalid, len(cfg.Checks), "use up to 32 checks")
-	h := &Health{timeout: cfg.Timeout, keep: cfg.Keep, detail: cfg.Detail, reporter: rampart.NewReporter(cfg.Logger), turn: make(chan struct{}, 1)}
+	h := &Health{timeout: cfg.Timeout, keep: cfg.Keep, version: cfg.Version, reporter: rampart.NewReporter(cfg.Logger), turn: make(chan struct{}, 1)}
 	for i, c := range cfg.Checks {
 		same := func(o HealthCheck) bool { return o.Name == c.Name }
 		bad.If(c.Name == "", "Checks.Name", rampart.ReasonMissing, nil, "give each check a name for the log")
 		bad.If(c.Name != "" && slices.ContainsFunc(cfg.Checks[:i], same), "Checks.Name", rampart.ReasonDuplicate, c.Name, "give each check a name of its own")
 		bad.If(c.Check == nil, "Checks.Check", rampart.ReasonMissing, c.Name, "give a function that returns nil while the dependency answers")
-		h.checks = append(h.checks, &check{HealthCheck: c})
+		h.checks = append(h.checks, &check{HealthCheck: c, err: errTimeout})
 	}
 	for _, d := range []struct {
 		field    string
@@ -119,20 +135,23 @@ func NewHealth(cfg HealthConfig) (*Health, error) {
 }
 
 // Drain makes the service not ready from now on: call it when a shutdown
-// begins, and serve on for as long as load balancers take to notice.
+// begins, and serve on for as long as load balancers take to notice. A [Server] that
+// has the Health does both.
 func (h *Health) Drain() { h.drained.Store(true) }
 
 // Check returns nil if the service is ready. It waits for a run of the checks
 // unless a result is kept; ctx ends the wait, not the run.
 func (h *Health) Check(ctx context.Context) error {
-	if r, err := h.result(ctx); err != nil || !r.ok {
-		return errNotReady
+	if !h.drained.Load() {
+		if r, err := h.result(ctx); err == nil && r.ok {
+			return nil
+		}
 	}
-	return nil
+	return errNotReady
 }
 
 func (h *Health) result(ctx context.Context) (result, error) {
-	if h.turn == nil || h.drained.Load() {
+	if h.turn == nil {
 		return result{}, nil
 	}
 	if r, ok := h.kept(); ok {
@@ -154,40 +173,58 @@ func (h *Health) result(ctx context.Context) (result, error) {
 func (h *Health) kept() (result, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.last, !h.last.at.IsZero() && time.Since(h.last.at) < h.keep
+	keep := h.keep
+	if !h.last.ok {
+		keep = min(keep, keepBad)
+	}
+	return h.last, !h.last.at.IsZero() && time.Since(h.last.at) < keep
 }
 
 // run runs the checks and keeps what they find. The caller has the turn.
 func (h *Health) run(ctx context.Context) result {
-	ctx, cancel := context.WithTimeout(ctx, h.timeout)
+	began := time.Now()
+	full, cancel := context.WithTimeout(ctx, h.timeout)
 	defer cancel()
-	done := make(chan struct{}, len(h.checks))
-	waiting := 0
+	required, optional := make(chan struct{}, len(h.checks)), make(chan struct{}, len(h.checks))
+	var needed, others int
 	for _, c := range h.checks {
-		if h.begin(c) {
-			waiting++
-			h.probe(ctx, c, done)
+		switch {
+		case !h.begin(c, began):
+		case c.Optional:
+			others++
+			h.probe(ctx, c, optional)
+		default:
+			needed++
+			h.probe(ctx, c, required)
 		}
 	}
-	for range waiting {
-		select {
-		case <-done:
-		case <-ctx.Done(): // those still at it have failed
-			return h.keepResult(ctx)
-		}
-	}
+	gather(full, required, needed)
+	short, cancel := context.WithTimeout(full, grace)
+	defer cancel()
+	gather(short, optional, others)
 	return h.keepResult(ctx)
 }
 
+// gather waits for n answers, or the end of ctx.
+func gather(ctx context.Context, answers <-chan struct{}, n int) {
+	for range n {
+		select {
+		case <-answers:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // begin reports whether c may be asked: not while it still works on its last
-// answer. Until it has one, it has failed.
-func (h *Health) begin(c *check) bool {
+// answer.
+func (h *Health) begin(c *check, now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if c.running {
 		return false
 	}
-	c.running, c.err = true, errTimeout
+	c.running, c.began = true, now
 	return true
 }
 
@@ -195,16 +232,31 @@ func (h *Health) begin(c *check) bool {
 // for each check.
 func (h *Health) probe(ctx context.Context, c *check, done chan<- struct{}) {
 	go func() {
+		ctx, cancel := context.WithTimeout(ctx, h.timeout)
+		defer cancel()
 		err := errors.New("server: the check has panicked")
 		defer func() {
 			_ = recover() // a check that panics has failed
 			h.mu.Lock()
-			c.running, c.err = false, err
+			c.running, c.err, c.took = false, err, time.Since(c.began)
 			h.mu.Unlock()
 			done <- struct{}{}
 		}()
 		err = c.Check(ctx)
 	}()
+}
+
+// found returns what c was last found to be. It is pending while it still has time
+// for its answer. The caller has the lock.
+func (h *Health) found(c *check, now time.Time) (err error, pending bool) { //nolint:revive // pending says more of err
+	switch {
+	case !c.running:
+		return c.err, false
+	case now.Sub(c.began) < h.timeout:
+		return c.err, true
+	default:
+		return errTimeout, false
+	}
 }
 
 // keepResult gathers what the checks have found, and reports what has changed.
@@ -214,16 +266,20 @@ func (h *Health) keepResult(ctx context.Context) result {
 		err  error
 	}
 	var changes []change
-	r := result{at: time.Now(), ok: true, checks: make(map[string]string, len(h.checks))}
+	r := result{at: time.Now(), ok: true}
 	h.mu.Lock()
 	for _, c := range h.checks {
-		r.checks[c.Name] = "ok"
-		if c.err != nil {
-			r.checks[c.Name], r.ok = "failed", false
+		err, pending := h.found(c, r.at)
+		if pending { // an optional one, and what it was before stands
+			continue
 		}
-		if failed := c.err != nil; failed != c.failed {
-			c.failed = failed
-			changes = append(changes, change{c.Name, c.err})
+		failed := err != nil
+		r.ok = r.ok && (!failed || c.Optional)
+		if failed != c.failed {
+			changes = append(changes, change{c.Name, err})
+		}
+		if failed != c.failed || c.since.IsZero() {
+			c.failed, c.since = failed, r.at
 		}
 	}
 	h.last = r
@@ -236,54 +292,4 @@ func (h *Health) keepResult(ctx context.Context) result {
 		}
 	}
 	return r
-}
-
-// Live returns a handler that answers 200 as long as the process serves at all.
-// It asks nothing else: a database that is down is no reason to restart.
-func (h *Health) Live() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { writeHealth(w, r, true, nil) })
-}
-
-// Ready returns a handler that answers 200 or 503, and to those whom Detail
-// admits also which check has failed.
-func (h *Health) Ready() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		found, err := h.result(r.Context())
-		var checks map[string]string
-		if h.detail != nil && h.detail(r) {
-			checks = found.checks
-		}
-		writeHealth(w, r, err == nil && found.ok, checks)
-	})
-}
-
-func writeHealth(w http.ResponseWriter, r *http.Request, ok bool, checks map[string]string) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		(&rampart.Problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed"}).Write(w)
-		return
-	}
-	if !ok {
-		p := &rampart.Problem{Status: http.StatusServiceUnavailable, Code: "unavailable"}
-		if checks != nil {
-			p.Extensions = map[string]any{"checks": checks}
-		}
-		p.Write(w)
-		return
-	}
-	body, err := json.Marshal(struct {
-		Status string            `json:"status"`
-		Checks map[string]string `json:"checks,omitempty"`
-	}{"ok", checks})
-	if err != nil { // unreachable: strings always marshal
-		return
-	}
-	head := w.Header()
-	head.Set("Content-Type", "application/json")
-	head.Set("Content-Length", strconv.Itoa(len(body)+1))
-	head.Set("Cache-Control", "no-store")
-	head.Set("X-Content-Type-Options", "nosniff")
-	if r.Method == http.MethodGet {
-		_, _ = w.Write(append(body, '\n')) // the prober is gone if this fails
-	}
 }

@@ -76,7 +76,7 @@ func TestNoRequestIsLostWhileClientsPostUntilTheyAreRefused(t *testing.T) {
 			for range 8 {
 				servers.Go(func() {
 					addr, stop := start(t, server.Config{
-						LameDuck: 100 * time.Millisecond,
+						LameDuck: 500 * time.Millisecond, // idle connections are used up by then
 						Handler:  http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }),
 					})
 					var posted atomic.Int64

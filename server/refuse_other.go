@@ -4,5 +4,5 @@ package server
 
 import "net"
 
-// refuse is for Linux only.
-func refuse(net.Listener) bool { return false }
+// refuse is for Linux only: elsewhere it cannot.
+func refuse(net.Listener) (waiting func() bool) { return nil }

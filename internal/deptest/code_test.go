@@ -13,6 +13,7 @@ import (
 // time.AfterFunc end by themselves and are not counted.
 var goroutines = map[string]string{
 	"NewAccessLog": "gateway/internal/engine/access.go: ends with Close, which waits for it",
+	"NewLogWriter": "server/logwriter.go: ends with Close, once the destination has taken or refused what it was given",
 	"ask":          "internal/redisx: ends with the client's own time limit; waited for no longer than a command may take",
 	"Start":        "crypto/column/background.go: ends with Close, which waits for it",
 	"Do":           "internal/redisx: a probe ends as the command that it sends; one at a time",
