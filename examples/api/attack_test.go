@@ -47,7 +47,7 @@ func startAttacked(t *testing.T, change func(*stack)) attack.Target {
 	require.NoError(t, err)
 	logs := &logBuffer{}
 	log := slog.New(slog.NewJSONHandler(logs, nil))
-	srv, err := open(t.Context(), s, log)
+	srv, err := open(t.Context(), s, log, nil)
 	require.NoError(t, err)
 	t.Cleanup(srv.close)
 	st := srv.layers.stack(srv.app)

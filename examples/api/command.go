@@ -139,7 +139,7 @@ func (c *command) tell(ctx context.Context, verb string, words []string) error {
 // that an operator gets in while no session can be written.
 func (c *command) token(ctx context.Context, name string) error {
 	c.s.redis = nil // it may be away, and has no say in this
-	srv, err := open(ctx, c.s, c.log)
+	srv, err := open(ctx, c.s, c.log, nil)
 	if err != nil {
 		return err
 	}

@@ -122,7 +122,7 @@ func TestAnEmptyPostgreSQLGetsItsOperator(t *testing.T) {
 	env := map[string]string{"ECOLAURA_SECRET_KEY": rand.Text() + rand.Text(), "ECOLAURA_FERNET_KEYS": fernet.GenerateKey().Reveal()}
 	cfg, err := parse([]string{"-db", dsn}, func(name string) string { return env[name] }, io.Discard)
 	require.NoError(t, err)
-	srv, err := open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	srv, err := open(t.Context(), cfg, slog.New(slog.DiscardHandler), nil)
 	require.NoError(t, err)
 	t.Cleanup(srv.close)
 	web := httptest.NewServer(srv.handler)

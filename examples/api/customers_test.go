@@ -157,7 +157,7 @@ func TestFieldKeysFromTheEnvironmentAreRolled(t *testing.T) {
 		}
 		s, err := parse(append([]string{"-db", db}, wide...), env, io.Discard)
 		require.NoError(t, err)
-		srv, err := open(t.Context(), s, slog.New(slog.DiscardHandler))
+		srv, err := open(t.Context(), s, slog.New(slog.DiscardHandler), nil)
 		require.NoError(t, err)
 		t.Cleanup(srv.close)
 		web := httptest.NewServer(srv.handler)
@@ -191,7 +191,7 @@ func TestAKeyFileThatIsGoneIsToldAtStart(t *testing.T) {
 	}} {
 		cfg, err := parse([]string{"-db", db}, env, io.Discard)
 		require.NoError(t, err)
-		_, err = open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+		_, err = open(t.Context(), cfg, slog.New(slog.DiscardHandler), nil)
 		require.ErrorIs(t, err, errSettings)
 		require.ErrorContains(t, err, "file")
 	}

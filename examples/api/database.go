@@ -27,6 +27,8 @@ type database struct {
 	dialect rampart.Dialect
 	timeout time.Duration // of each question
 	reindex bool          // customers from before there was a blind index
+
+	schema map[string]int // the last step of each package's tables
 }
 
 // openDatabase opens the database, and makes the tables that are not there.
@@ -164,7 +166,25 @@ func (d *database) migrate(ctx context.Context, seed func(tx *sql.Tx, fresh bool
 			return err
 		}
 	}
-	return nil
+	return d.readSchema(ctx)
+}
+
+func (d *database) readSchema(ctx context.Context) error {
+	rows, err := d.QueryContext(ctx, `SELECT room, max(version) FROM rampart_schema GROUP BY room`)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	d.schema = map[string]int{}
+	for rows.Next() {
+		var room string
+		var version int
+		if err := rows.Scan(&room, &version); err != nil {
+			return err
+		}
+		d.schema[room] = version
+	}
+	return rows.Err()
 }
 
 // extendCustomers adds what the table lacks in a database of an earlier version.

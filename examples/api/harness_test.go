@@ -61,7 +61,7 @@ func startOn(t *testing.T, db string, args ...string) *service {
 	s, err := parse(append([]string{"-db", db}, args...), none, io.Discard)
 	require.NoError(t, err)
 	logs := &logBuffer{}
-	srv, err := open(t.Context(), s, slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	srv, err := open(t.Context(), s, slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})), nil)
 	require.NoError(t, err)
 	t.Cleanup(srv.close)
 	web, err := server.New(server.Config{Handler: srv.handler, Logger: slog.New(slog.NewJSONHandler(logs, nil))})

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -24,7 +23,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -42,19 +41,38 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 		fmt.Fprintln(stdout, "api", version())
 		return 0
 	}
-	log := slog.New(s.logHandler(stderr))
 	if len(s.command) > 0 {
-		c := command{s: s, log: log, in: stdin, out: stdout, prompt: stderr}
+		c := command{s: s, log: slog.New(s.logHandler(stderr)), in: stdin, out: stdout, prompt: stderr}
 		if err := c.run(ctx); err != nil {
 			return complain(stderr, err, exitStatus(err))
 		}
 		return 0
 	}
-	srv, err := open(ctx, s, log)
+	return serve(ctx, s, stdout, stderr)
+}
+
+// serve serves until ctx is done. It returns the exit status.
+func serve(ctx context.Context, s *settings, stdout, stderr io.Writer) int {
+	// What reads the log may stall, and must hold up neither a request nor the end.
+	var log *slog.Logger
+	queue, err := server.NewLogWriter(server.LogWriterConfig{To: stderr, Lost: func(n uint64) {
+		log.LogAttrs(ctx, slog.LevelError, "log records are lost: who reads them stalled", slog.Uint64("count", n))
+	}})
 	if err != nil {
-		return complain(stderr, err, exitStatus(err))
+		return complain(stderr, err, 1)
+	}
+	log = slog.New(s.logHandler(queue))
+	defer func() { //nolint:contextcheck // ctx is done by then
+		last, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = queue.Close(last) // what it says has nowhere to go
+	}()
+	srv, err := open(ctx, s, log, queue.Dropped)
+	if err != nil {
+		return complain(queue, err, exitStatus(err))
 	}
 	defer srv.close() //nolint:contextcheck // ctx is done by then
+	stderr = queue
 
 	var certs *tlsconf.Reloader
 	if s.tlsCert != "" { // a renewed certificate is followed on disk
@@ -63,24 +81,15 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 		}
 		defer func() { _ = certs.Close() }() //nolint:contextcheck // ctx is done by then
 	}
-	ln, err := server.Listen(ctx, s.addr)
+	l, err := srv.listen(ctx, s)
 	if err != nil {
+		return complain(stderr, err, exitStatus(err))
+	}
+	srv.greet(stdout, s, l.main.Addr().String(), l.adminAddr()) //nolint:contextcheck // its checks belong to no request
+	if err := l.serve(ctx, s, srv, certs); err != nil {
 		return complain(stderr, err, 1)
 	}
-	listeners := []net.Listener{ln}
-	if s.httpAddr != "" {
-		plain, err := server.Listen(ctx, s.httpAddr)
-		if err != nil {
-			_ = ln.Close()
-			return complain(stderr, err, 1)
-		}
-		listeners = append(listeners, plain)
-	}
-	srv.greet(stdout, s, ln.Addr().String()) //nolint:contextcheck // its checks belong to no request
-	if err := serve(ctx, s, srv, certs, listeners); err != nil {
-		return complain(stderr, err, 1)
-	}
-	fmt.Fprintln(stdout, "Stopped: every request was answered.")
+	log.LogAttrs(ctx, slog.LevelInfo, "stopped: every request was answered")
 	return 0
 }
 
@@ -96,35 +105,4 @@ func exitStatus(err error) int {
 		return 2
 	}
 	return 1
-}
-
-// shutdownTime is for requests under way, and closeTime for what is pending then: with
-// them an end takes 8 s at most, and -drain more.
-const shutdownTime = 5 * time.Second
-
-// serve runs a server on each listener, the first with TLS if there are
-// certificates, until ctx is done, or one of them fails.
-func serve(ctx context.Context, s *settings, srv *instance, certs *tlsconf.Reloader, listeners []net.Listener) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	done := make(chan error, len(listeners))
-	for i, ln := range listeners {
-		cfg := server.Config{Handler: srv.handler, Health: srv.health, LameDuck: s.drain, ShutdownTimeout: shutdownTime, Logger: srv.log}
-		if certs != nil && i == 0 {
-			cfg.TLSConfig = certs.TLSConfig()
-		}
-		one, err := server.New(cfg)
-		if err != nil {
-			return err
-		}
-		go func() {
-			done <- one.Serve(ctx, ln)
-			cancel()
-		}()
-	}
-	var errs []error
-	for range listeners {
-		errs = append(errs, <-done)
-	}
-	return errors.Join(errs...)
 }

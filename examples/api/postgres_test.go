@@ -58,7 +58,7 @@ func TestTheWholeServerRunsOnPostgreSQL(t *testing.T) {
 		if !assert.NoError(t, err) {
 			return nil
 		}
-		srv, err := open(t.Context(), s, slog.New(slog.DiscardHandler))
+		srv, err := open(t.Context(), s, slog.New(slog.DiscardHandler), nil)
 		if !assert.NoError(t, err) {
 			return nil
 		}
@@ -127,7 +127,7 @@ func TestConnectionsToPostgreSQLAreKept(t *testing.T) {
 	env := map[string]string{"ECOLAURA_SECRET_KEY": rand.Text() + rand.Text(), "ECOLAURA_FERNET_KEYS": fernet.GenerateKey().Reveal()}
 	cfg, err := parse(append([]string{"-db", freshPostgres(t), "-demo"}, wide...), func(name string) string { return env[name] }, io.Discard)
 	require.NoError(t, err)
-	srv, err := open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	srv, err := open(t.Context(), cfg, slog.New(slog.DiscardHandler), nil)
 	require.NoError(t, err)
 	t.Cleanup(srv.close)
 	web := httptest.NewServer(srv.handler)

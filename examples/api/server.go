@@ -34,14 +34,16 @@ type instance struct {
 	operator *incident.Operator
 	monitor  *monitor.Monitor
 	health   *server.Health
-	log      *slog.Logger // through the monitor
+	dropped  func() uint64 // records of the log; nil: not known
+	log      *slog.Logger  // through the monitor
 	db       *database
 	notes    []string
 	demo     bool
 }
 
-// open makes the service that s asks for.
-func open(ctx context.Context, s *settings, log *slog.Logger) (*instance, error) {
+// open makes the service that s asks for. dropped, if not nil, counts what the log has
+// lost.
+func open(ctx context.Context, s *settings, log *slog.Logger, dropped func() uint64) (*instance, error) {
 	sec, err := loadSecrets(s)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errSettings, err)
@@ -50,7 +52,7 @@ func open(ctx context.Context, s *settings, log *slog.Logger) (*instance, error)
 	if err != nil {
 		return nil, err
 	}
-	srv := &instance{db: db, notes: sec.notes}
+	srv := &instance{db: db, notes: sec.notes, dropped: dropped}
 	if srv.monitor, err = newMonitor(log); err != nil { //nolint:contextcheck // it alerts until Close
 		return nil, errors.Join(err, db.Close())
 	}
@@ -89,10 +91,7 @@ func (srv *instance) build(ctx context.Context, s *settings, sec *secrets, log *
 	if srv.layers, err = newLayers(s, sec, srv.db, standing, u, srv.shared, m, log); err != nil {
 		return err
 	}
-	srv.health, err = server.NewHealth(server.HealthConfig{
-		Checks: []server.HealthCheck{{Name: "database", Check: srv.db.check}}, Logger: log,
-	})
-	if err != nil {
+	if srv.health, err = newHealth(srv, srv.dropped, log); err != nil {
 		return err
 	}
 	srv.app = &app{db: srv.db, users: u, standing: standing, columns: newColumns(sec.fields), ready: srv.health.Ready(), log: log, events: rampart.NewReporter(log)}
@@ -162,12 +161,15 @@ func (srv *instance) close() {
 	_ = srv.monitor.Close()
 }
 
-const closeTime = 3 * time.Second
+const closeTime = 2 * time.Second
 
 // greet says where the server listens and what to try.
-func (srv *instance) greet(w io.Writer, s *settings, addr string) {
+func (srv *instance) greet(w io.Writer, s *settings, addr, admin string) {
 	for _, note := range srv.notes {
 		fmt.Fprintln(w, note)
+	}
+	if admin != "" {
+		fmt.Fprintf(w, "For operators: http://%[1]s/health and http://%[1]s/metrics.\n", admin)
 	}
 	scheme := "http"
 	if s.tlsCert != "" {

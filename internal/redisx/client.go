@@ -65,6 +65,9 @@ func newClient(do DoFunc, wait time.Duration, e *events) *Client {
 // that is full, or a replica, refuses to write and goes on to answer reads.
 func (c *Client) Apart() *Client { return newClient(c.do, c.wait, c.breaker.events) }
 
+// Open reports whether Redis is known to fail, so that calls do not wait for it.
+func (c *Client) Open() bool { return c != nil && c.breaker.open.Load() }
+
 // Do sends one command, unless Redis is known to fail.
 func (c *Client) Do(ctx context.Context, args ...any) (any, error) {
 	if c == nil {

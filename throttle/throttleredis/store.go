@@ -52,6 +52,10 @@ func New(do DoFunc, cfg Config) (*Store, error) {
 // ReportsOutages tells a Limiter that the log already hears of outages.
 func (*Store) ReportsOutages() {}
 
+// CircuitOpen reports whether Redis is known to fail: calls return [ErrOpen] then without
+// asking it, but for ten a second.
+func (s *Store) CircuitOpen() bool { return s.redis.Open() }
+
 // batch is space for the items of one call.
 type batch struct {
 	ids   [8]bucketID
