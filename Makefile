@@ -1,5 +1,5 @@
 # `make test` needs only Go. `make services` (Debian, root) installs and starts
-# Redis, PostgreSQL and Chromium; tests that need one skip loudly without it.
+# Redis, PostgreSQL, Chromium and proxies; tests that need one skip loudly without it.
 GO      ?= go
 MODULES := examples internal/integration . gateway internal/peers
 LINTER  := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -41,7 +41,7 @@ UNRACED_internal/integration := \
 	TestThrottleBusyProcessesLetExactlyTheLimitPassWhileRedisIsHealthy TestThrottleAProcessThatWasFrozenTakesNoOutageFromIt TestSimplejwtTakesOursAndWeTakeItsTokens \
 	TestAuthSQLMigratesInSeveralProcessesAtOnce TestFeedSQLMakesItsTableInSeveralProcessesAtOnce \
 	TestFeedSQLSurvivesKill9 TestReencryptLosesNothing TestThrottleRedisDecidesAsTheOraclesDo \
-	TestThrottleRedisDecisionsPerSecond TestFaults
+	TestThrottleRedisDecisionsPerSecond TestFaults TestRoll
 UNRACED_examples := \
 	TestABadCertificateIsAMistakeOfTheSettings TestAKillUnderLoadLosesNoAcknowledgedWrite \
 	TestASigningKeyIsRotatedWhereTheServerManagesIt TestATerminatedServerAnswersTheRequestsUnderWay \
@@ -53,7 +53,10 @@ UNRACED_examples := \
 	TestWrongSettingsAreListedAllAtOnce TestEachLayerThatIsTakenOutIsNamed TestStrangersCannotLockTheOwnerOut \
 	TestLimitsAreExactAndScale TestEveryPolicyCanBeTightenedAndNoneLocksOperatorsOut \
 	TestTheOriginalsRequestsGetTheOriginalsAnswers TestNoBadInputGetsA5xxAndEveryAnswerIsProtected \
-	TestOneMistakeHasOneAnswerAtEveryPath
+	TestOneMistakeHasOneAnswerAtEveryPath TestOperatorsHaveAListenerOfTheirOwn \
+	TestALoadBalancerSeesTheDrainBeforeTheListenerCloses TestATerminatedServerDoesNotWaitForAStalledUpload \
+	TestAStalledLogReaderHoldsUpNothing TestAnAddressThatIsTakenIsASentence TestTheVersionNamesWhatTheProgramWasBuiltWith \
+	TestConnectionsToPostgreSQLAreKept TestAnOperatorIsMadeFromTheShell TestACommandThatIsWrongChangesNothing
 names = $(subst $() ,|,$(strip $(UNRACED_$*)))
 
 # The modules' tests run beside each other: some compute, and some mostly wait.
@@ -117,10 +120,10 @@ bench:
 bench-peers:
 	cd internal/peers && $(GO) run ./cmd/table
 
-# What becomes of three servers when their backends and they themselves hang and die;
-# make test has a short part of it.
+# What becomes of three servers when their backends and they themselves hang and die, or
+# are replaced behind a proxy; make test has a short part of it.
 faults:
-	@$(call IN,internal/integration) RAMPART_FAULTS=1 RAMPART_REQUIRE=redis,postgres $(GO) test -timeout 20m -count=1 -v -run '^TestFaults$$' .
+	@$(call IN,internal/integration) RAMPART_FAULTS=1 RAMPART_REQUIRE=redis,postgres,proxies $(GO) test -timeout 20m -count=1 -v -run '^(TestFaults|TestRoll)$$' .
 
 # What bars ask for with the race detector.
 RACED := TestAHandlerThatWritesIntoItsHeaderChangesNoOtherAnswer|TestNoSliceIsSharedBetweenRequests|TestRevocationsRaceWithWarmReads|TestAPIKeySQLRaces|TestConcurrentRefreshesHaveOneSuccessor
