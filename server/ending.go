@@ -11,9 +11,8 @@ import (
 )
 
 const (
-	quiet     = 100 * time.Millisecond // after the last connection: then no handshake is under way any more
-	young     = time.Second            // a connection that has sent nothing for so long waits for nothing
-	mostQuiet = 2 * time.Second        // that closing the door may take
+	quiet = 100 * time.Millisecond // after the last connection: then no handshake is under way any more
+	young = 5 * time.Second        // net/http, too, waits no longer for a connection's first request
 )
 
 // ending is what a Server knows of its connections, so that its end loses no
@@ -112,7 +111,7 @@ func (e *ending) closeDoor(ctx context.Context, ln net.Listener) {
 	e.mu.Unlock()
 	tick := time.NewTicker(quiet / 10)
 	defer tick.Stop()
-	for limit := now.Add(mostQuiet); (waiting() || !e.settled(now)) && now.Before(limit); {
+	for waiting() || !e.settled(now) {
 		select {
 		case now = <-tick.C:
 		case <-ctx.Done():
