@@ -308,7 +308,7 @@ func TestADrainTellsHTTP2ClientsToConnectAnew(t *testing.T) {
 	assert.True(t, ask())
 	ended := make(chan error, 1)
 	go func() { ended <- stop() }()
-	for health.Check(t.Context()) == nil {// until the drain has begun
+	for health.Check(t.Context()) == nil { // until the drain has begun
 	}
 	ask()
 	assert.Eventually(t, func() bool { return !ask() }, time.Second, time.Millisecond)
