@@ -12,9 +12,10 @@
 //     every response closes its connection (GOAWAY of HTTP/2). Connections that are
 //     idle stay open, since a proxy may just be sending a request on one.
 //  2. At the end of [Config].LameDuck new connections are refused, those that are
-//     made already are accepted and served, within 2 s, and the listener is closed.
-//     That needs Linux and a listener of [Listen]; elsewhere the listener is closed
-//     at once, which resets connections that wait to be accepted.
+//     made already are accepted and served, and the listener is closed: that takes
+//     0.1 s, or until a connection has been silent for 5 s, as net/http has it. It
+//     needs Linux and a listener of [Listen]; elsewhere the listener is closed at
+//     once, which resets connections that wait to be accepted.
 //  3. Idle connections are closed, and requests under way may end. After two thirds of
 //     [Config].ShutdownTimeout, which begins with step 2, their contexts are cancelled,
 //     and reads of bodies fail; at its end what is left is closed.

@@ -11,9 +11,8 @@ import (
 )
 
 const (
-	quiet     = 100 * time.Millisecond // without a new connection or request nothing is on its way any more
-	young     = time.Second            // a connection that has sent nothing for so long waits for nothing
-	mostQuiet = 2 * time.Second        // that closing the door may take
+	quiet = 100 * time.Millisecond // after the last connection: then no handshake is under way any more
+	young = 5 * time.Second        // net/http, too, waits no longer for a connection's first request
 )
 
 // ending is what a Server knows of its connections, so that its end loses no
@@ -25,13 +24,16 @@ type ending struct {
 	told   bool
 	conns  map[net.Conn]connection
 	bodies map[http.ResponseWriter]struct{} // of HTTP/2 requests under way
-	moved  time.Time                        // when a connection last came, or began a request
+	last   time.Time                        // when a connection last came
 }
 
 type connection struct {
-	state http.ConnState
-	since time.Time // only of one that has sent nothing yet
+	state  http.ConnState
+	since  time.Time // only of one that has sent nothing yet
+	coming bool      // it has sent a request that no handler has yet
 }
+
+type connectionKey struct{}
 
 func newEnding() *ending {
 	return &ending{conns: make(map[net.Conn]connection), bodies: make(map[http.ResponseWriter]struct{})}
@@ -43,22 +45,28 @@ func (e *ending) connState(c net.Conn, state http.ConnState) {
 	defer e.mu.Unlock()
 	switch state {
 	case http.StateNew:
-		e.moved = time.Now()
-		e.conns[c] = connection{state, e.moved}
+		e.last = time.Now()
+		e.conns[c] = connection{state: state, since: e.last}
 	case http.StateActive, http.StateIdle:
-		if e.begun.Load() {
-			e.moved = time.Now()
-		}
-		e.conns[c] = connection{state: state}
+		e.conns[c] = connection{state: state, coming: state == http.StateActive && e.begun.Load()}
 	default:
 		delete(e.conns, c)
 	}
 }
 
-// layer keeps the bodies that HTTP/2 clients send: a read deadline of their
-// connection would end the other requests on it too.
+// connContext is the [http.Server]'s hook.
+func (e *ending) connContext(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connectionKey{}, c)
+}
+
+// layer notes which requests have come through, once that matters, and the bodies
+// that HTTP/2 clients send: a read deadline of their connection would end the other
+// requests on it too.
 func (e *ending) layer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if e.begun.Load() {
+			e.arrived(r)
+		}
 		if r.ProtoMajor >= 2 && r.ContentLength != 0 {
 			e.mu.Lock()
 			e.bodies[w] = struct{}{}
@@ -76,6 +84,16 @@ func (e *ending) layer(next http.Handler) http.Handler {
 	})
 }
 
+func (e *ending) arrived(r *http.Request) {
+	c, _ := r.Context().Value(connectionKey{}).(net.Conn)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if is, ok := e.conns[c]; ok {
+		is.coming = false
+		e.conns[c] = is
+	}
+}
+
 // closeDoor stops new connections, and waits until those that clients take for
 // made have been accepted and their first requests have begun: whatever a client
 // sends after that, [http.Server.Shutdown] drops. Closing a listener resets the
@@ -89,11 +107,11 @@ func (e *ending) closeDoor(ctx context.Context, ln net.Listener) {
 	}
 	now := time.Now()
 	e.mu.Lock()
-	e.moved = now
+	e.last = now
 	e.mu.Unlock()
 	tick := time.NewTicker(quiet / 10)
 	defer tick.Stop()
-	for limit := now.Add(mostQuiet); (waiting() || !e.settled(now)) && now.Before(limit); {
+	for waiting() || !e.settled(now) {
 		select {
 		case now = <-tick.C:
 		case <-ctx.Done():
@@ -106,11 +124,11 @@ func (e *ending) settled(now time.Time) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, c := range e.conns {
-		if c.state == http.StateNew && now.Sub(c.since) < young {
+		if c.coming || c.state == http.StateNew && now.Sub(c.since) < young {
 			return false
 		}
 	}
-	return now.Sub(e.moved) >= quiet
+	return now.Sub(e.last) >= quiet
 }
 
 // tell has every read of a request fail from now on. What a handler has read

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -123,7 +124,7 @@ func TestADrainServesOnAndClosesEachConnectionWithItsResponse(t *testing.T) {
 			w.Header().Set("Upgrade", "x")
 			w.WriteHeader(http.StatusSwitchingProtocols)
 		})
-		b := serveBubble(t, server.Config{Handler: mux, LameDuck: 5 * time.Second, Health: health})
+		b := serveBubble(t, server.Config{Logger: slog.New(slog.DiscardHandler), Handler: mux, LameDuck: 5 * time.Second, Health: health})
 
 		idle, idleAnswers := b.open(plainGet)
 		resp, _ := b.answer(idleAnswers)
@@ -307,7 +308,7 @@ func TestADrainTellsHTTP2ClientsToConnectAnew(t *testing.T) {
 	assert.True(t, ask())
 	ended := make(chan error, 1)
 	go func() { ended <- stop() }()
-	for health.Check(t.Context()) == nil { //nolint:revive // until the drain has begun
+	for health.Check(t.Context()) == nil { // until the drain has begun
 	}
 	ask()
 	assert.Eventually(t, func() bool { return !ask() }, time.Second, time.Millisecond)

@@ -25,14 +25,16 @@ func refuse(ln net.Listener) (waiting func() bool) {
 	}
 	const flags, syn, ack = 13, 0x02, 0x10 // the filter of a TCP socket begins at the TCP header
 	filter := []syscall.SockFilter{
-		*syscall.LsfStmt(syscall.BPF_LD|syscall.BPF_B|syscall.BPF_ABS, flags),
-		*syscall.LsfStmt(syscall.BPF_ALU|syscall.BPF_AND|syscall.BPF_K, syn|ack),
-		*syscall.LsfJump(syscall.BPF_JMP|syscall.BPF_JEQ|syscall.BPF_K, syn, 0, 1),
-		*syscall.LsfStmt(syscall.BPF_RET|syscall.BPF_K, 0),
-		*syscall.LsfStmt(syscall.BPF_RET|syscall.BPF_K, 1<<18), // more than a packet has
+		{Code: syscall.BPF_LD | syscall.BPF_B | syscall.BPF_ABS, K: flags},
+		{Code: syscall.BPF_ALU | syscall.BPF_AND | syscall.BPF_K, K: syn | ack},
+		{Code: syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K, K: syn, Jf: 1},
+		{Code: syscall.BPF_RET | syscall.BPF_K, K: 0},
+		{Code: syscall.BPF_RET | syscall.BPF_K, K: 1 << 18}, // more than a packet has
 	}
 	var failed error
-	err = raw.Control(func(fd uintptr) { failed = syscall.AttachLsf(int(fd), filter) })
+	err = raw.Control(func(fd uintptr) {
+		failed = syscall.AttachLsf(int(fd), filter) //nolint:staticcheck // what stands for it would be a dependency
+	})
 	if err != nil || failed != nil {
 		return nil
 	}

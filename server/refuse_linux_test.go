@@ -69,7 +69,7 @@ func TestNoRequestIsLostWhileClientsPostUntilTheyAreRefused(t *testing.T) {
 			var burners, servers sync.WaitGroup
 			for range busy {
 				burners.Go(func() {
-					for computing.Load() >= 0 { //nolint:revive // it computes
+					for computing.Load() >= 0 { // it computes
 					}
 				})
 			}

@@ -114,6 +114,7 @@ func New(cfg Config) (*Server, error) {
 			Addr:                         cfg.Addr,
 			Handler:                      e.layer(recovering(rampart.NewReporter(cfg.Logger), cfg.Handler, &e.begun)),
 			ConnState:                    e.connState,
+			ConnContext:                  e.connContext,
 			TLSConfig:                    cfg.TLSConfig.Clone(),
 			ReadHeaderTimeout:            cfg.ReadHeaderTimeout,
 			ReadTimeout:                  cfg.ReadTimeout,
