@@ -29,8 +29,8 @@ type grant struct {
 // mint writes and signs a token.
 func (s *Service) mint(g grant) (string, error) {
 	typ := jose.TypeJWT
-	if g.kind == auth.Access && s.tokens.HeaderType != "" {
-		typ = s.tokens.HeaderType
+	if g.kind == auth.Access && len(s.tokens.HeaderTypes) > 0 {
+		typ = s.tokens.HeaderTypes[0]
 	}
 	claims, err := s.claimsText(g)
 	if err != nil {

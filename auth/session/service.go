@@ -30,7 +30,7 @@ type Config struct {
 	// Tokens is the configuration of the [auth.Verifier] that takes the access
 	// tokens. It says what the service issues, too: the first key of its Keys, an
 	// [*auth.Keys], signs, and Issuer, the first of Audiences, SubjectClaim,
-	// KindClaim and HeaderType go into the tokens. Required.
+	// KindClaim and the first of HeaderTypes go into the tokens. Required.
 	Tokens auth.VerifierConfig
 
 	// Users checks passwords, and at every refresh whether the account may still log
@@ -203,6 +203,11 @@ func (c Config) check() (*auth.Verifier, error) {
 	bad.If(c.Tokens.SubjectClaim == "iss", "Tokens.SubjectClaim", rampart.ReasonConflict, nil, `a service does not issue tokens whose issuer is the subject; use "sub"`)
 	// Our refresh tokens would have to be told from strangers'.
 	bad.If(c.Tokens.DangerouslyUntyped, "Tokens.DangerouslyUntyped", rampart.ReasonConflict, nil, "a service needs the kind of each token; leave it false")
+	// What a service writes, its verifier must take.
+	const wantPlain = "a service issues tokens of one issuer, with aud, and its own words for the kinds; leave it empty"
+	bad.If(len(c.Tokens.Kinds) > 0, "Tokens.Kinds", rampart.ReasonConflict, nil, wantPlain)
+	bad.If(len(c.Tokens.Tenants) > 0, "Tokens.Tenants", rampart.ReasonConflict, nil, wantPlain)
+	bad.If(!slices.Contains([]string{"", "aud"}, c.Tokens.AudienceClaim), "Tokens.AudienceClaim", rampart.ReasonConflict, nil, wantPlain)
 	bad.If(c.Users == nil, "Users", rampart.ReasonMissing, nil, "give the Users that check names and passwords")
 	bad.If(c.Sessions == nil, "Sessions", rampart.ReasonMissing, nil, "give a Store, such as that of authsql or authredis, or NewMemoryStore for one process")
 	bad.If(c.Revocations != nil && c.Tokens.Revoked == nil, "Tokens.Revoked", rampart.ReasonMissing, nil, "set it to the method Revoked of Revocations: they do nothing unless they are asked")
