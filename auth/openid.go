@@ -145,7 +145,7 @@ func (c OpenIDConfig) validate(tokens VerifierConfig) error {
 	const wantURL = `use an https URL without userinfo, query and fragment, as the issuer writes it; http is for a loopback address only`
 	bad.If(c.Issuer == "", "Issuer", rampart.ReasonMissing, nil, `name the iss that tokens have, such as "https://id.example.com/realms/shop"`)
 	bad.If(c.Issuer != "" && (!isIssuerURL(c.Issuer) || strings.ContainsAny(c.Issuer, "?#")), "Issuer", rampart.ReasonInvalid, nil, wantURL)
-	bad.If(c.MetadataURL != "" && !isIssuerURL(c.MetadataURL), "MetadataURL", rampart.ReasonInvalid, nil, wantURL)
+	bad.If(c.MetadataURL != "" && !isIssuerURL(c.MetadataURL), "MetadataURL", rampart.ReasonInvalid, nil, "use an https URL without userinfo and fragment; http is for a loopback address only")
 	bad.If(c.MetadataURL != "" && c.KeysURL != "", "MetadataURL", rampart.ReasonPointless, nil, "KeysURL makes the metadata unnecessary; leave one of them empty")
 	const wantUnset = "OpenID finds it; leave it empty in Profile"
 	bad.If(c.Profile.Keys != nil, "Profile.Keys", rampart.ReasonConflict, nil, wantUnset)
