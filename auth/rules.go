@@ -21,10 +21,9 @@ const maxRules = 64
 
 // A claimRule is what a configuration asks of one claim.
 type claimRule struct {
-	name    string
-	want    []string // nil: any value that is not empty
-	role    ruleRole
-	setting string
+	name string
+	want []string // nil: any value that is not empty
+	role ruleRole
 }
 
 type ruleRole uint8
