@@ -99,7 +99,7 @@ func ExampleOpenIDConfig_profile() {
 }
 
 // The tests of a server need no identity provider.
-func TestExampleOfTheFakeIssuer(t *testing.T) {
+func TestAServerIsTestedWithoutAnIdentityProvider(t *testing.T) {
 	idp := authtest.NewIssuer(t)
 	verifier, err := auth.OpenID(t.Context(), auth.OpenIDConfig{
 		Issuer: idp.URL(authtest.Keycloak), Audience: authtest.Audience, Profile: auth.Keycloak(),
