@@ -233,6 +233,7 @@ func TestTenants(t *testing.T) {
 		"the begin of iss is other":  {[]string{"*"}, []string{"iss", `"https://logie.example/` + tenant + `/v2.0"`, "tid", `"` + tenant + `"`}, auth.TokenIssuer},
 		"a longer iss":               {[]string{"*"}, []string{"iss", `"https://login.example/` + tenant + `/x/v2.0"`, "tid", `"` + tenant + `"`}, auth.TokenIssuer},
 		"a short iss":                {[]string{"*"}, []string{"iss", `"https://login.example//v2.0"`, "tid", `"` + tenant + `"`}, auth.TokenIssuer},
+		"a letter that is no digit":  {[]string{"*"}, []string{"iss", issuer("g1111111-2222-3333-4444-555555555555"), "tid", `"g1111111-2222-3333-4444-555555555555"`}, auth.TokenIssuer},
 		"a hyphen at a wrong place":  {[]string{"*"}, []string{"iss", issuer("1111111-12222-3333-4444-555555555555"), "tid", `"1111111-12222-3333-4444-555555555555"`}, auth.TokenIssuer},
 		"tid twice, by its name":     {[]string{"*"}, []string{"iss", issuer(tenant), "tid", `"` + tenant + `","tid":"` + other + `"`}, auth.TokenClaims},
 	} {
