@@ -61,7 +61,13 @@ func NewKey(alg Algorithm, kid string, material any) (*Key, error) {
 	if len(kid) > maxKidBytes || !isPrintable(kid) {
 		return nil, keyMistake("kid", rampart.ReasonInvalid, kid, "a key id is printable ASCII of at most 128 bytes")
 	}
+	return bind(alg, kid, m)
+}
+
+// bind makes a key of m. An empty kid becomes the thumbprint of a public key.
+func bind(alg Algorithm, kid string, m *material) (*Key, error) {
 	if kid == "" && m.family != familyHMAC {
+		var err error
 		if kid, err = thumbprint(m.public); err != nil {
 			return nil, m.mistake(rampart.ReasonInvalid)
 		}
