@@ -143,7 +143,7 @@ func TestATokenMayNameEd25519(t *testing.T) {
 	v := newVerifier(t, func(c *auth.VerifierConfig) { c.Keys = rk })
 	for alg, want := range map[string]rampart.Denial{"EdDSA": "", "Ed25519": "", "ed25519": auth.TokenAlgorithm, "Ed448": auth.TokenAlgorithm} {
 		input := b64(`{"alg":"`+alg+`","kid":"a","typ":"JWT"}`) + "." + b64(claims())
-		sig, err := jose.Sign(key, nil, []byte(input))
+		sig, err := jose.Sign(t.Context(), key, nil, []byte(input))
 		require.NoError(t, err)
 		_, err = v.Verify(t.Context(), input+"."+b64(string(sig)), auth.Access)
 		assert.Equal(t, want, reason(err), alg)

@@ -305,7 +305,7 @@ func TestAnEndpointInTrouble(t *testing.T) {
 			fails.Store(true)
 			var waits []time.Duration
 			var unknown time.Duration
-			for began := time.Now(); time.Since(began) < 22*time.Second; { // two fetches for unknown keys
+			for began := time.Now(); time.Since(began) < 12*time.Second; { // long enough for a fetch
 				ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 				done := make(chan time.Duration)
 				go func() {
@@ -327,7 +327,7 @@ func TestAnEndpointInTrouble(t *testing.T) {
 			p99 := waits[len(waits)*99/100]
 			t.Logf("%d requests with a known key: p99 %v, longest %v; with an unknown one: longest %v", len(waits), p99, waits[len(waits)-1], unknown)
 			assert.Less(t, p99, time.Millisecond)
-			assert.Less(t, unknown, 150*time.Millisecond)
+			assert.Less(t, unknown, 300*time.Millisecond)
 		})
 	}
 }

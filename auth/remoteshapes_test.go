@@ -233,7 +233,7 @@ func TestSetsAsIssuersPublishThem(t *testing.T) {
 				require.NoError(t, err, used)
 				private, err := auth.NewKey(alg, "", shapeKeys()[part[2]])
 				require.NoError(t, err)
-				sig, err := jose.Sign(private, nil, []byte("input"))
+				sig, err := jose.Sign(t.Context(), private, nil, []byte("input"))
 				require.NoError(t, err)
 				assert.True(t, jose.Verify(found, []byte("input"), sig), used)
 			}

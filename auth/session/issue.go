@@ -80,7 +80,7 @@ func (s *Service) begin(ctx context.Context, in login, claims map[string]any) (*
 		return nil, err
 	}
 	// Tokens first: if they cannot be made, there is no session either.
-	pair, err := s.pair(sess, claims, access)
+	pair, err := s.pair(ctx, sess, claims, access)
 	if err != nil {
 		return nil, err
 	}
@@ -137,12 +137,12 @@ func (s *Service) accessClaims(ctx context.Context, subject string, session map[
 
 // pair makes the tokens of a session's newest generation. The refresh token
 // comes from the row alone, so that it can be made again.
-func (s *Service) pair(sess Session, claims, access map[string]any) (*Pair, error) {
-	p, err := s.access(sess, access)
+func (s *Service) pair(ctx context.Context, sess Session, claims, access map[string]any) (*Pair, error) {
+	p, err := s.access(ctx, sess, access)
 	if err != nil {
 		return nil, err
 	}
-	p.Refresh, err = s.mint(grant{
+	p.Refresh, err = s.mint(ctx, grant{
 		kind:    auth.Refresh,
 		session: sess,
 		id:      refreshID(sess),
@@ -158,7 +158,7 @@ func (s *Service) pair(sess Session, claims, access map[string]any) (*Pair, erro
 const keepExpired = 24 * time.Hour
 
 // access makes a pair without a refresh token.
-func (s *Service) access(sess Session, claims map[string]any) (*Pair, error) {
+func (s *Service) access(ctx context.Context, sess Session, claims map[string]any) (*Pair, error) {
 	now := s.tokens.Now()
 	expires := now.Add(s.accessTTL)
 	for _, gone := range [...]time.Time{sess.Ends, sess.Expires.Add(keepExpired)} { // its row
@@ -166,7 +166,7 @@ func (s *Service) access(sess Session, claims map[string]any) (*Pair, error) {
 			expires = gone
 		}
 	}
-	text, err := s.mint(grant{
+	text, err := s.mint(ctx, grant{
 		kind:    auth.Access,
 		session: sess,
 		id:      rand.Text(),
@@ -202,13 +202,13 @@ func (s *Service) Refresh(ctx context.Context, refresh string) (*Pair, error) {
 		if sess.Generation != generationOf(t) { // from when it still rotated
 			return nil, s.reused(ctx, sess)
 		}
-		return s.access(sess, access)
+		return s.access(ctx, sess, access)
 	}
 	next, err := s.advance(ctx, sess.ID, generationOf(t))
 	if err != nil {
 		return nil, err
 	}
-	return s.pair(next, claims, access)
+	return s.pair(ctx, next, claims, access)
 }
 
 // checkActive asks whether subject may still log in.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -27,7 +28,7 @@ type grant struct {
 }
 
 // mint writes and signs a token.
-func (s *Service) mint(g grant) (string, error) {
+func (s *Service) mint(ctx context.Context, g grant) (string, error) {
 	typ := jose.TypeJWT
 	if g.kind == auth.Access && s.tokens.HeaderType != "" {
 		typ = s.tokens.HeaderType
@@ -36,7 +37,7 @@ func (s *Service) mint(g grant) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text, err := jose.Mint(s.keys.Signing(), typ, claims)
+	text, err := jose.Mint(ctx, s.keys.Signing(), typ, claims)
 	switch {
 	case err != nil:
 		return "", err

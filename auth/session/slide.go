@@ -37,7 +37,7 @@ func (s *Service) beginSliding(ctx context.Context, in login) (response, error) 
 	if err != nil {
 		return response{}, err
 	}
-	text, err := s.sliding(sess, sess.Ends, claims)
+	text, err := s.sliding(ctx, sess, sess.Ends, claims)
 	if err != nil {
 		return response{}, err
 	}
@@ -79,7 +79,7 @@ func (s *Service) slide(ctx context.Context, raw string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return s.sliding(sess, until, claims)
+	return s.sliding(ctx, sess, until, claims)
 }
 
 // refreshableUntil returns the claim refresh_exp.
@@ -92,13 +92,13 @@ func refreshableUntil(t *auth.Token) (until time.Time, ok bool) {
 }
 
 // sliding makes a sliding token that can be renewed until that time.
-func (s *Service) sliding(sess Session, until time.Time, claims map[string]any) (string, error) {
+func (s *Service) sliding(ctx context.Context, sess Session, until time.Time, claims map[string]any) (string, error) {
 	now := s.tokens.Now()
 	expires := now.Add(s.accessTTL)
 	if expires.After(until) {
 		expires = until
 	}
-	return s.mint(grant{
+	return s.mint(ctx, grant{
 		kind:             auth.Sliding,
 		session:          sess,
 		id:               rand.Text(),

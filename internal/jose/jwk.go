@@ -23,8 +23,15 @@ const maxJWKBytes = 16 << 10
 // its material for [NewKey] and its kid.
 func parseJWK(alg Algorithm, text []byte) (material any, kid string, err error) {
 	invalid := textMistake(rampart.ReasonInvalid, "a JWK is one JSON object with the members of its kty, of at most 16 KiB")
-	if len(text) > maxJWKBytes || strictjson.NewReader().Object(string(text), func(string, string) error { return nil }) != nil {
+	isSet := false
+	if len(text) > maxJWKBytes || strictjson.NewReader().Object(string(text), func(name, _ string) error {
+		isSet = isSet || name == "keys"
+		return nil
+	}) != nil {
 		return nil, "", invalid // jwx would take the last of two members with one name
+	}
+	if isSet {
+		return nil, "", textMistake(rampart.ReasonInvalid, `this is a JWK set; give one JWK of its list "keys"`)
 	}
 	key, err := jwk.ParseKey(text)
 	if err != nil {
