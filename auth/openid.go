@@ -87,18 +87,19 @@ type OpenIDConfig struct {
 //		Profile:  auth.Keycloak(),
 //	})
 //
-// It fetches the metadata once, for 10 seconds at most, and within ctx, which is
-// for that alone: the keys are fetched as [RemoteKeys] fetches them, when requests
-// need them, and there is nothing to close. The metadata must name exactly the
-// configured issuer (RFC 8414 section 3.3). The keys may be on another host, which
-// the issuer names and https proves, but not behind http.
+// It fetches the metadata once, for 10 seconds at most, and has the keys from
+// then on as [RemoteKeys] has them. Those are closed when ctx ends, which is the
+// context of the server, and not one with a deadline for the start: such a one is
+// a mistake, since the keys would quietly grow old after it. The metadata must
+// name exactly the configured issuer (RFC 8414 section 3.3). The keys may be on another
+// host, which the issuer names and https proves, but not behind http.
 //
 // Every mistake in cfg is a [rampart.ConfigError], joined, and so is metadata of
 // another issuer. Any other error is of the network or of the metadata; trying
 // again later may help.
 func OpenID(ctx context.Context, cfg OpenIDConfig) (*Verifier, error) {
 	tokens := cfg.tokens()
-	if err := cfg.validate(tokens); err != nil {
+	if err := cfg.validate(ctx, tokens); err != nil {
 		return nil, err
 	}
 	keysURL := cfg.KeysURL
@@ -113,6 +114,7 @@ func OpenID(ctx context.Context, cfg OpenIDConfig) (*Verifier, error) {
 		return nil, fmt.Errorf("auth: the jwks_uri of %q: %w", cfg.Issuer, err)
 	}
 	tokens.Keys = keys
+	context.AfterFunc(ctx, func() { _ = keys.Close() }) // it returns nil
 	return NewVerifier(tokens)
 }
 
@@ -140,8 +142,11 @@ func (c OpenIDConfig) algorithms() []Algorithm {
 }
 
 // validate returns every mistake in c, without asking anybody.
-func (c OpenIDConfig) validate(tokens VerifierConfig) error {
+func (c OpenIDConfig) validate(ctx context.Context, tokens VerifierConfig) error {
 	bad := conferr.For("auth.OpenIDConfig")
+	if _, ok := ctx.Deadline(); ok {
+		bad.Join(conferr.New("auth.OpenID", "ctx", rampart.ReasonConflict, nil, "give the context of the server, without a deadline: at its end the keys are no longer refreshed"))
+	}
 	const wantURL = `use an https URL without userinfo, query and fragment, as the issuer writes it; http is for a loopback address only`
 	bad.If(c.Issuer == "", "Issuer", rampart.ReasonMissing, nil, `name the iss that tokens have, such as "https://id.example.com/realms/shop"`)
 	bad.If(c.Issuer != "" && (!isIssuerURL(c.Issuer) || strings.ContainsAny(c.Issuer, "?#")), "Issuer", rampart.ReasonInvalid, nil, wantURL)

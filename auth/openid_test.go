@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,6 +28,7 @@ import (
 // host and scheme.
 type answers struct {
 	http.Handler
+	mu    sync.Mutex
 	asked []string
 }
 
@@ -34,7 +36,9 @@ func (a *answers) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := r.Context().Err(); err != nil {
 		return nil, err
 	}
+	a.mu.Lock()
 	a.asked = append(a.asked, r.URL.String())
+	a.mu.Unlock()
 	w := httptest.NewRecorder()
 	a.ServeHTTP(w, r)
 	return w.Result(), nil
@@ -176,13 +180,17 @@ func TestOpenIDEndsWithItsContextAndInTenSeconds(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Equal(t, 10*time.Second, time.Since(began))
 
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-		defer cancel()
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(100*time.Millisecond, cancel)
 		began = time.Now()
 		_, err = auth.OpenID(ctx, openIDConfig("https://a.example", hung))
-		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, context.Canceled)
 		assert.Equal(t, 100*time.Millisecond, time.Since(began))
 	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err := auth.OpenID(ctx, openIDConfig("https://a.example", hung))
+	assert.Equal(t, "ctx: conflict", conferrtest.Text(err), "it would end the keys, too")
 }
 
 // hang answers nothing until the request is cancelled.
@@ -193,16 +201,29 @@ func (hang) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-func TestOpenIDOutlivesItsContext(t *testing.T) {
+// What is known goes on for MaxStale; nothing is fetched any more.
+func TestTheKeysEndWithTheContextOfOpenID(t *testing.T) {
 	idp := authtest.NewIssuer(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	cfg := openIDConfig(idp.URL(authtest.Auth0), nil)
-	cfg.Audience = authtest.Audience
-	v, err := auth.OpenID(ctx, cfg)
-	require.NoError(t, err)
-	cancel()
-	_, err = v.Verify(t.Context(), idp.Token(authtest.Auth0, authtest.Access), auth.Access)
-	require.NoError(t, err)
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		asked := &answers{Handler: idp}
+		cfg := openIDConfig(idp.URL(authtest.Auth0), asked.client())
+		cfg.Audience = authtest.Audience
+		v, err := auth.OpenID(ctx, cfg)
+		require.NoError(t, err)
+		raw := idp.Token(authtest.Auth0, authtest.Access, map[string]any{"exp": time.Now().Add(time.Hour).Unix()})
+		_, err = v.Verify(t.Context(), raw, auth.Access)
+		require.NoError(t, err)
+		time.Sleep(time.Hour / 2)
+		refreshed := len(asked.asked)
+		assert.Greater(t, refreshed, 2, "the metadata, the set, and the set again")
+		cancel()
+		synctest.Wait()
+		time.Sleep(time.Hour / 4)
+		_, err = v.Verify(t.Context(), raw, auth.Access)
+		require.NoError(t, err)
+		assert.Len(t, asked.asked, refreshed)
+	})
 }
 
 func TestOpenIDFollowsARotation(t *testing.T) {
@@ -211,7 +232,9 @@ func TestOpenIDFollowsARotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := openIDConfig(idp.URL(authtest.Auth0), (&answers{Handler: idp}).client())
 		cfg.Audience = authtest.Audience
-		v, err := auth.OpenID(t.Context(), cfg)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel() // the bubble ends with the keys
+		v, err := auth.OpenID(ctx, cfg)
 		require.NoError(t, err)
 		far := map[string]any{"exp": time.Now().Add(24 * time.Hour).Unix()}
 		old := idp.Token(authtest.Auth0, authtest.Access, far)
