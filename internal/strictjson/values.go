@@ -53,10 +53,10 @@ func plainStrings(value string) []string {
 			return nil
 		}
 		list = append(list, rest[1:end])
-		switch rest = strings.TrimLeft(rest[end+1:], jsonSpace); {
-		case rest == "]":
+		switch rest = strings.TrimLeft(rest[end+1:], jsonSpace); rest {
+		case "]":
 			return list
-		case rest == "":
+		case "":
 			return nil
 		}
 	}
