@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -213,12 +214,36 @@ func TestByIssuerReportsEveryMistake(t *testing.T) {
 func TestByIssuerHasTheHighestMaxBytes(t *testing.T) {
 	small := newVerifier(t, func(c *auth.VerifierConfig) { c.Issuer, c.MaxBytes = "https://a.example", 300 })
 	large := newVerifier(t, func(c *auth.VerifierConfig) { c.Issuer, c.MaxBytes = "https://b.example", 9000 })
-	v := byIssuer(t, small, large)
 	long := `"` + strings.Repeat("x", 5000) + `"`
-	_, err := v.Verify(t.Context(), token("iss", `"https://b.example"`, "x", long), auth.Access)
-	require.NoError(t, err)
-	_, err = v.Verify(t.Context(), token("iss", `"https://a.example"`, "x", long), auth.Access)
-	assert.Equal(t, auth.TokenTooLarge, reason(err))
+	for _, v := range []*auth.Verifier{byIssuer(t, small, large), byIssuer(t, large, small)} {
+		_, err := v.Verify(t.Context(), token("iss", `"https://b.example"`, "x", long), auth.Access)
+		require.NoError(t, err)
+		_, err = v.Verify(t.Context(), token("iss", `"https://a.example"`, "x", long), auth.Access)
+		assert.Equal(t, auth.TokenTooLarge, reason(err))
+	}
+}
+
+// A few issuers' cached tokens are found without reading them; those of many are
+// read for their iss.
+func TestByIssuerWithFewAndManyIssuers(t *testing.T) {
+	for _, n := range []int{8, 20} {
+		var vs []*auth.Verifier
+		for i := range n {
+			vs = append(vs, newVerifier(t, func(c *auth.VerifierConfig) { c.Issuer = fmt.Sprint("https://", i, ".example") }))
+		}
+		v := byIssuer(t, vs[0], vs[1:]...)
+		for i := range n {
+			raw := token("iss", fmt.Sprintf(`"https://%d.example"`, i))
+			_, err := v.Verify(t.Context(), raw, auth.Access)
+			require.NoError(t, err)
+			if allocs := testing.AllocsPerRun(20, func() { _, err = v.Verify(t.Context(), raw, auth.Access) }); n == 8 {
+				assert.Zero(t, allocs, "cached")
+			}
+			require.NoError(t, err)
+		}
+		_, err := v.Verify(t.Context(), token("iss", `"https://99.example"`), auth.Access)
+		assert.Equal(t, auth.TokenIssuer, reason(err))
+	}
 }
 
 // FuzzByIssuer: no text makes it panic, and nothing passes that the verifier of the

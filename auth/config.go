@@ -71,18 +71,18 @@ type VerifierConfig struct {
 	Kinds map[string]Kind
 
 	// AccessClaims lists claims that an issuer writes into access tokens and into
-	// nothing else with this audience: a token with at least one of them, not empty, is an
-	// access token without a kind claim, and without a jti. nil: such a token is
-	// refused.
+	// nothing else with this audience: a token with at least one of them, not
+	// empty, is an access token without a kind claim, and without a jti. nil: such
+	// a token is refused.
 	AccessClaims []string
 
 	// Claims lists further claims that a token must have, each with the values of
-	// which it must be one: a string, or a number or boolean as JSON writes it. No
-	// values: any, but not null, "", [] or {}.
+	// which it must be one: a string, or a number or boolean as JSON writes it. "*"
+	// alone takes any but null, "", [] and {}. No value at all is a mistake.
 	Claims map[string][]string
 
-	// RefusedClaims lists claims that a token must not have, whatever their value: those of
-	// ID and log-out tokens, such as "nonce" and "events".
+	// RefusedClaims lists claims that a token must not have, whatever their value:
+	// those of ID and log-out tokens, such as "nonce" and "events".
 	RefusedClaims []string
 
 	// ScopeClaims lists claims with scopes, each a string separated by spaces or

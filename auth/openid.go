@@ -182,7 +182,7 @@ func (laterKeys) Key(context.Context, string, Algorithm) (*Key, error) { return 
 func isIssuerURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && u.User == nil && u.Fragment == "" && u.Opaque == "" && u.Hostname() != "" &&
-		(u.Scheme == "https" || isLocalHTTP(u)) && !strings.Contains(u.Host, "{")
+		(u.Scheme == "https" || isLocalHTTP(u))
 }
 
 func isLocalHTTP(u *url.URL) bool { return u.Scheme == "http" && isLoopback(u.Hostname()) }

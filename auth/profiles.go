@@ -1,5 +1,7 @@
 package auth
 
+import "github.com/ecolaura/rampart/internal/jose"
+
 // This file holds the profiles. A profile says, in the public fields of a [VerifierConfig], what an access
 // token of an issuer is and how it differs from whatever else the issuer signs
 // with the same keys. Each returns a value of its own, to be changed at will.
@@ -16,7 +18,7 @@ func idTokenClaims() []string { return []string{"nonce", "at_hash", "c_hash", "e
 func RFC9068() VerifierConfig {
 	return VerifierConfig{
 		HeaderTypes: []string{"at+jwt"},
-		Claims:      map[string][]string{"client_id": nil},
+		Claims:      map[string][]string{"client_id": {"*"}},
 		ScopeClaims: []string{"scope"},
 	}
 }
@@ -34,7 +36,7 @@ func Keycloak() VerifierConfig {
 		HeaderTypes: []string{"JWT", "at+jwt"},
 		KindClaim:   "typ",
 		Kinds:       map[string]Kind{"Bearer": Access},
-		Claims:      map[string][]string{"azp": nil},
+		Claims:      map[string][]string{"azp": {"*"}},
 		ScopeClaims: []string{"scope"},
 	}
 }
@@ -68,7 +70,7 @@ func Auth0() VerifierConfig {
 func Entra() VerifierConfig {
 	return VerifierConfig{
 		AccessClaims:  []string{"scp", "roles"},
-		Claims:        map[string][]string{"ver": {"2.0"}, "azp": nil, "tid": nil},
+		Claims:        map[string][]string{"ver": {"2.0"}, "azp": {"*"}, "tid": {"*"}},
 		RefusedClaims: idTokenClaims(),
 		ScopeClaims:   []string{"scp", "roles"},
 	}
@@ -82,7 +84,7 @@ func Entra() VerifierConfig {
 // application ID.
 func EntraV1() VerifierConfig {
 	c := Entra()
-	c.Claims = map[string][]string{"ver": {"1.0"}, "appid": nil, "tid": nil}
+	c.Claims = map[string][]string{"ver": {"1.0"}, "appid": {"*"}, "tid": {"*"}}
 	return c
 }
 
@@ -131,7 +133,7 @@ func Google(domain string, more ...string) VerifierConfig {
 		RefusedClaims: []string{"events"},
 		ScopeClaims:   []string{"scope"},
 	}
-	if domain != "*" || len(more) > 0 {
+	if domain != jose.Any || len(more) > 0 {
 		c.Claims = map[string][]string{"hd": append([]string{domain}, more...)}
 	}
 	return c
@@ -141,14 +143,14 @@ func Google(domain string, more ...string) VerifierConfig {
 // (docs.github.com/actions/reference/security/oidc), which are ID tokens: they
 // prove which workflow calls, and have no scopes. There is no other kind.
 // Every repository in the world gets one for any audience, so the owners (the claim
-// repository_owner) must be named. A name can change hands: Claims with
+// repository_owner) must be named; "*" alone takes those of all. A name can change hands: Claims with
 // repository_owner_id holds on to the owner, and with repository, ref or
 // job_workflow_ref it says which workflows are meant. Issuer is
 // "https://token.actions.githubusercontent.com".
 func GitHubActions(owner string, more ...string) VerifierConfig {
 	return VerifierConfig{
 		AccessClaims:  []string{"job_workflow_ref"},
-		Claims:        map[string][]string{"repository_owner": append([]string{owner}, more...), "repository": nil},
+		Claims:        map[string][]string{"repository_owner": append([]string{owner}, more...), "repository": {"*"}},
 		RefusedClaims: []string{"events"},
 		ScopeClaims:   []string{"scope"},
 	}

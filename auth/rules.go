@@ -38,7 +38,11 @@ const (
 func (c VerifierConfig) rules() []claimRule {
 	var rules []claimRule
 	for _, name := range slices.Sorted(maps.Keys(c.Claims)) {
-		rules = append(rules, claimRule{name: name, want: slices.Clone(c.Claims[name])})
+		rule := claimRule{name: name}
+		if want := c.Claims[name]; !slices.Contains(want, jose.Any) {
+			rule.want = slices.Clone(want)
+		}
+		rules = append(rules, rule)
 	}
 	for _, name := range c.RefusedClaims {
 		rules = append(rules, claimRule{name: name, role: forbidden})
@@ -88,7 +92,10 @@ func (c VerifierConfig) checkTokens(bad *conferr.Mistakes) {
 		return name == c.KindClaim || jose.Registered(name) && name != "sid" && name != "jti"
 	})
 	for _, name := range named {
-		bad.If(slices.Contains(c.Claims[name], ""), "Claims", rampart.ReasonInvalid, name, "a value is not empty; leave the list empty for any value")
+		want := c.Claims[name]
+		bad.If(len(want) == 0, "Claims", rampart.ReasonMissing, name, `list the values that are taken; "*" takes any`)
+		bad.If(slices.Contains(want, ""), "Claims", rampart.ReasonInvalid, name, `a value is not empty; "*" takes any`)
+		bad.If(len(want) > 1 && slices.Contains(want, jose.Any), "Claims", rampart.ReasonConflict, name, `"*" takes any value; remove it or the others`)
 	}
 	claims("RefusedClaims", c.RefusedClaims, func(name string) bool { return taken(name) || slices.Contains(named, name) })
 	claims("AccessClaims", c.AccessClaims, func(name string) bool {

@@ -102,7 +102,7 @@ func TestUntypedTokensKeepTheirHeaderType(t *testing.T) {
 
 func TestRequiredAndRefusedClaims(t *testing.T) {
 	v := newVerifier(t, func(c *auth.VerifierConfig) {
-		c.Claims = map[string][]string{"azp": {"app", "other"}, "verified": {"true"}, "level": {"2"}, "any": nil}
+		c.Claims = map[string][]string{"azp": {"app", "other"}, "verified": {"true"}, "level": {"2"}, "any": {"*"}}
 		c.RefusedClaims = []string{"nonce"}
 	})
 	good := []string{"azp", `"app"`, "verified", "true", "level", "2", "any", `[0]`}
@@ -125,6 +125,7 @@ func TestRequiredAndRefusedClaims(t *testing.T) {
 		{"a string for true", "verified", `"true"`, ""},
 		{"another number", "level", `3`, auth.TokenWrongClaim},
 		{"the number in another spelling", "level", `2.0`, auth.TokenWrongClaim},
+		{"a star is no value", "azp", `"*"`, auth.TokenWrongClaim},
 		{"any value, but null", "any", `null`, auth.TokenWrongClaim},
 		{"any value, but an empty string", "any", `""`, auth.TokenWrongClaim},
 		{"any value, but an empty list", "any", "[\t]", auth.TokenWrongClaim},
@@ -384,7 +385,7 @@ func TestNewVerifierReportsMistakesOfProfiles(t *testing.T) {
 	cfg.HeaderTypes = []string{"", "a b", "JWT", "jwt"}
 	cfg.Kinds = map[string]auth.Kind{"Bearer": auth.Any}
 	cfg.AccessClaims = []string{"azp", "nonce", "azp", "sub", ""}
-	cfg.Claims = map[string][]string{"token_type": nil, "iss": nil, "hd": {""}}
+	cfg.Claims = map[string][]string{"token_type": {"*"}, "iss": {"*"}, "hd": {""}, "a": nil, "b": {}, "c": {"*", "x"}}
 	cfg.RefusedClaims = []string{"nonce", "hd", "exp"}
 	cfg.ScopeClaims = []string{"user_id", "scp", "scp"}
 	cfg.DangerouslyUntyped = true
@@ -402,6 +403,9 @@ ScopeClaims: invalid: "user_id"
 ScopeClaims: duplicate: "scp"
 Claims: invalid: "iss"
 Claims: invalid: "token_type"
+Claims: missing: "a"
+Claims: missing: "b"
+Claims: conflict: "c"
 Claims: invalid: "hd"
 RefusedClaims: invalid: "hd"
 RefusedClaims: invalid: "exp"
@@ -422,7 +426,7 @@ AccessClaims: invalid`, conferrtest.Text(err))
 	cfg = auth.Simplejwt([]byte(secret))
 	cfg.Claims = map[string][]string{}
 	for i := range 64 {
-		cfg.Claims[fmt.Sprintf("c%02d", i)] = nil
+		cfg.Claims[fmt.Sprintf("c%02d", i)] = []string{"*"}
 	}
 	v, err := auth.NewVerifier(cfg)
 	require.NoError(t, err)
@@ -511,7 +515,7 @@ func FuzzProfileClaims(f *testing.F) {
 			}
 		}
 		for name, want := range p.Claims {
-			if c[name] == nil || want != nil && !slices.Contains(want, text(name)) {
+			if c[name] == nil || want[0] != "*" && !slices.Contains(want, text(name)) {
 				t.Fatalf("without %s: %q", name, body)
 			}
 		}
