@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -42,6 +43,13 @@ func (a *answers) RoundTrip(r *http.Request) (*http.Response, error) {
 	w := httptest.NewRecorder()
 	a.ServeHTTP(w, r)
 	return w.Result(), nil
+}
+
+// requests returns what was asked for so far.
+func (a *answers) requests() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.asked)
 }
 
 func (a *answers) client() *http.Client { return &http.Client{Transport: a} }
@@ -137,7 +145,7 @@ func TestOpenIDFollowsNoRedirectOfTheMetadata(t *testing.T) {
 		cfg.Client.CheckRedirect = func(*http.Request, []*http.Request) error { return nil }
 		_, err := auth.OpenID(t.Context(), cfg)
 		require.ErrorContains(t, err, "redirects")
-		assert.Len(t, asked.asked, 2, "the two well-known places, and nothing else")
+		assert.Len(t, asked.requests(), 2, "the two well-known places, and nothing else")
 	}
 }
 
@@ -145,7 +153,7 @@ func TestOpenIDFollowsTheKeysToTheHostThatTheIssuerNames(t *testing.T) {
 	idp := authtest.NewIssuer(t)
 	var asked *answers
 	asked = &answers{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(asked.asked[len(asked.asked)-1], "https://cdn.example/") {
+		if all := asked.requests(); strings.HasPrefix(all[len(all)-1], "https://cdn.example/") {
 			r.URL.Path = "/jwks"
 			idp.ServeHTTP(w, r)
 			return
@@ -157,7 +165,7 @@ func TestOpenIDFollowsTheKeysToTheHostThatTheIssuerNames(t *testing.T) {
 	raw := idp.Token(authtest.Auth0, authtest.Access, map[string]any{"iss": "https://a.example", "aud": "api"})
 	_, err = v.Verify(t.Context(), raw, auth.Access)
 	require.NoError(t, err)
-	assert.Equal(t, []string{"https://a.example/.well-known/openid-configuration", "https://cdn.example/k"}, asked.asked)
+	assert.Equal(t, []string{"https://a.example/.well-known/openid-configuration", "https://cdn.example/k"}, asked.requests())
 }
 
 func TestOpenIDWithTheAddressOfTheKeysAsksForNothingAtTheStart(t *testing.T) {
@@ -167,7 +175,7 @@ func TestOpenIDWithTheAddressOfTheKeysAsksForNothingAtTheStart(t *testing.T) {
 	cfg.KeysURL = "https://a.example/jwks"
 	v, err := auth.OpenID(t.Context(), cfg)
 	require.NoError(t, err)
-	assert.Empty(t, asked.asked)
+	assert.Empty(t, asked.requests())
 	_, err = v.Verify(t.Context(), idp.Token(authtest.Auth0, authtest.Access, map[string]any{"iss": "https://a.example", "aud": "api"}), auth.Access)
 	require.NoError(t, err)
 }
@@ -215,14 +223,14 @@ func TestTheKeysEndWithTheContextOfOpenID(t *testing.T) {
 		_, err = v.Verify(t.Context(), raw, auth.Access)
 		require.NoError(t, err)
 		time.Sleep(time.Hour / 2)
-		refreshed := len(asked.asked)
+		refreshed := len(asked.requests())
 		assert.Greater(t, refreshed, 2, "the metadata, the set, and the set again")
 		cancel()
 		synctest.Wait()
 		time.Sleep(time.Hour / 4)
 		_, err = v.Verify(t.Context(), raw, auth.Access)
 		require.NoError(t, err)
-		assert.Len(t, asked.asked, refreshed)
+		assert.Len(t, asked.requests(), refreshed)
 	})
 }
 
