@@ -33,6 +33,8 @@ const (
 	SysCookieDropped       Event = "sys_cookie_dropped"       // extension: a cookie of ours that browsers will not store
 	SysCertificateExpiring Event = "sys_certificate_expiring" // extension
 	SysCertificateRefused  Event = "sys_certificate_refused"  // extension: new files cannot be used; the old certificate is served on
+	SysKeySkipped          Event = "sys_key_skipped"          // extension: an issuer publishes a key that cannot be used; its other keys are
+	SysKeyExposed          Event = "sys_key_exposed"          // extension: an issuer publishes a private key or a secret
 	SysAlert               Event = "sys_alert"                // extension: a rule of package monitor has fired
 	SysCrash               Event = "sys_crash"
 )
@@ -42,9 +44,9 @@ const (
 // own is ERROR. A name that is not of this package is WARN.
 func (e Event) Level() slog.Level {
 	switch e {
-	case AuthnLoginSuccess, AuthnPasswordChange, AuthnTokenCreated, AuthnTokenRevoked, AuthnTokenRotated, SysBackendRecovered, CORSPreflightRefused:
+	case AuthnLoginSuccess, AuthnPasswordChange, AuthnTokenCreated, AuthnTokenRevoked, AuthnTokenRotated, SysBackendRecovered, SysKeySkipped, CORSPreflightRefused:
 		return slog.LevelInfo
-	case CryptEncryptFail, SysBackendUnavailable, SysCrash, SysStateLost:
+	case CryptEncryptFail, SysBackendUnavailable, SysCrash, SysKeyExposed, SysStateLost:
 		return slog.LevelError
 	default:
 		return slog.LevelWarn

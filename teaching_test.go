@@ -96,8 +96,8 @@ func TestAMistakeSaysWhatWouldBeRight(t *testing.T) {
 		want string
 	}{
 		{"HS256 with a password", errOf(auth.NewKey(auth.HS256, "", []byte("secret"))), `auth.NewKey.material: weak: HS256 needs a random secret of at least 32 bytes; "openssl rand -base64 48" prints one`},
-		{"a secret as a string", errOf(auth.NewKey(auth.HS256, "", "0123456789abcdef0123456789abcdef")), `auth.NewKey.material: mismatch: HS256 takes the secret as a []byte`},
-		{"a secret for RS256", errOf(auth.NewKey(auth.RS256, "", make([]byte, 32))), `auth.NewKey.material: mismatch: RS256 takes an *rsa.PrivateKey or *rsa.PublicKey`},
+		{"a secret as a string", errOf(auth.NewKey(auth.HS256, "", "0123456789abcdef0123456789abcdef")), `auth.NewKey.material: mismatch: HS256 takes the secret as a []byte; this is a string`},
+		{"a secret for RS256", errOf(auth.NewKey(auth.RS256, "", make([]byte, 32))), `auth.NewKey.material: mismatch: RS256 takes an *rsa.PrivateKey or *rsa.PublicKey; this is a []byte`},
 		{"an algorithm that is none", errOf(auth.NewKey("none", "", nil)), `auth.NewKey.alg: invalid "none": use a constant of package auth, such as HS256, RS256, ES256 or EdDSA`},
 		{"a secret as a PEM block", errOf(auth.ParseKey(auth.HS256, "", make([]byte, 32))), `auth.ParseKey.pemOrJWK: invalid: give one PEM block, from -----BEGIN to -----END, with nothing around it, or a JWK; the bytes of an HMAC secret go to NewKey`},
 		{"a certificate as a key", errOf(auth.ParseKey(auth.RS256, "", []byte("-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"))), `auth.ParseKey.pemOrJWK: invalid: this is a certificate; "openssl x509 -pubkey -noout" prints its public key`},

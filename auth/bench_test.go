@@ -32,6 +32,23 @@ func BenchmarkVerifyHS256(b *testing.B) {
 	}
 }
 
+// BenchmarkVerifyKeycloak is the same with a profile, and claims as Keycloak writes them.
+func BenchmarkVerifyKeycloak(b *testing.B) {
+	cfg := auth.Keycloak()
+	cfg.Keys, cfg.Issuer, cfg.Audiences, cfg.CacheSize = newKeys(b, newKey(b)), "https://id.example/realms/shop", []string{"shop-api"}, -1
+	v, err := auth.NewVerifier(cfg)
+	require.NoError(b, err)
+	raw := token("token_type", "", "user_id", "", "sub", `"6cd55704-eb42-4697-b55e-59046efc7b46"`, "iss", `"https://id.example/realms/shop"`,
+		"aud", `["shop-api","account"]`, "typ", `"Bearer"`, "azp", `"app"`, "scope", `"openid email orders:read"`, "sid", `"a7a51738"`, "acr", `"1"`,
+		"realm_access", `{"roles":["offline_access","admin"]}`, "preferred_username", `"alice"`, "email_verified", "true")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := v.Verify(b.Context(), raw, auth.Access); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkVerify holds a verification against its bare primitive, with the hash,
 // on the same token: both are run in turn, so that what else the machine does
 // meets both, and the best of many short runs counts. "over-ns" is the difference.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -26,12 +27,23 @@ type VerifierConfig struct {
 	Keys KeySource
 
 	// Issuer is the required value of the claim iss. It must be set; "*" takes any
-	// or none.
+	// or none. One with "{tenantid}" in it, as Microsoft writes it, stands for an
+	// issuer for each of Tenants: a token's own is the claim tid, a GUID.
 	Issuer string
+
+	// Tenants lists the tenants, by their GUIDs, whose tokens are taken where
+	// Issuer has "{tenantid}", and is required then: the tenants share their keys.
+	// "*" takes those of all, which anybody may found.
+	Tenants []string
 
 	// Audiences lists the recipients that this server answers to: one of them
 	// must be in a token's aud. Required; "*" takes any or none.
 	Audiences []string
+
+	// AudienceClaim names the claim that is held against Audiences: "aud" (""
+	// too), or "client_id" where the issuer writes no aud. A token that has aud,
+	// too, must name one of Audiences there as well.
+	AudienceClaim string
 
 	// Leeway is how far the issuer's clock may be off, 5 minutes at most. 0: not at all.
 	Leeway time.Duration
@@ -42,15 +54,42 @@ type VerifierConfig struct {
 	// itself (RFC 7523 section 3).
 	SubjectClaim string
 
-	// HeaderType is the required typ in the header of access tokens. The [Kind], a
-	// claim, says what a token may be used for. "": JWT or absent, for all kinds.
-	// "at+jwt" (RFC 9068): access tokens must have that typ and need no kind
-	// claim; other kinds still have JWT or none.
-	HeaderType string
+	// HeaderTypes lists what the header typ of an access token may be, without
+	// "application/" and in any case. "JWT" stands for an absent typ, too; "at+jwt"
+	// (RFC 9068) says by itself that the token is for access. Both are for an
+	// issuer that changes from one to the other. Tokens of other kinds have JWT or
+	// none, whatever is listed. A session.Service writes the first. nil: JWT.
+	HeaderTypes []string
 
-	// KindClaim names the claim that holds the [Kind]. "": "token_type". A
-	// token without it is refused, unless its typ is at+jwt.
+	// KindClaim names the claim that holds the [Kind]. "": "token_type". A token
+	// without it is refused, unless its typ is at+jwt or AccessClaims has it.
 	KindClaim string
+
+	// Kinds says what the values of the kind claim mean, as where an issuer
+	// writes "Bearer" for [Access]; any other value is refused. nil: "access",
+	// "refresh" and "sliding" mean themselves.
+	Kinds map[string]Kind
+
+	// AccessClaims lists claims that an issuer writes into access tokens and into
+	// nothing else with this audience: a token with at least one of them, not
+	// empty, is an access token without a kind claim, and without a jti. nil: such
+	// a token is refused.
+	AccessClaims []string
+
+	// Claims lists further claims that a token must have, each with the values of
+	// which it must be one: a string, or a number or boolean as JSON writes it. "*"
+	// alone takes any but null, "", [] and {}. No value at all is a mistake.
+	Claims map[string][]string
+
+	// RefusedClaims lists claims that a token must not have, whatever their value:
+	// those of ID and log-out tokens, such as "nonce" and "events".
+	RefusedClaims []string
+
+	// ScopeClaims lists claims with scopes, each a string separated by spaces or
+	// a list of strings. Of those that a token has, the first one of ScopeClaims
+	// counts alone: what a user let an application do is not widened by what the
+	// user may do. nil: "scope" and "scopes" together.
+	ScopeClaims []string
 
 	// RequestKind is the kind of token that Check and Handler take: [Access]
 	// ("" too), or [Sliding].
@@ -76,6 +115,12 @@ type VerifierConfig struct {
 	// are good until they expire.
 	Revoked func(context.Context, *Token) (bool, error)
 
+	// Check is asked last, for a token of any kind that everything else lets
+	// pass, on every request: an error refuses it. The log has the error's text,
+	// the client a 401 without it. It must be safe for concurrent use. What needs
+	// a backend belongs in Revoked, whose failure is a 503. nil: no such check.
+	Check func(*Token) error
+
 	// Source takes the token from a request; ErrNoToken if there is none.
 	// nil: [FromHeader].
 	Source func(*http.Request) (string, error)
@@ -95,7 +140,10 @@ type VerifierConfig struct {
 
 // withDefaults returns c with its zero values replaced, on its own memory.
 func (c VerifierConfig) withDefaults() VerifierConfig {
-	c.Audiences = slices.Clone(c.Audiences)
+	c.Audiences, c.Tenants = slices.Clone(c.Audiences), slices.Clone(c.Tenants)
+	c.Kinds = maps.Clone(c.Kinds)
+	c.ScopeClaims = slices.Clone(c.ScopeClaims)
+	c.AudienceClaim = cmp.Or(c.AudienceClaim, "aud")
 	c.SubjectClaim = cmp.Or(c.SubjectClaim, jose.SubjectClaim)
 	c.KindClaim = cmp.Or(c.KindClaim, jose.KindClaim)
 	c.RequestKind = cmp.Or(c.RequestKind, Access)
@@ -132,16 +180,10 @@ func (c VerifierConfig) validate() error {
 	bad.If(c.Leeway < 0 || c.Leeway > maxLeeway, "Leeway", rampart.ReasonInvalid, c.Leeway, "use 0 to 5m")
 	const wantClaim = `use a claim without a meaning of its own, such as "sub" or "user_id" for SubjectClaim and "token_type" for KindClaim`
 	bad.If(jose.Registered(c.SubjectClaim) && c.SubjectClaim != "iss", "SubjectClaim", rampart.ReasonInvalid, c.SubjectClaim, wantClaim)
-	bad.If(c.HeaderType != "" && c.HeaderType != jose.TypeAccess, "HeaderType", rampart.ReasonInvalid, c.HeaderType, `use "at+jwt", or "" for JWT`)
 	bad.If(jose.Registered(c.KindClaim) || c.KindClaim == "sub", "KindClaim", rampart.ReasonInvalid, c.KindClaim, wantClaim)
 	bad.If(c.RequestKind != Access && c.RequestKind != Sliding, "RequestKind", rampart.ReasonInvalid, c.RequestKind, "use Access or Sliding")
 	bad.If(c.KindClaim == c.SubjectClaim, "KindClaim", rampart.ReasonConflict, c.KindClaim, "SubjectClaim names this claim; use two")
-	for _, claim := range []string{"scope", "scopes"} {
-		bad.If(c.SubjectClaim == claim, "SubjectClaim", rampart.ReasonInvalid, claim, wantClaim)
-		bad.If(c.KindClaim == claim, "KindClaim", rampart.ReasonInvalid, claim, wantClaim)
-	}
-	bad.If(c.DangerouslyUntyped && c.HeaderType == jose.TypeAccess, "DangerouslyUntyped", rampart.ReasonPointless, nil,
-		"HeaderType at+jwt already tells access tokens apart; leave DangerouslyUntyped false")
+	c.checkTokens(bad)
 	bad.If(c.MaxBytes < 0 || c.MaxBytes > jose.MaxToken, "MaxBytes", rampart.ReasonInvalid, c.MaxBytes, "use up to 65536 bytes; 0 means 8192")
 	return bad.Err()
 }

@@ -13,11 +13,28 @@
 // [Keys] are a server's own; [RemoteKeys] are those that another issuer
 // publishes. [Revocations] bring what one instance revokes to the memory of all.
 //
+// # Tokens of other issuers
+//
+// [OpenID] finds an issuer's keys and takes its access tokens, by a profile:
+// [RFC9068], [Keycloak], [Auth0], [Entra], [EntraV1], [Okta], [Cognito],
+// [Google], [GitHubActions], [Kubernetes]; for Django's there is [Simplejwt]. A
+// profile is a [VerifierConfig] that says how an access token of the issuer
+// differs from everything else that it signs: by the header typ (HeaderTypes), by a claim
+// (KindClaim, Kinds), or by claims that only access tokens have (AccessClaims)
+// and that they never have (RefusedClaims). To write the next one, set those
+// fields. No profile takes ID, refresh or log-out tokens. Google, GitHub and
+// Kubernetes sign ID tokens alone, as proof of who calls; their profiles take those for the
+// configured audience and, of Google and GitHub, of the named domains or owners.
+//
+// [ByIssuer] takes the tokens of several issuers, each with its own keys. Package
+// authtest has a fake issuer for tests.
+//
 // # RFC 8725, section by section
 //
 //   - 3.1, 3.2: a key has one algorithm, there is no "none", and the header's alg
 //     must be that of the key.
-//   - 3.3: every part of a token is checked, before its claims are looked at.
+//   - 3.3: every part of a token is checked, before its claims are looked at, but for
+//     iss, by which [ByIssuer] chooses who checks it.
 //   - 3.4, 3.5: points must be on their curves; RSA keys under 2048 bits and
 //     secrets shorter than their hash are refused when a [Key] is made.
 //   - 3.6: nothing is compressed, nothing decompressed.

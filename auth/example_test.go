@@ -23,11 +23,11 @@ func Example() {
 		return
 	}
 	verifier, err := auth.NewVerifier(auth.VerifierConfig{
-		Keys:       keys,
-		Issuer:     "https://issuer.example",
-		Audiences:  []string{"https://api.example"},
-		HeaderType: "at+jwt",
-		Logger:     slog.New(slog.DiscardHandler),
+		Keys:        keys,
+		Issuer:      "https://issuer.example",
+		Audiences:   []string{"https://api.example"},
+		HeaderTypes: []string{"at+jwt"},
+		Logger:      slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -99,12 +99,26 @@ func (v *Verifier) report(r *http.Request, refusal rampart.Refusal) {
 		if t, ok := FromContext(r.Context()); ok {
 			attrs = append(attrs, rampart.Text("subject", t.subject))
 		}
-		if te, ok := refusal.(*TokenError); ok && te.Got+te.Want != "" {
-			attrs = append(attrs, rampart.Text("got", te.Got), rampart.Text("want", te.Want))
+		if te, ok := refusal.(*TokenError); ok {
+			attrs = te.attrs(attrs)
 		}
 		if field := setting(refusal.Denial()); field != "" {
 			attrs = append(attrs, slog.String("setting", field))
 		}
 		v.reporter.Refused(r, rampart.AuthzFail, "", attrs...)
 	}
+}
+
+// attrs adds what the log says of a refusal, and the client is not told.
+func (e *TokenError) attrs(attrs []slog.Attr) []slog.Attr {
+	if e.Claim != "" {
+		attrs = append(attrs, rampart.Text("claim", e.Claim))
+	}
+	if e.Got+e.Want != "" {
+		attrs = append(attrs, rampart.Text("got", e.Got), rampart.Text("want", e.Want))
+	}
+	if e.Err != nil {
+		attrs = append(attrs, rampart.Text("error", e.Err.Error()))
+	}
+	return attrs
 }

@@ -39,8 +39,9 @@ const ReasonMismatch rampart.Reason = jose.ReasonMismatch
 
 // NewKey binds key material to alg and kid. The material is a []byte for HMAC,
 // and else a pointer to an [rsa.PrivateKey], [rsa.PublicKey],
-// [ecdsa.PrivateKey] or [ecdsa.PublicKey], or an [ed25519.PrivateKey] or
-// [ed25519.PublicKey].
+// [ecdsa.PrivateKey] or [ecdsa.PublicKey], an [ed25519.PrivateKey] or
+// [ed25519.PublicKey], or any other [crypto.Signer], whose Public returns one of
+// those public keys: a key in hardware or at a cloud's KMS, which stays there.
 //
 // An empty kid means the RFC 7638 thumbprint of the public key. An HMAC key
 // has no public key, so its kid then stays empty, as in simplejwt: such a key
@@ -49,15 +50,27 @@ const ReasonMismatch rampart.Reason = jose.ReasonMismatch
 // Refused are an HMAC secret shorter than its hash (RFC 7518 section 3.2), an
 // RSA modulus under 2048 or over 8192 bits, a curve that does not fit the
 // algorithm, and an invalid point; each mistake is a [*rampart.ConfigError].
+//
+// A private key signs once, to show that it belongs to the public one. A Signer must
+// be safe for concurrent use; it gets a digest (for EdDSA the whole text) and the
+// options of [crypto.Signer], for ECDSA it returns the ASN.1 form. It is asked once
+// for each token, for at most 10 seconds here if it is a [ContextSigner], and what it
+// returns is verified. If it fails, so does what needed the token.
 func NewKey(alg Algorithm, kid string, material any) (*Key, error) {
 	return jose.NewKey(alg, kid, material)
 }
+
+// A ContextSigner is a [crypto.Signer] that signs over a network. The key of
+// [NewKey] then calls SignContext, in place of Sign, with the context of the request
+// that needs a token: it should return when that ends.
+type ContextSigner = jose.ContextSigner
 
 // ParseKey is [NewKey] for a key in text: a JWK (RFC 7517) or one PEM block
 // (PKCS #8, PKCS #1, SEC 1 also behind the block EC PARAMETERS of openssl, PKIX).
 // An empty kid means the JWK's own, and else what NewKey says. A JWK whose use,
 // key_ops or alg contradict alg is refused, as is anything after the key. An HMAC
-// secret is not in PEM: give its bytes to NewKey.
+// secret is not in PEM: give its bytes to NewKey. The error says what the text seems
+// to be, never what is in it.
 func ParseKey(alg Algorithm, kid string, pemOrJWK []byte) (*Key, error) {
 	return jose.ParseKey(alg, kid, pemOrJWK)
 }

@@ -392,7 +392,7 @@ func TestAServiceNeedsAKeyThatSigns(t *testing.T) {
 
 func TestTypedAccessTokensAreIssued(t *testing.T) {
 	tokens := signedBy(newKeys(t, newKey(t)))
-	tokens.HeaderType, tokens.Issuer, tokens.Audiences = "at+jwt", "https://issuer.example", []string{"api"}
+	tokens.HeaderTypes, tokens.Issuer, tokens.Audiences = []string{"at+jwt"}, "https://issuer.example", []string{"api"}
 	tokens.SubjectClaim = "sub"
 	v, err := auth.NewVerifier(tokens)
 	require.NoError(t, err)

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,8 +21,11 @@ import (
 )
 
 const (
-	refetchPause = 30 * time.Second // between two fetches while there are keys
+	unknownPause = 10 * time.Second // between two fetches for unknown keys, while there are some
 	retryPause   = time.Second      // between two fetches while there are none
+
+	defaultMaxStale = 24 * time.Hour
+	maxMaxStale     = 30 * 24 * time.Hour
 )
 
 // RemoteKeysConfig says whose keys [RemoteKeys] has.
@@ -29,12 +33,12 @@ type RemoteKeysConfig struct {
 	_ [0]func() // no comparison, no unkeyed literals
 
 	// URL is where the issuer publishes its JWK set (the jwks_uri of its
-	// metadata). It must be https; http is for a loopback host, in tests.
-	// Required.
+	// metadata). It must be https; http is for a loopback host, in tests. Its
+	// query, which may hold a secret, is never logged. Required.
 	URL string
 
-	// Client fetches the set. It is copied; a redirect to another host is
-	// refused whatever its CheckRedirect says. nil: a client of its own on
+	// Client fetches the set, within 5 seconds. It is copied; a redirect to another
+	// host is refused whatever its CheckRedirect says. nil: a client of its own on
 	// [http.DefaultTransport].
 	Client *http.Client
 
@@ -43,8 +47,14 @@ type RemoteKeysConfig struct {
 	// one algorithm (RFC 8725 section 3.1). HMAC is refused. Required.
 	Algorithms []Algorithm
 
-	// Logger receives the events of an endpoint that is down or back. nil:
-	// slog.Default().
+	// MaxStale is how long the keys of the last set stay good after it is no longer
+	// fresh, while the endpoint cannot be reached or sends no JWK set. A key that the
+	// issuer has withdrawn is believed that much longer by a server whose way to the
+	// issuer is cut. 0: 24 hours; negative: not at all; 30 days at most.
+	MaxStale time.Duration
+
+	// Logger receives the events of an endpoint that is down or back, and of keys
+	// that cannot be used. nil: slog.Default().
 	Logger *slog.Logger
 }
 
@@ -59,7 +69,8 @@ func (c RemoteKeysConfig) validate() error {
 		bad.Add("URL", rampart.ReasonInvalid, nil, wantURL)
 	default:
 		wrong := u.Hostname() == "" || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname()))
-		bad.If(wrong, "URL", rampart.ReasonInvalid, c.URL, wantURL)
+		shown, _, _ := strings.Cut(c.URL, "?")
+		bad.If(wrong, "URL", rampart.ReasonInvalid, shown, wantURL)
 	}
 	bad.If(len(c.Algorithms) == 0, "Algorithms", rampart.ReasonMissing, nil, "list the algorithms that the issuer signs with, such as RS256 or ES256")
 	for i, alg := range c.Algorithms {
@@ -67,6 +78,7 @@ func (c RemoteKeysConfig) validate() error {
 		bad.If(jose.IsHMAC(alg), "Algorithms", rampart.ReasonConflict, alg, "a published secret is none; list algorithms with public keys, such as RS256")
 		bad.If(slices.Contains(c.Algorithms[:i], alg), "Algorithms", rampart.ReasonDuplicate, alg, conferr.WantOnce)
 	}
+	bad.If(c.MaxStale > maxMaxStale, "MaxStale", rampart.ReasonInvalid, c.MaxStale, "use up to 720h (30 days); 0 means 24h, and a negative value not at all")
 	return bad.Err()
 }
 
@@ -77,35 +89,45 @@ func isLoopback(host string) bool {
 
 // RemoteKeys is a [KeySource] with the keys that an issuer publishes as a JWK
 // set. It is safe for concurrent use. Create one with [NewRemoteKeys]; the zero
-// RemoteKeys has no key, which is a 503.
+// RemoteKeys has no key, which is a 503. [RemoteKeys.Close] ends it.
 //
-// The set is fetched by the request that first needs it, and again when it is
-// no longer fresh, or when a token names a key that it lacks: once in 30
-// seconds at most, whatever strangers send. Of concurrent requests one fetches;
-// those whose key is known do not wait for it. There is no goroutine to close.
+// The set is fetched when the first request needs it, and from then on in the
+// background before it is no longer fresh: for as long as its Cache-Control says,
+// a minute at least and a day at most. A request whose key is known never waits.
+// One that names an unknown key asks for a fresh copy and waits for it as long as
+// its context lasts: one fetch in 10 seconds at most, whatever strangers send.
 //
-// A set is fresh for as long as its Cache-Control says, a minute at least and a
-// day at most. While the endpoint is down, or sends what is no JWK set, the
-// keys of the last set go on; if there never was one, the answer is 503. A set
-// that has no usable key withdraws all keys, and so does one that shows a
-// private key or a secret, since everybody can then sign.
+// A key is found by its kid and its algorithm. What cannot be used is skipped, and
+// logged once with its kid and the reason; the other keys of the set go on. Two
+// different keys with one kid and algorithm are skipped both, and so is a key whose
+// private half is published.
+//
+// While the endpoint is down, or sends what is no JWK set, the keys of the last set
+// go on for [RemoteKeysConfig].MaxStale; if there never was one, the answer is 503.
+// A set that has no usable key withdraws all keys.
 type RemoteKeys struct {
-	url        string
+	url, shown string // with and without the query
 	client     *http.Client
 	algorithms []Algorithm
+	maxStale   time.Duration
 	reporter   *rampart.Reporter
 	set        atomic.Pointer[remoteSet] // nil: there never was one
+	told       map[string]bool           // keys that are known to be skipped; of the fetch under way
 
-	mu     sync.Mutex // guards what follows; never held while fetching
-	flight chan struct{}
-	next   time.Time // no fetch before
-	err    error     // of the last fetch
+	mu       sync.Mutex    // guards what follows; never held while fetching
+	flight   chan struct{} // closed at the end of the fetch under way; nil: there is no fetch
+	cancel   func()        // ends that fetch
+	timer    *time.Timer   // begins the next one; nil until there is a set
+	next     time.Time     // no fetch for a request before
+	err      error         // of the last fetch
+	reported time.Time     // when the log last heard of an outage
+	closed   bool
 }
 
 // remoteSet is one immutable state of RemoteKeys.
 type remoteSet struct {
 	keys  []*Key
-	until time.Time // fresh so long
+	until time.Time // good so long
 }
 
 // NewRemoteKeys returns the keys that cfg names, or every mistake in cfg, each
@@ -115,16 +137,45 @@ func NewRemoteKeys(cfg RemoteKeysConfig) (*RemoteKeys, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	shown, _, _ := strings.Cut(cfg.URL, "?")
 	return &RemoteKeys{
 		url:        cfg.URL,
+		shown:      shown,
 		client:     keysClient(cfg.Client),
 		algorithms: slices.Clone(cfg.Algorithms),
+		maxStale:   max(cmp.Or(cfg.MaxStale, defaultMaxStale), 0),
 		reporter:   rampart.NewReporter(cfg.Logger),
 	}, nil
 }
 
-// errZeroRemoteKeys is why the zero RemoteKeys has no key.
-var errZeroRemoteKeys = errors.New("auth: the remote keys were not made by NewRemoteKeys")
+// Close ends the refreshing, and waits for a fetch under way. The keys that are
+// known stay good as if the endpoint were down from now on. It returns nil, also
+// if it is called again.
+func (rk *RemoteKeys) Close() error {
+	if rk == nil {
+		return nil
+	}
+	rk.mu.Lock()
+	rk.closed = true
+	if rk.timer != nil {
+		rk.timer.Stop()
+	}
+	flight := rk.flight
+	if flight != nil {
+		rk.cancel()
+	}
+	rk.mu.Unlock()
+	if flight != nil {
+		<-flight
+	}
+	return nil
+}
+
+// Why there is no key.
+var (
+	errZeroRemoteKeys   = errors.New("auth: the remote keys were not made by NewRemoteKeys")
+	errClosedRemoteKeys = errors.New("auth: the remote keys are closed")
+)
 
 // Key implements [KeySource]. A header without a kid finds the only key of its
 // algorithm.
@@ -135,28 +186,31 @@ func (rk *RemoteKeys) Key(ctx context.Context, kid string, alg Algorithm) (*Key,
 	if !slices.Contains(rk.algorithms, alg) {
 		return nil, ErrUnknownKey
 	}
+	if found := rk.set.Load().find(kid, alg); found != nil {
+		return found, nil
+	}
+	err := rk.await(ctx)
 	set := rk.set.Load()
-	found := set.find(kid, alg)
-	if found != nil && time.Now().Before(set.until) {
+	if found := set.find(kid, alg); found != nil {
 		return found, nil
 	}
-	err := rk.refresh(ctx, found == nil)
-	set = rk.set.Load()
-	if set == nil || len(set.keys) == 0 {
-		return nil, fmt.Errorf("auth: no keys from %q: %w", rk.url, cmp.Or(err, jose.ErrNoUsableKey))
+	if cut := ctx.Err(); cut != nil { // the wait was cut short: nobody knows
+		return nil, cut
 	}
-	if found = set.find(kid, alg); found != nil {
-		return found, nil
-	}
-	if err := ctx.Err(); err != nil { // the wait was cut short: nobody knows
-		return nil, err
+	if !set.good() {
+		return nil, fmt.Errorf("auth: no keys from %q: %w", rk.shown, cmp.Or(err, jose.ErrNoUsableKey))
 	}
 	return nil, ErrUnknownKey
 }
 
+// good reports whether s has a key that may be used now.
+func (s *remoteSet) good() bool {
+	return s != nil && len(s.keys) > 0 && time.Now().Before(s.until)
+}
+
 // find returns the key with that id and algorithm, or nil.
 func (s *remoteSet) find(kid string, alg Algorithm) *Key {
-	if s == nil {
+	if !s.good() {
 		return nil
 	}
 	var found *Key
@@ -168,7 +222,7 @@ func (s *remoteSet) find(kid string, alg Algorithm) *Key {
 			return k
 		}
 		if kid == "" {
-			if found != nil {
+			if found != nil && !jose.SamePublic(found, k) {
 				return nil // two could have signed it: no guessing
 			}
 			found = k
@@ -177,83 +231,26 @@ func (s *remoteSet) find(kid string, alg Algorithm) *Key {
 	return found
 }
 
-// refresh fetches the set, unless that was done a moment ago, and returns the
-// error of the last fetch. If another request is at it, refresh waits for that
-// one or returns at once.
-func (rk *RemoteKeys) refresh(ctx context.Context, wait bool) error {
+// await waits for the fetch that is under way or may begin now, no longer than ctx
+// lasts, and returns the error of the last fetch.
+func (rk *RemoteKeys) await(ctx context.Context) error {
 	rk.mu.Lock()
-	switch flight := rk.flight; {
-	case flight != nil && !wait:
-		rk.mu.Unlock()
-		return nil
-	case flight != nil:
-		rk.mu.Unlock()
+	if !time.Now().Before(rk.next) {
+		rk.launch(ctx, true)
+	}
+	flight := rk.flight
+	rk.mu.Unlock()
+	if flight != nil {
 		select {
 		case <-flight:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		return rk.lastError()
-	case time.Now().Before(rk.next):
-		defer rk.mu.Unlock()
-		return rk.err
 	}
-	rk.flight = make(chan struct{})
-	rk.mu.Unlock()
-	rk.update(ctx)
-	return rk.lastError()
-}
-
-func (rk *RemoteKeys) lastError() error {
 	rk.mu.Lock()
 	defer rk.mu.Unlock()
+	if rk.closed {
+		return errClosedRemoteKeys
+	}
 	return rk.err
-}
-
-// update fetches the set and ends the flight, even if a Transport panics.
-func (rk *RemoteKeys) update(ctx context.Context) {
-	err := errFetchAborted
-	defer func() {
-		pause := retryPause
-		if set := rk.set.Load(); set != nil && len(set.keys) > 0 {
-			pause = refetchPause
-		}
-		rk.mu.Lock()
-		defer rk.mu.Unlock()
-		rk.next, rk.err = time.Now().Add(pause), err
-		close(rk.flight)
-		rk.flight = nil
-	}()
-	// Others wait for it, so it goes on if the client of this request leaves.
-	keys, life, err := rk.fetch(context.WithoutCancel(ctx))
-	if err == nil || errors.Is(err, jose.ErrNoUsableKey) || errors.Is(err, jose.ErrPublishedSecret) {
-		rk.set.Store(&remoteSet{keys: rk.set.Load().keep(keys), until: time.Now().Add(life)})
-	}
-	rk.report(ctx, err)
-}
-
-// keep returns keys with those that s has already in their place: the cached
-// tokens of a key go on with it.
-func (s *remoteSet) keep(keys []*Key) []*Key {
-	if s == nil {
-		return keys
-	}
-	for i, k := range keys {
-		for _, old := range s.keys {
-			if old.ID() == k.ID() && old.Algorithm() == k.Algorithm() && jose.SamePublic(old, k) {
-				keys[i] = old
-			}
-		}
-	}
-	return keys
-}
-
-// report says that the endpoint is down, or that it is back.
-func (rk *RemoteKeys) report(ctx context.Context, err error) {
-	switch {
-	case err != nil:
-		rk.reporter.Report(ctx, rampart.SysBackendUnavailable, rk.url, rampart.Text("url", rk.url), rampart.Text("error", err.Error()))
-	case rk.lastError() != nil:
-		rk.reporter.Report(ctx, rampart.SysBackendRecovered, rk.url, rampart.Text("url", rk.url))
-	}
 }

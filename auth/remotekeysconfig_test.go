@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 
@@ -38,6 +39,15 @@ func TestNewRemoteKeysReportsEveryMistake(t *testing.T) {
 	for _, url := range []string{jwksURL, "http://localhost:1", "http://[::1]/", "http://127.0.0.9:80/x"} {
 		_, err := auth.NewRemoteKeys(auth.RemoteKeysConfig{URL: url, Algorithms: []auth.Algorithm{auth.RS256}})
 		assert.NoError(t, err)
+	}
+}
+
+func TestMaxStaleIsAMonthAtMost(t *testing.T) {
+	for stale, want := range map[time.Duration]string{
+		-1: "", 720 * time.Hour: "", 720*time.Hour + 1: "MaxStale: invalid: \"720h0m0.000000001s\"",
+	} {
+		_, err := auth.NewRemoteKeys(auth.RemoteKeysConfig{URL: jwksURL, Algorithms: []auth.Algorithm{auth.RS256}, MaxStale: stale})
+		assert.Equal(t, want, conferrtest.Text(err))
 	}
 }
 

@@ -76,8 +76,8 @@ func (t *Token) AuthTime() time.Time {
 // longer good.
 func (t *Token) Expires() time.Time { return t.expires }
 
-// Scopes iterates over the token's scopes: those of the claim scope, a string
-// separated by spaces (RFC 8693 section 4.2), then those of the list scopes.
+// Scopes iterates over the token's scopes, in the order in which the token has
+// them: see [VerifierConfig].ScopeClaims.
 func (t *Token) Scopes() iter.Seq[string] { return t.Caller().Scopes() }
 
 // HasScope reports whether the token has scope s. It never has "".
@@ -112,6 +112,11 @@ func (t *Token) Claim(name string, dst any) error {
 	}
 	return ErrNoClaim
 }
+
+// Decode decodes all claims into dst, a pointer to a struct or a map, as
+// json.Unmarshal does, but strictly, as [Token.Claim] does; claims that dst has no
+// place for are left out. dst never shares memory with the token.
+func (t *Token) Decode(dst any) error { return strictjson.Decode(t.payload, dst) }
 
 // Claims iterates over the claims as they were signed, in the order in which the
 // token has them.

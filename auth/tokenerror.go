@@ -14,29 +14,33 @@ import (
 // The reasons of a [*TokenError]. They are for logs and metrics: the client is
 // told less.
 const (
-	TokenMissing    rampart.Denial = "missing"       // no credentials at all
-	TokenSource     rampart.Denial = "bad_source"    // a malformed or repeated Authorization header or cookie
-	TokenTooLarge   rampart.Denial = "too_large"     // longer than MaxBytes
-	TokenMalformed  rampart.Denial = "malformed"     // not three segments, not canonical base64url, or the header is not strict JSON
-	TokenHeaderType rampart.Denial = "wrong_typ"     // header typ
-	TokenAlgorithm  rampart.Denial = "algorithm"     // not the algorithm of the key
-	TokenKey        rampart.Denial = "unknown_key"   // no key with that id and algorithm
-	TokenSignature  rampart.Denial = "bad_signature" // not made with the key
-	TokenClaims     rampart.Denial = "bad_claims"    // not strict JSON, or a claim of a wrong type
-	TokenNoExpiry   rampart.Denial = "no_exp"        // no claim exp
-	TokenNoID       rampart.Denial = "no_id"         // no claim jti
-	TokenNoKind     rampart.Denial = "no_kind"       // no kind claim
-	TokenWrongKind  rampart.Denial = "wrong_kind"    // of another kind than asked for
-	TokenNoSubject  rampart.Denial = "no_subject"    // no claim that names the subject
-	TokenIssuer     rampart.Denial = "wrong_issuer"
-	TokenAudience   rampart.Denial = "wrong_audience"
-	TokenExpired    rampart.Denial = "expired"
-	TokenNotYet     rampart.Denial = "not_yet_valid" // nbf or iat in the future
-	TokenRevoked    rampart.Denial = "revoked"       // it was revoked, or its session has ended
-	TokenReused     rampart.Denial = "reused"        // a refresh token that has been used already
-	TokenInactive   rampart.Denial = "inactive"      // the subject may no longer log in
-	TokenScope      rampart.Denial = "scope"         // lacks a required scope: 403
-	TokenUnverified rampart.Denial = "unverified"    // the verifier, its keys or its revocations are not available: 503
+	TokenMissing      rampart.Denial = "missing"       // no credentials at all
+	TokenSource       rampart.Denial = "bad_source"    // a malformed or repeated Authorization header or cookie
+	TokenTooLarge     rampart.Denial = "too_large"     // longer than MaxBytes
+	TokenMalformed    rampart.Denial = "malformed"     // not three segments, not canonical base64url, or the header is not strict JSON
+	TokenHeaderType   rampart.Denial = "wrong_typ"     // header typ
+	TokenAlgorithm    rampart.Denial = "algorithm"     // not the algorithm of the key
+	TokenKey          rampart.Denial = "unknown_key"   // no key with that id and algorithm
+	TokenSignature    rampart.Denial = "bad_signature" // not made with the key
+	TokenClaims       rampart.Denial = "bad_claims"    // not strict JSON, or a claim of a wrong type
+	TokenNoExpiry     rampart.Denial = "no_exp"        // no claim exp
+	TokenNoID         rampart.Denial = "no_id"         // no claim jti
+	TokenNoKind       rampart.Denial = "no_kind"       // no kind claim
+	TokenWrongKind    rampart.Denial = "wrong_kind"    // of another kind than asked for
+	TokenNoSubject    rampart.Denial = "no_subject"    // no claim that names the subject
+	TokenIssuer       rampart.Denial = "wrong_issuer"
+	TokenAudience     rampart.Denial = "wrong_audience"
+	TokenTenant       rampart.Denial = "wrong_tenant"  // none of Tenants
+	TokenWrongClaim   rampart.Denial = "wrong_claim"   // one of Claims is missing, or has another value
+	TokenRefusedClaim rampart.Denial = "refused_claim" // one of RefusedClaims
+	TokenExpired      rampart.Denial = "expired"
+	TokenNotYet       rampart.Denial = "not_yet_valid" // nbf or iat in the future
+	TokenRevoked      rampart.Denial = "revoked"       // it was revoked, or its session has ended
+	TokenCheck        rampart.Denial = "check"         // VerifierConfig.Check refused it
+	TokenReused       rampart.Denial = "reused"        // a refresh token that has been used already
+	TokenInactive     rampart.Denial = "inactive"      // the subject may no longer log in
+	TokenScope        rampart.Denial = "scope"         // lacks a required scope: 403
+	TokenUnverified   rampart.Denial = "unverified"    // the verifier, its keys or its revocations are not available: 503
 )
 
 // A TokenError says why a token was refused. It is a [rampart.Refusal].
@@ -44,11 +48,16 @@ type TokenError struct {
 	Reason rampart.Denial // one of the constants above
 
 	// Got is what the token says and Want what the verifier asks for, where the
-	// two are compared: for TokenIssuer, TokenAudience,
-	// TokenHeaderType and TokenWrongKind. Got is the client's text.
+	// two are compared: for TokenIssuer, TokenAudience, TokenTenant,
+	// TokenWrongClaim, TokenHeaderType and TokenWrongKind. Got is the client's text.
 	Got, Want string
 
-	Err error // the backend's failure, for TokenUnverified
+	// Claim names the claim because of which the token is refused, for
+	// TokenWrongClaim, TokenRefusedClaim and TokenClaims; empty where the claims
+	// as a whole are no strict JSON.
+	Claim string
+
+	Err error // the backend's failure, for TokenUnverified; that of the check, for TokenCheck
 
 	sliding bool     // the verifier takes sliding tokens: simplejwt names the class
 	scopes  []string // that are needed, for TokenScope
@@ -58,6 +67,9 @@ type TokenError struct {
 // setting decides, it names that.
 func (e *TokenError) Error() string {
 	text := "auth: token refused: " + string(e.Reason)
+	if e.Claim != "" {
+		text += fmt.Sprintf(": claim %.128q", e.Claim)
+	}
 	if e.Got != "" || e.Want != "" {
 		text += fmt.Sprintf(": got %.128q, want %q", e.Got, e.Want)
 	}
@@ -70,7 +82,7 @@ func (e *TokenError) Error() string {
 	return text
 }
 
-// Unwrap returns the backend's failure, if any.
+// Unwrap returns Err.
 func (e *TokenError) Unwrap() error { return e.Err }
 
 // Denial implements [rampart.Refusal].
@@ -152,19 +164,27 @@ func setting(reason rampart.Denial) string {
 	case TokenTooLarge:
 		return "MaxBytes"
 	case TokenHeaderType:
-		return "HeaderType"
+		return "HeaderTypes"
 	case TokenNoKind:
 		return "KindClaim"
 	case TokenWrongKind:
 		return "RequestKind"
 	case TokenNoID:
-		return "DangerouslyUntyped"
+		return "AccessClaims"
 	case TokenNoSubject:
 		return "SubjectClaim"
 	case TokenIssuer:
 		return "Issuer"
 	case TokenAudience:
 		return "Audiences"
+	case TokenTenant:
+		return "Tenants"
+	case TokenWrongClaim:
+		return "Claims"
+	case TokenRefusedClaim:
+		return "RefusedClaims"
+	case TokenCheck:
+		return "Check"
 	default:
 		return ""
 	}

@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -15,27 +14,36 @@ import (
 )
 
 // A Verifier checks tokens. It is safe for concurrent use. Create one with
-// [NewVerifier]; the zero Verifier refuses every token.
+// [NewVerifier], [OpenID] or [ByIssuer]; the zero Verifier refuses every token.
 type Verifier struct {
 	keys                    KeySource
 	issuer                  string
 	audiences               []string
 	leeway                  time.Duration
 	subjectClaim, kindClaim string
-	accessType              string
+	audienceClaim           string
+	tenants                 []string
+	types                   []string // of access tokens
+	kinds                   map[string]Kind
+	scopeClaims             []string
+	allScopes               bool // they count together
+	rules                   []claimRule
+	accessMask              uint64
 	requestKind             Kind
 	untyped                 bool
 	refuseScope             request.Refuse
 	maxBytes                int
 	revoked                 func(context.Context, *Token) (bool, error)
+	check                   func(*Token) error
 	source                  func(*http.Request) (string, error)
 	errorHandler            func(http.ResponseWriter, *http.Request, error)
 	reporter                *rampart.Reporter
 	now                     func() time.Time
 
-	cache   *tokenCache // nil: none
-	scratch sync.Pool   // of *jose.Reader
-	last    atomic.Pointer[knownHeader]
+	byIssuer *byIssuer   // of [ByIssuer]: others verify; nil: this one does
+	cache    *tokenCache // nil: none
+	scratch  sync.Pool   // of *jose.Reader
+	last     atomic.Pointer[knownHeader]
 }
 
 // knownHeader is the header of a token that was good: nearly all tokens of a
@@ -53,23 +61,32 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	rules := cfg.rules()
 	v := &Verifier{
-		keys:         cfg.Keys,
-		issuer:       cfg.Issuer,
-		audiences:    cfg.Audiences,
-		leeway:       cfg.Leeway,
-		subjectClaim: cfg.SubjectClaim,
-		kindClaim:    cfg.KindClaim,
-		accessType:   cfg.HeaderType,
-		requestKind:  cfg.RequestKind,
-		untyped:      cfg.DangerouslyUntyped,
-		maxBytes:     cfg.MaxBytes,
-		revoked:      cfg.Revoked,
-		source:       cfg.Source,
-		reporter:     rampart.NewReporter(cfg.Logger),
-		now:          cfg.Now,
-		errorHandler: cfg.ErrorHandler,
-		cache:        newTokenCache(cfg.CacheSize),
+		keys:          cfg.Keys,
+		issuer:        cfg.Issuer,
+		audiences:     cfg.Audiences,
+		leeway:        cfg.Leeway,
+		subjectClaim:  cfg.SubjectClaim,
+		kindClaim:     cfg.KindClaim,
+		audienceClaim: cfg.AudienceClaim,
+		tenants:       cfg.Tenants,
+		types:         headerTypes(cfg.HeaderTypes),
+		kinds:         cfg.Kinds,
+		scopeClaims:   cfg.scopeClaims(),
+		allScopes:     cfg.ScopeClaims == nil,
+		rules:         rules,
+		accessMask:    accessMask(rules),
+		requestKind:   cfg.RequestKind,
+		untyped:       cfg.DangerouslyUntyped,
+		maxBytes:      cfg.MaxBytes,
+		revoked:       cfg.Revoked,
+		check:         cfg.Check,
+		source:        cfg.Source,
+		reporter:      rampart.NewReporter(cfg.Logger),
+		now:           cfg.Now,
+		errorHandler:  cfg.ErrorHandler,
+		cache:         newTokenCache(cfg.CacheSize),
 	}
 	v.scratch.New = func() any { return jose.NewReader() }
 	v.refuseScope = v.refuseForScope
@@ -82,6 +99,13 @@ var errZeroVerifier = errors.New("auth: the verifier was not made by NewVerifier
 // Verify returns the token in raw if it is good now and of the given kind, and
 // else a [*TokenError].
 func (v *Verifier) Verify(ctx context.Context, raw string, kind Kind) (*Token, error) {
+	if v != nil && v.byIssuer != nil {
+		of, err := v.route(raw)
+		if err != nil {
+			return nil, err
+		}
+		return of.Verify(ctx, raw, kind)
+	}
 	t, err := v.verify(ctx, raw, kind)
 	if err != nil {
 		return nil, err
@@ -89,10 +113,15 @@ func (v *Verifier) Verify(ctx context.Context, raw string, kind Kind) (*Token, e
 	if err := v.checkRevoked(ctx, t); err != nil {
 		return nil, err
 	}
+	if v.check != nil {
+		if err := v.check(t); err != nil {
+			return nil, &TokenError{Reason: TokenCheck, Err: err}
+		}
+	}
 	return t, nil
 }
 
-// verify is Verify without the question whether the token has been revoked.
+// verify is Verify without what is asked on every request.
 func (v *Verifier) verify(ctx context.Context, raw string, kind Kind) (*Token, error) {
 	if v == nil || v.keys == nil {
 		return nil, &TokenError{Reason: TokenUnverified, Err: errZeroVerifier}
@@ -136,7 +165,7 @@ func (v *Verifier) authenticate(ctx context.Context, raw string) (*Token, error)
 		return nil, refused(TokenMalformed)
 	}
 	if !v.acceptsType(h.Typ) {
-		return nil, mismatch(TokenHeaderType, h.Typ, cmp.Or(v.accessType, "JWT"))
+		return nil, mismatch(TokenHeaderType, h.Typ, v.wantType())
 	}
 	key, err := v.findKey(ctx, h)
 	if err != nil {
@@ -179,7 +208,7 @@ func claimsRefused(err error) error {
 // acceptsType checks the header typ (RFC 8725 section 3.11). A token without
 // one, or with JWT, is then told apart by its kind claim.
 func (v *Verifier) acceptsType(typ string) bool {
-	return typ == "" || typ == "jwt" || typ == v.accessType
+	return typ == "" || typ == plainType || v.listed(typ)
 }
 
 // findKey asks for the key, and holds the algorithm against it: the header

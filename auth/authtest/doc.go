@@ -1,3 +1,3 @@
-// Package authtest holds the contract of a [session.Store], for the tests
-// of those who write one.
+// Package authtest is for tests: an [Issuer] is a fake identity provider, and
+// [TestStore] holds the contract of a [session.Store], for those who write one.
 package authtest

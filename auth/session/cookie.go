@@ -40,14 +40,14 @@ func (s *Service) readOwnLogin(w http.ResponseWriter, r *http.Request) (loginReq
 			return loginRequest{}, err
 		}
 	}
-	return readLogin(w, r)
+	return s.readLogin(w, r)
 }
 
 // readOwnRefresh reads the refresh token: from its cookie, if that is how it
 // travels, and nowhere else then.
 func (s *Service) readOwnRefresh(w http.ResponseWriter, r *http.Request) (f refreshRequest, err error) {
 	if s.cookie == "" {
-		return readRefresh(w, r)
+		return s.readRefresh(w, r)
 	}
 	if err := s.checkOrigin(r); err != nil {
 		return f, err

@@ -105,12 +105,10 @@ func (s *Service) response(w http.ResponseWriter, p *Pair) (re response) {
 		return re
 	}
 	re.Access, re.Refresh = p.Access, p.Refresh
+	re.ExpiresIn = int64(p.AccessExpires.Sub(s.tokens.Now()) / time.Second)
 	if s.cookie != "" && p.Refresh != "" {
 		http.SetCookie(w, newCookie(s.cookie, p.Refresh, int(s.refreshTTL/time.Second)))
 		re.Refresh = ""
-	}
-	if s.legacyNames {
-		re.AccessToken, re.RefreshToken = re.Access, re.Refresh
 	}
 	return re
 }
@@ -120,7 +118,7 @@ func (s *Service) response(w http.ResponseWriter, p *Pair) (re response) {
 // row here already: only the store knows whether the sessions of its subject were
 // ended after it was made.
 func (s *Service) VerifyHandler() http.Handler {
-	return post(s, readToken, func(_ http.ResponseWriter, r *http.Request, form tokenRequest) (response, error) {
+	return post(s, s.readToken, func(_ http.ResponseWriter, r *http.Request, form tokenRequest) (response, error) {
 		return response{}, s.checkToken(r.Context(), form.Token)
 	})
 }
@@ -157,7 +155,7 @@ func (s *Service) EndSessionHandler() http.Handler {
 func post[F any](s *Service, read func(http.ResponseWriter, *http.Request) (F, error), do func(http.ResponseWriter, *http.Request, F) (response, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s == nil || s.sessions == nil {
-			problemOf(errZeroService).Write(w)
+			unavailable().Write(w)
 			return
 		}
 		if r.Method != http.MethodPost {
@@ -178,7 +176,7 @@ func post[F any](s *Service, read func(http.ResponseWriter, *http.Request) (F, e
 		h.Set("Content-Type", "application/json")
 		h.Set("Cache-Control", "no-store")
 		h.Set("X-Content-Type-Options", "nosniff")
-		body, _ := strictjson.Encode(re) // strings do not fail
-		_, _ = w.Write(body)             // the client is gone if this fails
+		body, _ := strictjson.Encode(s.answer(re)) // strings do not fail
+		_, _ = w.Write(body)                       // the client is gone if this fails
 	})
 }

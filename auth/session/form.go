@@ -16,27 +16,22 @@ type (
 	tokenRequest   struct{ Token string }
 )
 
-// A response is what an endpoint sends: {} if all of it is empty.
-type response struct {
-	Access       string `json:"access,omitempty"`
-	AccessToken  string `json:"access_token,omitempty"` // with LegacyNames
-	Refresh      string `json:"refresh,omitempty"`
-	RefreshToken string `json:"refresh_token,omitempty"` // with LegacyNames
-	Token        string `json:"token,omitempty"`         // a sliding one
-}
-
-func readLogin(w http.ResponseWriter, r *http.Request) (f loginRequest, err error) {
-	err = readForm(w, r, text("username", &f.Username), text("password", &f.Password))
+func (s *Service) readLogin(w http.ResponseWriter, r *http.Request) (f loginRequest, err error) {
+	err = s.read(w, r, "password", text("username", &f.Username), text("password", &f.Password))
 	return f, err
 }
 
-func readRefresh(w http.ResponseWriter, r *http.Request) (f refreshRequest, err error) {
-	err = readForm(w, r, text("refresh", &f.Refresh))
+func (s *Service) readRefresh(w http.ResponseWriter, r *http.Request) (f refreshRequest, err error) {
+	name := "refresh"
+	if s.answers == AnswersOAuth {
+		name = "refresh_token"
+	}
+	err = s.read(w, r, "refresh_token", text(name, &f.Refresh))
 	return f, err
 }
 
-func readToken(w http.ResponseWriter, r *http.Request) (f tokenRequest, err error) {
-	err = readForm(w, r, text("token", &f.Token))
+func (s *Service) readToken(w http.ResponseWriter, r *http.Request) (f tokenRequest, err error) {
+	err = s.readForm(w, r, text("token", &f.Token))
 	return f, err
 }
 
@@ -49,13 +44,18 @@ const maxForm = jose.MaxToken + 1<<10
 
 // readForm reads fields of a JSON or form body, or returns a [*rampart.Problem].
 // Like Django it ignores other fields.
-func readForm(w http.ResponseWriter, r *http.Request, fields ...strictjson.Field) error {
+func (s *Service) readForm(w http.ResponseWriter, r *http.Request, fields ...strictjson.Field) error {
 	limits := strictjson.Small(maxForm, strictjson.JSON, strictjson.Form)
 	limits.AllowUnknown = true
-	if p := limits.Object(w, r, fields...); p != nil {
+	p := limits.Object(w, r, fields...)
+	switch {
+	case p == nil:
+		return nil
+	case s.answers == AnswersDjango:
 		return asSimplejwt(p)
+	default:
+		return p
 	}
-	return nil
 }
 
 // asSimplejwt brings what is wrong with fields into the shape of simplejwt's

@@ -108,10 +108,11 @@ func (p *people) Claims(context.Context, string) (map[string]any, error) {
 
 type fixture struct {
 	*session.Service
-	v     *auth.Verifier
-	store *session.MemoryStore
-	users *people
-	log   *logtest.Records
+	v       *auth.Verifier
+	store   *session.MemoryStore
+	users   *people
+	log     *logtest.Records
+	answers session.Answers
 }
 
 func newFixture(tb testing.TB, change ...func(*session.Config)) *fixture {

@@ -1,12 +1,15 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/ecolaura/rampart"
@@ -45,7 +48,8 @@ const maxSubject = 255
 
 // Issue begins a session of subject, who must have proven to be it, and returns
 // its first tokens. The claims, such as "scope", go into every access token of
-// the session; they must not be ones that the service sets itself. If sessions
+// the session; they must not be ones that the service sets itself, nor such as its
+// verifier refuses. A list of scopes is written with spaces between them. If sessions
 // of the subject are ended while Issue runs, it may still succeed; a log-in
 // with a password is protected from that by [Service.IssueHandler].
 func (s *Service) Issue(ctx context.Context, subject string, claims map[string]any) (*Pair, error) {
@@ -71,7 +75,7 @@ func (s *Service) begin(ctx context.Context, in login, claims map[string]any) (*
 	if subject == "" || len(subject) > maxSubject {
 		return nil, errors.New("session: a subject has 1 to 255 bytes")
 	}
-	if err := s.checkCustom(claims); err != nil {
+	if err := s.rehearse(ctx, subject, claims); err != nil {
 		return nil, err
 	}
 	sess := s.newSession(in)
@@ -80,7 +84,7 @@ func (s *Service) begin(ctx context.Context, in login, claims map[string]any) (*
 		return nil, err
 	}
 	// Tokens first: if they cannot be made, there is no session either.
-	pair, err := s.pair(sess, claims, access)
+	pair, err := s.pair(ctx, sess, claims, access)
 	if err != nil {
 		return nil, err
 	}
@@ -111,6 +115,38 @@ func (s *Service) keep(ctx context.Context, sess Session) error {
 		return err
 	}
 	s.reporter.Report(ctx, rampart.AuthnTokenCreated, sess.ID, rampart.Text("subject", sess.Subject), slog.String("session", sess.ID))
+	return s.endOldest(ctx, sess.Subject)
+}
+
+// maxLooks bounds how often a log-in looks at the sessions of its subject, of which
+// there may be many when a limit is set for the first time.
+const maxLooks = 20
+
+// endOldest ends the sessions of subject that are more than MaxSessions. Each
+// log-in looks after its own session is stored, so of several at once the last one
+// to look sees them all, and they all put them in one order.
+func (s *Service) endOldest(ctx context.Context, subject string) error {
+	if s.maxSessions == 0 {
+		return nil
+	}
+	for range maxLooks {
+		live, err := s.sessions.List(ctx, subject, maxListed)
+		if err != nil {
+			return err
+		}
+		slices.SortFunc(live, func(a, b Session) int {
+			return cmp.Or(b.AuthenticatedAt.Compare(a.AuthenticatedAt), strings.Compare(b.ID, a.ID))
+		})
+		for _, old := range live[min(s.maxSessions, len(live)):] {
+			// One that the store ended is no reason to fail, if others have not heard of it.
+			if ended, err := s.end(ctx, old.ID, 0); err != nil && ended == 0 {
+				return err
+			}
+		}
+		if len(live) < maxListed {
+			break
+		}
+	}
 	return nil
 }
 
@@ -124,25 +160,22 @@ func (s *Service) accessClaims(ctx context.Context, subject string, session map[
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkCustom(fresh); err != nil {
-		return nil, err
-	}
 	all := maps.Clone(session)
 	if all == nil {
 		all = map[string]any{}
 	}
 	maps.Copy(all, fresh)
-	return all, nil
+	return all, s.rehearse(ctx, subject, all)
 }
 
 // pair makes the tokens of a session's newest generation. The refresh token
 // comes from the row alone, so that it can be made again.
-func (s *Service) pair(sess Session, claims, access map[string]any) (*Pair, error) {
-	p, err := s.access(sess, access)
+func (s *Service) pair(ctx context.Context, sess Session, claims, access map[string]any) (*Pair, error) {
+	p, err := s.access(ctx, sess, access)
 	if err != nil {
 		return nil, err
 	}
-	p.Refresh, err = s.mint(grant{
+	p.Refresh, err = s.mint(ctx, grant{
 		kind:    auth.Refresh,
 		session: sess,
 		id:      refreshID(sess),
@@ -158,7 +191,7 @@ func (s *Service) pair(sess Session, claims, access map[string]any) (*Pair, erro
 const keepExpired = 24 * time.Hour
 
 // access makes a pair without a refresh token.
-func (s *Service) access(sess Session, claims map[string]any) (*Pair, error) {
+func (s *Service) access(ctx context.Context, sess Session, claims map[string]any) (*Pair, error) {
 	now := s.tokens.Now()
 	expires := now.Add(s.accessTTL)
 	for _, gone := range [...]time.Time{sess.Ends, sess.Expires.Add(keepExpired)} { // its row
@@ -166,7 +199,7 @@ func (s *Service) access(sess Session, claims map[string]any) (*Pair, error) {
 			expires = gone
 		}
 	}
-	text, err := s.mint(grant{
+	text, err := s.mint(ctx, grant{
 		kind:    auth.Access,
 		session: sess,
 		id:      rand.Text(),
@@ -179,7 +212,8 @@ func (s *Service) access(sess Session, claims map[string]any) (*Pair, error) {
 
 // Refresh takes a refresh token and returns new tokens. The errors are a
 // [*auth.TokenError] for a token that is not good, or whatever failed: then the
-// token has not been used up.
+// token has not been used up, or, if it was the signing, gets its successor within
+// the grace.
 //
 // A refresh token works once. Its direct predecessor gets the same successor
 // again within the grace, as long as that is unused; every other reuse means
@@ -202,13 +236,13 @@ func (s *Service) Refresh(ctx context.Context, refresh string) (*Pair, error) {
 		if sess.Generation != generationOf(t) { // from when it still rotated
 			return nil, s.reused(ctx, sess)
 		}
-		return s.access(sess, access)
+		return s.access(ctx, sess, access)
 	}
 	next, err := s.advance(ctx, sess.ID, generationOf(t))
 	if err != nil {
 		return nil, err
 	}
-	return s.pair(next, claims, access)
+	return s.pair(ctx, next, claims, access)
 }
 
 // checkActive asks whether subject may still log in.

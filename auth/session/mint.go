@@ -1,11 +1,13 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ecolaura/rampart/auth"
@@ -27,16 +29,12 @@ type grant struct {
 }
 
 // mint writes and signs a token.
-func (s *Service) mint(g grant) (string, error) {
-	typ := jose.TypeJWT
-	if g.kind == auth.Access && s.tokens.HeaderType != "" {
-		typ = s.tokens.HeaderType
-	}
+func (s *Service) mint(ctx context.Context, g grant) (string, error) {
 	claims, err := s.claimsText(g)
 	if err != nil {
 		return "", err
 	}
-	text, err := jose.Mint(s.keys.Signing(), typ, claims)
+	text, err := jose.Mint(ctx, s.keys.Signing(), s.headerType(g.kind), claims)
 	switch {
 	case err != nil:
 		return "", err
@@ -46,6 +44,14 @@ func (s *Service) mint(g grant) (string, error) {
 		return "", errCookieTooLarge
 	}
 	return text, nil
+}
+
+// headerType is the typ in the header of a token.
+func (s *Service) headerType(kind auth.Kind) string {
+	if kind == auth.Access && len(s.tokens.HeaderTypes) > 0 {
+		return s.tokens.HeaderTypes[0]
+	}
+	return jose.TypeJWT
 }
 
 // claimsText writes the claims in simplejwt's order, further ones after them in
@@ -72,6 +78,9 @@ func (s *Service) claimsText(g grant) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("session: claim %q: %w", name, err)
 		}
+		if name == "scope" {
+			value = scopeText(value)
+		}
 		b = appendMember(b, name, string(value))
 	}
 	if aud := s.tokens.Audiences[0]; aud != jose.Any {
@@ -81,6 +90,20 @@ func (s *Service) claimsText(g grant) ([]byte, error) {
 		b = appendMember(b, "iss", strictjson.Quote(s.tokens.Issuer))
 	}
 	return append(b, '}'), nil
+}
+
+// scopeText writes a list of scopes as the claim scope is written, with spaces
+// between them (RFC 8693 section 4.2). It leaves alone what would mean something
+// else then.
+func scopeText(value []byte) []byte {
+	list, ok := strictjson.StringsOf(string(value))
+	for _, scope := range list {
+		ok = ok && scope != "" && !strings.Contains(scope, " ")
+	}
+	if !ok {
+		return value
+	}
+	return []byte(strictjson.Quote(strings.Join(list, " ")))
 }
 
 func appendMember(b []byte, name, value string) []byte {

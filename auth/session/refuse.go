@@ -71,7 +71,7 @@ func (s *Service) report(r *http.Request, err error, p *rampart.Problem) {
 
 // problem is what an endpoint answers.
 func (s *Service) problem(err error) *rampart.Problem {
-	p := *problemOf(err)
+	p := *s.problemOf(err)
 	if p.Header = p.Header.Clone(); p.Header == nil {
 		p.Header = http.Header{}
 	}
@@ -84,15 +84,18 @@ func (s *Service) problem(err error) *rampart.Problem {
 	case p.Status == http.StatusUnauthorized: // RFC 9110 section 15.5.2
 		p.Header.Set("WWW-Authenticate", s.v.Challenge())
 	}
+	if s.answers == AnswersOAuth {
+		asOAuth(&p)
+	}
 	return &p
 }
 
-func problemOf(err error) *rampart.Problem {
+func (s *Service) problemOf(err error) *rampart.Problem {
 	if p, ok := errors.AsType[*rampart.Problem](err); ok {
 		return p
 	}
 	if _, ok := errors.AsType[*guardError](err); ok {
-		return &rampart.Problem{Status: http.StatusTooManyRequests, Code: "throttled", Detail: "Request was throttled."}
+		return &rampart.Problem{Status: http.StatusTooManyRequests, Code: "throttled", Detail: s.throttled()}
 	}
 	if errors.Is(err, ErrCrossOrigin) {
 		return &rampart.Problem{Status: http.StatusForbidden, Code: "cross_origin"}
@@ -101,16 +104,21 @@ func problemOf(err error) *rampart.Problem {
 		return &rampart.Problem{
 			Status: http.StatusUnauthorized,
 			Code:   "no_active_account",
-			Detail: "No active account found with the given credentials",
+			Detail: s.badCredentials(),
 		}
 	}
 	te, _ := errors.AsType[*auth.TokenError](err)
 	switch {
 	case te == nil || te.Reason == auth.TokenUnverified:
-		return (&auth.TokenError{Reason: auth.TokenUnverified}).Problem()
+		return unavailable()
 	case te.Reason == auth.TokenInactive:
-		return &rampart.Problem{Status: http.StatusUnauthorized, Code: "no_active_account", Detail: te.Message()}
+		return &rampart.Problem{Status: http.StatusUnauthorized, Code: "no_active_account", Detail: s.message(te)}
 	default:
-		return &rampart.Problem{Status: http.StatusUnauthorized, Code: "token_not_valid", Detail: te.Message()}
+		return &rampart.Problem{Status: http.StatusUnauthorized, Code: "token_not_valid", Detail: s.message(te)}
 	}
+}
+
+// unavailable is the answer while a backend does not answer.
+func unavailable() *rampart.Problem {
+	return (&auth.TokenError{Reason: auth.TokenUnverified}).Problem()
 }

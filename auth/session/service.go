@@ -21,6 +21,7 @@ const (
 	defaultSessionTTL = 30 * 24 * time.Hour
 	defaultGrace      = 10 * time.Second
 	maxGrace          = time.Minute
+	maxMaxSessions    = maxListed / 2 // so that one look at them ends some
 )
 
 // Config says how a [Service] issues tokens.
@@ -30,7 +31,7 @@ type Config struct {
 	// Tokens is the configuration of the [auth.Verifier] that takes the access
 	// tokens. It says what the service issues, too: the first key of its Keys, an
 	// [*auth.Keys], signs, and Issuer, the first of Audiences, SubjectClaim,
-	// KindClaim and HeaderType go into the tokens. Required.
+	// KindClaim and the first of HeaderTypes go into the tokens. Required.
 	Tokens auth.VerifierConfig
 
 	// Users checks passwords, and at every refresh whether the account may still log
@@ -69,6 +70,14 @@ type Config struct {
 	// 0: 10 seconds; negative: none.
 	Grace time.Duration
 
+	// MaxSessions is how many sessions of a subject live at most, up to 50: a log-in
+	// above that ends the one that began first. Log-ins at the same moment can be
+	// more until they all are done. 0: no limit.
+	MaxSessions int
+
+	// Answers says in which words the handlers answer. "": AnswersPlain.
+	Answers Answers
+
 	// LegacyNames also answers the names access_token and refresh_token.
 	LegacyNames bool
 
@@ -91,8 +100,8 @@ type Config struct {
 	// ErrBadCredentials, ErrCrossOrigin, a [*rampart.Problem] about its form,
 	// an error that wraps what Guard returned (a 429 unless that says
 	// otherwise), or any other error: a backend has failed, a 503. The header
-	// WWW-Authenticate is set where it belongs. nil: application/problem+json
-	// with simplejwt's detail and code.
+	// WWW-Authenticate is set where it belongs. nil: application/problem+json, or
+	// what Answers says.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
 	// Logger receives the security events. nil: slog.Default().
@@ -100,11 +109,12 @@ type Config struct {
 }
 
 // Simplejwt returns the configuration that djangorestframework-simplejwt has with
-// its defaults: Tokens of [auth.Simplejwt], 5 minutes and one day, no rotation.
+// its defaults: Tokens of [auth.Simplejwt], 5 minutes and one day, no rotation, and
+// its words in the answers.
 // Set NoRotation to false once the clients keep the refresh token that a refresh
 // answers. What is missing is to be added: Users, Sessions, and Revoked in Tokens.
 func Simplejwt(secret []byte) Config {
-	return Config{Tokens: auth.Simplejwt(secret), NoRotation: true}
+	return Config{Tokens: auth.Simplejwt(secret), NoRotation: true, Answers: AnswersDjango}
 }
 
 // A Service issues, renews and ends sessions. It is safe for concurrent use.
@@ -112,6 +122,7 @@ func Simplejwt(secret []byte) Config {
 type Service struct {
 	tokens       auth.VerifierConfig // with its defaults
 	v            *auth.Verifier      // of tokens, but asks nobody what is revoked
+	rehearsal    rehearsal           // with the claims of an application
 	keys         *auth.Keys
 	users        Users
 	claimer      Claimer // nil: no further claims
@@ -122,6 +133,8 @@ type Service struct {
 	sessionTTL   time.Duration
 	grace        time.Duration
 	rotates      bool
+	maxSessions  int // 0: any number
+	answers      Answers
 	legacyNames  bool
 	cookie       string
 	crossOrigin  http.CrossOriginProtection
@@ -140,8 +153,13 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	rehearsal, err := newRehearsal(cfg.Tokens)
+	if err != nil {
+		return nil, err
+	}
 	s := &Service{
 		tokens:       cfg.Tokens,
+		rehearsal:    rehearsal,
 		v:            v,
 		users:        cfg.Users,
 		sessions:     cfg.Sessions,
@@ -151,6 +169,8 @@ func New(cfg Config) (*Service, error) {
 		sessionTTL:   cfg.SessionTTL,
 		grace:        cfg.Grace,
 		rotates:      !cfg.NoRotation,
+		maxSessions:  cfg.MaxSessions,
+		answers:      cfg.Answers,
 		legacyNames:  cfg.LegacyNames,
 		cookie:       cfg.Cookie,
 		guard:        cfg.Guard,
@@ -161,7 +181,11 @@ func New(cfg Config) (*Service, error) {
 	}
 	s.keys, _ = cfg.Tokens.Keys.(*auth.Keys) // check saw it
 	s.claimer, _ = cfg.Users.(Claimer)
-	if s.errorHandler == nil {
+	switch {
+	case s.errorHandler != nil:
+	case s.answers == AnswersOAuth:
+		s.errorHandler = writeOAuth
+	default:
 		s.errorHandler = func(w http.ResponseWriter, _ *http.Request, err error) { rampart.WriteError(w, err) }
 	}
 	if s.guard == nil {
@@ -203,12 +227,20 @@ func (c Config) check() (*auth.Verifier, error) {
 	bad.If(c.Tokens.SubjectClaim == "iss", "Tokens.SubjectClaim", rampart.ReasonConflict, nil, `a service does not issue tokens whose issuer is the subject; use "sub"`)
 	// Our refresh tokens would have to be told from strangers'.
 	bad.If(c.Tokens.DangerouslyUntyped, "Tokens.DangerouslyUntyped", rampart.ReasonConflict, nil, "a service needs the kind of each token; leave it false")
+	// What a service writes, its verifier must take.
+	const wantPlain = "a service issues tokens of one issuer, with aud, and its own words for the kinds; leave it empty"
+	bad.If(len(c.Tokens.Kinds) > 0, "Tokens.Kinds", rampart.ReasonConflict, nil, wantPlain)
+	bad.If(len(c.Tokens.Tenants) > 0, "Tokens.Tenants", rampart.ReasonConflict, nil, wantPlain)
+	bad.If(!slices.Contains([]string{"", "aud"}, c.Tokens.AudienceClaim), "Tokens.AudienceClaim", rampart.ReasonConflict, nil, wantPlain)
 	bad.If(c.Users == nil, "Users", rampart.ReasonMissing, nil, "give the Users that check names and passwords")
 	bad.If(c.Sessions == nil, "Sessions", rampart.ReasonMissing, nil, "give a Store, such as that of authsql or authredis, or NewMemoryStore for one process")
 	bad.If(c.Revocations != nil && c.Tokens.Revoked == nil, "Tokens.Revoked", rampart.ReasonMissing, nil, "set it to the method Revoked of Revocations: they do nothing unless they are asked")
 	bad.If(c.AccessTTL < time.Second, "AccessTTL", rampart.ReasonInvalid, c.AccessTTL, "use 1s or more; 0 means 5m")
 	bad.If(c.RefreshTTL < c.AccessTTL, "RefreshTTL", rampart.ReasonInvalid, c.RefreshTTL, "use at least AccessTTL; 0 means 24h")
 	bad.If(c.SessionTTL < c.RefreshTTL, "SessionTTL", rampart.ReasonInvalid, c.SessionTTL, "use at least RefreshTTL; 0 means 720h (30 days), or RefreshTTL if that is longer")
+	bad.If(c.MaxSessions < 0 || c.MaxSessions > maxMaxSessions, "MaxSessions", rampart.ReasonInvalid, c.MaxSessions, "use 1 to 50; 0 means no limit")
+	bad.If(c.Answers != AnswersPlain && c.Answers != AnswersOAuth && c.Answers != AnswersDjango, "Answers", rampart.ReasonInvalid, c.Answers, "use AnswersPlain, AnswersOAuth or AnswersDjango")
+	bad.If(c.LegacyNames && c.Answers == AnswersOAuth, "LegacyNames", rampart.ReasonPointless, nil, "AnswersOAuth has these names already; leave LegacyNames false")
 	bad.If(c.Cookie != "" && !isCookieName(c.Cookie), "Cookie", rampart.ReasonInvalid, c.Cookie, wantCookie)
 	bad.If(c.Grace > maxGrace, "Grace", rampart.ReasonInvalid, c.Grace, "use up to 1m")
 	return v, bad.Err()

@@ -23,7 +23,7 @@ const refreshExpiry = "refresh_exp"
 // its holder likes, so a stolen one is not noticed: prefer [Service.IssueHandler].
 // A verifier whose RequestKind is [auth.Sliding] lets its requests in.
 func (s *Service) IssueSlidingHandler() http.Handler {
-	return post(s, readLogin, func(w http.ResponseWriter, r *http.Request, form loginRequest) (response, error) {
+	return post(s, s.readLogin, func(w http.ResponseWriter, r *http.Request, form loginRequest) (response, error) {
 		return s.login(w, r, form, s.beginSliding)
 	})
 }
@@ -37,49 +37,50 @@ func (s *Service) beginSliding(ctx context.Context, in login) (response, error) 
 	if err != nil {
 		return response{}, err
 	}
-	text, err := s.sliding(sess, sess.Ends, claims)
+	text, err := s.sliding(ctx, sess, sess.Ends, claims)
 	if err != nil {
 		return response{}, err
 	}
-	return response{Token: text}, s.keep(ctx, sess)
+	return response{Token: text, ExpiresIn: s.livesFor(sess.Ends)}, s.keep(ctx, sess)
 }
 
 // SlideHandler answers POST {token} with {token}: a sliding token that is still good
 // is renewed, until the time in its claim refresh_exp.
 func (s *Service) SlideHandler() http.Handler {
-	return post(s, readToken, func(_ http.ResponseWriter, r *http.Request, form tokenRequest) (response, error) {
-		text, err := s.slide(r.Context(), form.Token)
-		return response{Token: text}, err
+	return post(s, s.readToken, func(_ http.ResponseWriter, r *http.Request, form tokenRequest) (response, error) {
+		text, until, err := s.slide(r.Context(), form.Token)
+		return response{Token: text, ExpiresIn: s.livesFor(until)}, err
 	})
 }
 
-func (s *Service) slide(ctx context.Context, raw string) (string, error) {
+func (s *Service) slide(ctx context.Context, raw string) (text string, until time.Time, err error) {
 	t, err := s.v.Verify(ctx, raw, auth.Sliding)
 	if err != nil {
-		return "", err
+		return "", until, err
 	}
 	until, ok := refreshableUntil(t)
 	if !ok {
-		return "", refused(auth.TokenClaims)
+		return "", until, refused(auth.TokenClaims)
 	}
 	if !s.tokens.Now().Before(until) {
-		return "", refused(auth.TokenExpired)
+		return "", until, refused(auth.TokenExpired)
 	}
 	if err := s.checkRevoked(ctx, t); err != nil { // by its own jti
-		return "", err
+		return "", until, err
 	}
 	sess, err := s.rowOf(ctx, t, until)
 	if err != nil {
-		return "", err
+		return "", until, err
 	}
 	if err := s.checkActive(ctx, t.Subject()); err != nil {
-		return "", err
+		return "", until, err
 	}
 	claims, err := s.accessClaims(ctx, t.Subject(), s.custom(t))
 	if err != nil {
-		return "", err
+		return "", until, err
 	}
-	return s.sliding(sess, until, claims)
+	text, err = s.sliding(ctx, sess, until, claims)
+	return text, until, err
 }
 
 // refreshableUntil returns the claim refresh_exp.
@@ -91,14 +92,20 @@ func refreshableUntil(t *auth.Token) (until time.Time, ok bool) {
 	return jose.ParseDate(string(value))
 }
 
+// livesFor returns for how many seconds a sliding token is good that can be renewed
+// until that time.
+func (s *Service) livesFor(until time.Time) int64 {
+	return int64(min(s.accessTTL, until.Sub(s.tokens.Now())) / time.Second)
+}
+
 // sliding makes a sliding token that can be renewed until that time.
-func (s *Service) sliding(sess Session, until time.Time, claims map[string]any) (string, error) {
+func (s *Service) sliding(ctx context.Context, sess Session, until time.Time, claims map[string]any) (string, error) {
 	now := s.tokens.Now()
 	expires := now.Add(s.accessTTL)
 	if expires.After(until) {
 		expires = until
 	}
-	return s.mint(grant{
+	return s.mint(ctx, grant{
 		kind:             auth.Sliding,
 		session:          sess,
 		id:               rand.Text(),

@@ -27,6 +27,9 @@ const (
 	EdDSA Algorithm = "EdDSA" // Ed25519 only
 )
 
+// fullySpecified is the name that RFC 9864 gives to what EdDSA stands for here.
+const fullySpecified Algorithm = "Ed25519"
+
 // Known reports whether a is one of the above.
 func Known(a Algorithm) bool {
 	f, _ := scheme(a)

@@ -41,10 +41,12 @@ func (s *Reader) Header(segment []byte) (h Header, ok bool) {
 		text, isString := strictjson.StringOf(value)
 		switch name {
 		case "alg":
-			h.Alg = Algorithm(text)
+			if h.Alg = Algorithm(text); h.Alg == fullySpecified {
+				h.Alg = EdDSA
+			}
 		case "kid":
 			h.Kid = text
-			if len(text) > maxKidBytes {
+			if len(text) > maxSetKid {
 				return strictjson.ErrObject
 			}
 		case "typ":

@@ -23,8 +23,15 @@ const maxJWKBytes = 16 << 10
 // its material for [NewKey] and its kid.
 func parseJWK(alg Algorithm, text []byte) (material any, kid string, err error) {
 	invalid := textMistake(rampart.ReasonInvalid, "a JWK is one JSON object with the members of its kty, of at most 16 KiB")
-	if len(text) > maxJWKBytes || strictjson.NewReader().Object(string(text), func(string, string) error { return nil }) != nil {
+	isSet := false
+	if len(text) > maxJWKBytes || strictjson.NewReader().Object(string(text), func(name, _ string) error {
+		isSet = isSet || name == "keys"
+		return nil
+	}) != nil {
 		return nil, "", invalid // jwx would take the last of two members with one name
+	}
+	if isSet {
+		return nil, "", textMistake(rampart.ReasonInvalid, `this is a JWK set; give one JWK of its list "keys"`)
 	}
 	key, err := jwk.ParseKey(text)
 	if err != nil {
@@ -39,81 +46,20 @@ func parseJWK(alg Algorithm, text []byte) (material any, kid string, err error) 
 	return material, key.KeyID(), nil
 }
 
-var errNotJWKSet = errors.New("auth: not a JWK set, or one with a key id twice")
+var errLongKey = errors.New("auth: the key is too long")
 
-// Errors of [ParseSet] with which a set withdraws all keys.
-var (
-	ErrNoUsableKey     = errors.New("auth: the JWK set has no usable key")
-	ErrPublishedSecret = errors.New("auth: the JWK set shows a private key or a secret")
-)
-
-// ParseSet returns the keys of a published JWK set (RFC 7517 section 5) that
-// fit one of algs. What is unknown, unfit, weak or malformed is skipped, as
-// section 5 has it; a private key or a secret spoils the set.
-func ParseSet(algs []Algorithm, text string) ([]*Key, error) {
-	list, ok := "", false
-	if err := strictjson.NewReader().Object(text, func(name, value string) error {
-		if name == "keys" {
-			list, ok = value, true
-		}
-		return nil
-	}); err != nil || !ok {
-		return nil, errNotJWKSet
+// publicOf returns the key of a JWK that has nothing but its public members.
+func publicOf(text string) (crypto.PublicKey, error) {
+	if len(text) > maxJWKBytes {
+		return nil, errLongKey
 	}
-	texts, ok := strictjson.ValuesOf(list)
-	if !ok {
-		return nil, errNotJWKSet
+	key, err := jwk.ParseKey([]byte(text))
+	if err != nil {
+		return nil, err
 	}
-	var keys []*Key
-	for _, text := range texts {
-		if showsSecret(text) {
-			return nil, ErrPublishedSecret
-		}
-		key := fittingKey(algs, text)
-		if key == nil {
-			continue
-		}
-		if slices.ContainsFunc(keys, func(k *Key) bool { return k.kid == key.kid }) {
-			return nil, errNotJWKSet // which of them would sign?
-		}
-		keys = append(keys, key)
-	}
-	if len(keys) == 0 {
-		return nil, ErrNoUsableKey
-	}
-	return keys, nil
-}
-
-// fittingKey returns a JWK as a key of the first algorithm that it can be used
-// with, or nil.
-func fittingKey(algs []Algorithm, text string) *Key {
-	for _, alg := range algs {
-		material, kid, err := parseJWK(alg, []byte(text))
-		if err != nil {
-			continue
-		}
-		if key, err := NewKey(alg, kid, material); err == nil {
-			return key
-		}
-	}
-	return nil
-}
-
-// showsSecret reports whether a JWK of any type has a member that must not be
-// published (RFC 7518 sections 6.2.2, 6.3.2 and 6.4, RFC 8037 section 2).
-func showsSecret(text string) bool {
-	secret := false
-	_ = strictjson.NewReader().Object(text, func(name, value string) error { // what is no object is skipped later
-		switch name {
-		case "d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv":
-			secret = true
-		case "kty":
-			kty, _ := strictjson.StringOf(value)
-			secret = secret || kty == "oct"
-		}
-		return nil
-	})
-	return secret
+	var public any
+	err = key.Raw(&public)
+	return public, err
 }
 
 // usable reports whether what a JWK tells of itself (use, key_ops, alg: RFC 7517

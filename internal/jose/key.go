@@ -39,6 +39,7 @@ type material struct {
 	secret  []byte
 	public  crypto.PublicKey
 	private crypto.Signer // nil: verifies only
+	foreign bool          // private is no key of the standard library
 	macs    sync.Pool     // of *macState, for secret
 	digests sync.Pool     // of *macState, for public
 	header  string        // first segment of the tokens it signs
@@ -61,7 +62,13 @@ func NewKey(alg Algorithm, kid string, material any) (*Key, error) {
 	if len(kid) > maxKidBytes || !isPrintable(kid) {
 		return nil, keyMistake("kid", rampart.ReasonInvalid, kid, "a key id is printable ASCII of at most 128 bytes")
 	}
+	return bind(alg, kid, m)
+}
+
+// bind makes a key of m. An empty kid becomes the thumbprint of a public key.
+func bind(alg Algorithm, kid string, m *material) (*Key, error) {
 	if kid == "" && m.family != familyHMAC {
+		var err error
 		if kid, err = thumbprint(m.public); err != nil {
 			return nil, m.mistake(rampart.ReasonInvalid)
 		}
@@ -101,10 +108,6 @@ func newMaterial(alg Algorithm, key any) (*material, error) {
 				reason = rampart.ReasonInvalid
 			}
 		}
-	case *rsa.PublicKey:
-		if key != nil && (m.family == familyRSA || m.family == familyPSS) {
-			m.public, reason = copyRSA(key), checkRSA(key)
-		}
 	case *ecdsa.PrivateKey:
 		if key != nil && m.family == familyECDSA {
 			m.private, m.public, reason = key, &key.PublicKey, checkECDSA(&key.PublicKey, alg)
@@ -112,19 +115,19 @@ func newMaterial(alg Algorithm, key any) (*material, error) {
 				reason = rampart.ReasonInvalid
 			}
 		}
-	case *ecdsa.PublicKey:
-		if key != nil && m.family == familyECDSA {
-			m.public, reason = key, checkECDSA(key, alg)
-		}
 	case ed25519.PrivateKey:
 		if m.family == familyEd25519 && len(key) == ed25519.PrivateKeySize {
 			private := slices.Clone(key)
 			m.private, m.public, reason = private, private.Public(), ""
 		}
-	case ed25519.PublicKey:
-		if m.family == familyEd25519 && len(key) == ed25519.PublicKeySize {
-			m.public, reason = slices.Clone(key), ""
-		}
+	case crypto.Signer:
+		m.private, m.foreign = key, true
+		reason = m.setPublic(key.Public())
+	default:
+		reason = m.setPublic(key)
+	}
+	if reason == ReasonMismatch {
+		return nil, m.mismatch(key)
 	}
 	if reason != "" {
 		return nil, m.mistake(reason)
@@ -132,8 +135,10 @@ func newMaterial(alg Algorithm, key any) (*material, error) {
 	m.sigSize = m.signatureSize()
 	m.macs.New = func() any { return &macState{hash: hmac.New(m.hash.New, m.secret)} }
 	m.digests.New = func() any { return &macState{hash: m.hash.New()} }
-	if m.private != nil && !m.pairs() {
-		return nil, m.mistake(rampart.ReasonInvalid)
+	if m.private != nil {
+		if err := m.probe(); err != nil {
+			return nil, err
+		}
 	}
 	return m, nil
 }
@@ -146,7 +151,8 @@ func keyMistake(param string, reason rampart.Reason, value any, want string) err
 	return conferr.New("auth.NewKey", param, reason, value, want)
 }
 
-// mistake says what material m.alg takes. It never tells what it got.
+// mistake says what is wrong with material of the right kind. It never tells what it
+// got.
 func (m *material) mistake(reason rampart.Reason) error {
 	var want string
 	switch {
@@ -154,25 +160,48 @@ func (m *material) mistake(reason rampart.Reason) error {
 		want = "the parts of this key do not belong together; export it again, or make a new one"
 	case reason == rampart.ReasonWeak && m.family == familyHMAC:
 		want = fmt.Sprintf(`%s needs a random secret of at least %d bytes; "openssl rand -base64 48" prints one`, m.alg, m.hash.Size())
-	case reason == rampart.ReasonWeak:
-		want = "an RSA key has 2048 to 8192 bits, and no library with the ROCA flaw made it"
-	case m.family == familyHMAC:
-		want = fmt.Sprintf("%s takes the secret as a []byte", m.alg)
-	case m.family == familyECDSA:
-		want = fmt.Sprintf("%s takes an *ecdsa.PrivateKey or *ecdsa.PublicKey on the curve %s", m.alg, curve(m.alg).Params().Name)
-	case m.family == familyEd25519:
-		want = fmt.Sprintf("%s takes an ed25519.PrivateKey or ed25519.PublicKey", m.alg)
 	default:
-		want = fmt.Sprintf("%s takes an *rsa.PrivateKey or *rsa.PublicKey", m.alg)
+		want = "an RSA key has 2048 to 8192 bits, and no library with the ROCA flaw made it"
 	}
 	return keyMistake("material", reason, nil, want)
 }
 
-// pairs reports whether the private key belongs to the public one.
-func (m *material) pairs() bool {
-	k, probe := &Key{alg: m.alg, m: m}, []byte("rampart")
-	sig, err := Sign(k, nil, probe)
-	return err == nil && Verify(k, probe, sig)
+// mismatch says what kind of material m.alg takes, and which it got.
+func (m *material) mismatch(key any) error {
+	var want string
+	switch m.family {
+	case familyHMAC:
+		want = "the secret as a []byte"
+	case familyECDSA:
+		want = "an *ecdsa.PrivateKey or *ecdsa.PublicKey on the curve " + curve(m.alg).Params().Name
+	case familyEd25519:
+		want = "an ed25519.PrivateKey or ed25519.PublicKey"
+	default:
+		want = "an *rsa.PrivateKey or *rsa.PublicKey"
+	}
+	return keyMistake("material", ReasonMismatch, nil, string(m.alg)+" takes "+want+"; this is "+kindOf(key))
+}
+
+// kindOf says what a key is, without what is in it.
+func kindOf(key any) string {
+	switch key := key.(type) {
+	case nil:
+		return "nil"
+	case []byte:
+		return "a []byte"
+	case *ecdsa.PrivateKey:
+		if key != nil && key.Curve != nil {
+			return "an *ecdsa.PrivateKey on " + key.Curve.Params().Name
+		}
+	case *ecdsa.PublicKey:
+		if key != nil && key.Curve != nil {
+			return "an *ecdsa.PublicKey on " + key.Curve.Params().Name
+		}
+	case *rsa.PrivateKey, ed25519.PrivateKey:
+	case crypto.Signer:
+		return fmt.Sprintf("a %T with %s", key, kindOf(key.Public()))
+	}
+	return fmt.Sprintf("a %T", key)
 }
 
 func copyRSA(k *rsa.PublicKey) *rsa.PublicKey {

@@ -1,13 +1,13 @@
 package jose
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
-	"encoding/asn1"
 	"encoding/base64"
 	"errors"
 	"math/big"
@@ -73,7 +73,7 @@ func (st *macState) digest(input []byte) []byte {
 }
 
 // Mint returns the token with claims, a JSON object, that key signs.
-func Mint(key *Key, typ string, claims []byte) (string, error) {
+func Mint(ctx context.Context, key *Key, typ string, claims []byte) (string, error) {
 	if !CanSign(key) {
 		return "", errCannotSign
 	}
@@ -82,7 +82,7 @@ func Mint(key *Key, typ string, claims []byte) (string, error) {
 		segment = headerSegment(key.alg, key.kid, typ)
 	}
 	token := base64.RawURLEncoding.AppendEncode(append([]byte(segment), '.'), claims)
-	sig, err := Sign(key, nil, token)
+	sig, err := Sign(ctx, key, nil, token)
 	if err != nil {
 		return "", err
 	}
@@ -92,55 +92,51 @@ func Mint(key *Key, typ string, claims []byte) (string, error) {
 // errCannotSign is for a key that only verifies.
 var errCannotSign = errors.New("auth: the key cannot sign")
 
-// Sign appends k's signature of input to dst. All but PS are deterministic, so
-// that one session row always makes one refresh token.
-func Sign(k *Key, dst, input []byte) ([]byte, error) {
+// Sign appends k's signature of input to dst. Those of keys in memory are
+// deterministic, but for PS, so that one session row always makes one refresh token,
+// and need no ctx.
+func Sign(ctx context.Context, k *Key, dst, input []byte) ([]byte, error) {
 	if !CanSign(k) {
 		return nil, errCannotSign
 	}
 	m := k.m
-	switch m.family {
-	case familyHMAC:
-		st, _ := m.macs.Get().(*macState)
-		defer m.macs.Put(st)
-		return append(dst, st.digest(input)...), nil
-	case familyEd25519:
-		sig, err := m.private.Sign(nil, input, crypto.Hash(0))
-		return append(dst, sig...), err
-	default:
-		st, _ := m.digests.Get().(*macState)
-		defer m.digests.Put(st)
-		return m.signDigest(dst, st.digest(input))
+	if m.family == familyHMAC {
+		return MAC(k, dst, input), nil
 	}
+	sig, err := m.signInput(ctx, input)
+	switch {
+	case err != nil:
+		return nil, err
+	case m.foreign && !Verify(k, input, sig):
+		return nil, errForeignSig
+	}
+	return append(dst, sig...), nil
 }
 
-func (m *material) signDigest(dst, digest []byte) ([]byte, error) {
+// MAC is [Sign] for a secret.
+func MAC(k *Key, dst, input []byte) []byte {
+	st, _ := k.m.macs.Get().(*macState)
+	defer k.m.macs.Put(st)
+	return append(dst, st.digest(input)...)
+}
+
+func (m *material) signInput(ctx context.Context, input []byte) ([]byte, error) {
+	if m.family == familyEd25519 {
+		return m.sign(ctx, nil, input, crypto.Hash(0))
+	}
+	st, _ := m.digests.Get().(*macState)
+	defer m.digests.Put(st)
+	digest := st.digest(input)
 	switch m.family {
 	case familyPSS:
-		sig, err := m.private.Sign(rand.Reader, digest, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: m.hash})
-		return append(dst, sig...), err
+		return m.sign(ctx, rand.Reader, digest, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: m.hash})
 	case familyRSA:
-		sig, err := m.private.Sign(nil, digest, m.hash)
-		return append(dst, sig...), err
-	default:
-		return m.signECDSA(dst, digest)
+		return m.sign(ctx, nil, digest, m.hash)
+	default: // without a random source [ecdsa.PrivateKey.Sign] is deterministic (RFC 6979)
+		der, err := m.sign(ctx, nil, digest, m.hash)
+		if err != nil {
+			return nil, err
+		}
+		return m.appendRS(nil, der)
 	}
-}
-
-// signECDSA signs without a random source, which makes [ecdsa.PrivateKey.Sign]
-// deterministic (RFC 6979), and writes R and S at full width.
-func (m *material) signECDSA(dst, digest []byte) ([]byte, error) {
-	der, err := m.private.Sign(nil, digest, m.hash)
-	if err != nil {
-		return nil, err
-	}
-	var rs struct{ R, S *big.Int }
-	if _, err := asn1.Unmarshal(der, &rs); err != nil {
-		return nil, err
-	}
-	size := (curve(m.alg).Params().BitSize + 7) / 8
-	sig := make([]byte, 2*size)
-	rs.R.FillBytes(sig[:size])
-	rs.S.FillBytes(sig[size:])
-	return append(dst, sig...), nil
 }

@@ -46,6 +46,33 @@ func FuzzObject(f *testing.F) {
 	})
 }
 
+// FuzzStringsOf: what is taken encoding/json reads alike, and what encoding/json takes
+// for a list of strings is taken, too.
+func FuzzStringsOf(f *testing.F) {
+	for _, s := range []string{`["a","b c"]`, `[ "a" , "\u0062" ]`, `[]`, `[""]`, `["a",]`, `["a"`, `["a" "b"]`, `["a"]]`, `[,"a"]`, `["a",1]`, `["a",null]`, `["\t"]`, "[\"\u00e9\"]", `"a"`, `[[]]`, `["a"}`, `[`, ``} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		if !utf8.ValidString(value) || strings.Contains(value, `\`) || value == "" || strings.TrimSpace(value) != value {
+			return // the reader has refused it, or encoding/json is less strict with surrogates
+		}
+		got, ok := strictjson.StringsOf(value)
+		var want []*string
+		isList := json.Unmarshal([]byte(value), &want) == nil && value[0] == '['
+		for _, s := range want {
+			isList = isList && s != nil
+		}
+		if ok != isList || ok && len(got) != len(want) {
+			t.Fatalf("%q: %q, %v", value, got, ok)
+		}
+		for i := range got {
+			if got[i] != *want[i] {
+				t.Fatalf("%q: %q", value, got)
+			}
+		}
+	})
+}
+
 // FuzzFields: a body has one answer, and what is taken encoding/json or net/url
 // reads alike.
 func FuzzFields(f *testing.F) {

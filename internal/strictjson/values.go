@@ -24,6 +24,9 @@ func StringOf(value string) (string, bool) {
 // StringsOf returns what the JSON array value holds; false if it is no array of
 // strings.
 func StringsOf(value string) ([]string, bool) {
+	if list := plainStrings(value); list != nil {
+		return list, true
+	}
 	list, ok := ValuesOf(value) // Unmarshal into strings would take null for ""
 	for i := range list {
 		if list[i], ok = StringOf(list[i]); !ok {
@@ -32,6 +35,37 @@ func StringsOf(value string) ([]string, bool) {
 	}
 	return list, ok
 }
+
+// plainStrings is StringsOf for a list of printable ASCII without escapes, such as
+// nearly every aud and scp; nil for any other value, which is read with more work.
+func plainStrings(value string) []string {
+	if len(value) < 2 || value[0] != '[' {
+		return nil
+	}
+	list := make([]string, 0, strings.Count(value, ",")+1)
+	for rest := value; rest[0] == '[' || rest[0] == ','; {
+		rest = strings.TrimLeft(rest[1:], jsonSpace)
+		if rest == "" || rest[0] != '"' {
+			return nil
+		}
+		end := strings.IndexByte(rest[1:], '"') + 1
+		if end == 0 || strings.ContainsFunc(rest[1:end], isUnplain) {
+			return nil
+		}
+		list = append(list, rest[1:end])
+		switch rest = strings.TrimLeft(rest[end+1:], jsonSpace); rest {
+		case "]":
+			return list
+		case "":
+			return nil
+		}
+	}
+	return nil
+}
+
+const jsonSpace = " \t\r\n"
+
+func isUnplain(r rune) bool { return r < ' ' || r > '~' || r == '\\' }
 
 // ValuesOf returns the elements of the JSON array value as they stand; false if
 // it is no array.

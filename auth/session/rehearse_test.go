@@ -1,0 +1,73 @@
+package session_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/auth/session"
+)
+
+func TestAListOfScopesIsWrittenAsTheClaimIs(t *testing.T) {
+	for _, list := range []any{[]string{"a", "b:c"}, []any{"a", "b:c"}, "a b:c"} {
+		f := newFixture(t)
+		f.users.claims = map[string]any{"scope": list, "roles": []string{"x"}}
+		access, refresh := login(t, f)
+		tok, err := f.v.Verify(t.Context(), access, auth.Access)
+		require.NoError(t, err)
+		assert.True(t, tok.HasScope("a") && tok.HasScope("b:c"))
+		assert.Contains(t, payload(t, access), `"roles":["x"],"scope":"a b:c"`)
+		_, err = f.Refresh(t.Context(), refresh)
+		require.NoError(t, err)
+
+		pair, err := f.Issue(t.Context(), "1", map[string]any{"scope": list})
+		require.NoError(t, err)
+		pair, err = f.Refresh(t.Context(), pair.Refresh)
+		require.NoError(t, err)
+		_, err = f.v.Verify(t.Context(), pair.Access, auth.Access)
+		assert.NoError(t, err)
+	}
+}
+
+// TestNoTokenIsMadeThatTheVerifierRefuses: its owner could log in and would get 401
+// for every request.
+func TestNoTokenIsMadeThatTheVerifierRefuses(t *testing.T) {
+	for desc, claims := range map[string]map[string]any{
+		"a scope that is a number":    {"scope": 5},
+		"a list of scopes with a gap": {"scopes": []string{"a b"}},
+		"scopes that are a number":    {"scopes": 5},
+	} {
+		f := newFixture(t)
+		_, err := f.Issue(t.Context(), "1", claims)
+		assert.ErrorContains(t, err, "session: the verifier would refuse a token with these claims: auth: token refused: bad_claims", desc)
+
+		_, refresh := login(t, f)
+		f.users.claims = claims
+		_, err = f.Refresh(t.Context(), refresh)
+		require.ErrorContains(t, err, "would refuse", desc)
+		assert.NotErrorAs(t, err, new(*auth.TokenError), "no token of the client is to blame")
+		assert.Equal(t, http.StatusServiceUnavailable, postJSON(t, f.IssueHandler(), goodLogin).Code)
+		assert.Equal(t, http.StatusServiceUnavailable, postJSON(t, f.IssueSlidingHandler(), goodLogin).Code)
+		assert.Contains(t, f.log.String(), "would refuse", "the log says why")
+		left, err := f.Sessions(t.Context(), "1")
+		require.NoError(t, err)
+		assert.Len(t, left, 1, "no session without tokens")
+
+		f.users.claims = nil
+		_, err = f.Refresh(t.Context(), refresh)
+		assert.NoError(t, err, "the refresh token was not used up")
+	}
+}
+
+func TestClaimsAreRehearsedAsTheRealTokenIs(t *testing.T) {
+	f := newFixture(t, func(c *session.Config) {
+		c.Tokens.HeaderTypes, c.Tokens.Issuer, c.Tokens.Audiences, c.Tokens.SubjectClaim = []string{"at+jwt"}, "https://a.example", []string{"api"}, "sub"
+	})
+	pair, err := f.Issue(t.Context(), "alice", map[string]any{"scope": "a"})
+	require.NoError(t, err)
+	_, err = f.v.Verify(t.Context(), pair.Access, auth.Access)
+	assert.NoError(t, err)
+}
