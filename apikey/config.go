@@ -1,6 +1,9 @@
 package apikey
 
 import (
+	"context"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -36,6 +39,14 @@ type Config struct {
 	// whatever happens to the feed. Those by this process, or told to
 	// [Keys.Invalidate], count at once. 0: the store is asked each time.
 	CacheTTL time.Duration
+
+	// OwnerScopes returns the scopes that the owner of a key has now: a key has
+	// those of its own that its owner has, too, so that it does not outlive the
+	// rights that it was made with. It is asked together with the store, so an
+	// answer counts for CacheTTL, or until [Keys.Invalidate]; an error is a
+	// 503. Keys without an owner are not asked about. nil: a key keeps the scopes
+	// that it was made with.
+	OwnerScopes func(ctx context.Context, owner string) ([]string, error)
 
 	// Feed tells the caches of every instance of what is revoked or rotated,
 	// within its poll (half a second by default). While it is down, CacheTTL
@@ -75,11 +86,23 @@ type Config struct {
 	Now func() time.Time
 }
 
+// String returns "REDACTED" and the prefix: Peppers are secrets.
+func (c Config) String() string { return fmt.Sprintf("apikey.Config(%q REDACTED)", c.Prefix) }
+
+// Format implements [fmt.Formatter]: every verb prints what String returns.
+func (c Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
+
+// LogValue implements [slog.LogValuer] with what String returns.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// MarshalText implements [encoding.TextMarshaler] with what String returns.
+func (c Config) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
 const minPepper = 16
 
 // validate returns every mistake in c, each a [*rampart.ConfigError] whose
 // reason is [rampart.ReasonMissing] or [rampart.ReasonInvalid].
-func (c *Config) validate() error {
+func (c Config) validate() error {
 	bad := conferr.For("apikey.Config")
 	const wantPrefix = `use 2 to 32 lower-case letters, digits and single underscores, such as "eco_live"`
 	bad.If(c.Store == nil, "Store", rampart.ReasonMissing, nil, "give a Store, such as that of apikeysql, or NewMemoryStore for one process")
@@ -115,7 +138,7 @@ func parseSource(s string) (source, bool) {
 }
 
 // sources returns what c.Header, known to be valid, stands for.
-func (c *Config) sources() []source {
+func (c Config) sources() []source {
 	header := c.Header
 	if len(header) == 0 {
 		header = []string{"X-API-Key", "Authorization: " + defaultScheme}

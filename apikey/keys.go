@@ -32,7 +32,8 @@ type Keys struct {
 	cache        *cache // nil: none
 	cacheTTL     time.Duration
 	feed         rampart.Feed // nil: this process only
-	malformed    *Error       // shared: refusing nonsense costs no allocation
+	ownerScopes  func(context.Context, string) ([]string, error)
+	malformed    *Error // shared: refusing nonsense costs no allocation
 }
 
 // New returns Keys that behave as cfg says, or every mistake in cfg, each a
@@ -53,6 +54,7 @@ func New(cfg Config) (*Keys, error) {
 		errorHandler: cfg.ErrorHandler,
 		rep:          rampart.NewReporter(cfg.Logger),
 		now:          cfg.Now,
+		ownerScopes:  cfg.OwnerScopes,
 		malformed:    &Error{Reason: KeyMalformed},
 	}
 	var vary []string

@@ -173,7 +173,7 @@ func (ks *Keys) readByHash(ctx context.Context, text string) (*cached, error) {
 		if i > 0 {
 			ks.rehash(ctx, k.ID, hash, text)
 		}
-		return newCached(k), nil
+		return ks.limited(ctx, k)
 	}
 	return nil, &Error{Reason: KeyUnknown}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/ecolaura/rampart"
@@ -85,9 +86,24 @@ func (ks *Keys) read(ctx context.Context, id, text string, now time.Time, kind *
 	if pepper != 0 && k.state(now) == "" {
 		ks.rehash(ctx, id, hash, text)
 	}
-	e := newCached(k)
+	e, err := ks.limited(ctx, k)
+	if err != nil {
+		return nil, err
+	}
 	ks.cache.put(id, text, e, version, now)
 	return e, nil
+}
+
+// limited returns k without the scopes that its owner does not have any more.
+func (ks *Keys) limited(ctx context.Context, k Key) (*cached, error) {
+	if ks.ownerScopes != nil && k.Owner != "" && len(k.Scopes) > 0 {
+		has, err := ks.ownerScopes(ctx, k.Owner)
+		if err != nil {
+			return nil, unavailable(k.ID, err)
+		}
+		k.Scopes = slices.DeleteFunc(slices.Clone(k.Scopes), func(s string) bool { return !slices.Contains(has, s) })
+	}
+	return newCached(k), nil
 }
 
 // rehash stores a key as one that is made now would be. If another request did so

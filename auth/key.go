@@ -53,16 +53,17 @@ const ReasonMismatch rampart.Reason = jose.ReasonMismatch
 //
 // A private key signs once, to show that it belongs to the public one. A Signer must
 // be safe for concurrent use; it gets a digest (for EdDSA the whole text) and the
-// options of [crypto.Signer], for ECDSA it returns the ASN.1 form. It is asked once
-// for each token, for at most 10 seconds here if it is a [ContextSigner], and what it
-// returns is verified. If it fails, so does what needed the token.
+// options of [crypto.Signer]; for ECDSA it returns the ASN.1 form. It is asked once
+// here and once for each token, and what it returns is verified. If it fails, so does
+// what needed the token.
 func NewKey(alg Algorithm, kid string, material any) (*Key, error) {
 	return jose.NewKey(alg, kid, material)
 }
 
-// A ContextSigner is a [crypto.Signer] that signs over a network. The key of
-// [NewKey] then calls SignContext, in place of Sign, with the context of the request
-// that needs a token: it should return when that ends.
+// A ContextSigner is a [crypto.Signer] that signs over a network. For a token the key
+// of [NewKey] calls SignContext, in place of Sign, with the context of the request
+// that needs it: it should return when that ends. NewKey itself calls Sign, which
+// should have a time limit of its own.
 type ContextSigner = jose.ContextSigner
 
 // ParseKey is [NewKey] for a key in text: a JWK (RFC 7517) or one PEM block

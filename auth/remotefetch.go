@@ -201,7 +201,7 @@ func (rk *RemoteKeys) fetch(ctx context.Context, fresh bool) fetched {
 		return fetched{err: errSetTooLarge}
 	}
 	got := fetched{life: lifetime(resp.Header)}
-	got.keys, got.skipped, got.err = jose.ParseSet(rk.algorithms, string(text)) //nolint:contextcheck // a public key signs nothing
+	got.keys, got.skipped, got.err = jose.ParseSet(rk.algorithms, string(text))
 	return got
 }
 

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/ecolaura/rampart/auth"
 )
@@ -35,7 +36,9 @@ func (s *kmsSigner) SignContext(ctx context.Context, _ io.Reader, digest []byte,
 }
 
 func (s *kmsSigner) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
-	return s.SignContext(context.Background(), nil, digest, opts)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return s.SignContext(ctx, nil, digest, opts)
 }
 
 // fakeKMS stands for the cloud.

@@ -109,7 +109,7 @@ const selectCustomers = `SELECT id, email, name, phone, note FROM customers WHER
 
 func (a *app) getCustomer(w http.ResponseWriter, r *http.Request) {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
-	if err != nil {
+	if err != nil || strconv.FormatInt(id, 10) != r.PathValue("id") { // one customer has one address: not 01, too
 		notFound(w)
 		return
 	}

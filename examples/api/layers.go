@@ -96,6 +96,7 @@ func newLayers(s *settings, sec *secrets, db *database, standing *auth.Standing,
 	keep(err)
 	l.keys, err = apikey.New(apikey.Config{
 		Store: store, Prefix: "eco_live", CacheTTL: time.Minute, Feed: sh.feed, ClientIP: l.clientIP.Addr, Logger: log,
+		OwnerScopes: u.scopes, // a key has no right that its owner has lost
 	})
 	keep(err)
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -128,7 +129,7 @@ func TestCustomersRegisterAndTheirPhonesRestEncrypted(t *testing.T) {
 	assert.Equal(t, "no-store", read.header.Get("Cache-Control"))
 	assert.Equal(t, 403, s.do("GET", "/api/customers/1/", "", bearer(bob)).status)
 	assert.Equal(t, 401, s.do("GET", "/api/customers/1/", "").status)
-	for _, id := range []string{"99", "x", "1%20OR%201=1", "99999999999999999999"} {
+	for _, id := range []string{"99", "x", "1%20OR%201=1", "99999999999999999999", "01", "+1", "-1", "%31%20"} {
 		assert.Equal(t, 404, s.do("GET", "/api/customers/"+id+"/", "", bearer(alice)).status, id)
 	}
 
@@ -137,6 +138,19 @@ func TestCustomersRegisterAndTheirPhonesRestEncrypted(t *testing.T) {
 	for _, pointer := range []string{"#/email", "#/name", "#/phone"} {
 		assert.Contains(t, many.body, `"pointer":"`+pointer+`"`)
 	}
+}
+
+func TestAKeyHasNoRightThatItsOwnerHasLost(t *testing.T) {
+	s := startService(t, wide...)
+	alice, _ := s.login("alice")
+	made := s.post("/api/keys/", `{"name":"crm","scopes":["customers:read","products:write"]}`, bearer(alice))
+	require.Equal(t, 201, made.status, made.body)
+	_, err := s.srv.db.ExecContext(t.Context(), `UPDATE users SET scopes = 'products:write' WHERE username = 'alice'`)
+	require.NoError(t, err)
+	caller, err := s.srv.layers.keys.Verify(t.Context(), made.field(t, "key"), netip.Addr{})
+	require.NoError(t, err)
+	assert.True(t, caller.HasScope("products:write"))
+	assert.False(t, caller.HasScope("customers:read"))
 }
 
 func TestAPIKeysAreMadeUsedRotatedAndRevokedByTheirOwner(t *testing.T) {

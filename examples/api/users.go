@@ -85,20 +85,27 @@ func (u *users) Active(ctx context.Context, subject string) (bool, error) {
 
 // Claims implements session.Claimer: a user's scopes travel in the tokens.
 func (u *users) Claims(ctx context.Context, subject string) (map[string]any, error) {
+	scopes, err := u.scopes(ctx, subject)
+	if err != nil || len(scopes) == 0 {
+		return nil, err
+	}
+	return map[string]any{"scope": strings.Join(scopes, " ")}, nil
+}
+
+// scopes returns what a user may do now; nothing for one that is not there.
+func (u *users) scopes(ctx context.Context, subject string) ([]string, error) {
 	id, err := strconv.ParseInt(subject, 10, 64)
 	if err != nil {
-		return nil, session.ErrBadCredentials
+		return nil, nil
 	}
 	ctx, cancel := u.db.within(ctx)
 	defer cancel()
 	var scopes string
-	if err := u.db.QueryRowContext(ctx, u.db.q(`SELECT scopes FROM users WHERE id = ?`), id).Scan(&scopes); err != nil {
-		return nil, err
-	}
-	if scopes == "" {
+	err = u.db.QueryRowContext(ctx, u.db.q(`SELECT scopes FROM users WHERE id = ?`), id).Scan(&scopes)
+	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
-	return map[string]any{"scope": scopes}, nil
+	return strings.Fields(scopes), err
 }
 
 // errWrongPassword means that the old password did not match.

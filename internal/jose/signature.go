@@ -2,11 +2,9 @@ package jose
 
 import (
 	"context"
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
 	"errors"
@@ -103,7 +101,7 @@ func Sign(ctx context.Context, k *Key, dst, input []byte) ([]byte, error) {
 	if m.family == familyHMAC {
 		return MAC(k, dst, input), nil
 	}
-	sig, err := m.signInput(ctx, input)
+	sig, err := m.signInput(m.signer(ctx), input)
 	switch {
 	case err != nil:
 		return nil, err
@@ -118,25 +116,4 @@ func MAC(k *Key, dst, input []byte) []byte {
 	st, _ := k.m.macs.Get().(*macState)
 	defer k.m.macs.Put(st)
 	return append(dst, st.digest(input)...)
-}
-
-func (m *material) signInput(ctx context.Context, input []byte) ([]byte, error) {
-	if m.family == familyEd25519 {
-		return m.sign(ctx, nil, input, crypto.Hash(0))
-	}
-	st, _ := m.digests.Get().(*macState)
-	defer m.digests.Put(st)
-	digest := st.digest(input)
-	switch m.family {
-	case familyPSS:
-		return m.sign(ctx, rand.Reader, digest, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: m.hash})
-	case familyRSA:
-		return m.sign(ctx, nil, digest, m.hash)
-	default: // without a random source [ecdsa.PrivateKey.Sign] is deterministic (RFC 6979)
-		der, err := m.sign(ctx, nil, digest, m.hash)
-		if err != nil {
-			return nil, err
-		}
-		return m.appendRS(nil, der)
-	}
 }

@@ -14,7 +14,6 @@ import (
 	"io"
 	"math/big"
 	"slices"
-	"time"
 
 	"github.com/ecolaura/rampart"
 )
@@ -24,9 +23,6 @@ type ContextSigner interface {
 	crypto.Signer
 	SignContext(ctx context.Context, rand io.Reader, digest []byte, opts crypto.SignerOpts) (signature []byte, err error)
 }
-
-// probeTimeout bounds the signature that NewKey asks a signer for.
-const probeTimeout = 10 * time.Second
 
 // setPublic takes a public key, and says what is wrong with it.
 func (m *material) setPublic(key crypto.PublicKey) rampart.Reason {
@@ -52,17 +48,19 @@ func (m *material) setPublic(key crypto.PublicKey) rampart.Reason {
 
 // probe reports why the private key does not sign for the public one.
 func (m *material) probe() error {
-	k, input := &Key{alg: m.alg, m: m}, []byte("rampart")
-	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
-	defer cancel()
-	sig, err := Sign(ctx, k, nil, input)
+	input := []byte("rampart")
+	sig, err := m.signInput(m.private.Sign, input)
+	if err == nil && !Verify(&Key{alg: m.alg, m: m}, input, sig) {
+		err = errForeignSig
+	}
 	switch {
-	case err != nil && m.foreign:
+	case err == nil:
+		return nil
+	case m.foreign:
 		return keyMistake("material", rampart.ReasonInvalid, nil, fmt.Sprintf("the signer must sign for its public key with %s; it answers %.300q", m.alg, err))
-	case err != nil || !Verify(k, input, sig):
+	default:
 		return m.mistake(rampart.ReasonInvalid)
 	}
-	return nil
 }
 
 // Errors of a signer that others have made.
@@ -71,21 +69,51 @@ var (
 	errForeignSig  = errors.New("auth: the signer returned a signature that its public key does not verify")
 )
 
-// sign has the private key sign. One that others have made is asked with the
-// context, if it takes one, for its own copy of the digest, and not believed: its
-// key may have been replaced since.
-func (m *material) sign(ctx context.Context, random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+// A signFunc is the method Sign of a [crypto.Signer].
+type signFunc func(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error)
+
+// signer returns how the private key signs under ctx. One that others have made gets
+// a copy of the digest, which it may still read when ctx has ended.
+func (m *material) signer(ctx context.Context) signFunc {
 	if !m.foreign {
-		return m.private.Sign(random, digest, opts)
+		return m.private.Sign
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
+	return func(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		digest = bytes.Clone(digest)
+		if s, ok := m.private.(ContextSigner); ok {
+			return s.SignContext(ctx, rand.Reader, digest, opts)
+		}
+		return m.private.Sign(rand.Reader, digest, opts)
 	}
-	digest = bytes.Clone(digest)
-	if s, ok := m.private.(ContextSigner); ok {
-		return s.SignContext(ctx, rand.Reader, digest, opts)
+}
+
+// signInput signs input with sign, which is how the private key does it.
+func (m *material) signInput(sign signFunc, input []byte) ([]byte, error) {
+	var random io.Reader // none: deterministic, which [ecdsa.PrivateKey] is by RFC 6979
+	if m.foreign {
+		random = rand.Reader
 	}
-	return m.private.Sign(rand.Reader, digest, opts)
+	if m.family == familyEd25519 {
+		return sign(random, input, crypto.Hash(0))
+	}
+	st, _ := m.digests.Get().(*macState)
+	defer m.digests.Put(st)
+	digest := st.digest(input)
+	switch m.family {
+	case familyPSS:
+		return sign(rand.Reader, digest, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: m.hash})
+	case familyRSA:
+		return sign(random, digest, m.hash)
+	default:
+		der, err := sign(random, digest, m.hash)
+		if err != nil {
+			return nil, err
+		}
+		return m.appendRS(nil, der)
+	}
 }
 
 // appendRS appends R and S of an ASN.1 signature at full width (RFC 7518 section
