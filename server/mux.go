@@ -19,9 +19,12 @@ type Mux struct {
 // NewMux returns an empty Mux.
 func NewMux() *Mux { return new(Mux) }
 
-// Handle registers h for pattern. It panics on a pattern that ServeMux panics
-// on: a malformed one, or one that conflicts with an earlier one.
+// Handle registers h for pattern. It panics where ServeMux does: on a malformed
+// pattern, one that conflicts with an earlier one, and a nil handler.
 func (m *Mux) Handle(pattern string, h http.Handler) {
+	if f, ok := h.(http.HandlerFunc); h == nil || ok && f == nil {
+		m.mux.Handle(pattern, h) // it panics
+	}
 	m.mux.Handle(pattern, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if own, ok := w.(*muxWriter); ok {
 			w = own.ResponseWriter // a registered handler answers for itself

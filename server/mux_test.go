@@ -86,3 +86,10 @@ func ExampleMux() {
 	fmt.Print(w.Code, " ", w.Body)
 	// Output: 404 {"title":"Not Found","status":404,"detail":"Not found.","code":"not_found"}
 }
+
+func TestAMuxPanicsOnANilHandlerAsServeMuxDoes(t *testing.T) {
+	mux := server.NewMux()
+	assert.Panics(t, func() { mux.Handle("/a", nil) })
+	assert.Panics(t, func() { mux.Handle("/b", http.HandlerFunc(nil)) })
+	assert.Panics(t, func() { mux.HandleFunc("/c", nil) })
+}

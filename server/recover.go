@@ -39,6 +39,9 @@ func recovering(reporter *rampart.Reporter, next http.Handler, ending *atomic.Bo
 			if v == http.ErrAbortHandler { //nolint:errorlint // net/http compares it like this
 				panic(v)
 			}
+			if own != nil { // the layers further in have put their values there: the id, the address
+				r = &own.R
+			}
 			reporter.Refused(r, rampart.SysCrash, "", rampart.Text("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
 			if s.begun {
 				panic(http.ErrAbortHandler)

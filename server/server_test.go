@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 	"github.com/ecolaura/rampart/server"
 )
@@ -191,6 +192,21 @@ func TestAPanicIsAnsweredAndLogged(t *testing.T) {
 	assert.Contains(t, log.String(), `"event":"sys_crash"`)
 	assert.Contains(t, log.String(), `boom\\nline`)
 	assert.NotContains(t, log.String(), "secret=1")
+
+	t.Run("its event has the id and the address of the request, told by layers further in", func(t *testing.T) {
+		log.Reset()
+		id, err := server.NewRequestID(server.RequestIDConfig{})
+		require.NoError(t, err)
+		client, err := server.NewClientIP(rampart.Proxies{Hops: 1})
+		require.NoError(t, err)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("X-Forwarded-For", "198.51.100.7")
+		w := httptest.NewRecorder()
+		server.Recover(logger)(id.Handler(client.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("boom") })))).ServeHTTP(w, r)
+		require.Len(t, w.Header().Get("X-Request-Id"), 32)
+		assert.Contains(t, log.String(), `"request_id":"`+w.Header().Get("X-Request-Id")+`"`)
+		assert.Contains(t, log.String(), `"client_ip":"198.51.100.7"`)
+	})
 
 	t.Run("an informational answer is no beginning", func(t *testing.T) {
 		srv := httptest.NewServer(boom(func(w http.ResponseWriter) { w.WriteHeader(http.StatusEarlyHints) }))
