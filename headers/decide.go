@@ -1,6 +1,7 @@
 package headers
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -101,6 +102,9 @@ func (p *policy) isLocal(r *http.Request, host hostPort) bool {
 // it carried was on the wire already, and a redirect would teach its client
 // nothing. A preflight is refused too, for browsers follow no redirect there.
 func (p *policy) refusesRedirect(r *http.Request) error {
+	if e := p.misled(r); e != nil {
+		return e
+	}
 	if name := p.credentialIn(r.Header); name != "" {
 		return &InsecureError{Reason: InsecureCredentials, Header: name}
 	}
@@ -120,6 +124,21 @@ func (p *policy) refusesRedirect(r *http.Request) error {
 		return nil
 	}
 	return &InsecureError{Reason: reason}
+}
+
+// misled tells of a proxy that says https and is not believed. To redirect its client
+// would send it to the very URL that it asked for, again and again.
+func (p *policy) misled(r *http.Request) error {
+	field := "Proxies.Prefixes or Proxies.Hops"
+	if p.proxies.Trusts(r) {
+		if field = "Proxies.SchemeHeader"; len(r.Header[cmp.Or(http.CanonicalHeaderKey(p.proxies.SchemeHeader), "X-Forwarded-Proto")]) > 0 {
+			return nil // that the client spoke http is its word
+		}
+	}
+	if name := p.tellsHTTPS(r.Header); name != "" {
+		return &InsecureError{Reason: InsecureUntrusted, Header: name, Field: field}
+	}
+	return nil
 }
 
 func (p *policy) credentialIn(h http.Header) string {

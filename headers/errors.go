@@ -38,12 +38,17 @@ const (
 	InsecureUpgrade     rampart.Denial = "upgrade"     // another protocol was asked for, such as WebSocket
 	InsecureTarget      rampart.Denial = "target"      // a request target that is no path
 	InsecureNoRedirect  rampart.Denial = "no_redirect" // Redirect.Off
+
+	// InsecureUntrusted means that a proxy says https, in Header, and that nobody has
+	// told this layer to believe it: Field does. A redirect would go on for ever.
+	InsecureUntrusted rampart.Denial = "untrusted_proxy"
 )
 
 // An InsecureError says why a request was refused for coming over plain http.
 type InsecureError struct {
 	Reason rampart.Denial // one of the constants above
-	Header string         // name of the credential header, if that is the reason; never its value
+	Header string         // name of the header, if a credential or an untrusted proxy is the reason; never its value
+	Field  string         // of [Config], which is to be set if an untrusted proxy is the reason
 }
 
 // Error implements error.
@@ -67,5 +72,9 @@ func (e *InsecureError) Denial() rampart.Denial { return e.Reason }
 
 // Problem implements [rampart.Refusal].
 func (e *InsecureError) Problem() *rampart.Problem {
-	return &rampart.Problem{Status: http.StatusForbidden, Code: "https_required", Detail: "Use https."}
+	detail := "Use https."
+	if e.Reason == InsecureUntrusted { // the client did
+		detail = "A proxy in front of this server, which does not trust it, says that this came over https."
+	}
+	return &rampart.Problem{Status: http.StatusForbidden, Code: "https_required", Detail: detail}
 }

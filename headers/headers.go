@@ -2,6 +2,7 @@ package headers
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -126,7 +127,13 @@ func (p *policy) report(r *http.Request, err error) {
 		return
 	}
 	if e, ok := errors.AsType[*InsecureError](err); ok {
-		p.reporter.Refused(r, rampart.InsecureTransport, "", rampart.Text("reason", string(e.Reason)), rampart.Text("header", e.Header))
+		attrs := []slog.Attr{rampart.Text("reason", string(e.Reason)), rampart.Text("header", e.Header)}
+		if e.Field != "" { // of one peer, whatever clients it says are behind it
+			peer := rampart.PeerAddr(r).String()
+			p.reporter.Report(r.Context(), rampart.InsecureTransport, "untrusted "+peer, append(attrs, slog.String("peer", peer), slog.String("set", e.Field))...)
+			return
+		}
+		p.reporter.Refused(r, rampart.InsecureTransport, "", attrs...)
 	}
 }
 
