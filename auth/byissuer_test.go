@@ -130,6 +130,20 @@ func TestByIssuerRefusesEveryOtherIss(t *testing.T) {
 	}
 }
 
+// Microsoft's older and newer tokens of all tenants, side by side.
+func TestByIssuerTellsTemplatesApart(t *testing.T) {
+	idp := authtest.NewIssuer(t)
+	two := profile{vendor: authtest.Entra, tokens: auth.Entra(), template: true}
+	one := profile{vendor: authtest.EntraV1, tokens: auth.EntraV1(), template: true}
+	v := byIssuer(t, one.verifier(t, idp), two.verifier(t, idp))
+	for _, vendor := range []authtest.Vendor{authtest.Entra, authtest.EntraV1} {
+		for _, sort := range authtest.Sorts() {
+			_, err := v.Verify(t.Context(), idp.Token(vendor, sort), auth.Access)
+			assert.Equal(t, sort == authtest.Access, err == nil, "%s, %s: %v", vendor, sort, err)
+		}
+	}
+}
+
 // twice returns a token whose claims begin with another iss.
 func twice(tb testing.TB, idp *authtest.Issuer, first, second string) string {
 	tb.Helper()

@@ -75,9 +75,10 @@ func (v *Verifier) readClaim(t *Token, got *claimsRead, name, value string) erro
 		t.authTime, _ = jose.ParseDate(value)
 	case "tid": // of another type it is no tenant
 		got.tenant, _ = strictjson.StringOf(value)
-	}
-	if i := slices.Index(v.scopeClaims, name); ok && i >= 0 {
-		ok = v.readScopes(t, got, i, value)
+	default:
+		if i := slices.Index(v.scopeClaims, name); i >= 0 {
+			ok = v.readScopes(t, got, i, value)
+		}
 	}
 	if !ok {
 		return &TokenError{Reason: TokenClaims, Claim: name}

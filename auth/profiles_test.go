@@ -16,6 +16,7 @@ import (
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/auth/authtest"
+	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
 )
 
 // profile is a way to take a vendor's tokens.
@@ -237,6 +238,16 @@ func TestOfEachVendorTheUsualVariantsPass(t *testing.T) {
 			}
 		})
 	}
+}
+
+// All domains and one of them is no policy.
+func TestAStarBesideADomainIsAMistake(t *testing.T) {
+	for name, p := range map[string]auth.VerifierConfig{"hd": auth.Google("*", "a.example"), "repository_owner": auth.GitHubActions("a", "*")} {
+		_, err := auth.OpenID(t.Context(), auth.OpenIDConfig{Issuer: "https://a.example", Audience: "api", Profile: p})
+		assert.Equal(t, fmt.Sprintf("Claims: conflict: %q", name), conferrtest.Text(err))
+	}
+	_, err := auth.OpenID(t.Context(), auth.OpenIDConfig{Issuer: "https://a.example", Audience: "api", Profile: auth.GitHubActions("")})
+	assert.Equal(t, `Claims: invalid: "repository_owner"`, conferrtest.Text(err))
 }
 
 // What a profile returns is the caller's own.

@@ -86,7 +86,7 @@ func (c VerifierConfig) checkTokens(bad *conferr.Mistakes) {
 		return jose.Registered(name) || name == "sub" || name == c.KindClaim || name == c.SubjectClaim
 	}
 	bad.If(c.AudienceClaim != "aud" && taken(c.AudienceClaim), "AudienceClaim", rampart.ReasonInvalid, c.AudienceClaim, `use "aud" or "client_id"`)
-	claims("ScopeClaims", c.scopeClaims(), func(name string) bool { return taken(name) || name == c.AudienceClaim })
+	claims("ScopeClaims", c.scopeClaims(), func(name string) bool { return taken(name) || name == c.AudienceClaim || name == "tid" })
 	named := slices.Sorted(maps.Keys(c.Claims))
 	claims("Claims", named, func(name string) bool {
 		return name == c.KindClaim || jose.Registered(name) && name != "sid" && name != "jti"

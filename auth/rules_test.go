@@ -387,7 +387,7 @@ func TestNewVerifierReportsMistakesOfProfiles(t *testing.T) {
 	cfg.AccessClaims = []string{"azp", "nonce", "azp", "sub", ""}
 	cfg.Claims = map[string][]string{"token_type": {"*"}, "iss": {"*"}, "hd": {""}, "a": nil, "b": {}, "c": {"*", "x"}}
 	cfg.RefusedClaims = []string{"nonce", "hd", "exp"}
-	cfg.ScopeClaims = []string{"user_id", "scp", "scp"}
+	cfg.ScopeClaims = []string{"user_id", "scp", "scp", "tid"}
 	cfg.DangerouslyUntyped = true
 	_, err := auth.NewVerifier(cfg)
 	assert.Equal(t, `Tenants: pointless
@@ -401,6 +401,7 @@ DangerouslyUntyped: conflict
 AudienceClaim: invalid: "exp"
 ScopeClaims: invalid: "user_id"
 ScopeClaims: duplicate: "scp"
+ScopeClaims: invalid: "tid"
 Claims: invalid: "iss"
 Claims: invalid: "token_type"
 Claims: missing: "a"
