@@ -101,7 +101,13 @@ func (ks *Keys) limited(ctx context.Context, k Key) (*cached, error) {
 		if err != nil {
 			return nil, unavailable(k.ID, err)
 		}
-		k.Scopes = slices.DeleteFunc(slices.Clone(k.Scopes), func(s string) bool { return !slices.Contains(has, s) })
+		var left []string // k.Scopes may be the store's
+		for _, s := range k.Scopes {
+			if slices.Contains(has, s) {
+				left = append(left, s)
+			}
+		}
+		k.Scopes = left
 	}
 	return newCached(k), nil
 }

@@ -37,6 +37,8 @@ func TestAListOfScopesIsWrittenAsTheClaimIs(t *testing.T) {
 func TestNoTokenIsMadeThatTheVerifierRefuses(t *testing.T) {
 	for desc, claims := range map[string]map[string]any{
 		"a scope that is a number":    {"scope": 5},
+		"a scope with a gap":          {"scope": []string{"a b"}},
+		"an empty scope in a list":    {"scope": []string{"a", ""}},
 		"a list of scopes with a gap": {"scopes": []string{"a b"}},
 		"scopes that are a number":    {"scopes": 5},
 	} {
@@ -60,6 +62,26 @@ func TestNoTokenIsMadeThatTheVerifierRefuses(t *testing.T) {
 		_, err = f.Refresh(t.Context(), refresh)
 		assert.NoError(t, err, "the refresh token was not used up")
 	}
+}
+
+// plainUsers is a session.Users that adds no claims.
+type plainUsers struct{ session.Users }
+
+func TestClaimsOfIssueAreRehearsedWithoutAClaimerToo(t *testing.T) {
+	f := newFixture(t, func(c *session.Config) { c.Users = plainUsers{c.Users} })
+	_, err := f.Issue(t.Context(), "1", map[string]any{"scope": 5})
+	assert.ErrorContains(t, err, "would refuse")
+	pair, err := f.Issue(t.Context(), "1", map[string]any{"scope": []string{"a", "b"}})
+	require.NoError(t, err)
+	assert.Contains(t, payload(t, pair.Access), `"scope":"a b"`)
+}
+
+// TestClaimsThatAClaimerHidesAreRehearsedToo: the refresh token has them.
+func TestClaimsThatAClaimerHidesAreRehearsedToo(t *testing.T) {
+	f := newFixture(t)
+	f.users.claims = map[string]any{"scope": "a"}
+	_, err := f.Issue(t.Context(), "1", map[string]any{"scope": 5})
+	assert.ErrorContains(t, err, "would refuse")
 }
 
 func TestClaimsAreRehearsedAsTheRealTokenIs(t *testing.T) {
