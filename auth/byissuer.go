@@ -30,7 +30,7 @@ const maxFew = 8
 // even where two issuers name theirs alike. An iss that is of none is a 401.
 //
 // How requests carry tokens, which kind is asked for, how refusals are answered
-// and logged (Source, RequestKind, ErrorHandler, Logger) is taken from first.
+// and logged (Source, RequestKind, DjangoAnswers, ErrorHandler, Logger) is taken from first.
 // Each Verifier goes on to work by itself. Refused are two with one Issuer, one
 // that takes any, and what ByIssuer returned.
 func ByIssuer(first *Verifier, more ...*Verifier) (*Verifier, error) {
@@ -73,6 +73,7 @@ func ByIssuer(first *Verifier, more ...*Verifier) (*Verifier, error) {
 	v := &Verifier{
 		byIssuer:     by,
 		requestKind:  first.requestKind,
+		django:       first.django,
 		maxBytes:     maxBytes,
 		source:       first.source,
 		errorHandler: first.errorHandler,

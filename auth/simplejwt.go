@@ -9,7 +9,7 @@ import (
 // Simplejwt returns the configuration that djangorestframework-simplejwt has
 // with its defaults, so that both accept each other's tokens: HS256 with the
 // secret (Django's SECRET_KEY) and no key id, the claims token_type, exp, iat,
-// jti and user_id, no issuer, no audience. Add Revoked where sessions end. For a
+// jti and user_id, no issuer, no audience, and its words for refusals. Add Revoked where sessions end. For a
 // server that issues tokens, too, see package session.
 //
 // If the secret is too short (32 bytes at least, RFC 7518 section 3.2),
@@ -20,6 +20,8 @@ func Simplejwt(secret []byte) VerifierConfig {
 		Issuer:       jose.Any,
 		Audiences:    []string{jose.Any},
 		SubjectClaim: "user_id",
+
+		DjangoAnswers: true,
 	}
 }
 

@@ -90,12 +90,13 @@ func FromCookie(name string) func(*http.Request) (string, error) {
 }
 
 // sourceRefused makes a [*TokenError] of what a source returned.
-func sourceRefused(err error) error {
+func (v *Verifier) sourceRefused(err error) error {
 	if _, ok := errors.AsType[*TokenError](err); ok {
 		return err
 	}
+	reason := TokenSource
 	if errors.Is(err, ErrNoToken) {
-		return refused(TokenMissing)
+		reason = TokenMissing
 	}
-	return refused(TokenSource)
+	return &TokenError{Reason: reason, django: v.django}
 }

@@ -60,6 +60,7 @@ type TokenError struct {
 	Err error // the backend's failure, for TokenUnverified; that of the check, for TokenCheck
 
 	sliding bool     // the verifier takes sliding tokens: simplejwt names the class
+	django  bool     // the verifier answers in simplejwt's words
 	scopes  []string // that are needed, for TokenScope
 }
 
@@ -88,9 +89,9 @@ func (e *TokenError) Unwrap() error { return e.Err }
 // Denial implements [rampart.Refusal].
 func (e *TokenError) Denial() rampart.Denial { return e.Reason }
 
-// Problem implements [rampart.Refusal]. It is what simplejwt's authentication
-// class answers: detail and code are what its clients look at, and messages is
-// what they show.
+// Problem implements [rampart.Refusal]. It does not say what is wrong with a token.
+// With [VerifierConfig].DjangoAnswers it is what simplejwt's authentication class
+// answers: detail and code are what its clients look at, and messages is what they show.
 func (e *TokenError) Problem() *rampart.Problem {
 	p := &rampart.Problem{Status: http.StatusUnauthorized, Code: "token_not_valid", Header: e.challenge()}
 	switch e.Reason {
@@ -99,9 +100,23 @@ func (e *TokenError) Problem() *rampart.Problem {
 	case TokenMissing:
 		p.Code, p.Detail = "not_authenticated", "Authentication credentials were not provided."
 	case TokenSource:
-		p.Code, p.Detail = "bad_authorization_header", "Authorization header must contain two space-delimited values"
+		p.Code, p.Detail = "bad_authorization_header", "The credentials of the request cannot be read."
+		if e.django {
+			p.Detail = "Authorization header must contain two space-delimited values"
+		}
 	case TokenScope:
 		p.Status, p.Code, p.Detail = http.StatusForbidden, "insufficient_scope", "You do not have permission to perform this action."
+	default:
+		p.Detail = "The token is not valid."
+		if e.django {
+			e.inDjangosWords(p)
+		}
+	}
+	return p
+}
+
+func (e *TokenError) inDjangosWords(p *rampart.Problem) {
+	switch e.Reason {
 	case TokenNoSubject:
 		p.Detail = e.Message()
 	default:
@@ -113,7 +128,6 @@ func (e *TokenError) Problem() *rampart.Problem {
 		p.Extensions = map[string]any{"messages": json.RawMessage(
 			`[{"token_class":"` + class + `","token_type":"` + string(kind) + `","message":` + strictjson.Quote(e.Message()) + `}]`)}
 	}
-	return p
 }
 
 // challenge is WWW-Authenticate as RFC 6750 section 3 has it: no error code for a

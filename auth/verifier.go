@@ -30,6 +30,7 @@ type Verifier struct {
 	rules                   []claimRule
 	accessMask              uint64
 	requestKind             Kind
+	django                  bool
 	untyped                 bool
 	refuseScope             request.Refuse
 	maxBytes                int
@@ -78,6 +79,7 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 		rules:         rules,
 		accessMask:    accessMask(rules),
 		requestKind:   cfg.RequestKind,
+		django:        cfg.DjangoAnswers,
 		untyped:       cfg.DangerouslyUntyped,
 		maxBytes:      cfg.MaxBytes,
 		revoked:       cfg.Revoked,
@@ -279,11 +281,11 @@ func (v *Verifier) Check(r *http.Request) (*Token, error) {
 	}
 	raw, err := v.source(r)
 	if err != nil {
-		return nil, sourceRefused(err)
+		return nil, v.sourceRefused(err)
 	}
 	t, err := v.Verify(r.Context(), raw, v.requestKind)
 	if te, ok := errors.AsType[*TokenError](err); ok {
-		te.sliding = v.requestKind == Sliding
+		te.sliding, te.django = v.requestKind == Sliding, v.django
 	}
 	return t, err
 }
