@@ -143,7 +143,7 @@ func TestNonce(t *testing.T) {
 		seen[nonce] = true
 		assert.Equal(t, []string{
 			"default-src 'self'; script-src 'nonce-" + nonce + "' 'strict-dynamic' 'unsafe-inline' https://a.example/%41; script-src-attr 'none'; style-src 'nonce-" + nonce +
-				"'; object-src 'none'; form-action 'self'; frame-ancestors 'self'; base-uri 'self'",
+				"'; img-src 'self' data:; object-src 'none'; form-action 'self'; frame-ancestors 'self'; base-uri 'self'",
 		}, resp.Header["Content-Security-Policy"])
 		assert.Equal(t, []string{"default-src 'self'; script-src 'nonce-" + nonce + "'"}, resp.Header["Content-Security-Policy-Report-Only"])
 		assert.Equal(t, []string{"no-store"}, resp.Header["Cache-Control"])

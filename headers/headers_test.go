@@ -80,7 +80,7 @@ func apiSet() map[string]string {
 
 func webSet() map[string]string {
 	set := apiSet()
-	set["Content-Security-Policy"] = "default-src 'self'; script-src-attr 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'self'; base-uri 'self'"
+	set["Content-Security-Policy"] = "default-src 'self'; script-src-attr 'none'; img-src 'self' data:; object-src 'none'; form-action 'self'; frame-ancestors 'self'; base-uri 'self'"
 	set["X-Frame-Options"] = "SAMEORIGIN"
 	set["Referrer-Policy"] = "same-origin"
 	set["Cross-Origin-Opener-Policy"] = "same-origin"
@@ -88,7 +88,7 @@ func webSet() map[string]string {
 	return set
 }
 
-const allOff = "accelerometer=(), bluetooth=(), browsing-topics=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), hid=(), idle-detection=(), " +
+const allOff = "accelerometer=(), browsing-topics=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), hid=(), idle-detection=(), " +
 	"magnetometer=(), microphone=(), midi=(), payment=(), screen-wake-lock=(), serial=(), usb=(), xr-spatial-tracking=()"
 
 func assertSet(tb testing.TB, want map[string]string, got http.Header) {

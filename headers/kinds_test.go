@@ -233,7 +233,7 @@ func TestEveryKindOfAnswerCarriesTheWholeSet(t *testing.T) {
 	nonced := headers.Web()
 	nonced.CSP.Script = []headers.Source{headers.WithNonce}
 	noncedSet := webSet()
-	noncedSet["Content-Security-Policy"] = "default-src 'self'; script-src 'none'; script-src-attr 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'self'; base-uri 'self'"
+	noncedSet["Content-Security-Policy"] = "default-src 'self'; script-src 'none'; script-src-attr 'none'; img-src 'self' data:; object-src 'none'; form-action 'self'; frame-ancestors 'self'; base-uri 'self'"
 	all := kinds(t)
 	assert.GreaterOrEqual(t, len(all), 25)
 	for _, preset := range []struct {

@@ -28,7 +28,8 @@ func (c *Config) fillIn() {
 	if c.Preset == PresetWeb {
 		p.FrameOptions, p.ReferrerPolicy, p.OpenerPolicy, p.CacheControl = "SAMEORIGIN", "same-origin", "same-origin", Off
 		p.CSP = &CSP{
-			Default: []Source{Self}, BaseURI: []Source{Self}, FormAction: []Source{Self}, FrameAncestors: []Source{Self},
+			// Build tools make data: URLs of small images; an image runs nothing.
+			Default: []Source{Self}, Img: []Source{Self, Data}, BaseURI: []Source{Self}, FormAction: []Source{Self}, FrameAncestors: []Source{Self},
 			Object: []Source{None}, ScriptAttr: []Source{None},
 		}
 	}
@@ -64,7 +65,7 @@ func (c *Config) fillIn() {
 func presetPermissions() Permissions {
 	p := make(Permissions)
 	for _, feature := range []string{
-		"accelerometer", "bluetooth", "browsing-topics", "camera", "display-capture", "geolocation", "gyroscope", "hid", "idle-detection",
+		"accelerometer", "browsing-topics", "camera", "display-capture", "geolocation", "gyroscope", "hid", "idle-detection",
 		"magnetometer", "microphone", "midi", "payment", "screen-wake-lock", "serial", "usb", "xr-spatial-tracking",
 	} {
 		p[feature] = []string{}
