@@ -133,7 +133,7 @@ func (w *LogWriter) Close(ctx context.Context) error {
 	before := w.dropped
 	w.closed, w.left = true, true
 	w.dropped += uint64(w.busy + len(w.queue.ends)) //nolint:gosec // neither is negative
-	w.queue = records{}
+	w.busy, w.queue = 0, records{}
 	return fmt.Errorf("server: the log's destination does not take %d records: %w", w.dropped-before, ctx.Err())
 }
 

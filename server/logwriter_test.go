@@ -160,6 +160,8 @@ func TestClosingALogWriterWhoseDestinationHangsEnds(t *testing.T) {
 		assert.ErrorContains(t, err, "does not take 3 records")
 		assert.Equal(t, time.Second, time.Since(began))
 		assert.EqualValues(t, 3, w.Dropped())
+		require.Error(t, w.Close(ctx))
+		assert.EqualValues(t, 3, w.Dropped(), "they are lost once, however often it is closed")
 		g.permits <- nil
 		synctest.Wait()
 		assert.Len(t, g.records(), 1, "the one that was being written, and no more")

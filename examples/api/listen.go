@@ -112,7 +112,7 @@ func (l *listeners) serveAdmin(ctx context.Context, srv *instance) (end func()) 
 		if err == nil {
 			err = web.Serve(ctx, l.admin)
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			srv.log.LogAttrs(ctx, slog.LevelError, "operators are not served", slog.String("error", err.Error()))
 		}
 	}()
