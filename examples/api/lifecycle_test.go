@@ -116,10 +116,10 @@ func TestATerminatedServerDoesNotWaitForAClientThatReadsNothing(t *testing.T) {
 	conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
 	require.NoError(t, err)
 	defer conn.Close()
-	require.NoError(t, conn.(*net.TCPConn).SetReadBuffer(4096))
-	for err == nil {
-		require.NoError(t, conn.SetWriteDeadline(time.Now().Add(2*time.Second)))
-		_, err = io.WriteString(conn, strings.Repeat("GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n", 100))
+	ask := "GET /x HTTP/1.1\r\nHost: localhost\r\nPadding: " + strings.Repeat("x", 2000) + "\r\n\r\n"
+	for err == nil { // until the server cannot write its responses
+		require.NoError(t, conn.SetWriteDeadline(time.Now().Add(3*time.Second)))
+		_, err = io.WriteString(conn, ask)
 	}
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	began := time.Now()
