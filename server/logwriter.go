@@ -23,9 +23,10 @@ type LogWriterConfig struct {
 	MaxBytes int
 
 	// Lost, if not nil, is told how many records were dropped since it was last
-	// told, once there is room again, so that the log itself can say it, at the gap or
-	// a few records behind it. It runs on the LogWriter's goroutine, which writes
-	// nothing until it returns, and may log.
+	// told, once there is room again, so that the log itself can say it. It runs on the
+	// LogWriter's goroutine, which writes nothing until it returns: so it may write to
+	// To itself. What it writes to the LogWriter can be dropped as any record can, and
+	// its count is not told again.
 	Lost func(n uint64)
 }
 

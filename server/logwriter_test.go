@@ -174,12 +174,11 @@ func TestAPipeWhoseReaderStallsHoldsNobodyUp(t *testing.T) {
 	reader, writer, err := os.Pipe()
 	require.NoError(t, err)
 	defer writer.Close()
-	var w *server.LogWriter
-	var log *slog.Logger
-	w = newLogWriter(t, server.LogWriterConfig{To: writer, MaxBytes: 64 << 10, Lost: func(n uint64) {
-		log.Warn("records were lost", "count", n)
+	direct := slog.New(slog.NewJSONHandler(writer, nil)) // no other record can take its room
+	w := newLogWriter(t, server.LogWriterConfig{To: writer, MaxBytes: 64 << 10, Lost: func(n uint64) {
+		direct.Warn("records were lost", "count", n)
 	}})
-	log = slog.New(slog.NewJSONHandler(w, nil))
+	log := slog.New(slog.NewJSONHandler(w, nil))
 	const loggers, each = 8, 1000
 	var wg sync.WaitGroup
 	for range loggers {

@@ -136,7 +136,7 @@ const longestToken = 6 * time.Minute
 func (c *command) tell(ctx context.Context, verb string, words []string) error {
 	events := rampart.NewReporter(c.log)
 	events.Report(ctx, rampart.AuthzAdmin, verb, slog.String("actor", "shell"), slog.String("action", verb), rampart.Text("target", words[0]), rampart.Text("scopes", strings.Join(words[1:], " ")))
-	events.Flush()
+	events.Flush() //nolint:contextcheck // what is pending belongs to no request
 	fmt.Fprintf(c.out, "Done: %s %s.\n", verb, strings.Join(words, " "))
 	return nil
 }

@@ -54,14 +54,14 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 // serve serves until ctx is done. It returns the exit status.
 func serve(ctx context.Context, s *settings, stdout, stderr io.Writer) int {
 	// What reads the log may stall, and must hold up neither a request nor the end.
-	var log *slog.Logger
+	direct := slog.New(s.logHandler(stderr)) // through the queue it might be lost, too
 	queue, err := server.NewLogWriter(server.LogWriterConfig{To: stderr, Lost: func(n uint64) {
-		log.LogAttrs(ctx, slog.LevelError, "log records are lost: who reads them stalled", slog.Uint64("count", n))
+		direct.LogAttrs(ctx, slog.LevelError, "log records are lost: who reads them stalled", slog.Uint64("count", n))
 	}})
 	if err != nil {
 		return complain(stderr, err, 1)
 	}
-	log = slog.New(s.logHandler(queue))
+	log := slog.New(s.logHandler(queue))
 	defer func() { //nolint:contextcheck // ctx is done by then
 		last, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
