@@ -54,7 +54,7 @@ UNRACED_examples := \
 	TestLimitsAreExactAndScale TestEveryPolicyCanBeTightenedAndNoneLocksOperatorsOut \
 	TestTheOriginalsRequestsGetTheOriginalsAnswers TestNoBadInputGetsA5xxAndEveryAnswerIsProtected \
 	TestOneMistakeHasOneAnswerAtEveryPath TestOperatorsHaveAListenerOfTheirOwn \
-	TestALoadBalancerSeesTheDrainBeforeTheListenerCloses TestATerminatedServerDoesNotWaitForAStalledUpload \
+	TestALoadBalancerSeesTheDrainBeforeTheListenerCloses TestATerminatedServerDoesNotWaitForAStalledUpload TestATerminatedServerDoesNotWaitForAClientThatReadsNothing \
 	TestAStalledLogReaderHoldsUpNothing TestAnAddressThatIsTakenIsASentence TestTheVersionNamesWhatTheProgramWasBuiltWith \
 	TestConnectionsToPostgreSQLAreKept TestAnOperatorIsMadeFromTheShell TestACommandThatIsWrongChangesNothing
 names = $(subst $() ,|,$(strip $(UNRACED_$*)))

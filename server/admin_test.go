@@ -74,9 +74,9 @@ func TestNewAdminReportsEveryMistake(t *testing.T) {
 	h := newHealth(t, server.HealthConfig{})
 	_, err := server.NewAdmin(server.AdminConfig{
 		Health: h, Hosts: []string{"a:1", ""},
-		Handlers: map[string]http.Handler{"/livez": said(""), "/{": said(""), "/nil": nil, "x": said("")},
+		Handlers: map[string]http.Handler{"/livez": said(""), "/{": said(""), "/nil": nil, "x": said(""), "y.example/z": said("")},
 	})
-	assert.Equal(t, "Handlers: invalid: \"/livez\"\nHandlers: missing: \"/nil\"\nHandlers: invalid: \"/{\"\nHandlers: invalid: \"x\"\nHosts: invalid: \"a:1\"\nHosts: invalid", conferrtest.Text(err))
+	assert.Equal(t, "Handlers: invalid: \"/livez\"\nHandlers: missing: \"/nil\"\nHandlers: invalid: \"/{\"\nHandlers: invalid: \"x\"\nHandlers: invalid: \"y.example/z\"\nHosts: invalid: \"a:1\"\nHosts: invalid", conferrtest.Text(err))
 	_, err = server.NewAdmin(server.AdminConfig{})
 	assert.Equal(t, "Health: missing", conferrtest.Text(err))
 }

@@ -197,6 +197,19 @@ func TestAConnectionThatIsJustMadeIsServedAndAnOldSilentOneNotWaitedFor(t *testi
 	})
 }
 
+func TestASilentConnectionIsClosedBeforeTheTimeIsUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := serveBubble(t, server.Config{Handler: http.NotFoundHandler(), ShutdownTimeout: 3 * time.Second})
+		_, _ = b.open("")
+		_, _ = b.open("GET / HTT")
+		synctest.Wait()
+		began := time.Now()
+		b.stop()
+		require.NoError(t, <-b.ended)
+		assert.InDelta(t, 2, time.Since(began).Seconds(), 0.6)
+	})
+}
+
 func TestAListenerThatFailsEndsALameDuckAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := serveBubble(t, server.Config{Handler: http.NotFoundHandler(), LameDuck: time.Minute})
@@ -357,4 +370,44 @@ func TestATakenPortIsASentence(t *testing.T) {
 	assert.ErrorContains(t, err, "server: this machine does not have the address 192.0.2.1:80")
 	_, err = server.Listen(t.Context(), "127.0.0.1:-1")
 	assert.ErrorContains(t, err, "server: listen tcp")
+}
+
+// These moments are too short to be hit from outside: net/http drops a request that it
+// has read when Shutdown begins before its handler does.
+func TestAnEndWaitsForARequestThatIsReadUntilItsHandlerBegins(t *testing.T) {
+	conn, _ := net.Pipe()
+	e := server.NewEnding()
+	const soon = time.Second
+	assert.True(t, e.Settled(soon))
+	e.State(conn, http.StateNew)
+	assert.False(t, e.Settled(soon), "it may send a request")
+	assert.True(t, e.Settled(6*time.Second), "net/http, too, gives it up")
+	e.State(conn, http.StateActive)
+	assert.False(t, e.Settled(time.Hour))
+	e.Serve(conn, func(http.ResponseWriter, *http.Request) { assert.True(t, e.Settled(soon)) }, httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+	e.State(conn, http.StateActive)
+	e.State(conn, http.StateIdle)
+	assert.True(t, e.Settled(soon))
+	e.State(conn, http.StateNew)
+	e.State(conn, http.StateClosed)
+	assert.True(t, e.Settled(soon), "a connection that is gone sends nothing")
+}
+
+// deadlines counts the read deadlines of a response.
+type deadlines struct {
+	http.ResponseWriter
+	n int
+}
+
+func (d *deadlines) SetReadDeadline(time.Time) error { d.n++; return nil }
+
+func TestAnHTTP2UploadIsToldToEndWhileItsHandlerRuns(t *testing.T) {
+	e := server.NewEnding()
+	upload := httptest.NewRequest(http.MethodPost, "/", http.NoBody)
+	upload.ProtoMajor, upload.ContentLength = 2, -1
+	var before, during, after deadlines
+	e.Serve(nil, func(http.ResponseWriter, *http.Request) {}, &before, upload)
+	e.Serve(nil, func(http.ResponseWriter, *http.Request) { e.Tell() }, &during, upload)
+	e.Serve(nil, func(http.ResponseWriter, *http.Request) { assert.Equal(t, 1, after.n) }, &after, upload)
+	assert.Equal(t, []int{0, 1, 1}, []int{before.n, during.n, after.n})
 }

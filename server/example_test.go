@@ -68,10 +68,10 @@ func ExampleAdmin() {
 }
 
 func ExampleLogWriter() {
-	var log *slog.Logger
+	direct := slog.New(slog.NewJSONHandler(os.Stdout, nil)) // in a service: os.Stderr
 	w, err := server.NewLogWriter(server.LogWriterConfig{
-		To:   os.Stdout, // os.Stderr
-		Lost: func(n uint64) { log.Warn("the log lacks records", slog.Uint64("count", n)) },
+		To:   os.Stdout,
+		Lost: func(n uint64) { direct.Warn("the log lacks records", slog.Uint64("count", n)) },
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -83,7 +83,7 @@ func ExampleLogWriter() {
 		}
 		return a
 	}
-	log = slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: plain}))
+	log := slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: plain}))
 	log.Info("served")
 	if err := w.Close(context.Background()); err != nil { // in a service: for a second, at its end
 		fmt.Println(err)

@@ -135,3 +135,17 @@ func TestAnOptionalCheckIsLoggedAndShownAndHoldsNothingUp(t *testing.T) {
 		assert.Len(t, rs.All(t), 2)
 	})
 }
+
+func TestAnOptionalCheckThatIsSlowAtFirstIsNoOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var rs logtest.Records
+		h := newHealth(t, server.HealthConfig{Logger: rs.Logger(), Checks: []server.HealthCheck{
+			{Name: "redis", Optional: true, Check: func(context.Context) error { time.Sleep(time.Second); return nil }},
+		}})
+		for range 3 {
+			require.NoError(t, h.Check(t.Context()))
+			time.Sleep(1100 * time.Millisecond)
+		}
+		assert.Empty(t, rs.All(t))
+	})
+}

@@ -23,9 +23,10 @@ type LogWriterConfig struct {
 	MaxBytes int
 
 	// Lost, if not nil, is told how many records were dropped since it was last
-	// told, once there is room again, so that the log itself can say it, at the gap or
-	// a few records behind it. It runs on the LogWriter's goroutine, which writes
-	// nothing until it returns, and may log.
+	// told, once there is room again, so that the log itself can say it. It runs on the
+	// LogWriter's goroutine, which writes nothing until it returns: so it may write to
+	// To itself. What it writes to the LogWriter can be dropped as any record can, and
+	// its count is not told again.
 	Lost func(n uint64)
 }
 
@@ -133,7 +134,7 @@ func (w *LogWriter) Close(ctx context.Context) error {
 	before := w.dropped
 	w.closed, w.left = true, true
 	w.dropped += uint64(w.busy + len(w.queue.ends)) //nolint:gosec // neither is negative
-	w.queue = records{}
+	w.busy, w.queue = 0, records{}
 	return fmt.Errorf("server: the log's destination does not take %d records: %w", w.dropped-before, ctx.Err())
 }
 

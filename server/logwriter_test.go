@@ -160,6 +160,8 @@ func TestClosingALogWriterWhoseDestinationHangsEnds(t *testing.T) {
 		assert.ErrorContains(t, err, "does not take 3 records")
 		assert.Equal(t, time.Second, time.Since(began))
 		assert.EqualValues(t, 3, w.Dropped())
+		require.Error(t, w.Close(ctx))
+		assert.EqualValues(t, 3, w.Dropped(), "they are lost once, however often it is closed")
 		g.permits <- nil
 		synctest.Wait()
 		assert.Len(t, g.records(), 1, "the one that was being written, and no more")
@@ -172,12 +174,11 @@ func TestAPipeWhoseReaderStallsHoldsNobodyUp(t *testing.T) {
 	reader, writer, err := os.Pipe()
 	require.NoError(t, err)
 	defer writer.Close()
-	var w *server.LogWriter
-	var log *slog.Logger
-	w = newLogWriter(t, server.LogWriterConfig{To: writer, MaxBytes: 64 << 10, Lost: func(n uint64) {
-		log.Warn("records were lost", "count", n)
+	direct := slog.New(slog.NewJSONHandler(writer, nil)) // no other record can take its room
+	w := newLogWriter(t, server.LogWriterConfig{To: writer, MaxBytes: 64 << 10, Lost: func(n uint64) {
+		direct.Warn("records were lost", "count", n)
 	}})
-	log = slog.New(slog.NewJSONHandler(w, nil))
+	log := slog.New(slog.NewJSONHandler(w, nil))
 	const loggers, each = 8, 1000
 	var wg sync.WaitGroup
 	for range loggers {

@@ -243,3 +243,32 @@ func TestAPanicIsAnsweredAndLogged(t *testing.T) {
 type hijackable struct{ *httptest.ResponseRecorder }
 
 func (hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, nil }
+
+// discard is a response that nobody looks at.
+type discard struct{ head http.Header }
+
+func (d discard) Header() http.Header       { return d.head }
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+func (discard) WriteHeader(int)             {}
+
+// A Server costs a request what Recover does, which makes one thing, and no more.
+func TestAServerAllocatesNoMoreThanRecover(t *testing.T) {
+	nothing := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("x"))
+	w := discard{http.Header{}}
+	allocations := func(h http.Handler) float64 { return testing.AllocsPerRun(100, func() { h.ServeHTTP(w, r) }) }
+	assert.InDelta(t, 1, allocations(server.Recover(nil)(nothing)), 0)
+	assert.InDelta(t, 1, allocations(server.HandlerOf(t, server.Config{Handler: nothing})), 0)
+}
+
+func TestServersShareAHealth(t *testing.T) {
+	health := newHealth(t, server.HealthConfig{})
+	_, stopOne := start(t, server.Config{Handler: http.NotFoundHandler(), Health: health})
+	addr, stopTwo := start(t, server.Config{Handler: health.Ready(), Health: health})
+	resp, _ := get(t, "http://"+addr)
+	assert.Equal(t, 200, resp.StatusCode)
+	require.NoError(t, stopOne())
+	resp, _ = get(t, "http://"+addr)
+	assert.Equal(t, 503, resp.StatusCode, "with one of them the instance ends")
+	assert.NoError(t, stopTwo())
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -33,6 +34,11 @@ type command struct {
 
 // run does what the words say. What is wrong with them is an errSettings.
 func (c *command) run(ctx context.Context) error {
+	for _, word := range c.s.command {
+		if strings.HasPrefix(word, "-") { // as a scope, -db would be kept with its password, in another database
+			return fmt.Errorf("%w: flags stand before the command", errSettings)
+		}
+	}
 	verb, rest := strings.Join(c.s.command[:min(2, len(c.s.command))], " "), c.s.command[min(2, len(c.s.command)):]
 	if c.s.command[0] == "token" && len(c.s.command) == 2 {
 		return c.token(ctx, c.s.command[1])
@@ -78,7 +84,7 @@ func (c *command) user(ctx context.Context, db *database, u *users, verb string,
 		}
 		return err
 	case "user add":
-		pw, err := c.password()
+		pw, err := c.password(ctx)
 		if err != nil {
 			return err
 		}
@@ -95,7 +101,7 @@ func (c *command) user(ctx context.Context, db *database, u *users, verb string,
 	var upTo time.Time
 	switch verb {
 	case "user password":
-		pw, err := c.password()
+		pw, err := c.password(ctx)
 		if err != nil {
 			return err
 		}
@@ -146,8 +152,12 @@ func (c *command) token(ctx context.Context, name string) error {
 	defer cancel()
 	var id int64
 	var active bool
-	if err := srv.db.QueryRowContext(asking, srv.db.q(`SELECT id, active FROM users WHERE username = ?`), name).Scan(&id, &active); err != nil || !active {
-		return errors.Join(err, fmt.Errorf("%w: %q", errNoAccount, name))
+	err = srv.db.QueryRowContext(asking, srv.db.q(`SELECT id, active FROM users WHERE username = ?`), name).Scan(&id, &active)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return redacted(err, c.s.db)
+	}
+	if !active {
+		return fmt.Errorf("%w, or it is disabled: %q", errNoAccount, name)
 	}
 	cfg := srv.layers.issuing
 	cfg.Sessions = session.NewMemoryStore(1)
@@ -165,16 +175,36 @@ func (c *command) token(ctx context.Context, name string) error {
 
 // password asks for a password: twice at a terminal, which does not show it, else it is
 // the first line. The rule is that of POST /api/password/.
-func (c *command) password() (string, error) {
-	pw, err := c.read("Password: ")
+func (c *command) password(ctx context.Context) (string, error) {
+	line, terminal := c.line, false
+	if f, ok := c.in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		before, err := term.GetState(int(f.Fd()))
+		if err != nil {
+			return "", err
+		}
+		defer func() { _ = term.Restore(int(f.Fd()), before) }() // whatever ends this, it shows again what is typed
+		terminal = true
+		line = func() (string, error) {
+			typed, err := term.ReadPassword(int(f.Fd()))
+			fmt.Fprintln(c.prompt)
+			return string(typed), err
+		}
+	}
+	ask := func(prompt string) (string, error) {
+		if terminal {
+			fmt.Fprint(c.prompt, prompt)
+		}
+		return unless(ctx, line)
+	}
+	pw, err := ask("Password: ")
 	if err != nil {
 		return "", err
 	}
 	if n := utf8.RuneCountInString(pw); n < 12 || n > 1024 {
 		return "", errors.New("a password has 12 to 1024 characters")
 	}
-	if f, ok := c.in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		again, err := c.read("Once more: ")
+	if terminal {
+		again, err := ask("Once more: ")
 		if err == nil && again != pw {
 			err = errors.New("these were two passwords")
 		}
@@ -183,13 +213,25 @@ func (c *command) password() (string, error) {
 	return pw, nil
 }
 
-func (c *command) read(prompt string) (string, error) {
-	if f, ok := c.in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		fmt.Fprint(c.prompt, prompt)
-		typed, err := term.ReadPassword(int(f.Fd()))
-		fmt.Fprintln(c.prompt)
-		return string(typed), err
+// unless returns what line returns, unless ctx ends first.
+func unless(ctx context.Context, line func() (string, error)) (string, error) {
+	var text string
+	var err error
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		text, err = line()
+	}()
+	select {
+	case <-read:
+		return text, err
+	case <-ctx.Done():
+		return "", ctx.Err()
 	}
+}
+
+// line reads the first line.
+func (c *command) line() (string, error) {
 	line, err := bufio.NewReader(io.LimitReader(c.in, 8<<10)).ReadString('\n')
 	if errors.Is(err, io.EOF) {
 		err = nil

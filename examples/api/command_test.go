@@ -94,6 +94,8 @@ func TestACommandThatIsWrongChangesNothing(t *testing.T) {
 		{"a name with a space", operatorPassword, []string{"user", "add", "ol ga"}, 2, "without spaces"},
 		{"a scope with a space", operatorPassword, []string{"user", "add", "otto", "ops keys:manage"}, 2, "without spaces"},
 		{"an empty scope", operatorPassword, []string{"user", "add", "otto", ""}, 2, "without spaces"},
+		{"a flag behind the command, which would be a scope", operatorPassword, []string{"user", "add", "otto", "-db", "postgres://otto:hidden@localhost/x"}, 2, "flags stand before the command"},
+		{"a flag in place of a name", "", []string{"token", "-demo"}, 2, "flags stand before the command"},
 		{"a short password", "short\n", []string{"user", "add", "otto"}, 1, "12 to 1024"},
 		{"no password", "", []string{"user", "add", "otto"}, 1, "12 to 1024"},
 		{"a name that is taken", "another long password", []string{"user", "add", "olga"}, 1, "is there already"},
@@ -106,11 +108,26 @@ func TestACommandThatIsWrongChangesNothing(t *testing.T) {
 		assert.Equal(t, tt.status, status, tt.desc)
 		assert.Contains(t, log, tt.want, tt.desc)
 		assert.Empty(t, out, tt.desc)
+		assert.NotContains(t, log, "hidden", tt.desc)
+		assert.NotContains(t, log, "sql:", tt.desc)
 	}
 	_, out, _ := shell(t, db, "", "user", "list")
 	assert.Equal(t, "olga\tactive\tops\n", out)
 	s := startOn(t, db, wide...)
 	assert.Equal(t, 200, s.post("/api/token/", `{"username":"olga","password":"`+operatorPassword+`"}`).status)
+}
+
+func TestNoMistakeInAURLShowsItsPassword(t *testing.T) {
+	for _, db := range []string{
+		"postgres://u:hidden@127.0.0.1:x/x", "postgres://u:an@hidden@127.0.0.1/x?sslmode=bogus", "postgres://u:hidden%zz@127.0.0.1/x",
+		"postgres ://u:hidden@127.0.0.1/x", "Postgres://u:hidden@127.0.0.1/x", "postgres://u:hidden@127.0.0.1:1/x",
+	} {
+		status, out, log := shell(t, db, "", "user", "list")
+		assert.Equal(t, 1, status, db)
+		assert.Empty(t, out)
+		assert.Contains(t, log, "api: database: ", db)
+		assert.NotContains(t, log, "hidden", db)
+	}
 }
 
 func first(status int, _, _ string) int { return status }

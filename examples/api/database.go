@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	_ "github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite"
 
@@ -40,7 +41,7 @@ func openDatabase(ctx context.Context, s *settings) (*database, error) {
 		// Made here, so that its mode does not depend on the umask.
 		f, err := os.OpenFile(s.db, os.O_CREATE|os.O_RDWR, 0o600)
 		if err != nil {
-			return nil, err
+			return nil, redacted(err, s.db)
 		}
 		if err := f.Close(); err != nil {
 			return nil, err
@@ -111,6 +112,9 @@ func (d *database) reach(ctx context.Context, s *settings) error {
 func redacted(err error, source string) error {
 	if err == nil {
 		return nil
+	}
+	if unread, ok := errors.AsType[*pgconn.ParseConfigError](err); ok { // it repeats what follows an @ in the password
+		return fmt.Errorf("database: -db is no URL of PostgreSQL: %v", errors.Unwrap(unread)) //nolint:errorlint // its own text is what must not be shown
 	}
 	if strings.Contains(source, "://") {
 		return errors.New("database: " + strings.ReplaceAll(err.Error(), source, "postgres://REDACTED"))

@@ -2,6 +2,9 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,6 +21,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecolaura/rampart/crypto/fernet"
 )
 
 // admin returns where the operators' listener of a process is.
@@ -103,6 +108,56 @@ func TestATerminatedServerDoesNotWaitForAStalledUpload(t *testing.T) {
 	_ = p.cmd.Wait()
 	assert.Equal(t, 0, p.cmd.ProcessState.ExitCode(), p.stderr)
 	assert.Less(t, time.Since(began), 10*time.Second)
+}
+
+// A client that asks and never reads is cut off, and makes the end no failure.
+func TestATerminatedServerDoesNotWaitForAClientThatReadsNothing(t *testing.T) {
+	p := startProcess(t, filepath.Join(t.TempDir(), "ecolaura.db"), wide...)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+	require.NoError(t, err)
+	defer conn.Close()
+	ask := "GET /x HTTP/1.1\r\nHost: localhost\r\nPadding: " + strings.Repeat("x", 2000) + "\r\n\r\n"
+	for err == nil { // until the server cannot write its responses
+		require.NoError(t, conn.SetWriteDeadline(time.Now().Add(3*time.Second)))
+		_, err = io.WriteString(conn, ask)
+	}
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	began := time.Now()
+	assert.Equal(t, 0, p.stop(t), p.stderr)
+	assert.Less(t, time.Since(began), 10*time.Second)
+	assert.Contains(t, p.stderr.String(), "connections that were still busy were closed")
+}
+
+// A database that hangs while the server starts, and a password that is not typed, are
+// waited for until SIGTERM, and no longer.
+func TestATerminationEndsTheStartAndTheCommands(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer ln.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		if conn, err := ln.Accept(); err == nil {
+			cancel()
+			_, _ = io.Copy(io.Discard, conn)
+		}
+	}()
+	env := map[string]string{"ECOLAURA_SECRET_KEY": rand.Text() + rand.Text(), "ECOLAURA_FERNET_KEYS": fernet.GenerateKey().Reveal()}
+	getenv := func(name string) string { return env[name] }
+	var log bytes.Buffer
+	assert.Equal(t, 0, run(ctx, []string{"-db", "postgres://u:hidden@" + ln.Addr().String() + "/x?sslmode=disable"}, getenv, nil, io.Discard, &log))
+	assert.Contains(t, log.String(), "stopped before it served")
+	assert.NotContains(t, log.String(), "hidden")
+
+	ctx, cancel = context.WithCancel(t.Context())
+	stdin, typing := io.Pipe()
+	defer typing.Close()
+	go func() {
+		_, _ = io.WriteString(typing, "half a pass")
+		cancel()
+	}()
+	log.Reset()
+	assert.Equal(t, 1, run(ctx, []string{"-db", filepath.Join(t.TempDir(), "ecolaura.db"), "user", "add", "olga"}, getenv, stdin, io.Discard, &log))
+	assert.Contains(t, log.String(), "context canceled")
 }
 
 // What reads the log has stopped reading: requests are served, losses are counted, and

@@ -63,7 +63,8 @@ func (l *listeners) adminAddr() string {
 }
 
 // shutdownTime is for requests under way, and closeTime for what is pending then: with
-// them and a second for the log an end takes 8 s at most, and -drain more.
+// them, a second for operators and one for the log an end takes 9 s at most, and -drain
+// more.
 const shutdownTime = 5 * time.Second
 
 // serve runs a server on each address, the first with TLS if there are certificates,
@@ -112,7 +113,7 @@ func (l *listeners) serveAdmin(ctx context.Context, srv *instance) (end func()) 
 		if err == nil {
 			err = web.Serve(ctx, l.admin)
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			srv.log.LogAttrs(ctx, slog.LevelError, "operators are not served", slog.String("error", err.Error()))
 		}
 	}()

@@ -54,20 +54,24 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 // serve serves until ctx is done. It returns the exit status.
 func serve(ctx context.Context, s *settings, stdout, stderr io.Writer) int {
 	// What reads the log may stall, and must hold up neither a request nor the end.
-	var log *slog.Logger
+	direct := slog.New(s.logHandler(stderr)) // through the queue it might be lost, too
 	queue, err := server.NewLogWriter(server.LogWriterConfig{To: stderr, Lost: func(n uint64) {
-		log.LogAttrs(ctx, slog.LevelError, "log records are lost: who reads them stalled", slog.Uint64("count", n))
+		direct.LogAttrs(ctx, slog.LevelError, "log records are lost: who reads them stalled", slog.Uint64("count", n))
 	}})
 	if err != nil {
 		return complain(stderr, err, 1)
 	}
-	log = slog.New(s.logHandler(queue))
+	log := slog.New(s.logHandler(queue))
 	defer func() { //nolint:contextcheck // ctx is done by then
 		last, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		_ = queue.Close(last) // what it says has nowhere to go
 	}()
 	srv, err := open(ctx, s, log, queue.Dropped)
+	if err != nil && ctx.Err() != nil { // a backend that hangs is no reason not to end
+		log.LogAttrs(ctx, slog.LevelInfo, "stopped before it served")
+		return 0
+	}
 	if err != nil {
 		return complain(queue, err, exitStatus(err))
 	}
@@ -86,10 +90,15 @@ func serve(ctx context.Context, s *settings, stdout, stderr io.Writer) int {
 		return complain(stderr, err, exitStatus(err))
 	}
 	srv.greet(stdout, s, l.main.Addr().String(), l.adminAddr()) //nolint:contextcheck // its checks belong to no request
-	if err := l.serve(ctx, s, srv, certs); err != nil {
+	err = l.serve(ctx, s, srv, certs)
+	switch {
+	case err == nil:
+		log.LogAttrs(ctx, slog.LevelInfo, "stopped: every request was answered")
+	case ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded): // no client can make an end a failure
+		log.LogAttrs(ctx, slog.LevelWarn, "stopped: connections that were still busy were closed")
+	default:
 		return complain(stderr, err, 1)
 	}
-	log.LogAttrs(ctx, slog.LevelInfo, "stopped: every request was answered")
 	return 0
 }
 

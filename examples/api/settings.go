@@ -263,5 +263,8 @@ func readFile(name string) ([]byte, error) {
 	if info.Mode().Perm()&0o027 != 0 {
 		return nil, fmt.Errorf("%s: others may use it (mode %#o): chmod 600", name, info.Mode().Perm())
 	}
+	if info.Size() > 64<<10 {
+		return nil, fmt.Errorf("%s: longer than 64 KiB", name)
+	}
 	return os.ReadFile(name)
 }

@@ -106,6 +106,7 @@ func TestEverySettingMayBeInAFile(t *testing.T) {
 		{"two places", "ECOLAURA_FERNET_KEYS", key, "ECOLAURA_FERNET_KEYS and ECOLAURA_FERNET_KEYS_FILE: both are set"},
 		{"a file that is not there", "ECOLAURA_SECRET_KEY_FILE", filepath.Join(dir, "nope"), "ECOLAURA_SECRET_KEY_FILE: stat "},
 		{"a file that everybody may read", "ECOLAURA_SECRET_KEY_FILE", write("open", "x", 0o444), "chmod 600"},
+		{"a file that is no secret", "ECOLAURA_SECRET_KEY_FILE", write("long", strings.Repeat("x", 64<<10+1), 0o400), "longer than 64 KiB"},
 		{"an empty file", "ECOLAURA_SECRET_KEY_FILE", write("empty", "\n", 0o400), "is empty"},
 	} {
 		_, err := parse(nil, func(name string) string {
