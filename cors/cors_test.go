@@ -1,6 +1,7 @@
 package cors_test
 
 import (
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -330,8 +331,15 @@ func TestSameOriginWithoutSecFetchSite(t *testing.T) {
 		t.Run(tt.origin+" at "+tt.host, func(t *testing.T) {
 			r := lines{"Origin", tt.origin}.request(t, "POST")
 			r.Host = tt.host
+			if strings.HasPrefix(tt.origin, "http:") {
+				r.TLS = nil
+			}
 			verdict, _ := c.Check(r)
 			assert.Equal(t, tt.want, verdict.Kind == cors.SameOrigin)
+
+			r.TLS = new(tls.ConnectionState)
+			verdict, _ = c.Check(r)
+			assert.Equal(t, tt.want && !strings.HasPrefix(tt.origin, "http:"), verdict.Kind == cors.SameOrigin, "over TLS")
 		})
 	}
 }

@@ -47,7 +47,12 @@ func hyphenAtEdge(host string) bool {
 // insecure reports whether somebody on the wire can speak for the origin: it is
 // neither https nor on the browser's own machine.
 func (p pattern) insecure() bool {
-	return p.base.scheme() != "https://" && !p.local()
+	switch p.base.scheme() {
+	case "https://", "chrome-extension://", "moz-extension://", "safari-web-extension://": // the browser's own
+		return false
+	default:
+		return !p.local()
+	}
 }
 
 // local reports whether the host is the browser's own machine: a localhost name
@@ -62,8 +67,9 @@ func (p pattern) local() bool {
 }
 
 // publicSuffix reports whether strangers can register names that the pattern
-// covers: directly below it (com, github.io), or one label further down, where
-// the list has a rule for every label (*.compute.amazonaws.com).
+// covers: directly below it (com, github.io), one label further down, where the list
+// has a rule for every label (*.compute.amazonaws.com), or below a suffix that is
+// further down (s3.amazonaws.com below amazonaws.com).
 func (p pattern) publicSuffix() bool {
 	if !p.subdomains || p.local() {
 		return false
@@ -74,5 +80,5 @@ func (p pattern) publicSuffix() bool {
 			return true
 		}
 	}
-	return false
+	return strings.Contains(parents, "\n"+host+"\n")
 }

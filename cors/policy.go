@@ -128,7 +128,7 @@ func sameOrigin(r *http.Request, o origin) bool {
 		return len(site) == 1 && site[0] == "same-origin"
 	}
 	own := o.text[o.hostStart:]
-	if own == "" {
+	if own == "" || r.TLS != nil && o.scheme() == "http://" { // a page over http is another origin, which the wire can write
 		return false
 	}
 	return r.Host == own || o.port() == "" && strings.HasPrefix(r.Host, own) && r.Host[len(own):] == defaultPort(o.scheme())
