@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -49,7 +50,7 @@ func TestTheRecipesForProxies(t *testing.T) {
 		t.Run(tt.desc, func(t *testing.T) {
 			ask := func(method string, proxies rampart.Proxies) (*httptest.ResponseRecorder, string) {
 				cfg := headers.API("api.example.com")
-				cfg.Proxies = proxies
+				cfg.Proxies, cfg.Logger = proxies, slog.New(slog.DiscardHandler)
 				browser, err := headers.New(cfg)
 				require.NoError(t, err)
 				clients, err := server.NewClientIP(proxies)
