@@ -2,6 +2,7 @@ package auth
 
 import (
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -77,6 +78,9 @@ func ByIssuer(first *Verifier, more ...*Verifier) (*Verifier, error) {
 		source:       first.source,
 		errorHandler: first.errorHandler,
 		reporter:     first.reporter,
+	}
+	if first.plainSource {
+		v.source = func(r *http.Request) (string, error) { return bearer(r, maxBytes) }
 	}
 	v.scratch.New = func() any { return jose.NewReader() }
 	v.refuseScope = v.refuseForScope

@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -69,8 +68,7 @@ func (c RemoteKeysConfig) validate() error {
 		bad.Add("URL", rampart.ReasonInvalid, nil, wantURL)
 	default:
 		wrong := u.Hostname() == "" || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname()))
-		shown, _, _ := strings.Cut(c.URL, "?")
-		bad.If(wrong, "URL", rampart.ReasonInvalid, shown, wantURL)
+		bad.If(wrong, "URL", rampart.ReasonInvalid, shown(c.URL), wantURL)
 	}
 	bad.If(len(c.Algorithms) == 0, "Algorithms", rampart.ReasonMissing, nil, "list the algorithms that the issuer signs with, such as RS256 or ES256")
 	for i, alg := range c.Algorithms {
@@ -137,10 +135,9 @@ func NewRemoteKeys(cfg RemoteKeysConfig) (*RemoteKeys, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	shown, _, _ := strings.Cut(cfg.URL, "?")
 	return &RemoteKeys{
 		url:        cfg.URL,
-		shown:      shown,
+		shown:      shown(cfg.URL),
 		client:     keysClient(cfg.Client),
 		algorithms: slices.Clone(cfg.Algorithms),
 		maxStale:   max(cmp.Or(cfg.MaxStale, defaultMaxStale), 0),

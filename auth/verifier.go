@@ -36,6 +36,7 @@ type Verifier struct {
 	revoked                 func(context.Context, *Token) (bool, error)
 	check                   func(*Token) error
 	source                  func(*http.Request) (string, error)
+	plainSource             bool // source is FromHeader with this MaxBytes
 	errorHandler            func(http.ResponseWriter, *http.Request, error)
 	reporter                *rampart.Reporter
 	now                     func() time.Time
@@ -57,6 +58,7 @@ type knownHeader struct {
 // NewVerifier returns a Verifier for cfg, or every mistake in cfg, each a
 // [rampart.ConfigError], joined. Changing cfg afterwards has no effect.
 func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
+	plainSource := cfg.Source == nil
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -83,6 +85,7 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 		revoked:       cfg.Revoked,
 		check:         cfg.Check,
 		source:        cfg.Source,
+		plainSource:   plainSource,
 		reporter:      rampart.NewReporter(cfg.Logger),
 		now:           cfg.Now,
 		errorHandler:  cfg.ErrorHandler,
