@@ -185,6 +185,9 @@ func (v *Verifier) authenticate(ctx context.Context, raw string) (*Token, error)
 	if err != nil {
 		return nil, claimsRefused(err)
 	}
+	if !v.signsFor(key, t.issuer) {
+		return nil, refused(TokenKey)
+	}
 	if !known {
 		v.last.Store(&knownHeader{segment: string(e.Header), header: h})
 	}

@@ -84,6 +84,10 @@ func (s *keySet) add(algs []Algorithm, text string) {
 		s.keys = append(s.keys, key)
 	case !SamePublic(s.keys[i], key):
 		s.ambiguous = append(s.ambiguous, key)
+	case key.iss == "" || s.keys[i].iss == "":
+		s.keys[i].iss = "" // of nobody alone
+	default:
+		s.keys[i].iss += " " + key.iss // of both
 	}
 }
 
@@ -107,6 +111,7 @@ func (s *keySet) withdraw() {
 // member, such as x5c, is for nobody here and may look as it likes.
 type setEntry struct {
 	kid, use, alg, kty, crv string
+	issuer                  string           // Microsoft's sets are those of several
 	ops                     []string         // nil: any
 	secret                  bool             // it has a member that must not be published
 	public                  []string         // the members that make the key
@@ -132,6 +137,8 @@ func readEntry(text string) (e setEntry, ok bool) {
 			if isString || strictjson.IsNumber(value) { // some issuers count
 				e.kid = s
 			}
+		case "issuer":
+			e.issuer = s
 		case "use":
 			e.use = s
 		case "alg":
@@ -212,6 +219,7 @@ func (e *setEntry) key(algs []Algorithm) (k *Key, why string) {
 			k, err = bind(candidate, e.kid, m)
 		}
 		if err == nil {
+			k.iss = e.issuer
 			return k, ""
 		}
 		why = unfitFor(err, why)
