@@ -28,12 +28,13 @@ const maxFew = 8
 // Issuer that is, byte by byte, and leaves the rest to it: its keys, its
 // audience, its profile, its Revoked and Check. That one reads iss again under the
 // signature. So a token is only ever held against the keys of its own issuer,
-// even where two issuers name theirs alike. An iss that is of none is a 401.
+// even where the keys of two issuers have one kid. A token of any other issuer is a 401.
 //
 // How requests carry tokens, which kind is asked for, how refusals are answered
 // and logged (Source, RequestKind, ErrorHandler, Logger) is taken from first.
-// Each Verifier goes on to work by itself. Refused are two with one Issuer, one
-// that takes any, and what ByIssuer returned.
+// Each Verifier goes on to work by itself. Two Verifiers with one Issuer are a
+// mistake, and so is one that takes any issuer, or one that ByIssuer returned; each
+// mistake is a [rampart.ConfigError], joined.
 func ByIssuer(first *Verifier, more ...*Verifier) (*Verifier, error) {
 	bad := conferr.For("auth.ByIssuer")
 	by := &byIssuer{exact: map[string]*Verifier{}}

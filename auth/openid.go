@@ -88,9 +88,9 @@ type OpenIDConfig struct {
 //	})
 //
 // It fetches the metadata once, for 10 seconds at most, and has the keys from
-// then on as [RemoteKeys] has them. Those are closed when ctx ends, which is the
-// context of the server, and not one with a deadline for the start: such a one is
-// a mistake, since the keys would quietly grow old after it. The metadata must
+// then on as [RemoteKeys] has them. Give it the context of the server: when that
+// ends, the keys are closed. A context with a deadline is refused as a mistake,
+// since the keys would quietly grow old after it. The metadata must
 // name exactly the configured issuer (RFC 8414 section 3.3). The keys may be on another
 // host, which the issuer names and https proves, but not behind http.
 //
