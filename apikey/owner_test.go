@@ -76,6 +76,19 @@ func TestAnOwnerOfWhomNobodyCanTellIsAnOutage(t *testing.T) {
 	assert.Equal(t, 1, o.asked)
 }
 
+// TestAKeyThatHasEndedIsNoOutage: its owner may be gone as well.
+func TestAKeyThatHasEndedIsNoOutage(t *testing.T) {
+	o := &owners{err: errors.New("no such owner")}
+	f := newFixture(t, func(c *apikey.Config) { c.OwnerScopes, c.CacheTTL = o.of, time.Minute })
+	k, text := f.make(t)
+	require.NoError(t, f.Revoke(t.Context(), k.ID))
+	for range 2 {
+		_, err := f.Verify(t.Context(), text, anywhere)
+		assert.Equal(t, apikey.KeyRevoked, reason(err))
+	}
+	assert.Zero(t, o.asked)
+}
+
 func TestAKeyOfAnotherSystemHasNoScopeThatItsOwnerHasLost(t *testing.T) {
 	o := &owners{scopes: map[string][]string{"alice": {"a"}}}
 	f := newFixture(t, func(c *apikey.Config) { c.OwnerScopes, c.Legacy = o.of, []apikey.Legacy{apikey.PlainText()} })

@@ -94,8 +94,12 @@ func (ks *Keys) read(ctx context.Context, id, text string, now time.Time, kind *
 	return e, nil
 }
 
-// limited returns k without the scopes that its owner does not have any more.
+// limited returns k without the scopes that its owner does not have any more. A key
+// that has ended has no scopes, and nobody is asked: its owner may be gone, too.
 func (ks *Keys) limited(ctx context.Context, k Key) (*cached, error) {
+	if ks.ownerScopes != nil && k.state(ks.clock()) != "" {
+		k.Scopes = nil
+	}
 	if ks.ownerScopes != nil && k.Owner != "" && len(k.Scopes) > 0 {
 		has, err := ks.ownerScopes(ctx, k.Owner)
 		if err != nil {

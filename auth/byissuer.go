@@ -2,6 +2,7 @@ package auth
 
 import (
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -27,12 +28,14 @@ const maxFew = 8
 // Issuer that is, byte by byte, and leaves the rest to it: its keys, its
 // audience, its profile, its Revoked and Check. That one reads iss again under the
 // signature. So a token is only ever held against the keys of its own issuer,
-// even where two issuers name theirs alike. An iss that is of none is a 401.
+// even where the keys of two issuers have one kid. A token of any other issuer is a 401.
 //
 // How requests carry tokens, which kind is asked for, how refusals are answered
-// and logged (Source, RequestKind, DjangoAnswers, ErrorHandler, Logger) is taken from first.
-// Each Verifier goes on to work by itself. Refused are two with one Issuer, one
-// that takes any, and what ByIssuer returned.
+// and logged (Source, RequestKind, DjangoAnswers, ErrorHandler, Logger) is taken from
+// first.
+// Each Verifier goes on to work by itself. Two Verifiers with one Issuer are a
+// mistake, and so is one that takes any issuer, or one that ByIssuer returned; each
+// mistake is a [rampart.ConfigError], joined.
 func ByIssuer(first *Verifier, more ...*Verifier) (*Verifier, error) {
 	bad := conferr.For("auth.ByIssuer")
 	by := &byIssuer{exact: map[string]*Verifier{}}
@@ -78,6 +81,9 @@ func ByIssuer(first *Verifier, more ...*Verifier) (*Verifier, error) {
 		source:       first.source,
 		errorHandler: first.errorHandler,
 		reporter:     first.reporter,
+	}
+	if first.plainSource {
+		v.source = func(r *http.Request) (string, error) { return bearer(r, maxBytes) }
 	}
 	v.scratch.New = func() any { return jose.NewReader() }
 	v.refuseScope = v.refuseForScope

@@ -232,6 +232,7 @@ func TestByIssuerHasTheHighestMaxBytes(t *testing.T) {
 	for _, v := range []*auth.Verifier{byIssuer(t, small, large), byIssuer(t, large, small)} {
 		_, err := v.Verify(t.Context(), token("iss", `"https://b.example"`, "x", long), auth.Access)
 		require.NoError(t, err)
+		assert.Equal(t, http.StatusOK, serve(t, v.Handler(spyless()), "Bearer "+token("iss", `"https://b.example"`, "x", long)).Code)
 		_, err = v.Verify(t.Context(), token("iss", `"https://a.example"`, "x", long), auth.Access)
 		assert.Equal(t, auth.TokenTooLarge, reason(err))
 	}

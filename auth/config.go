@@ -32,7 +32,8 @@ type VerifierConfig struct {
 	Issuer string
 
 	// Tenants lists the tenants, by their GUIDs, whose tokens are taken where
-	// Issuer has "{tenantid}", and is required then: the tenants share their keys.
+	// Issuer has "{tenantid}", and is required then: the tenants share their keys,
+	// but for those that the JWK set names the issuer of, as Microsoft's does.
 	// "*" takes those of all, which anybody may found.
 	Tenants []string
 

@@ -29,6 +29,31 @@
 // [ByIssuer] takes the tokens of several issuers, each with its own keys. Package
 // authtest has a fake issuer for tests.
 //
+// # Tokens of its own
+//
+// Package session, below this one, issues tokens that the server's own [Keys] sign. The
+// configuration of its Service contains that of the Verifier that takes them.
+//
+// # What it does not do
+//
+// It issues no tokens (auth/session does), and decrypts none: their holder can read
+// them. It reads no key that a token brings along, no "none" algorithm, no
+// compressed, nested or JSON-serialised tokens.
+//
+// Without [VerifierConfig].Revoked a token stays good until it expires, whatever
+// happens to its session.
+//
+// # Where it stands
+//
+// Inside limits by address (checking a token costs cryptography), outside
+// limits by user and everything that asks who the caller is:
+//
+//	request id → client address → headers → cors → throttle → auth → handler
+//
+// [Verifier.Handler] demands a token, [Verifier.Optional] takes one if it is
+// there, [rampart.RequireScope] demands scopes, [FromContext] hands the token
+// to the handler.
+//
 // # RFC 8725, section by section
 //
 //   - 3.1, 3.2: a key has one algorithm, there is no "none", and the header's alg
@@ -45,24 +70,4 @@
 //     not read.
 //   - 3.11, 3.12: the header typ and the [Kind] are checked; none passes for
 //     another.
-//
-// # Where it stands
-//
-// Inside limits by address (checking a token costs cryptography), outside
-// limits by user and everything that asks who the caller is:
-//
-//	request id → client address → headers → cors → throttle → auth → handler
-//
-// [Verifier.Handler] demands a token, [Verifier.Optional] takes one if it is
-// there, [rampart.RequireScope] demands scopes, [FromContext] hands the token
-// to the handler.
-//
-// # What it does not do
-//
-// It issues no tokens (auth/session does), and decrypts none: their holder can read
-// them. It reads no key that a token brings along, no "none" algorithm, no
-// compressed, nested or JSON-serialised tokens.
-//
-// Without [VerifierConfig].Revoked a token stays good until it expires, whatever
-// happens to its session.
 package auth

@@ -88,9 +88,9 @@ type OpenIDConfig struct {
 //	})
 //
 // It fetches the metadata once, for 10 seconds at most, and has the keys from
-// then on as [RemoteKeys] has them. Those are closed when ctx ends, which is the
-// context of the server, and not one with a deadline for the start: such a one is
-// a mistake, since the keys would quietly grow old after it. The metadata must
+// then on as [RemoteKeys] has them. Give it the context of the server: when that
+// ends, the keys are closed. A context with a deadline is refused as a mistake,
+// since the keys would quietly grow old after it. The metadata must
 // name exactly the configured issuer (RFC 8414 section 3.3). The keys may be on another
 // host, which the issuer names and https proves, but not behind http.
 //
@@ -220,11 +220,14 @@ func (c OpenIDConfig) discover(ctx context.Context) (string, error) {
 	var failures []error
 	for _, address := range c.metadataURLs() {
 		text, err := fetchMetadata(ctx, &client, address)
-		if err != nil { // it may be at the other place
-			failures = append(failures, fmt.Errorf("auth: the metadata of %q: %w", c.Issuer, err))
-			continue
+		if err == nil {
+			var keys string
+			if keys, err = c.keysOf(text, address); !errors.Is(err, errMetadata) {
+				return keys, err
+			}
 		}
-		return c.keysOf(text, address)
+		// It may be at the other place: some servers answer 200 for any path.
+		failures = append(failures, fmt.Errorf("auth: the metadata of %q: %w", c.Issuer, err))
 	}
 	return "", errors.Join(failures...)
 }
@@ -246,11 +249,17 @@ func (c OpenIDConfig) keysOf(text, address string) (string, error) {
 		return "", errMetadata
 	case issuer != c.Issuer: // byte by byte: RFC 8414 section 3.3
 		return "", conferr.New("auth.OpenIDConfig", "Issuer", ReasonMismatch, c.Issuer,
-			fmt.Sprintf("the metadata at %.256q is that of the issuer %.256q; write the one that is meant, exactly", address, issuer))
+			fmt.Sprintf("the metadata at %.256q is that of the issuer %.256q; write the one that is meant, exactly", shown(address), issuer))
 	case strings.HasPrefix(address, "https:") && !strings.HasPrefix(keys, "https:"):
 		return "", errKeysInClear
 	}
 	return keys, nil
+}
+
+// shown returns an address without its query, which may hold a secret.
+func shown(address string) string {
+	before, _, _ := strings.Cut(address, "?")
+	return before
 }
 
 // fetchMetadata returns the text of the metadata at an address.
@@ -262,11 +271,11 @@ func fetchMetadata(ctx context.Context, client *http.Client, address string) (st
 	r.Header.Set("Accept", "application/json")
 	resp, err := client.Do(r)
 	if err != nil {
-		return "", err
+		return "", withoutQuery(err, r.URL.RawQuery)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("auth: %q answers %d", address, resp.StatusCode)
+		return "", fmt.Errorf("auth: %q answers %d", shown(address), resp.StatusCode)
 	}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxMetadataBytes+1))
 	if err == nil && len(text) > maxMetadataBytes {

@@ -131,6 +131,38 @@ func TestOpenIDFindsTheMetadata(t *testing.T) {
 	}
 }
 
+// TestOpenIDLooksAtTheOtherPlace: a server of pages answers 200 for every path.
+func TestOpenIDLooksAtTheOtherPlaceWhereOneHasNoMetadata(t *testing.T) {
+	for _, page := range []string{"<!doctype html>", "{}"} {
+		_, err := auth.OpenID(t.Context(), openIDConfig("https://a.example", metadata(map[string]string{
+			"https://a.example/.well-known/openid-configuration":       page,
+			"https://a.example/.well-known/oauth-authorization-server": of("https://a.example", "https://keys.example"),
+		}).client()))
+		assert.NoError(t, err)
+	}
+}
+
+func TestTheQueryOfTheMetadataIsInNoError(t *testing.T) {
+	const address = "https://b.example/meta?key=pa55"
+	for desc, client := range map[string]*http.Client{
+		"of another issuer": metadata(map[string]string{"https://b.example/meta": of("https://b.example", "https://keys.example")}).client(),
+		"a page":            metadata(map[string]string{"https://b.example/meta": "<!doctype html>"}).client(),
+		"nothing":           metadata(nil).client(),
+		"no network":        {Transport: broken{}},
+	} {
+		cfg := openIDConfig("https://a.example", client)
+		cfg.MetadataURL = address
+		_, err := auth.OpenID(t.Context(), cfg)
+		require.ErrorContains(t, err, "a.example", desc)
+		assert.NotContains(t, err.Error(), "pa55", desc)
+	}
+}
+
+// broken is a network that is down.
+type broken struct{}
+
+func (broken) RoundTrip(*http.Request) (*http.Response, error) { return nil, errors.New("down") }
+
 func TestOpenIDFollowsNoRedirectOfTheMetadata(t *testing.T) {
 	for _, to := range []string{"https://evil.example/", "http://a.example/", "https://a.example/elsewhere"} {
 		good := of("https://a.example", "https://keys.example")

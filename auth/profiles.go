@@ -2,9 +2,10 @@ package auth
 
 import "github.com/ecolaura/rampart/internal/jose"
 
-// This file holds the profiles. A profile says, in the public fields of a [VerifierConfig], what an access
-// token of an issuer is and how it differs from whatever else the issuer signs
-// with the same keys. Each returns a value of its own, to be changed at will.
+// This file holds the profiles. A profile says, in the public fields of a
+// [VerifierConfig], what an access token of an issuer is and how it differs from
+// everything else that the issuer signs with the same keys. Each returns a value of
+// its own, to be changed at will.
 
 // idTokenClaims are what OpenID Connect writes into ID tokens (Core section 2
 // and 3.3.2.11) and log-out tokens (Back-Channel Logout section 2.4) alone.
@@ -120,8 +121,8 @@ func Cognito() VerifierConfig {
 // Google returns the profile of Google's ID tokens
 // (developers.google.com/identity/openid-connect/reference), which is all that
 // Google signs: its access tokens are opaque. They prove who calls, and have no
-// scopes. What an ID token of Google is for another audience, of another domain,
-// or a security event (claim events), is refused.
+// scopes. Refused are those for another audience or of another domain, and security
+// events (claim events).
 //
 // Anybody has a Google account, and any service account gets a token for any
 // audience. So domains of Google Workspace (the claim hd) must be named; "*"

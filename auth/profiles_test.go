@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -279,6 +280,56 @@ func TestNoProfileTakesTheIDTokenOfAnotherVendor(t *testing.T) {
 				_, err := v.Verify(t.Context(), raw, auth.Access)
 				assert.NotEmpty(t, reason(err), "%s as %s's: %s", p.desc, other.desc, sort)
 			}
+		}
+	}
+}
+
+// TestAKeyOfOneTenantSignsForNoOtherOne: Microsoft says of each key of all tenants whose
+// it is, and that of personal accounts is no company's.
+func TestAKeyOfOneTenantSignsForNoOtherOne(t *testing.T) {
+	const other = "9188040d-6c67-4c5b-b112-36a304b66dad"
+	for member, want := range map[string]rampart.Denial{
+		``: "",
+		`"issuer":"https://login.microsoftonline.com/{tenantid}/v2.0",`:                                                  "",
+		`"issuer":"https://login.microsoftonline.com/` + authtest.Tenant + `/v2.0",`:                                     "",
+		`"issuer":"https://login.microsoftonline.com/` + other + `/v2.0",`:                                               auth.TokenKey,
+		`"issuer":"https://login.microsoftonline.com/x` + authtest.Tenant + `x/v2.0",`:                                   auth.TokenKey,
+		`"issuer":["https://login.microsoftonline.com"],`:                                                                auth.TokenKey,
+		`"issuer":"https://a.example/` + other + `/",` + "\n" + `"issuer":"https://a.example/` + authtest.Tenant + `/",`: "",
+		`"issuer":"https://a.example/` + other + `/",` + "\n" + `"issuer":"https://a.example/` + other + `/v2.0",`:       auth.TokenKey,
+		`"issuer":"https://a.example/` + other + `/",` + "\n":                                                            "",
+		"\n" + `"issuer":"https://a.example/` + other + `/",`:                                                            "",
+	} {
+		idp := authtest.NewIssuer(t)
+		asked := &answers{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			set := httptest.NewRecorder()
+			idp.ServeHTTP(set, r)
+			text := set.Body.String()
+			if list, ok := strings.CutPrefix(text, `{"keys":[`); ok { // the key once for each line
+				key, again := strings.TrimSuffix(strings.TrimSpace(list), "]}"), []string{}
+				for line := range strings.SplitSeq(member, "\n") {
+					again = append(again, strings.Replace(key, `{`, `{`+line, 1))
+				}
+				text = `{"keys":[` + strings.Join(again, ",") + `]}`
+			}
+			fmt.Fprint(w, text)
+		})}
+		for _, p := range []profile{
+			{vendor: authtest.Entra, tokens: auth.Entra(), template: true},
+			{vendor: authtest.EntraV1, tokens: auth.EntraV1(), template: true},
+			{vendor: authtest.Okta, tokens: auth.Okta()},
+		} {
+			cfg := auth.OpenIDConfig{Issuer: idp.URL(p.vendor), Audience: authtest.Audience, Profile: p.tokens, Client: asked.client(), Logger: slog.New(slog.DiscardHandler)}
+			expect := want
+			if p.template {
+				cfg.Issuer, cfg.Tenants = strings.Replace(cfg.Issuer, authtest.Tenant, "{tenantid}", 1), []string{"*"}
+			} else {
+				expect = "" // what others write there is no rule here
+			}
+			v, err := auth.OpenID(t.Context(), cfg)
+			require.NoError(t, err)
+			_, err = v.Verify(t.Context(), idp.Token(p.vendor, authtest.Access), auth.Access)
+			assert.Equal(t, expect, reason(err), "%s %s", p.vendor, member)
 		}
 	}
 }

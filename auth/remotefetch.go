@@ -128,7 +128,7 @@ func (s *remoteSet) keep(keys []*Key) []*Key {
 	}
 	for i, k := range keys {
 		for _, old := range s.keys {
-			if old.ID() == k.ID() && old.Algorithm() == k.Algorithm() && jose.SamePublic(old, k) {
+			if old.ID() == k.ID() && old.Algorithm() == k.Algorithm() && jose.IssuerOf(old) == jose.IssuerOf(k) && jose.SamePublic(old, k) {
 				keys[i] = old
 			}
 		}

@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -69,13 +68,12 @@ func (c RemoteKeysConfig) validate() error {
 		bad.Add("URL", rampart.ReasonInvalid, nil, wantURL)
 	default:
 		wrong := u.Hostname() == "" || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname()))
-		shown, _, _ := strings.Cut(c.URL, "?")
-		bad.If(wrong, "URL", rampart.ReasonInvalid, shown, wantURL)
+		bad.If(wrong, "URL", rampart.ReasonInvalid, shown(c.URL), wantURL)
 	}
 	bad.If(len(c.Algorithms) == 0, "Algorithms", rampart.ReasonMissing, nil, "list the algorithms that the issuer signs with, such as RS256 or ES256")
 	for i, alg := range c.Algorithms {
 		bad.If(!jose.Known(alg), "Algorithms", rampart.ReasonInvalid, alg, jose.WantAlgorithm)
-		bad.If(jose.IsHMAC(alg), "Algorithms", rampart.ReasonConflict, alg, "a published secret is none; list algorithms with public keys, such as RS256")
+		bad.If(jose.IsHMAC(alg), "Algorithms", rampart.ReasonConflict, alg, "a secret must not be published; list algorithms with public keys, such as RS256")
 		bad.If(slices.Contains(c.Algorithms[:i], alg), "Algorithms", rampart.ReasonDuplicate, alg, conferr.WantOnce)
 	}
 	bad.If(c.MaxStale > maxMaxStale, "MaxStale", rampart.ReasonInvalid, c.MaxStale, "use up to 720h (30 days); 0 means 24h, and a negative value not at all")
@@ -95,11 +93,12 @@ func isLoopback(host string) bool {
 // background before it is no longer fresh: for as long as its Cache-Control says,
 // a minute at least and a day at most. A request whose key is known never waits.
 // One that names an unknown key asks for a fresh copy and waits for it as long as
-// its context lasts: one fetch in 10 seconds at most, whatever strangers send.
+// its context lasts: one fetch in 10 seconds at most, or in one second while there
+// are no keys, whatever strangers send.
 //
 // A key is found by its kid and its algorithm. What cannot be used is skipped, and
-// logged once with its kid and the reason; the other keys of the set go on. Two
-// different keys with one kid and algorithm are skipped both, and so is a key whose
+// logged once with its kid and the reason; the other keys of the set go on. Of
+// two different keys with one kid and algorithm neither is used, nor is a key whose
 // private half is published.
 //
 // While the endpoint is down, or sends what is no JWK set, the keys of the last set
@@ -137,10 +136,9 @@ func NewRemoteKeys(cfg RemoteKeysConfig) (*RemoteKeys, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	shown, _, _ := strings.Cut(cfg.URL, "?")
 	return &RemoteKeys{
 		url:        cfg.URL,
-		shown:      shown,
+		shown:      shown(cfg.URL),
 		client:     keysClient(cfg.Client),
 		algorithms: slices.Clone(cfg.Algorithms),
 		maxStale:   max(cmp.Or(cfg.MaxStale, defaultMaxStale), 0),

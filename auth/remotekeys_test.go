@@ -462,6 +462,42 @@ func TestNoKeyEverIs503AndTriedAgainSoon(t *testing.T) {
 	})
 }
 
+// TestARedirectFromHTTPSToHTTPIsRefused, on the same host and port, too: anybody on the
+// way could answer there.
+func TestARedirectFromHTTPSToHTTPIsRefused(t *testing.T) {
+	_, jwk := edKey(t, 'a', "a")
+	asked := &answers{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Scheme == "https" {
+			http.Redirect(w, r, "http://"+r.URL.Host+"/jwks", http.StatusFound)
+			return
+		}
+		_, _ = io.WriteString(w, jwks(jwk))
+	})}
+	rk, err := auth.NewRemoteKeys(auth.RemoteKeysConfig{
+		URL: jwksURL, Client: asked.client(), Algorithms: []auth.Algorithm{auth.EdDSA}, Logger: slog.New(slog.DiscardHandler),
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, rk.Close()) })
+	_, err = rk.Key(t.Context(), "a", auth.EdDSA)
+	assert.ErrorContains(t, err, "redirects to another host")
+	assert.Equal(t, []string{jwksURL}, asked.requests())
+}
+
+// TestAnOutageThatGoesOnIsLoggedAgain, every five minutes and not at every fetch.
+func TestAnOutageThatGoesOnIsLoggedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, a := edKey(t, 'a', "a")
+		rk, i, log := newRemote(t, jwks(a))
+		_, err := rk.Key(t.Context(), "a", auth.EdDSA)
+		require.NoError(t, err)
+		i.set(func() { i.status = http.StatusNotFound })
+		time.Sleep(time.Hour)
+		told := strings.Count(log.String(), "event="+string(rampart.SysBackendUnavailable))
+		assert.InDelta(t, 10, told, 2)
+		require.NoError(t, rk.Close())
+	})
+}
+
 func TestRedirectsToAnotherHostAreRefused(t *testing.T) {
 	_, a := edKey(t, 'a', "a")
 	evil := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, jwks(a)) }))

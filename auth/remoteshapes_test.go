@@ -13,12 +13,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
+	"github.com/ecolaura/rampart/internal/cputime"
 	"github.com/ecolaura/rampart/internal/jose"
 	"github.com/ecolaura/rampart/internal/logtest"
 )
@@ -202,6 +204,11 @@ var shapes = []struct { // read-only
 		nil, nil,
 	}, // set below
 	{
+		"metadata of types that nobody can read", `{"keys":[{"kid":"u",$RSA1,"use":["enc"]},{"kid":"a",$RSA1,"alg":["RS256"]},{"kid":"o",$RSA1,"key_ops":{"verify":false}},{"kid":"ok",$P256}]}`,
+		[]string{"ok ES256 P256"},
+		[]string{`u: its use is "[\\\"enc\\\"]"`, `a: its alg "[\\\"RS256\\\"]" is not among Algorithms`, `o: its key_ops lack \"verify\"`},
+	},
+	{
 		"unusable in every way", `{"keys":[5,{"kid":"short","kty":"RSA","n":"AQAB","e":"AQAB"},{"kid":"off","kty":"EC","crv":"P-256","x":"AA","y":"AA"},{"kid":"ops",$RSA2,"key_ops":["encrypt"]},{"kid":"alg",$RSA2,"alg":"RS1"},{"kid":"fit",$P256,"alg":"ES384"},{"kid":"none","use":"sig"},{"kid":"half","kty":"RSA","e":"AQAB"},{"kid":"bent","kty":"RSA","n":1,"e":"AQAB"},{"kid":"ok",$RSA1}]}`,
 		[]string{"ok RS256 RSA1"},
 		[]string{
@@ -260,4 +267,27 @@ func TestWhatIsNoJWKSet(t *testing.T) {
 		assert.ErrorContains(t, err, `not a JWK set: that is one JSON object with a list "keys"`)
 		assert.Contains(t, log.String(), "not a JWK set")
 	}
+}
+
+// TestASetOfManyPublishedPrivateKeysCostsLittle: one issuer of several could keep the
+// whole server busy.
+func TestASetOfManyPublishedPrivateKeysCostsLittle(t *testing.T) {
+	var list []string
+	for range 300 {
+		private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		require.NoError(t, err)
+		key, err := auth.NewKey(auth.ES256, "", private)
+		require.NoError(t, err)
+		set, err := jose.PublicSet([]*auth.Key{key})
+		require.NoError(t, err)
+		list = append(list, strings.TrimSuffix(strings.TrimPrefix(string(set), `{"keys":[`), "]}"))
+	}
+	exposed := strings.Repeat(`,{"d":"AA",`+strings.TrimPrefix(fillShape(t, "$P256"), "{")+"}", 1500)
+	took := cputime.Spent(func() {
+		keys, skipped, err := jose.ParseSet([]auth.Algorithm{auth.ES256}, `{"keys":[`+strings.Join(list, ",")+exposed+`]}`)
+		require.NoError(t, err)
+		assert.Len(t, keys, 300)
+		assert.Len(t, skipped, 1500)
+	})
+	assert.Less(t, took, 2*time.Second)
 }

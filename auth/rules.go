@@ -214,6 +214,17 @@ func (v *Verifier) issuedBy(iss, tid string) bool {
 	return v.issuer == jose.Any || iss == v.issuer
 }
 
+// signsFor reports whether key may sign for an issuer. Where many share one JWK set, a
+// key in it may be one tenant's alone: what it signs is no token of another one.
+func (v *Verifier) signsFor(key *Key, iss string) bool {
+	of := jose.IssuerOf(key)
+	if of == "" || strings.Contains(of, tenantID) || !strings.Contains(v.issuer, tenantID) {
+		return true
+	}
+	before, after, _ := strings.Cut(v.issuer, tenantID)
+	return strings.Contains(of, "/"+iss[len(before):len(iss)-len(after)]+"/")
+}
+
 // headerTypes returns what the typ of an access token may be, as headers are read.
 func headerTypes(list []string) []string {
 	types := make([]string, len(list))

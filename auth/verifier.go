@@ -37,6 +37,7 @@ type Verifier struct {
 	revoked                 func(context.Context, *Token) (bool, error)
 	check                   func(*Token) error
 	source                  func(*http.Request) (string, error)
+	plainSource             bool // source is FromHeader with this MaxBytes
 	errorHandler            func(http.ResponseWriter, *http.Request, error)
 	reporter                *rampart.Reporter
 	now                     func() time.Time
@@ -58,6 +59,7 @@ type knownHeader struct {
 // NewVerifier returns a Verifier for cfg, or every mistake in cfg, each a
 // [rampart.ConfigError], joined. Changing cfg afterwards has no effect.
 func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
+	plainSource := cfg.Source == nil
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -85,6 +87,7 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 		revoked:       cfg.Revoked,
 		check:         cfg.Check,
 		source:        cfg.Source,
+		plainSource:   plainSource,
 		reporter:      rampart.NewReporter(cfg.Logger),
 		now:           cfg.Now,
 		errorHandler:  cfg.ErrorHandler,
@@ -183,6 +186,9 @@ func (v *Verifier) authenticate(ctx context.Context, raw string) (*Token, error)
 	t, err := v.parseClaims(s, payload, h.Typ)
 	if err != nil {
 		return nil, claimsRefused(err)
+	}
+	if !v.signsFor(key, t.issuer) {
+		return nil, refused(TokenKey)
 	}
 	if !known {
 		v.last.Store(&knownHeader{segment: string(e.Header), header: h})

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -57,6 +59,17 @@ func TestOAuthAnswers(t *testing.T) {
 	assert.InDelta(t, 300, m["expires_in"], 1)
 	assert.NotEmpty(t, m["access_token"])
 	assert.JSONEq(t, "{}", postJSON(t, f.VerifyHandler(), `{"token":"`+sliding+`"}`).Body.String())
+}
+
+// TestASlidingTokenNearItsEndSaysSo: expires_in is what the token says, not AccessTTL.
+func TestASlidingTokenNearItsEndSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, withAnswers(session.AnswersOAuth), func(c *session.Config) { c.AccessTTL, c.RefreshTTL = 5*time.Minute, 5*time.Minute })
+		sliding := member(t, postJSON(t, f.IssueSlidingHandler(), goodLogin), "access_token")
+		time.Sleep(time.Minute)
+		w := postJSON(t, f.SlideHandler(), `{"token":"`+sliding+`"}`)
+		assert.Contains(t, w.Body.String(), `"expires_in":240}`)
+	})
 }
 
 func TestOAuthRefusals(t *testing.T) {

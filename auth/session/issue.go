@@ -75,7 +75,7 @@ func (s *Service) begin(ctx context.Context, in login, claims map[string]any) (*
 	if subject == "" || len(subject) > maxSubject {
 		return nil, errors.New("session: a subject has 1 to 255 bytes")
 	}
-	if err := s.rehearse(ctx, subject, claims); err != nil {
+	if err := s.rehearse(ctx, auth.Refresh, subject, claims); err != nil {
 		return nil, err
 	}
 	sess := s.newSession(in)
@@ -154,7 +154,7 @@ func (s *Service) endOldest(ctx context.Context, subject string) error {
 // over them those that the application has for the subject now.
 func (s *Service) accessClaims(ctx context.Context, subject string, session map[string]any) (map[string]any, error) {
 	if s.claimer == nil {
-		return session, nil
+		return session, s.rehearse(ctx, auth.Access, subject, session)
 	}
 	fresh, err := s.claimer.Claims(ctx, subject)
 	if err != nil {
@@ -165,7 +165,7 @@ func (s *Service) accessClaims(ctx context.Context, subject string, session map[
 		all = map[string]any{}
 	}
 	maps.Copy(all, fresh)
-	return all, s.rehearse(ctx, subject, all)
+	return all, s.rehearse(ctx, auth.Access, subject, all)
 }
 
 // pair makes the tokens of a session's newest generation. The refresh token

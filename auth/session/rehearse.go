@@ -33,15 +33,15 @@ func newRehearsal(tokens auth.VerifierConfig) (rehearsal, error) {
 	return rehearsal{v, key}, err
 }
 
-// rehearse returns an error if an access token with these claims would be refused,
-// such as one whose scope is a number.
-func (s *Service) rehearse(ctx context.Context, subject string, claims map[string]any) error {
-	if err := s.checkCustom(claims); err != nil || len(claims) == 0 {
+// rehearse returns an error if a token of that kind with these claims would be
+// refused, such as one whose scope is a number, or that lacks a claim of Tokens.Claims.
+func (s *Service) rehearse(ctx context.Context, kind auth.Kind, subject string, claims map[string]any) error {
+	if err := s.checkCustom(claims); err != nil || len(claims)+len(s.tokens.Claims) == 0 {
 		return err
 	}
 	now := s.tokens.Now()
 	text, err := s.claimsText(grant{
-		kind:    auth.Access,
+		kind:    kind,
 		session: Session{ID: jose.NewSession(), Subject: subject, AuthenticatedAt: now},
 		id:      rand.Text(),
 		issued:  now,
@@ -51,11 +51,11 @@ func (s *Service) rehearse(ctx context.Context, subject string, claims map[strin
 	if err != nil {
 		return err
 	}
-	token, err := jose.Mint(ctx, s.rehearsal.key, s.headerType(auth.Access), text)
+	token, err := jose.Mint(ctx, s.rehearsal.key, s.headerType(kind), text)
 	if err != nil {
 		return err
 	}
-	if _, err := s.rehearsal.v.Verify(ctx, token, auth.Access); err != nil { // as text: no client's token is to blame
+	if _, err := s.rehearsal.v.Verify(ctx, token, kind); err != nil { // as text: no client's token is to blame
 		return fmt.Errorf("session: the verifier would refuse a token with these claims: %s", err.Error())
 	}
 	return nil

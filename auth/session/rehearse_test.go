@@ -93,3 +93,23 @@ func TestClaimsAreRehearsedAsTheRealTokenIs(t *testing.T) {
 	_, err = f.v.Verify(t.Context(), pair.Access, auth.Access)
 	assert.NoError(t, err)
 }
+
+// TestAClaimThatEveryTokenMustHave is no access token's alone: without it in the refresh
+// token a session would end at its first refresh.
+func TestAClaimThatEveryTokenMustHave(t *testing.T) {
+	tenants := func(c *session.Config) { c.Tokens.Claims = map[string][]string{"tenant": {"a"}} }
+	f := newFixture(t, tenants)
+	pair, err := f.Issue(t.Context(), "1", map[string]any{"tenant": "a"})
+	require.NoError(t, err)
+	_, err = f.Refresh(t.Context(), pair.Refresh)
+	require.NoError(t, err)
+	_, err = f.Issue(t.Context(), "1", nil)
+	require.ErrorContains(t, err, "see VerifierConfig.Claims")
+
+	f.users.claims = map[string]any{"tenant": "a"}
+	assert.Equal(t, http.StatusServiceUnavailable, postJSON(t, f.IssueHandler(), goodLogin).Code)
+	assert.Contains(t, f.log.String(), "see VerifierConfig.Claims")
+
+	f = newFixture(t, tenants, func(c *session.Config) { c.Users = plainUsers{c.Users} })
+	assert.Equal(t, http.StatusServiceUnavailable, postJSON(t, f.IssueSlidingHandler(), goodLogin).Code)
+}

@@ -31,7 +31,9 @@ type Config struct {
 	// Tokens is the configuration of the [auth.Verifier] that takes the access
 	// tokens. It says what the service issues, too: the first key of its Keys, an
 	// [*auth.Keys], signs, and Issuer, the first of Audiences, SubjectClaim,
-	// KindClaim and the first of HeaderTypes go into the tokens. Required.
+	// KindClaim and the first of HeaderTypes go into the tokens. What Claims asks for
+	// must be among the claims of [Service.Issue], because refresh tokens have those,
+	// and not what a [Claimer] adds. Required.
 	Tokens auth.VerifierConfig
 
 	// Users checks passwords, and at every refresh whether the account may still log

@@ -66,7 +66,10 @@ func (s *keySet) add(algs []Algorithm, text string) {
 		return
 	}
 	if why := e.exposes(); why != "" {
-		s.exposed = append(s.exposed, e)
+		if e.kty != "oct" { // a secret has no public half
+			e.known, _ = e.material() // once: there may be many, and many keys
+			s.exposed = append(s.exposed, e)
+		}
 		s.skipped = append(s.skipped, Skipped{Kid: e.kid, Reason: why, Exposed: e.secret})
 		return
 	}
@@ -81,6 +84,10 @@ func (s *keySet) add(algs []Algorithm, text string) {
 		s.keys = append(s.keys, key)
 	case !SamePublic(s.keys[i], key):
 		s.ambiguous = append(s.ambiguous, key)
+	case key.iss == "" || s.keys[i].iss == "":
+		s.keys[i].iss = "" // of nobody alone
+	default:
+		s.keys[i].iss += " " + key.iss // of both
 	}
 }
 
@@ -104,9 +111,11 @@ func (s *keySet) withdraw() {
 // member, such as x5c, is for nobody here and may look as it likes.
 type setEntry struct {
 	kid, use, alg, kty, crv string
-	ops                     []string // nil: any
-	secret                  bool     // it has a member that must not be published
-	public                  []string // the members that make the key
+	issuer                  string           // Microsoft's sets are those of several
+	ops                     []string         // nil: any
+	secret                  bool             // it has a member that must not be published
+	public                  []string         // the members that make the key
+	known                   crypto.PublicKey // of a private key that is published
 }
 
 // maxSetKid bounds a kid: no header of a token has room for a longer one, so a key
@@ -117,20 +126,26 @@ const maxSetKid = 512
 func readEntry(text string) (e setEntry, ok bool) {
 	err := strictjson.NewReader().Object(text, func(name, value string) error {
 		s, isString := strictjson.StringOf(value)
+		if !isString { // as it stands: what is not understood is not ignored
+			s = value
+		}
 		if value == "null" { // some issuers write what a key does not have
 			return nil
 		}
 		switch name {
 		case "kid":
-			if e.kid = s; strictjson.IsNumber(value) { // some issuers count
-				e.kid = value
+			if isString || strictjson.IsNumber(value) { // some issuers count
+				e.kid = s
 			}
+		case "issuer":
+			e.issuer = s
 		case "use":
 			e.use = s
 		case "alg":
 			e.alg = s
 		case "key_ops":
-			if e.ops, _ = strictjson.StringsOf(value); isString {
+			var isList bool
+			if e.ops, isList = strictjson.StringsOf(value); !isList {
 				e.ops = []string{s}
 			}
 		case "d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv": // RFC 7518 section 6, RFC 8037 section 2
@@ -166,12 +181,8 @@ func (e *setEntry) exposes() string {
 
 // secretOf reports whether a private key in the set belongs to k.
 func (e *setEntry) secretOf(k *Key) bool {
-	if e.kty == "oct" {
-		return false
-	}
-	public, err := e.material()
 	same, ok := k.m.public.(interface{ Equal(x crypto.PublicKey) bool })
-	return e.kid != "" && e.kid == k.kid || err == nil && ok && same.Equal(public)
+	return e.kid != "" && e.kid == k.kid || ok && same.Equal(e.known)
 }
 
 // material returns the public key, without regard to what else the entry says.
@@ -208,6 +219,7 @@ func (e *setEntry) key(algs []Algorithm) (k *Key, why string) {
 			k, err = bind(candidate, e.kid, m)
 		}
 		if err == nil {
+			k.iss = e.issuer
 			return k, ""
 		}
 		why = unfitFor(err, why)

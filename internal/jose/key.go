@@ -28,6 +28,7 @@ const maxRSABits = 8192
 type Key struct {
 	alg Algorithm
 	kid string
+	iss string    // see [IssuerOf]
 	m   *material // behind a pointer, so that a printed copy of a Key shows an address
 }
 
@@ -248,6 +249,10 @@ func (k *Key) Algorithm() Algorithm { return k.alg }
 
 // ID returns the key id; empty for an HMAC key without one.
 func (k *Key) ID() string { return k.kid }
+
+// IssuerOf returns the issuers, with spaces between them, that a JWK set names for k
+// alone; "" if it names none.
+func IssuerOf(k *Key) string { return k.iss }
 
 // Made reports whether k was made by [NewKey] or [ParseKey].
 func Made(k *Key) bool { return k != nil && k.m != nil }
