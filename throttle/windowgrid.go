@@ -105,8 +105,11 @@ func (g *grid) advance(now moment) {
 		g.lots -= lots
 		g.tail++
 	}
-	if g.empty(now) {
+	switch {
+	case g.empty(now):
 		g.base, g.tail, g.rest = now, 0, 0
+	case g.lots == 0: // a later cell may get the place of an older one
+		g.tail = g.head
 	}
 	for g.tail >= gridCells { // keep the numbers small
 		g.base += gridCells * g.width
