@@ -51,10 +51,7 @@ func TestACountOverAWholePeriodIsExact(t *testing.T) {
 			m, rate := throttle.NewMemory(1), throttle.Rate{Count: count, Period: time.Hour}
 			left := count
 			for range 50 {
-				cost := count / 49
-				if left < cost {
-					cost = left
-				}
+				cost := min(count/49, left)
 				if cost == 0 {
 					break
 				}

@@ -197,7 +197,7 @@ func (g *grid) giveBack(n moment, units int) {
 	word, shift := g.place(n)
 	*word -= uint64(back) << shift //nolint:gosec // at most the cell's lots
 	word, shift = g.place(g.head)
-	g.add(max(back*g.lot-units, 0), moment(*word>>shift&0xffff)>>cellBits) //nolint:gosec // 16 bits
+	g.add(max(back*g.lot-units, 0), moment(*word>>shift&0xffff)>>cellBits)
 }
 
 // giveGrid takes units out of the cell in which they were charged.
