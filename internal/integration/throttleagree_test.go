@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -35,7 +36,7 @@ func (c *clockedRedis) Do(ctx context.Context, args ...any) (any, error) {
 	case "EVALSHA":
 		sha, known := c.shas[args[1].(string)]
 		if !known {
-			sha = args[1].(string)
+			return nil, errors.New("NOSCRIPT No matching script.") // the server may know it, with its own clock
 		}
 		args[1] = sha
 	case "EVAL":
@@ -176,5 +177,74 @@ func replay(t *testing.T, redis *clockedRedis, store *throttleredis.Store, rate 
 			}
 			t.Fatalf("%v, step %d: Redis says %t, %+v; a Memory %t, %+v", rate, i, ok, got, s.ok, want)
 		}
+	}
+}
+
+// TestAWindowInRedisPassesExactlyItsCount: as one in a Memory does.
+func TestAWindowInRedisPassesExactlyItsCount(t *testing.T) {
+	t.Parallel()
+	client, prefix := redisPrefix(t)
+	redis := &clockedRedis{do: redisClients()[0].open(t, client.Options().Addr), shas: map[string]string{}, now: 1_800_000_000_000_000}
+	store := openThrottle(t, redis.Do, throttleredis.Config{Prefix: prefix, DenyFor: -1})
+	take := func(it throttle.Item) (bool, throttle.Result) {
+		out := make([]throttle.Result, 1)
+		ok, err := store.Take(t.Context(), []throttle.Item{it}, out)
+		require.NoError(t, err)
+		return ok, out[0]
+	}
+	for _, count := range []int{1, 2, 15, 16, 17, 50, 51, 100, 4095, 4096, 4097, 100_000, 1_000_000, math.MaxInt32} {
+		it := throttle.Item{Policy: "w", Key: "k", Rate: throttle.Rate{Count: count, Period: time.Hour}}
+		for range 2 {
+			for left := count; left > 0; {
+				it.Cost = 1
+				if left < count-60 && left > 60 { // a jump over the middle of a large count
+					it.Cost = max(left/3, 1)
+				}
+				left -= it.Cost
+				ok, res := take(it)
+				require.True(t, ok, "%d: %d left", count, left)
+				require.Equal(t, left, res.Remaining)
+			}
+			it.Cost = 1
+			ok, res := take(it)
+			require.False(t, ok)
+			require.Equal(t, time.Hour, res.RetryAfter)
+			redis.now += time.Hour.Microseconds()
+		}
+	}
+}
+
+// TestAClockThatWasSetBackLetsNobodyWaitLonger: what is in a window moves with it, when
+// the next request is charged.
+func TestAClockThatWasSetBackLetsNobodyWaitLonger(t *testing.T) {
+	t.Parallel()
+	client, prefix := redisPrefix(t)
+	for _, count := range []int{4, 100} {
+		redis := &clockedRedis{do: redisClients()[0].open(t, client.Options().Addr), shas: map[string]string{}, now: 1_800_000_000_000_000}
+		store := openThrottle(t, redis.Do, throttleredis.Config{Prefix: prefix, DenyFor: -1})
+		take := func(cost int) (bool, time.Duration) {
+			out := make([]throttle.Result, 1)
+			it := throttle.Item{Policy: "w", Key: "k", Rate: throttle.Rate{Count: count, Period: time.Hour}, Cost: cost}
+			ok, err := store.Take(t.Context(), []throttle.Item{it}, out)
+			require.NoError(t, err)
+			return ok, out[0].RetryAfter
+		}
+		for _, cost := range []int{count / 2, count/2 - 1} {
+			ok, _ := take(cost)
+			require.True(t, ok)
+			redis.now += (10 * time.Minute).Microseconds()
+		}
+		redis.now -= (24 * time.Hour).Microseconds()
+		ok, _ := take(1)
+		require.True(t, ok)
+		ok, wait := take(count / 2)
+		require.False(t, ok)
+		require.InDelta(t, 50*time.Minute, wait, float64(2*time.Minute), "it was 10 minutes before the next")
+		redis.now += wait.Microseconds() - 1
+		ok, _ = take(count / 2)
+		require.False(t, ok)
+		redis.now++
+		ok, _ = take(count / 2)
+		require.True(t, ok)
 	}
 }
