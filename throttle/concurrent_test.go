@@ -149,12 +149,14 @@ func TestAClientThatLeavesWhileItWaitsFreesItsPlace(t *testing.T) {
 		c := newConcurrent(t, throttle.ConcurrentConfig{InAll: 1, Queue: 1, Wait: time.Minute, Logger: logged.Logger()})
 		release := acquire(t, c, of("a"))
 		ctx, cancel := context.WithCancel(t.Context())
+		began := time.Now()
 		go func() {
 			time.Sleep(time.Second)
 			cancel()
 		}()
 		denied := refused(t, c, of("b").WithContext(ctx), throttle.Overloaded)
 		require.ErrorIs(t, denied, context.Canceled)
+		require.Equal(t, time.Second, time.Since(began))
 		c.Handler(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), of("b").WithContext(ctx))
 		require.Empty(t, logged.All(t), "it was not refused: it left")
 		go func() {

@@ -95,8 +95,15 @@ func TestAUnitOfALargeCountIsGivenBackAlone(t *testing.T) {
 		require.Equal(t, 999_301, give(299, second.At))
 		time.Sleep(50*time.Minute - 1)
 		it.Cost = 0
-		_, res := take(t, m, it)
-		require.Equal(t, 999_301, res.Remaining)
+		_, old := take(t, m, it)
+		require.Equal(t, 999_301, old.Remaining)
+
+		it.Key, it.Cost = "few", 100 // less than a lot
+		take(t, m, it)
+		it.Cost = 1_000_000
+		ok, res := take(t, m, it)
+		require.False(t, ok)
+		require.Equal(t, time.Hour, res.RetryAfter, "also what is no lot has to leave")
 
 		it.Key = "all"
 		it.Cost = 700
