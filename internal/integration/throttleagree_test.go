@@ -219,7 +219,7 @@ func TestAWindowInRedisPassesExactlyItsCount(t *testing.T) {
 func TestAClockThatWasSetBackLetsNobodyWaitLonger(t *testing.T) {
 	t.Parallel()
 	client, prefix := redisPrefix(t)
-	for _, count := range []int{4, 100} {
+	for _, count := range []int{6, 100} {
 		redis := &clockedRedis{do: redisClients()[0].open(t, client.Options().Addr), shas: map[string]string{}, now: 1_800_000_000_000_000}
 		store := openThrottle(t, redis.Do, throttleredis.Config{Prefix: prefix, DenyFor: -1})
 		take := func(cost int) (bool, time.Duration) {
@@ -229,7 +229,7 @@ func TestAClockThatWasSetBackLetsNobodyWaitLonger(t *testing.T) {
 			require.NoError(t, err)
 			return ok, out[0].RetryAfter
 		}
-		for _, cost := range []int{count / 2, count/2 - 1} {
+		for _, cost := range []int{count / 2, count/2 - 2} {
 			ok, _ := take(cost)
 			require.True(t, ok)
 			redis.now += (10 * time.Minute).Microseconds()
@@ -237,9 +237,15 @@ func TestAClockThatWasSetBackLetsNobodyWaitLonger(t *testing.T) {
 		redis.now -= (24 * time.Hour).Microseconds()
 		ok, _ := take(1)
 		require.True(t, ok)
-		ok, wait := take(count / 2)
+		redis.now += (10 * time.Minute).Microseconds()
+		ok, _ = take(1)
+		require.True(t, ok)
+		ok, wait := take(count - 1)
 		require.False(t, ok)
-		require.InDelta(t, 50*time.Minute, wait, float64(2*time.Minute), "it was 10 minutes before the next")
+		require.InDelta(t, 50*time.Minute, wait, float64(2*time.Minute), "the second charge has left by then")
+		ok, wait = take(count / 2)
+		require.False(t, ok)
+		require.InDelta(t, 40*time.Minute, wait, float64(2*time.Minute), "the first was 10 minutes before the second")
 		redis.now += wait.Microseconds() - 1
 		ok, _ = take(count / 2)
 		require.False(t, ok)
