@@ -107,9 +107,7 @@ func (c *Config) validate() error {
 }
 
 func (p *Policy) validate(at string, bad *conferr.Mistakes) {
-	wantName := fmt.Sprintf(`a name is one word of at most %d bytes, such as "login"`, maxNameLength)
-	bad.If(p.Name == "", at+"Name", rampart.ReasonMissing, nil, wantName)
-	bad.If(p.Name != "" && (!token.Valid(p.Name) || len(p.Name) > maxNameLength), at+"Name", rampart.ReasonInvalid, p.Name, wantName)
+	checkName(bad, at+"Name", p.Name)
 	switch {
 	case int(p.Algorithm) >= len(algorithms):
 		bad.Add(at+"Algorithm", rampart.ReasonInvalid, uint8(p.Algorithm), "use SlidingWindow or TokenBucket")
@@ -122,6 +120,12 @@ func (p *Policy) validate(at string, bad *conferr.Mistakes) {
 	}
 	bad.If(p.Least != Rate{} && (!p.Least.inBounds() || p.Rate != Rate{} && p.Least.Limit() > p.Rate.Limit()), at+"Least", rampart.ReasonInvalid, p.Least, "use a rate up to that of the policy")
 	bad.If(p.Key == nil, at+"Key", rampart.ReasonMissing, nil, "say who is counted, such as ByIP(clientIP.Addr) with a server.ClientIP")
+}
+
+func checkName(bad *conferr.Mistakes, field, name string) {
+	want := fmt.Sprintf(`a name is one word of at most %d bytes, such as "login"`, maxNameLength)
+	bad.If(name == "", field, rampart.ReasonMissing, nil, want)
+	bad.If(name != "" && (!token.Valid(name) || len(name) > maxNameLength), field, rampart.ReasonInvalid, name, want)
 }
 
 // isRemote reports whether calls of s can fail.

@@ -15,15 +15,18 @@ const (
 	QuotaExceeded    rampart.Denial = "quota_exceeded"    // 429: the Decision says by which policy
 	CallerUnknown    rampart.Denial = "caller_unknown"    // 403: a KeyFunc cannot tell who pays
 	StoreUnavailable rampart.Denial = "store_unavailable" // 503: the store or the feed of Overrides fails, and the outage policy is FailClosed; or ErrBusy
-	NotConfigured    rampart.Denial = "not_configured"    // 503: a zero Limiter, or a RateFor that returned no valid rate
+	NotConfigured    rampart.Denial = "not_configured"    // 503: a zero Limiter or Concurrent, or a RateFor that returned no valid rate
+
+	ConcurrencyExceeded rampart.Denial = "concurrency_exceeded" // 429: as many requests of the key as a Concurrent allows are in flight
+	Overloaded          rampart.Denial = "overloaded"           // 503: as many in all are, and the queue is full or the wait over
 )
 
 // A DeniedError says why a request was refused.
 type DeniedError struct {
 	Reason   rampart.Denial // one of the constants above
-	Policy   string         // the policy, where one is the cause
+	Policy   string         // the policy, where one is the cause, or the Concurrent's name
 	Decision Decision       // for QuotaExceeded
-	Err      error          // for StoreUnavailable: what the store said
+	Err      error          // for StoreUnavailable: what the store said; for Overloaded: why the wait ended early
 }
 
 // Error implements error. It does not name the caller.
@@ -62,14 +65,19 @@ func (e *DeniedError) Problem() *rampart.Problem {
 		return p
 	case CallerUnknown:
 		return callerUnknown()
-	default:
-		p := unavailable()
-		p.Header = http.Header{fieldRetryAfter: {unavailableRetry}}
-		return p
 	}
+	p := unavailable()
+	switch e.Reason {
+	case ConcurrencyExceeded:
+		p = &rampart.Problem{Status: http.StatusTooManyRequests, Code: "throttled", Detail: "Too many requests of this caller are in progress."}
+	case Overloaded:
+		p = &rampart.Problem{Status: http.StatusServiceUnavailable, Code: "busy", Detail: "Too many requests are in progress."}
+	}
+	p.Header = http.Header{fieldRetryAfter: {unavailableRetry}}
+	return p
 }
 
-// Unwrap returns what the store said.
+// Unwrap returns Err.
 func (e *DeniedError) Unwrap() error { return e.Err }
 
 var errBlind = errors.New("what is overridden is not known now")

@@ -6,7 +6,8 @@
 // these together ([Joint]). Counts are exact under concurrency. A
 // [SlidingWindow], the default, never lets more than its count pass in any
 // period, a [TokenBucket] allows bursts. The policies of one [Limiter] are
-// charged together or not at all.
+// charged together or not at all. A [Concurrent] bounds how many requests are in
+// flight at once, of one caller and in all, and lets some wait for their turn.
 //
 // Where it stands: a wide limit by address goes outside authentication, before
 // any cryptography is spent on a stranger; narrow ones by subject go inside.
@@ -22,6 +23,6 @@
 // backend, stand behind them in the list; X-RateLimit fields, which are no lists, are
 // those of the outermost limiter.
 //
-// What it does not do: it cannot tell apart callers that share an address, it
-// does not queue or delay requests, and it does not bound how many run at once.
+// What it does not do: it cannot tell apart callers that share an address, and a
+// Limiter does not queue or delay requests.
 package throttle

@@ -12,3 +12,10 @@ func (w *Window) Take(now int64, it *Item, res *Result) bool {
 
 // CountRefusal returns what counts a refusal for [Limiter.Refused].
 func CountRefusal() func(*Item) { return newRefused().count }
+
+// InFlight returns how many requests have a place or a key in c.
+func (c *Concurrent) InFlight() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.running + len(c.keys) + c.queue.Len()
+}

@@ -127,3 +127,13 @@ func Joint(fs ...KeyFunc) KeyFunc {
 		return joined, len(joined) > len(dst)
 	}
 }
+
+// ByRoute counts each route by itself: the pattern that an [http.ServeMux] found for
+// the request ([http.Request.Pattern]), jointly with fs, such as
+// ByRoute(ByIP(clientIP.Addr)), or for all callers together without fs. It belongs
+// inside the mux, around the handler of a pattern. Further out no pattern is known yet:
+// every request is refused there, as nobody would be limited.
+func ByRoute(fs ...KeyFunc) KeyFunc {
+	route := func(dst []byte, r *http.Request) ([]byte, bool) { return append(dst, r.Pattern...), true }
+	return Joint(append([]KeyFunc{route}, fs...)...)
+}

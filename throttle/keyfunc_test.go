@@ -113,3 +113,31 @@ func TestJointKeysOfDifferentPartsDiffer(t *testing.T) {
 	_, ok = keyOf(throttle.Joint(), get("192.0.2.7:1"))
 	assert.False(t, ok)
 }
+
+func TestByRouteCountsEachPatternByItself(t *testing.T) {
+	var keys []string
+	mux := http.NewServeMux()
+	note := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		for _, f := range []throttle.KeyFunc{throttle.ByRoute(), throttle.ByRoute(throttle.ByIP(nil))} {
+			key, ok := keyOf(f, r)
+			assert.True(t, ok)
+			keys = append(keys, key)
+		}
+	})
+	mux.Handle("GET /items/{id}", note)
+	mux.Handle("GET /orders/{id}", note)
+	for _, path := range []string{"/items/1", "/items/2", "/orders/1"} {
+		mux.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil))
+	}
+	assert.Equal(t, keys[:2], keys[2:4], "one route is one key, whatever the path")
+	assert.NotEqual(t, keys[0], keys[4])
+	assert.NotEqual(t, keys[1], keys[5])
+	assert.NotEqual(t, keys[0], keys[1])
+
+	outside := httptest.NewRequest(http.MethodGet, "/items/1", nil)
+	key, applies := keyOf(throttle.ByRoute(throttle.ByIP(nil)), outside)
+	assert.True(t, applies)
+	assert.Empty(t, key, "no pattern: who pays cannot be told")
+	_, applies = keyOf(throttle.ByRoute(throttle.ByHeader("X-User")), get("192.0.2.1:1"))
+	assert.True(t, applies)
+}

@@ -4,8 +4,9 @@ import "time"
 
 // SlidingWindow never lets more than Count pass in any Period, wherever the
 // period starts: what Django REST framework promises and what people read in
-// "100/hour". It is exact up to a count of 16; above that it may refuse a
-// little early (up to 2 % of the period), never late. A [Memory] takes 159
+// "100/hour". A caller who has waited for a Period may make exactly Count requests.
+// Up to a count of 16 each of them is free again to the nanosecond; above that it may
+// be a little late (by up to 2 % of the period), never early. A [Memory] takes 159
 // bytes for a key; with too little room it can forget who has not used up a
 // limit.
 const SlidingWindow Algorithm = 0

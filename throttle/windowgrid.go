@@ -20,47 +20,56 @@ const (
 // grid is the view of a window for one decision. Cells are numbered from the
 // one that begins at base; number n is kept at n modulo gridCells.
 //
-// Counts above cellMax are kept in lots of the size lot. A charge buys the
-// lots that it needs; what it leaves of the last one is spare and pays for
-// later charges. Those may outlive the cell of that lot, so by fewer than one
-// lot more may be live than the cells say, and the limit is lowered by that.
+// Counts above cellMax are kept in lots of the size lot. What is not a whole lot
+// is the rest, which belongs to the newest cell: where a new one begins, the rest
+// goes over to it. So fewer than lot units may leave later than their cell does,
+// none leaves early, and what is left of the count is known to the unit.
 type grid struct {
 	w      *window
+	count  int
 	period moment
 	width  moment // of a cell
 	step   moment
 	lot    int
-	limit  int // lots, lowered as said above
 
-	base  moment
-	tail  moment // number of the oldest cell that may hold lots: less than gridCells
-	head  moment // number of the newest cell that was charged
-	total int    // lots in all cells
-	spare int    // units
+	base moment
+	tail moment // number of the oldest cell that may hold lots: less than gridCells
+	head moment // number of the newest cell that was charged
+	lots int    // in all cells
+	rest int    // units: less than lot
 }
 
 // Places in window.words: base, the three numbers, and four cells in each of
 // the others.
 const (
 	wordBase = iota
-	wordSums // total<<32 | tail<<24 | spare
+	wordSums // lots<<32 | tail<<24 | rest
 	wordCells
 )
 
 func (w *window) grid(r Rate) grid {
 	period := moment(r.Period)
-	width := (period + gridCells - 2) / (gridCells - 1)
-	lot := (r.Count + cellMax - 1) / cellMax                   // less than 1<<20
+	width := grain(period, gridCells-1, period)
 	base, sums := moment(w.words[wordBase]), w.words[wordSums] //nolint:gosec // written by save
 	return grid{
-		w: w, period: period, width: width, step: (width + cellSteps - 1) / cellSteps,
-		lot: lot, limit: (r.Count - lot + 1) / lot,
-		base:  base,
-		tail:  moment(sums >> 24 & 0xff),
-		head:  (w.until - period - base) / width,
-		total: int(sums >> 32),
-		spare: int(sums & 0xffffff),
+		w: w, count: r.Count, period: period, width: width, step: grain(width, cellSteps, period),
+		lot:  (r.Count + cellMax - 1) / cellMax, // less than 1<<20
+		base: base,
+		tail: moment(sums >> 24 & 0xff),
+		head: (w.until - period - base) / width,
+		lots: int(sums >> 32),
+		rest: int(sums & 0xffffff),
 	}
+}
+
+// grain returns a part of whole, rounded up: to a microsecond where the period is
+// of such, so that a store that counts in microseconds has the same cells.
+func grain(whole, parts, period moment) moment {
+	part := (whole + parts - 1) / parts
+	if micro := moment(time.Microsecond); period%micro == 0 {
+		part = (part + micro - 1) / micro * micro
+	}
+	return part
 }
 
 // place returns where cell n is kept.
@@ -87,17 +96,20 @@ func (g *grid) setCell(n moment, lots int, step moment) {
 
 // advance drops what has left by now. An empty grid begins anew at now.
 func (g *grid) advance(now moment) {
-	for g.total > 0 {
+	for g.lots > 0 {
 		lots, leaves := g.cell(g.tail)
 		if lots > 0 && leaves > now {
 			break
 		}
 		g.setCell(g.tail, 0, 0)
-		g.total -= lots
+		g.lots -= lots
 		g.tail++
 	}
-	if g.empty(now) {
-		g.base, g.tail, g.spare = now, 0, 0
+	switch {
+	case g.empty(now):
+		g.base, g.tail, g.rest = now, 0, 0
+	case g.lots == 0: // a later cell may get the place of an older one
+		g.tail = g.head
 	}
 	for g.tail >= gridCells { // keep the numbers small
 		g.base += gridCells * g.width
@@ -106,26 +118,24 @@ func (g *grid) advance(now moment) {
 	}
 }
 
-// empty reports whether no unit is left. It asks not for total: the last units
-// may have been paid out of what an earlier cell had spare.
+// empty reports whether no unit is left. The last ones may be no whole lot.
 func (g *grid) empty(now moment) bool { return g.w.until <= now }
 
-// lots returns how many lots a charge of cost buys.
-func (g *grid) lots(cost int) int { return (max(cost-g.spare, 0) + g.lot - 1) / g.lot }
+// remaining returns how many units are not live.
+func (g *grid) remaining() int { return g.count - g.lots*g.lot - g.rest }
 
 // wait returns how long until cost, which is at most the count, can be charged.
 func (g *grid) wait(now moment, cost int) time.Duration {
-	if g.empty(now) {
-		return 0
-	}
-	leaves, total, need := now, g.total, g.lots(cost)
-	for n := g.tail; total+need > g.limit; n++ {
-		if total == 0 { // it needs the window for itself
+	over, lots := cost-g.remaining(), g.lots
+	leaves := now
+	for n := g.tail; over > 0; n++ {
+		if lots == 0 { // it has to wait for the rest, too
 			return time.Duration(g.w.until - now)
 		}
-		var lots int
-		if lots, leaves = g.cell(n); lots > 0 {
-			total -= lots
+		var left int
+		if left, leaves = g.cell(n); left > 0 {
+			lots -= left
+			over -= left * g.lot
 		}
 	}
 	return time.Duration(leaves - now)
@@ -144,54 +154,50 @@ func (w *window) takeGrid(now moment, it *Item, res *Result) {
 			g.charge(now, it.Rate, it.Cost)
 		}
 	}
-	res.Remaining = g.remaining(it.Rate, now)
+	res.Remaining = g.remaining()
 	g.save()
-}
-
-func (g *grid) remaining(r Rate, now moment) int {
-	switch {
-	case g.empty(now):
-		return r.Count
-	case g.total > g.limit: // one charge took nearly all
-		return 0
-	}
-	return (g.limit-g.total)*g.lot + g.spare
 }
 
 // save writes g back to the window.
 func (g *grid) save() {
-	g.w.words[wordBase] = uint64(g.base)                                             //nolint:gosec // read back by window.grid
-	g.w.words[wordSums] = uint64(g.total)<<32 | uint64(g.tail)<<24 | uint64(g.spare) //nolint:gosec // each fits its place
+	g.w.words[wordBase] = uint64(g.base)                                           //nolint:gosec // read back by window.grid
+	g.w.words[wordSums] = uint64(g.lots)<<32 | uint64(g.tail)<<24 | uint64(g.rest) //nolint:gosec // each fits its place
 }
 
 func (g *grid) charge(now moment, r Rate, cost int) {
 	n := (now - g.base) / g.width
-	bought := g.lots(cost)
-	g.spare += bought*g.lot - cost
-	g.total += bought
 	limited := g.w.limitedUntil()
 	g.head, g.w.until = n, now+g.period
-	lots, _ := g.cell(n)
 	begin := g.base + n*g.width
-	g.setCell(n, lots+bought, (now-begin+g.step-1)/g.step)
-	g.w.note(r, g.remaining(r, now), max(limited, now+moment(g.wait(now, cost))))
+	g.add(cost, (now-begin+g.step-1)/g.step)
+	g.w.note(r, g.remaining(), max(limited, now+moment(g.wait(now, cost))))
 }
 
-// giveBack takes units out of cell n. What is not a whole lot becomes spare
-// only in the newest cell: later charges would outlive the lot of an older one.
-func (g *grid) giveBack(n moment, cost int) {
-	newest := n == g.head
-	if newest {
-		cost += g.spare
+// add puts units, with the rest that there is, into the newest cell.
+func (g *grid) add(units int, step moment) {
+	units += g.rest
+	more := units / g.lot
+	g.rest = units % g.lot
+	g.lots += more
+	lots, _ := g.cell(g.head)
+	g.setCell(g.head, lots+more, step)
+}
+
+// giveBack takes units out of cell n, as far as they are in it. What an older cell
+// gives beyond them, to fill a lot, goes to the newest.
+func (g *grid) giveBack(n moment, units int) {
+	if n == g.head { // the rest is in it
+		fromRest := min(units, g.rest)
+		g.rest -= fromRest
+		units -= fromRest
 	}
 	lots, _ := g.cell(n)
-	back := min(cost/g.lot, lots)
-	g.total -= back
-	if newest {
-		g.spare = min(cost-back*g.lot, g.lot-1)
-	}
+	back := min((units+g.lot-1)/g.lot, lots)
+	g.lots -= back
 	word, shift := g.place(n)
 	*word -= uint64(back) << shift //nolint:gosec // at most the cell's lots
+	word, shift = g.place(g.head)
+	g.add(max(back*g.lot-units, 0), moment(*word>>shift&0xffff)>>cellBits)
 }
 
 // giveGrid takes units out of the cell in which they were charged.
@@ -201,7 +207,11 @@ func (w *window) giveGrid(now moment, it *Item) {
 	n := (it.At - g.base) / g.width
 	if it.At >= g.base && n >= g.tail && it.At+g.period > now { // else it has left
 		g.giveBack(n, it.Cost)
-		w.note(it.Rate, g.remaining(it.Rate, now), now+moment(g.wait(now, it.Cost)))
+		if g.lots == 0 && g.rest == 0 {
+			*w = window{}
+			return
+		}
+		w.note(it.Rate, g.remaining(), now+moment(g.wait(now, it.Cost)))
 	}
 	g.save()
 }

@@ -37,9 +37,10 @@ type layers struct {
 	sessions   *authsql.Store
 	keySet     *auth.Keys
 	keys       *apikey.Keys
-	public     *throttle.Limiter // anon by address, user by subject
-	login      *throttle.Limiter // failed log-ins by address
-	account    *throttle.Limiter // failed log-ins by account
+	public     *throttle.Limiter    // anon by address, user by subject
+	atOnce     *throttle.Concurrent // log-ins
+	login      *throttle.Limiter    // failed log-ins by address
+	account    *throttle.Limiter    // failed log-ins by account
 	register   *throttle.Limiter
 	password   *throttle.Limiter
 	keyGuesses *throttle.Limiter // refused API keys by address

@@ -52,6 +52,12 @@ func (l *layers) newLimits(s *settings, sh *shared, log *slog.Logger) error {
 		throttle.Policy{Name: "anon", Rate: s.anon, Key: byIP, Match: stranger},
 		throttle.Policy{Name: "user", Rate: s.user, Least: least(s.user, call), Key: throttle.ByCaller()},
 	)
+	// Each log-in asks the database and waits for its turn to have the password checked:
+	// a thousand of them would only keep each other waiting. So many are more than arrive
+	// together after a deployment, and as many as are served within seconds.
+	var err error
+	l.atOnce, err = throttle.NewConcurrent(throttle.ConcurrentConfig{Name: "log-ins", InAll: 64, Logger: log})
+	errs = append(errs, err)
 	l.login = limiter(
 		throttle.Policy{Name: "login-address", Rate: fifth, Least: least(fifth, try), Key: byIP, Refund: notGuessed},
 	)

@@ -31,7 +31,7 @@ func routes(a *app, l *layers, st *stack, operator *incident.Operator, log *slog
 	partner := rampart.Stack{Credential: rampart.Chain(st.keyGuesses, st.apiKey, st.owner), Limit: st.partner, Guard: st.guard}.Handler
 
 	mux := server.NewMux()
-	mux.Handle("POST /api/token/{$}", rampart.Stack{Limit: rampart.Chain(atOnce(maxLogins, a.events), st.login), Guard: st.forms}.Handler(l.service.IssueHandler()))
+	mux.Handle("POST /api/token/{$}", rampart.Stack{Limit: rampart.Chain(l.atOnce.Handler, st.login), Guard: st.forms}.Handler(l.service.IssueHandler()))
 	mux.Handle("POST /api/token/refresh/{$}", st.forms(l.service.RefreshHandler()))
 	mux.Handle("POST /api/token/verify/{$}", st.forms(l.service.VerifyHandler()))
 	mux.Handle("POST /api/token/blacklist/{$}", st.forms(l.service.EndSessionHandler()))

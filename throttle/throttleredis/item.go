@@ -83,6 +83,9 @@ func (x *item) append(b []byte) []byte {
 // fingerprint tells the rates of a caller apart.
 func fingerprint(it *throttle.Item) uint64 {
 	h := uint64(it.Algorithm) + 1
+	if it.Algorithm == throttle.SlidingWindow {
+		h = windowLayout
+	}
 	for _, n := range [...]uint64{uint64(it.Rate.Count), uint64(it.Rate.Period), uint64(it.Rate.Burst)} { //nolint:gosec // any bits do
 		h = bits.RotateLeft64(h^n*0x9e3779b97f4a7c15, 29) * 0xbf58476d1ce4e5b9
 		h ^= h >> 32

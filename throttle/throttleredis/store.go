@@ -14,8 +14,8 @@ import (
 // has nothing to close: the client stays its maker's. Create one with [New]; the
 // zero Store fails, so that Limiters follow their outage policy.
 //
-// Its [throttle.SlidingWindow] is exact up to a count of 50; above that it may
-// refuse early by up to 2 % of the period. Its times are whole microseconds.
+// Its [throttle.SlidingWindow] decides as that of a [throttle.Memory] does. Its times
+// are whole microseconds.
 type Store struct {
 	redis      *redisx.Client // nil: the zero Store
 	take, give redisx.Script
