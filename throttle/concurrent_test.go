@@ -133,7 +133,7 @@ func TestAWaitEndsAtItsDeadline(t *testing.T) {
 		c := newConcurrent(t, throttle.ConcurrentConfig{InAll: 1, Queue: 1, Wait: time.Second, PerKey: 2, Key: byUser()})
 		release := acquire(t, c, of("a"))
 		began := time.Now()
-		for range 2 { // whoever gave up leaves its place in the queue, and counts for its key no more
+		for range 2 { // one that gave up leaves its place in the queue, and counts for its key no more
 			refused(t, c, of("a"), throttle.Overloaded)
 		}
 		require.Equal(t, 2*time.Second, time.Since(began))
