@@ -81,9 +81,7 @@ func rollBehind(t *testing.T, binary string, start func(*testing.T, []string) *f
 			f.instances[i] = f.start(t, "-addr", servers[i])
 		}
 	}
-	for traffic.served.Load() < int64(requests) {
-		time.Sleep(50 * time.Millisecond)
-	}
+	require.Eventually(t, func() bool { return traffic.served.Load() >= int64(requests) }, 5*time.Minute, 50*time.Millisecond)
 	failed := traffic.end()
 	t.Logf("%d requests, %d orders; %d instances ended, the slowest after %v", traffic.served.Load(), traffic.created.Load(), rounds*len(servers), slowest)
 	assert.Empty(t, failed[:min(len(failed), 5)], "%d requests failed", len(failed))
