@@ -60,7 +60,10 @@ func NewAdmin(cfg AdminConfig) (*Admin, error) {
 	}
 	for _, path := range slices.Sorted(maps.Keys(cfg.Handlers)) {
 		h := cfg.Handlers[path]
-		bad.If(h == nil, "Handlers", rampart.ReasonMissing, path, "give each path a handler")
+		if h == nil {
+			bad.Add("Handlers", rampart.ReasonMissing, path, "give each path a handler")
+			continue
+		}
 		bad.If(!a.handle(path, h), "Handlers", rampart.ReasonInvalid, path, `a path such as "/debug/pprof/", other than those of Health and Metrics`)
 	}
 	for _, host := range cfg.Hosts {

@@ -125,7 +125,7 @@ func TestAConnectionThatIsCutAmidATransactionIsAnOutage(t *testing.T) {
 // requests, which costs it more than the requests.
 func TestConnectionsToPostgreSQLAreKept(t *testing.T) {
 	env := map[string]string{"ECOLAURA_SECRET_KEY": rand.Text() + rand.Text(), "ECOLAURA_FERNET_KEYS": fernet.GenerateKey().Reveal()}
-	cfg, err := parse(append([]string{"-db", freshPostgres(t), "-demo"}, wide...), func(name string) string { return env[name] }, io.Discard)
+	cfg, err := parse(append([]string{"-db", freshPostgres(t), "-db-timeout", "30s", "-demo"}, wide...), func(name string) string { return env[name] }, io.Discard)
 	require.NoError(t, err)
 	srv, err := open(t.Context(), cfg, slog.New(slog.DiscardHandler), nil)
 	require.NoError(t, err)
