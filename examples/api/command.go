@@ -177,15 +177,19 @@ func (c *command) token(ctx context.Context, name string) error {
 // the first line. The rule is that of POST /api/password/.
 func (c *command) password(ctx context.Context) (string, error) {
 	line, terminal := c.line, false
-	if f, ok := c.in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		before, err := term.GetState(int(f.Fd()))
+	fd := -1 // asked for once, and not by a read that is given up and goes on
+	if f, ok := c.in.(*os.File); ok {
+		fd = int(f.Fd())
+	}
+	if fd >= 0 && term.IsTerminal(fd) {
+		before, err := term.GetState(fd)
 		if err != nil {
 			return "", err
 		}
-		defer func() { _ = term.Restore(int(f.Fd()), before) }() // whatever ends this, it shows again what is typed
+		defer func() { _ = term.Restore(fd, before) }() // whatever ends this, it shows again what is typed
 		terminal = true
 		line = func() (string, error) {
-			typed, err := term.ReadPassword(int(f.Fd()))
+			typed, err := term.ReadPassword(fd)
 			fmt.Fprintln(c.prompt)
 			return string(typed), err
 		}

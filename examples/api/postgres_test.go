@@ -137,7 +137,7 @@ func TestConnectionsToPostgreSQLAreKept(t *testing.T) {
 		var wg sync.WaitGroup
 		for range clients {
 			wg.Go(func() {
-				for range 2000 / clients {
+				for range 1000 / clients {
 					a, err := s.try("GET", "/api/products/", "")
 					assert.NoError(t, err)
 					assert.Equal(t, 200, a.status, a.body)
