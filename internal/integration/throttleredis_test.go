@@ -64,7 +64,8 @@ func TestThrottleRedisDecidesAsTheOraclesDo(t *testing.T) {
 			return n
 		}
 		passed, possible, ideal := 0, 0, []int64{}
-		for range steps {
+		// Where a window may refuse early, few units say little of how often it does.
+		for n := 0; n < steps || count > 16 && possible < 1500; n++ {
 			if rnd.IntN(3) == 0 {
 				time.Sleep(time.Duration(rnd.ExpFloat64() * float64(r.Period) / float64(count)))
 			}
