@@ -43,7 +43,7 @@ func plainStrings(value string) []string {
 		return nil
 	}
 	list := make([]string, 0, strings.Count(value, ",")+1)
-	for rest := value; rest[0] == '[' || rest[0] == ','; {
+	for rest, mark := value, byte('['); rest[0] == mark; mark = ',' {
 		rest = strings.TrimLeft(rest[1:], jsonSpace)
 		if rest == "" || rest[0] != '"' {
 			return nil
