@@ -12,7 +12,7 @@ import (
 	"github.com/ecolaura/rampart/cors"
 )
 
-// What others may register stands below a name that is none of theirs: the buckets of
+// A name may have others' names below it, though it is not theirs: the buckets of
 // everybody below amazonaws.com.
 func TestAPatternAboveAPublicSuffixIsRefused(t *testing.T) {
 	text, err := os.ReadFile("parents.go")

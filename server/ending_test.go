@@ -50,7 +50,7 @@ func (p *pipes) Close() error {
 
 func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "unix"} }
 
-// dial returns the client's end of a new connection, or why there is none.
+// dial returns the client's end of a new connection, or the error of making one.
 func (p *pipes) dial() (net.Conn, error) {
 	client, srv := net.Pipe()
 	select {
