@@ -12,6 +12,7 @@ import (
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/conferr"
 	"github.com/ecolaura/rampart/internal/token"
+	"github.com/ecolaura/rampart/internal/weborigin"
 )
 
 const (
@@ -68,13 +69,13 @@ func (c *compiler) origins() {
 			c.bad.Add("Origins", ReasonNullOrigin, text, "any site can take this origin on with a sandboxed frame; serve the page over https and list its origin")
 			continue
 		}
-		p, ok := parsePattern(text)
+		p, ok := weborigin.ParsePattern(text)
 		if !ok {
 			c.bad.Add("Origins", rampart.ReasonInvalid, text, wantOrigin)
 			continue
 		}
 		c.dangers(p, text)
-		c.policy.origins.add(p)
+		c.policy.origins.Add(p)
 	}
 }
 
@@ -90,16 +91,16 @@ func (c *compiler) everyone() {
 
 // dangers refuses what would hand users' data, or their private network, to
 // strangers.
-func (c *compiler) dangers(p pattern, text string) {
+func (c *compiler) dangers(p weborigin.Pattern, text string) {
 	if !c.cfg.Credentials && !c.cfg.PrivateNetwork {
 		return
 	}
-	if !c.cfg.DangerouslyAllowInsecureOrigins && p.insecure() {
+	if !c.cfg.DangerouslyAllowInsecureOrigins && p.Base.Insecure() {
 		const want = "anyone on the network can change a page over http; use https, or read what DangerouslyAllowInsecureOrigins says"
 		c.bad.If(c.cfg.Credentials, "Origins", ReasonInsecureWithCredentials, text, want)
 		c.bad.If(c.cfg.PrivateNetwork, "Origins", ReasonInsecureWithPrivateNetwork, text, want)
 	}
-	if !c.cfg.DangerouslyAllowPublicSuffixes && p.publicSuffix() {
+	if !c.cfg.DangerouslyAllowPublicSuffixes && p.Open() {
 		const want = "anyone can register a name there; write the label before it too, or read what DangerouslyAllowPublicSuffixes says"
 		c.bad.If(c.cfg.Credentials, "Origins", ReasonPublicSuffixWithCredentials, text, want)
 		c.bad.If(c.cfg.PrivateNetwork, "Origins", ReasonPublicSuffixPrivateNetwork, text, want)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/token"
+	"github.com/ecolaura/rampart/internal/weborigin"
 )
 
 // maxMethod is the longest method that is granted under "*".
@@ -21,7 +22,7 @@ type policy struct {
 	refusal      http.Handler
 
 	everyone bool
-	origins  matcher
+	origins  weborigin.Matcher
 
 	credentials    bool
 	privateNetwork bool
@@ -92,23 +93,23 @@ func (p *policy) judgeOrigin(d *decision, r *http.Request, lines []string) {
 	text := lines[0]
 	switch {
 	case p.everyone: // the answer is the same for any Origin, so caches may share it
-		if _, ok := parseOrigin(text); len(lines) == 1 && (ok || text == "null") {
+		if _, ok := weborigin.Parse(text); len(lines) == 1 && (ok || text == "null") {
 			d.Origin = text
 		}
 		d.Allowed = true
 	case len(lines) > 1: // a second line is somebody's attempt to be read twice
 		d.reason, d.value = OriginMalformed, strings.Join(lines[:2], ", ")
-	case p.origins.listed(text):
+	case p.origins.Listed(text):
 		d.Origin, d.Allowed = text, true
 	default:
-		o, ok := parseOrigin(text)
+		o, ok := weborigin.Parse(text)
 		if !ok && text != "null" {
 			d.reason, d.value = OriginMalformed, text
 			return
 		}
 		d.Origin = text
 		switch {
-		case ok && p.origins.matches(o):
+		case ok && p.origins.Matches(o):
 			d.Allowed = true
 		case d.Kind != Preflight && sameOrigin(r, o): // browsers send no preflight to their own origin
 			d.Kind = SameOrigin
@@ -123,15 +124,15 @@ func (p *policy) judgeOrigin(d *decision, r *http.Request, lines []string) {
 // this server for. Sec-Fetch-Site comes first, because a page without a
 // referrer sends "null" to its own server (Fetch, "append a request Origin
 // header").
-func sameOrigin(r *http.Request, o origin) bool {
+func sameOrigin(r *http.Request, o weborigin.Origin) bool {
 	if site := r.Header["Sec-Fetch-Site"]; len(site) > 0 {
 		return len(site) == 1 && site[0] == "same-origin"
 	}
-	own := o.text[o.hostStart:]
-	if own == "" || r.TLS != nil && o.scheme() == "http://" { // a page over http is another origin, which the wire can write
+	own := o.HostPort()
+	if own == "" || r.TLS != nil && o.Scheme() == "http://" { // a page over http is another origin, which the wire can write
 		return false
 	}
-	return r.Host == own || o.port() == "" && strings.HasPrefix(r.Host, own) && r.Host[len(own):] == defaultPort(o.scheme())
+	return r.Host == own || o.Port() == "" && strings.HasPrefix(r.Host, own) && r.Host[len(own):] == weborigin.DefaultPort(o.Scheme())
 }
 
 // preflightAllowed judges what a preflight of an allowed origin asks for.

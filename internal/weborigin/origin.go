@@ -1,4 +1,4 @@
-package cors
+package weborigin
 
 import (
 	"net/netip"
@@ -12,29 +12,65 @@ const (
 	maxOrigin = maxScheme + len("://[") + maxHost + len("]:65535")
 )
 
-// An origin is a parsed ASCII-serialised tuple origin (HTML section 7.1.1).
+// An Origin is a parsed ASCII-serialised tuple origin (HTML section 7.1.1).
 // Scheme and host are slices of it, so parsing allocates nothing for names.
-type origin struct {
+type Origin struct {
 	text      string // as sent
 	hostStart int    // after "://"
 	hostEnd   int    // text[hostEnd:] is "" or ":" and the port
 	address   bool   // the host is an IP address
 }
 
-func (o origin) scheme() string { return o.text[:o.hostStart] } // with "://"
-func (o origin) host() string   { return o.text[o.hostStart:o.hostEnd] }
-func (o origin) port() string   { return o.text[o.hostEnd:] } // with ":"
+// String returns the origin as it was sent.
+func (o Origin) String() string { return o.text }
 
-// parseOrigin accepts what a browser can send for a tuple origin, and nothing
-// else: every byte is accounted for, so no text can hide a second host.
-func parseOrigin(s string) (origin, bool) {
-	if len(s) > maxOrigin {
-		return origin{}, false
+// Scheme returns the scheme with "://".
+func (o Origin) Scheme() string { return o.text[:o.hostStart] }
+
+// Host returns the host without a port; an IPv6 address is in brackets.
+func (o Origin) Host() string { return o.text[o.hostStart:o.hostEnd] }
+
+// Port returns ":" and the port, or "".
+func (o Origin) Port() string { return o.text[o.hostEnd:] }
+
+// HostPort returns the host with the port, if there is one.
+func (o Origin) HostPort() string { return o.text[o.hostStart:] }
+
+// Address reports whether the host is an IP address.
+func (o Origin) Address() bool { return o.address }
+
+// Insecure reports whether somebody on the wire can speak for the origin: it is
+// neither https nor on the browser's own machine.
+func (o Origin) Insecure() bool {
+	switch o.Scheme() {
+	case "https://", "chrome-extension://", "moz-extension://", "safari-web-extension://": // the browser's own
+		return false
+	default:
+		return !o.Local()
 	}
-	o := origin{text: s}
+}
+
+// Local reports whether the host is the browser's own machine: a localhost name
+// (RFC 6761 section 6.3) or a loopback address.
+func (o Origin) Local() bool {
+	if o.address {
+		addr, err := netip.ParseAddr(strings.Trim(o.Host(), "[]"))
+		return err == nil && addr.IsLoopback()
+	}
+	host := strings.TrimSuffix(o.Host(), ".")
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
+
+// Parse accepts what a browser can send for a tuple origin, and nothing
+// else: every byte is accounted for, so no text can hide a second host.
+func Parse(s string) (Origin, bool) {
+	if len(s) > maxOrigin {
+		return Origin{}, false
+	}
+	o := Origin{text: s}
 	var ok bool
 	if o.hostStart, ok = scanScheme(s); !ok {
-		return origin{}, false
+		return Origin{}, false
 	}
 	if strings.HasPrefix(s[o.hostStart:], "[") {
 		o.address = true
@@ -42,8 +78,8 @@ func parseOrigin(s string) (origin, bool) {
 	} else {
 		o.hostEnd, o.address, ok = scanName(s, o.hostStart)
 	}
-	if !ok || !validPort(o.scheme(), o.port()) {
-		return origin{}, false
+	if !ok || !validPort(o.Scheme(), o.Port()) {
+		return Origin{}, false
 	}
 	return o, true
 }
@@ -138,7 +174,7 @@ func validPort(scheme, port string) bool {
 	if port == "" {
 		return true
 	}
-	if len(port) < len(":1") || len(port) > len(":65535") || port[0] != ':' || port[1] == '0' || port == defaultPort(scheme) {
+	if len(port) < len(":1") || len(port) > len(":65535") || port[0] != ':' || port[1] == '0' || port == DefaultPort(scheme) {
 		return false
 	}
 	n := 0
@@ -151,7 +187,9 @@ func validPort(scheme, port string) bool {
 	return n <= 65535
 }
 
-func defaultPort(scheme string) string {
+// DefaultPort returns ":" and the port that an origin of the scheme, which has its
+// "://", leaves out; "" if there is none.
+func DefaultPort(scheme string) string {
 	switch scheme {
 	case "https://", "wss://":
 		return ":443"

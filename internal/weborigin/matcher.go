@@ -1,14 +1,14 @@
-package cors
+package weborigin
 
 import "strings"
 
-// A matcher reports whether an origin is in the policy. It looks up the whole
+// A Matcher reports whether an origin is in the policy. It looks up the whole
 // origin, then the origin without its port, then the host's endings from the
 // last label on; the number of entries hardly counts, and a host of a hundred
 // labels costs no more look-ups than the longest pattern has.
 //
-// The zero matcher matches nothing.
-type matcher struct {
+// The zero Matcher matches nothing.
+type Matcher struct {
 	exact   map[string]struct{} // "https://app.example.com:8443"
 	anyPort map[string]struct{} // "http://localhost", from http://localhost:*
 	below   map[string]*endings // by scheme with "://"
@@ -21,19 +21,20 @@ type endings struct {
 	labels  int                 // most labels of any ending
 }
 
-func (m *matcher) add(p pattern) {
+// Add adds what p covers. It must not be called while others use m.
+func (m *Matcher) Add(p Pattern) {
 	switch {
-	case p.subdomains:
+	case p.Subdomains:
 		p.addEnding(m)
-	case p.anyPort:
-		add(&m.anyPort, p.base.text)
+	case p.AnyPort:
+		add(&m.anyPort, p.Base.text)
 	default:
-		add(&m.exact, p.base.text)
+		add(&m.exact, p.Base.text)
 	}
 }
 
-func (p pattern) addEnding(m *matcher) {
-	scheme := p.base.scheme()
+func (p Pattern) addEnding(m *Matcher) {
+	scheme := p.Base.Scheme()
 	if m.below == nil {
 		m.below = make(map[string]*endings)
 	}
@@ -42,12 +43,12 @@ func (p pattern) addEnding(m *matcher) {
 		e = new(endings)
 		m.below[scheme] = e
 	}
-	if p.anyPort {
-		add(&e.anyPort, "."+p.base.host())
+	if p.AnyPort {
+		add(&e.anyPort, "."+p.Base.Host())
 	} else {
-		add(&e.fixed, "."+p.base.host()+p.base.port())
+		add(&e.fixed, "."+p.Base.Host()+p.Base.Port())
 	}
-	e.labels = max(e.labels, 1+strings.Count(p.base.host(), "."))
+	e.labels = max(e.labels, 1+strings.Count(p.Base.Host(), "."))
 }
 
 func add(set *map[string]struct{}, s string) {
@@ -57,28 +58,28 @@ func add(set *map[string]struct{}, s string) {
 	(*set)[s] = struct{}{}
 }
 
-// listed is the fast way: what is written in the policy needs no parse.
-func (m *matcher) listed(text string) bool {
+// Listed reports whether text is in the policy word for word. It is the fast way: what is written in the policy needs no parse.
+func (m *Matcher) Listed(text string) bool {
 	_, ok := m.exact[text]
 	return ok
 }
 
-// matches reports whether a pattern covers o.
-func (m *matcher) matches(o origin) bool {
+// Matches reports whether a pattern covers o.
+func (m *Matcher) Matches(o Origin) bool {
 	if m.anyPort == nil && m.below == nil {
 		return false
 	}
 	if _, ok := m.anyPort[o.text[:o.hostEnd]]; ok {
 		return true
 	}
-	e := m.below[o.scheme()]
+	e := m.below[o.Scheme()]
 	return e != nil && !o.address && e.match(o)
 }
 
-func (e *endings) match(o origin) bool {
+func (e *endings) match(o Origin) bool {
 	dot := o.hostEnd
 	for range e.labels {
-		// A dot at the very start cannot be: parseOrigin refuses empty labels.
+		// A dot at the very start cannot be: Parse refuses empty labels.
 		i := strings.LastIndexByte(o.text[o.hostStart:dot], '.')
 		if i < 0 {
 			return false
