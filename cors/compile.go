@@ -74,6 +74,10 @@ func (c *compiler) origins() {
 			c.bad.Add("Origins", rampart.ReasonInvalid, text, wantOrigin)
 			continue
 		}
+		if !validPunycode(p.Base.Host()) {
+			c.bad.Add("Origins", rampart.ReasonInvalid, text, "no name has this punycode; copy the origin from a browser, as the script of the page finds it in location.origin")
+			continue
+		}
 		c.dangers(p, text)
 		c.policy.origins.Add(p)
 	}

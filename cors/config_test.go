@@ -74,6 +74,35 @@ func TestOriginsThatAreNone(t *testing.T) {
 	}
 }
 
+func TestPunycodeThatNoBrowserSendsIsAMistake(t *testing.T) {
+	for origin, valid := range map[string]bool{
+		"https://xn--bcher-kva.example":         true,
+		"https://*.xn--bcher-kva.example:*":     true,
+		"https://my_app.xn--bcher-kva.example.": true,
+		"https://xn--e1afmkfd.xn--p1ai":         true,
+		"https://xn--fa-hia.de":                 true, // a sharp s, which is not ss
+		"https://a--b.example":                  true,
+		"https://axn--f.example":                true,
+		"https://xn--f":                         false, // does not decode
+		"https://xn--":                          false,
+		"https://*.xn--f.example":               false,
+		"https://app.xn--f.example:*":           false,
+		"https://xn--99999999.example":          false, // beyond Unicode
+		"https://xn--abc-.example":              false, // plain ASCII
+		"https://xn--Bcher-kva.example":         false, // upper case
+		"https://xn--bcher-2pa.example":         false, // a capital, of which a browser makes a small letter
+		"https://xn--a-ccb.example":             false, // a and its dots apart, not NFC
+		"https://xn--im6c.example":              false, // a ligature
+		"https://xn--ab-m1t.example":            false, // a joiner out of place
+		"https://a.xn--a-zhc.example":           false, // from right to left and back
+	} {
+		_, err := cors.New(cors.Config{Origins: []string{origin}})
+		assert.Equal(t, valid, err == nil, "%s: %v", origin, err)
+	}
+	_, err := cors.New(cors.Config{Origins: []string{"https://xn--f"}})
+	assert.ErrorContains(t, err, `cors.Config.Origins: invalid "https://xn--f": no name has this punycode`)
+}
+
 func TestOriginsThatAreSome(t *testing.T) {
 	label := strings.Repeat("a", 63)
 	for _, origin := range []string{
