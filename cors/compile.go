@@ -43,6 +43,10 @@ func compile(cfg Config) (*policy, error) {
 	if err := c.bad.Err(); err != nil {
 		return nil, err
 	}
+	if cfg.OriginFunc != nil {
+		c.policy.asker = newAsker(cfg.OriginFunc)
+		c.policy.asksInsecure = cfg.DangerouslyAllowInsecureOrigins || !cfg.Credentials && !cfg.PrivateNetwork
+	}
 	c.policy.credentials = cfg.Credentials
 	c.policy.privateNetwork = cfg.PrivateNetwork
 	c.policy.enforce = cfg.Enforce
@@ -59,7 +63,8 @@ func sorted(list []string) []string {
 
 func (c *compiler) origins() {
 	c.cfg.Origins = sorted(c.cfg.Origins)
-	c.bad.If(len(c.cfg.Origins) == 0, "Origins", rampart.ReasonMissing, nil, `list the origins that may read, such as "https://app.example.com"`)
+	c.bad.If(len(c.cfg.Origins) == 0 && c.cfg.OriginFunc == nil, "Origins", rampart.ReasonMissing, nil,
+		`list the origins that may read, such as "https://app.example.com", or set OriginFunc`)
 	for _, text := range c.cfg.Origins {
 		if text == wildcard {
 			c.everyone()
@@ -87,6 +92,8 @@ func (c *compiler) everyone() {
 	c.policy.everyone = true
 	c.bad.If(len(c.cfg.Origins) > 1, "Origins", ReasonWildcardNotAlone, wildcard,
 		`"*" takes every origin; remove it or the others`)
+	c.bad.If(c.cfg.OriginFunc != nil, "OriginFunc", rampart.ReasonPointless, nil,
+		`"*" takes every origin, so none is left to ask about; remove it from Origins, or leave OriginFunc nil`)
 	c.bad.If(c.cfg.Credentials, "Origins", ReasonWildcardWithCredentials, wildcard,
 		"every site could read your users' data; list the origins, or leave Credentials false")
 	c.bad.If(c.cfg.PrivateNetwork, "Origins", ReasonWildcardWithPrivateNetwork, wildcard,

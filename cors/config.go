@@ -1,6 +1,7 @@
 package cors
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"time"
@@ -12,7 +13,7 @@ import (
 // request.
 const NoPreflightCache time.Duration = -1
 
-// A Config configures a [CORS]. Origins is required; the zero value of every
+// A Config configures a [CORS]. Origins or OriginFunc is required; the zero value of every
 // other field is the strictest.
 type Config struct {
 	_ [0]func() // no comparison, no unkeyed literals
@@ -32,6 +33,24 @@ type Config struct {
 	// into IPv6, empty or bad labels, labels over 63, hosts over 253 and
 	// schemes over 64 bytes, and "*" elsewhere than in the places above.
 	Origins []string
+
+	// OriginFunc reports whether an origin that Origins does not cover may read: of
+	// tenants in a database, say. It gets one origin as Origins would take it, in
+	// lower case; never null, file:, nor text that no browser sends; our own origin
+	// only in a preflight; and beside Credentials or PrivateNetwork an insecure origin
+	// only with DangerouslyAllowInsecureOrigins. Compare the whole origin: a suffix
+	// also ends other people's names. nil: nobody else may.
+	//
+	// The answer must depend on the origin alone. It is kept for 30 seconds, of up to
+	// 4096 allowed and as many denied origins; [CORS.Reconfigure] forgets all of them.
+	// Requests of one origin that come meanwhile wait for the same call. At most 64
+	// calls run at once, in goroutines of their own; ctx ends after 2 seconds, the
+	// wait for a turn included, and has the values of one of the requests.
+	//
+	// It fails closed: on an error, a panic, or no answer in that time, the origin is
+	// not allowed for now, which is the event sys_backend_unavailable with the cause.
+	// That is not kept: the next request asks again.
+	OriginFunc func(ctx context.Context, origin string) (bool, error)
 
 	// Credentials lets scripts send and receive with cookies, TLS client
 	// certificates and HTTP authentication. A bearer token that a script adds
@@ -85,12 +104,14 @@ type Config struct {
 
 	// ErrorHandler answers refused preflights and, with Enforce, refused
 	// requests; err is a [*DeniedError]. Its answer never carries a CORS
-	// header. If nil, the answer is 403 in problem+json with a stable code.
+	// header. If nil, the answer is 403 in problem+json with a stable code; 503 with
+	// Retry-After if OriginFunc has failed.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
 	// Logger receives the security events: malicious_cors (WARN) for a denied
 	// origin, cors_preflight_refused (INFO) where an allowed origin asks for
-	// more than the policy grants. Repeats are folded for each origin.
+	// more than the policy grants, sys_backend_unavailable (ERROR) where OriginFunc
+	// fails. Repeats are folded for each origin, failures together.
 	// If nil, [slog.Default] is used.
 	Logger *slog.Logger
 }

@@ -51,7 +51,8 @@ func (c *CORS) policy() *policy {
 
 // Check returns the verdict on r, and a [*DeniedError] if r has an Origin that
 // the policy denies or is a preflight that it refuses. It neither logs nor
-// answers, so it also serves outside a handler chain.
+// answers, so it also serves outside a handler chain. It asks [Config.OriginFunc]
+// as Handler does, and waits for the answer.
 func (c *CORS) Check(r *http.Request) (Verdict, error) {
 	d := c.policy().decide(r, r.Header["Origin"])
 	return d.Verdict, d.err()
@@ -98,12 +99,15 @@ func (p *policy) refuse(w http.ResponseWriter, r *http.Request, d *decision) {
 	if d.Kind == Preflight {
 		deleteFamily(w.Header()) // an outer layer's
 		p.varyPreflight(w.Header())
-		if p.errorHandler == nil {
-			p.refusal.ServeHTTP(w, r)
-			return
-		}
 	}
 	answer := p.refusal
+	if d.reason == OriginUndecided {
+		answer = (&DeniedError{Reason: OriginUndecided}).Problem()
+	}
+	if d.Kind == Preflight && p.errorHandler == nil {
+		answer.ServeHTTP(w, r)
+		return
+	}
 	if p.errorHandler != nil {
 		err := d.err()
 		answer = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.errorHandler(w, r, err) })
@@ -117,6 +121,12 @@ func refusal() http.Handler { return new(DeniedError).Problem() }
 // attack; an allowed origin that asks for too much is a mistake of its author.
 // Repeats of one origin are folded, all malformed ones together.
 func (p *policy) report(r *http.Request, d *decision) {
+	if d.reason == OriginUndecided {
+		if r.Context().Err() == nil { // else the client is gone, not the backend
+			p.reporter.Refused(r, rampart.SysBackendUnavailable, "cors", rampart.Text("error", d.cause.Error()))
+		}
+		return
+	}
 	event := rampart.MaliciousCORS
 	if d.reason != OriginNotAllowed && d.reason != OriginMalformed {
 		event = rampart.CORSPreflightRefused

@@ -24,6 +24,9 @@ type policy struct {
 	everyone bool
 	origins  weborigin.Matcher
 
+	asker        *asker // nil: nobody is asked
+	asksInsecure bool   // about insecure origins too
+
 	credentials    bool
 	privateNetwork bool
 	enforce        bool
@@ -48,13 +51,14 @@ type decision struct {
 
 	reason rampart.Denial // "" if not denied
 	value  string
+	cause  error // of OriginUndecided
 }
 
 func (d *decision) err() error {
 	if d.reason == "" {
 		return nil
 	}
-	return &DeniedError{Reason: d.reason, Origin: d.Origin, Value: cut(d.value)}
+	return &DeniedError{Reason: d.reason, Origin: d.Origin, Value: cut(d.value), Err: d.cause}
 }
 
 // cut bounds client text that outlives its request, and lets go of the rest.
@@ -115,7 +119,26 @@ func (p *policy) judgeOrigin(d *decision, r *http.Request, lines []string) {
 			d.Kind = SameOrigin
 		default:
 			d.reason, d.value = OriginNotAllowed, text
+			if ok && p.asks(o) {
+				p.ask(d, r)
+			}
 		}
+	}
+}
+
+// asks reports whether OriginFunc may allow o. Any site can take a file: origin on.
+func (p *policy) asks(o weborigin.Origin) bool {
+	return p.asker != nil && o.Scheme() != "file://" && (p.asksInsecure || !o.Insecure())
+}
+
+// ask leaves a denial as it is if the answer is no.
+func (p *policy) ask(d *decision, r *http.Request) {
+	d.Allowed, d.cause = p.asker.ask(r.Context(), d.Origin)
+	switch {
+	case d.cause != nil:
+		d.reason = OriginUndecided
+	case d.Allowed:
+		d.reason, d.value = "", ""
 	}
 }
 

@@ -51,6 +51,7 @@ type Verdict struct {
 // Reasons of a [*DeniedError].
 const (
 	OriginNotAllowed         rampart.Denial = "origin_not_allowed"          // not listed
+	OriginUndecided          rampart.Denial = "origin_undecided"            // OriginFunc has failed
 	OriginMalformed          rampart.Denial = "origin_malformed"            // nothing that a browser sends, or more than one line
 	MethodNotAllowed         rampart.Denial = "method_not_allowed"          // allowed origin, preflight for another method
 	HeaderNotAllowed         rampart.Denial = "header_not_allowed"          // allowed origin, preflight for another header
@@ -64,7 +65,11 @@ type DeniedError struct {
 	Reason rampart.Denial // one of the constants above
 	Origin string         // well-formed, or empty
 	Value  string         // what is not allowed: the origin line, method or header; at most 256 bytes
+	Err    error          // of OriginUndecided: what went wrong; else nil
 }
+
+// Unwrap returns Err.
+func (e *DeniedError) Unwrap() error { return e.Err }
 
 // Denial implements [rampart.Refusal].
 func (e *DeniedError) Denial() rampart.Denial { return e.Reason }
@@ -72,10 +77,16 @@ func (e *DeniedError) Denial() rampart.Denial { return e.Reason }
 // Problem implements [rampart.Refusal]. It says no more than that: what would
 // help a script to guess the policy goes to the log.
 func (e *DeniedError) Problem() *rampart.Problem {
+	if e.Reason == OriginUndecided {
+		return &rampart.Problem{Status: http.StatusServiceUnavailable, Code: "cors_unavailable", Header: http.Header{"Retry-After": {"1"}}}
+	}
 	return &rampart.Problem{Status: http.StatusForbidden, Code: "cors_denied"}
 }
 
 // Error implements error.
 func (e *DeniedError) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("cors: origin %q: %s: %v", e.Origin, e.Reason, e.Err)
+	}
 	return fmt.Sprintf("cors: origin %q: %s: %q", e.Origin, e.Reason, e.Value)
 }
