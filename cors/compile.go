@@ -40,6 +40,7 @@ func compile(cfg Config) (*policy, error) {
 	c.requestHeaders()
 	c.responseHeaders()
 	c.bounds()
+	c.bad.If(cfg.DangerouslyDebugAnywhere && !cfg.Debug, "DangerouslyDebugAnywhere", rampart.ReasonPointless, nil, "it says where Debug holds; set Debug too, or neither")
 	if err := c.bad.Err(); err != nil {
 		return nil, err
 	}
@@ -47,6 +48,7 @@ func compile(cfg Config) (*policy, error) {
 		c.policy.asker = newAsker(cfg.OriginFunc)
 		c.policy.asksInsecure = cfg.DangerouslyAllowInsecureOrigins || !cfg.Credentials && !cfg.PrivateNetwork
 	}
+	c.policy.debug, c.policy.debugAnywhere = cfg.Debug, cfg.DangerouslyDebugAnywhere
 	c.policy.credentials = cfg.Credentials
 	c.policy.privateNetwork = cfg.PrivateNetwork
 	c.policy.enforce = cfg.Enforce

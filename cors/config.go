@@ -91,6 +91,19 @@ type Config struct {
 	// our own origin and those without an Origin pass.
 	Enforce bool
 
+	// Debug has the browser's console tell why a preflight of an allowed origin was
+	// refused: that a method or a header is not allowed. The answer then says that the
+	// origin is, with the PreflightStatus, and leaves out what it refuses. (The
+	// default answer, 403 without a CORS header, reads there as if the origin were
+	// refused.) It is for development: only a request from this machine to this machine
+	// is answered so, which is one whose peer and Host are both loopback. Nothing else
+	// changes, and nothing more is allowed.
+	Debug bool
+
+	// DangerouslyDebugAnywhere makes Debug hold for requests from anywhere: anyone who
+	// sends an allowed Origin can then find the methods and headers of the policy out.
+	DangerouslyDebugAnywhere bool
+
 	// DangerouslyAllowInsecureOrigins accepts, beside Credentials or
 	// PrivateNetwork, origins that are neither https nor a localhost name
 	// (RFC 6761) nor a loopback address. Whoever sits on the wire of an http
@@ -102,8 +115,8 @@ type Config struct {
 	// open to anyone who registers a name there.
 	DangerouslyAllowPublicSuffixes bool
 
-	// ErrorHandler answers refused preflights and, with Enforce, refused
-	// requests; err is a [*DeniedError]. Its answer never carries a CORS
+	// ErrorHandler answers refused preflights (but see Debug) and, with
+	// Enforce, refused requests; err is a [*DeniedError]. Its answer never carries a CORS
 	// header. If nil, the answer is 403 in problem+json with a stable code; 503 with
 	// Retry-After if OriginFunc has failed.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)

@@ -100,6 +100,10 @@ func (p *policy) refuse(w http.ResponseWriter, r *http.Request, d *decision) {
 		deleteFamily(w.Header()) // an outer layer's
 		p.varyPreflight(w.Header())
 	}
+	if p.debugs(r, d) {
+		p.explain(w, r, d)
+		return
+	}
 	answer := p.refusal
 	if d.reason == OriginUndecided {
 		answer = (&DeniedError{Reason: OriginUndecided}).Problem()

@@ -30,6 +30,8 @@ type policy struct {
 	credentials    bool
 	privateNetwork bool
 	enforce        bool
+	debug          bool
+	debugAnywhere  bool
 
 	anyMethod bool
 	methods   map[string]struct{} // beyond the safelisted
