@@ -19,6 +19,7 @@
 // It widens access and never narrows it: a denied origin's simple request
 // still reaches the handler, and only its answer stays hidden, unless
 // [Config.Enforce] is set. The gate against forged requests is headers.CSRF.
+//
 // What only a program sends is refused, also where it would be harmless: a preflight
 // with Access-Control-Request-Headers in upper case or not sorted, such as curl sends
 // it if one types "Content-Type, Authorization". Browsers send the names in lower
@@ -30,6 +31,6 @@
 // where the browser lets sites set such cookies at all. A page of the same site needs
 // no SameSite=None: app.example.com for api.example.com.
 //
-// It is no access control either: programs that are not browsers send whatever
+// CORS is no access control either: programs that are not browsers send whatever
 // Origin they like.
 package cors

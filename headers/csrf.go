@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/conferr"
+	"github.com/ecolaura/rampart/internal/weborigin"
 )
 
 // A CSRFConfig configures a [CSRF]. The zero value protects a server whose
@@ -18,12 +20,19 @@ type CSRFConfig struct {
 	_ [0]func() // no comparison, no unkeyed literals
 
 	// TrustedOrigins lists the other origins whose pages may send requests,
-	// exactly as browsers write them: "https://admin.example.com".
+	// exactly as browsers write them: "https://admin.example.com". As in package cors,
+	// "https://*.example.com" is every name below example.com, never itself, and
+	// "http://localhost:*" any port. Trust only what is yours: a pattern at or above a
+	// public suffix (https://*.github.io) is refused, and each name below another one
+	// can send requests with your visitors' cookies, an abandoned one too.
 	TrustedOrigins []string
 
 	// DangerouslyExempt lists [http.ServeMux] patterns of requests that are not
 	// checked, such as "POST /webhooks/". Any page can send a request there
-	// with its visitor's cookies, so the handler must not go by them.
+	// with its visitor's cookies, so the handler must not go by them. A path in which
+	// a dot, a slash or a backslash is encoded, however often, and one with a
+	// backslash, an empty segment or a dot segment is never exempt: another reader of
+	// the path may take it for another one.
 	DangerouslyExempt []string
 
 	// RequireSignal refuses an unsafe method that comes with a cookie but with
@@ -59,7 +68,7 @@ type CSRF struct{ policy atomic.Pointer[csrfPolicy] }
 // csrfPolicy is a compiled CSRFConfig.
 type csrfPolicy struct {
 	std           *http.CrossOriginProtection
-	trusted       map[string]bool
+	trusted       weborigin.Matcher
 	exempt        *http.ServeMux // nil if nothing is
 	requireSignal bool
 	errorHandler  func(http.ResponseWriter, *http.Request, error)
@@ -111,24 +120,27 @@ func NewCSRF(cfg CSRFConfig) (*CSRF, error) {
 func (c *CSRF) Reconfigure(cfg CSRFConfig) error {
 	p := &csrfPolicy{
 		std:           http.NewCrossOriginProtection(),
-		trusted:       make(map[string]bool),
 		requireSignal: cfg.RequireSignal,
 		errorHandler:  cfg.ErrorHandler,
 		log:           cfg.Logger,
 	}
 	bad := conferr.For("headers.CSRFConfig")
-	for _, origin := range cfg.TrustedOrigins {
-		scheme, h, ok := parseOrigin(origin)
+	for i, origin := range cfg.TrustedOrigins {
+		pattern, ok := weborigin.ParsePattern(origin)
+		if ok {
+			_, _, ok = parseOrigin(pattern.Base.String())
+		}
 		switch {
 		case !ok:
 			bad.Add("TrustedOrigins", rampart.ReasonInvalid, origin, wantOrigin)
-		case scheme == "http" && !h.isLoopback():
+		case pattern.Base.Insecure():
 			bad.Add("TrustedOrigins", rampart.ReasonUnsafe, origin, "anyone on the network can change a page over http; use its https origin")
-		case p.trusted[origin]:
+		case pattern.Open():
+			bad.Add("TrustedOrigins", rampart.ReasonTooWide, origin, "anyone can register a name there; write the label before it too")
+		case slices.Contains(cfg.TrustedOrigins[:i], origin):
 			bad.Add("TrustedOrigins", rampart.ReasonDuplicate, origin, conferr.WantOnce)
 		default:
-			p.trusted[origin] = true
-			bad.If(p.std.AddTrustedOrigin(origin) != nil, "TrustedOrigins", rampart.ReasonInvalid, origin, wantOrigin)
+			p.trusted.Add(pattern)
 		}
 	}
 	for _, pattern := range cfg.DangerouslyExempt {

@@ -173,13 +173,17 @@ func TestCSRFRefusalsAreReported(t *testing.T) {
 func TestNewCSRFReportsEveryMistake(t *testing.T) {
 	c, err := headers.NewCSRF(headers.CSRFConfig{
 		TrustedOrigins: []string{
-			"https://ok.example", "https://*.example.com", "https://a.example:443", "https://u@a.example", "https://A.example", "a.example", "https://a.example/",
+			"https://ok.example", "https://*.github.io", "http://*.example.com", "https://*.example.com:*", "https://*", "https://*.com", "https://*.amazonaws.com", "https://a.example:443", "https://u@a.example", "https://A.example", "a.example", "https://a.example/",
 			"http://a.example", "null", "*", "", "ftp://a.example", "https://ok.example", "http://127.0.0.1", "http://localhost:80", "https://a.example.",
 		},
 		DangerouslyExempt: []string{"/ok", "/{", "/ok", "hooks"},
 	})
 	assert.Nil(t, c)
-	assert.Equal(t, `TrustedOrigins: invalid: "https://*.example.com"
+	assert.Equal(t, `TrustedOrigins: too_wide: "https://*.github.io"
+TrustedOrigins: unsafe: "http://*.example.com"
+TrustedOrigins: invalid: "https://*"
+TrustedOrigins: too_wide: "https://*.com"
+TrustedOrigins: too_wide: "https://*.amazonaws.com"
 TrustedOrigins: invalid: "https://a.example:443"
 TrustedOrigins: invalid: "https://u@a.example"
 TrustedOrigins: invalid: "https://A.example"

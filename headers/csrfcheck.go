@@ -2,8 +2,12 @@ package headers
 
 import (
 	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/weborigin"
 )
 
 // check decides about one request.
@@ -33,7 +37,10 @@ func (p *csrfPolicy) suspicion(r *http.Request, upgrade bool) rampart.Denial {
 	case len(sites)+len(origins) == 0 && p.requireSignal && len(r.Header["Cookie"]) > 0:
 		return CSRFNoSignal
 	}
-	if len(origins) == 1 && !p.trusted[origins[0]] && origins[0] != "null" {
+	if len(origins) == 1 && p.trusts(origins[0]) {
+		return ""
+	}
+	if len(origins) == 1 && origins[0] != "null" {
 		scheme, _, ok := parseOrigin(origins[0])
 		switch {
 		case !ok && len(sites) == 0:
@@ -53,15 +60,64 @@ func (p *csrfPolicy) suspicion(r *http.Request, upgrade bool) rampart.Denial {
 	return ""
 }
 
+// trusts reports whether TrustedOrigins covers origin.
+func (p *csrfPolicy) trusts(origin string) bool {
+	if p.trusted.Listed(origin) {
+		return true
+	}
+	o, ok := weborigin.Parse(origin)
+	return ok && p.trusted.Matches(o)
+}
+
 // exempts reports whether a pattern of DangerouslyExempt matches r itself, not
-// just a redirect to it.
+// just a redirect to it, and its path is the same to every reader.
 func (p *csrfPolicy) exempts(r *http.Request) bool {
-	if p.exempt == nil {
+	if p.exempt == nil || ambiguousPath(r.URL) {
 		return false
 	}
 	h, _ := p.exempt.Handler(r)
 	_, ok := h.(*exemption)
 	return ok
+}
+
+// ambiguousPath reports whether a proxy or a file system may take the path of u for
+// another one than [http.ServeMux] does: it has a backslash, an empty segment or a dot
+// segment, plain or encoded, or is no UTF-8, in which a dot can be written too long.
+func ambiguousPath(u *url.URL) bool {
+	if !utf8.ValidString(u.Path) {
+		return true
+	}
+	for _, path := range [...]string{u.Path, u.RawPath} {
+		if strings.Contains(path, `\`) || strings.Contains(path, "//") || hidesSeparator(path) {
+			return true
+		}
+		for segment := range strings.SplitSeq(path, "/") {
+			segment, _, _ = strings.Cut(segment, ";") // a parameter, to some
+			if segment == "." || segment == ".." {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// hidesSeparator reports whether a dot, a slash or a backslash is encoded in path, once
+// or, as in %252e, several times.
+func hidesSeparator(path string) bool {
+	for {
+		_, rest, found := strings.Cut(path, "%")
+		if !found {
+			return false
+		}
+		path = rest
+		for strings.HasPrefix(rest, "25") {
+			rest = rest[2:]
+		}
+		switch strings.ToLower(rest[:min(2, len(rest))]) {
+		case "2e", "2f", "5c":
+			return true
+		}
+	}
 }
 
 // isHTTPS reports whether r is known to have come over https: by [Headers], else
