@@ -21,6 +21,23 @@ type Config struct {
 	// for another Host is refused with 400.
 	AllowedHosts []string
 
+	// CanonicalHost is the one of the AllowedHosts that pages are to be found under:
+	// "example.com" sends www.example.com there, "www.example.com" the reverse. It is a
+	// name without a port, and the name alone counts. "" redirects none.
+	//
+	// A GET or HEAD to any other allowed host is redirected, with Redirect.Status, to
+	// the same path, scheme and port; plain http to https and this host at once, but to
+	// https on its own host first with HSTS.Preload, as the preload list demands
+	// (hstspreload.org). What a redirect would break is served where it is: other
+	// methods, bodies, upgrades and requests with an Origin; so are loopback names,
+	// what ProbePaths lists, and ports under which AllowedHosts has not this host. Hosts
+	// that are to stay apart, such as api.example.com, need a Headers of their own.
+	//
+	// A proxy that changes Host would make the redirect go on for ever: where
+	// X-Forwarded-Host or its like names this host, none happens. Better let the proxy
+	// pass Host on, or set Proxies.HostHeader.
+	CanonicalHost string
+
 	// Preset is where the fixed headers come from that are not set below;
 	// 0 means PresetAPI.
 	Preset Preset
@@ -140,7 +157,7 @@ type HSTS struct {
 // the wire: rotate it.
 type Redirect struct {
 	Status int    // 308 (0 too) or 301
-	Host   string // host of the Location; "" means the request's own, once it is allowed
+	Host   string // host of the Location; "" means the CanonicalHost, else the request's own, once it is allowed
 	Port   int    // port of the Location; 0 means 443
 
 	// NoLoopback gives up the exception for local clients. By default plain

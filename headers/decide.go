@@ -19,6 +19,7 @@ const (
 	RedirectHTTPS                    // to Verdict.Location
 	RefuseHost                       // 400
 	RefuseInsecure                   // 403
+	RedirectHost                     // to Verdict.Location, on the CanonicalHost
 )
 
 // String returns the action's name.
@@ -32,6 +33,8 @@ func (a Action) String() string {
 		return "refuse_host"
 	case RefuseInsecure:
 		return "refuse_insecure"
+	case RedirectHost:
+		return "redirect_host"
 	default:
 		return "none"
 	}
@@ -42,7 +45,7 @@ type Verdict struct {
 	Scheme   string // "https" or "http", as the client reached us
 	Host     string // in lower case, without a trailing dot, with the port if one was sent; "" if refused, or for a probe
 	Action   Action
-	Location string // for RedirectHTTPS
+	Location string // for RedirectHTTPS and RedirectHost
 }
 
 // decision is a Verdict before any text is built for it.
@@ -73,6 +76,9 @@ func (p *policy) decide(r *http.Request) (decision, error) {
 	}
 	d.host = host
 	if d.https || p.allowHTTP || p.isLocal(r, host) {
+		if p.leadsToCanonical(r, d) {
+			d.action = RedirectHost
+		}
 		return d, nil
 	}
 	if err := p.refusesRedirect(r); err != nil {
@@ -108,22 +114,30 @@ func (p *policy) refusesRedirect(r *http.Request) error {
 	if name := p.credentialIn(r.Header); name != "" {
 		return &InsecureError{Reason: InsecureCredentials, Header: name}
 	}
-	var reason rampart.Denial
-	switch {
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		reason = InsecureMethod
-	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
-		reason = InsecureBody
-	case len(r.Header["Upgrade"]) > 0:
-		reason = InsecureUpgrade
-	case r.URL.Opaque != "" || r.URL.Path != "" && r.URL.Path[0] != '/':
-		reason = InsecureTarget
-	case p.redirect.Off:
+	reason := unfit(r)
+	if reason == "" && p.redirect.Off {
 		reason = InsecureNoRedirect
-	default:
+	}
+	if reason == "" {
 		return nil
 	}
 	return &InsecureError{Reason: reason}
+}
+
+// unfit returns why r must not be redirected, or "".
+func unfit(r *http.Request) rampart.Denial {
+	switch {
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		return InsecureMethod
+	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
+		return InsecureBody
+	case len(r.Header["Upgrade"]) > 0:
+		return InsecureUpgrade
+	case r.URL.Opaque != "" || r.URL.Path != "" && r.URL.Path[0] != '/':
+		return InsecureTarget
+	default:
+		return ""
+	}
 }
 
 // misled tells of a proxy that says https and is not believed. To redirect its client
@@ -152,15 +166,17 @@ func (p *policy) credentialIn(h http.Header) string {
 
 // location builds the redirect's target from the allowed host and the escaped
 // path, so that "//evil.example" and "\evil" stay paths on it.
-func (p *policy) location(host hostPort, u *url.URL) string {
+func (p *policy) location(d decision, u *url.URL) string {
 	var b strings.Builder
-	b.WriteString("https://")
-	if p.redirect.Host != "" {
-		b.WriteString(p.redirect.Host)
+	if d.action == RedirectHost {
+		b.WriteString(d.scheme() + "://" + p.onCanonical(d).String())
 	} else {
-		b.WriteString(host.name)
+		name := p.redirect.Host
+		if name == "" && !p.ownFirst && !d.host.isLoopback() {
+			name = p.canonical
+		}
+		b.WriteString("https://" + cmp.Or(name, d.host.name) + p.redirectPort)
 	}
-	b.WriteString(p.redirectPort)
 	if path := u.EscapedPath(); path == "" {
 		b.WriteByte('/')
 	} else {
@@ -189,8 +205,8 @@ func escapeInto(b *strings.Builder, s string) {
 	}
 }
 
-// Check returns what Handler would do with r. The error is nil for Serve and
-// RedirectHTTPS, a [*HostError] for RefuseHost and an [*InsecureError] for
+// Check returns what Handler would do with r. The error is nil for Serve,
+// RedirectHTTPS and RedirectHost, a [*HostError] for RefuseHost and an [*InsecureError] for
 // RefuseInsecure. It neither logs nor answers.
 func (h *Headers) Check(r *http.Request) (Verdict, error) {
 	p := h.policy.Load()
@@ -199,8 +215,8 @@ func (h *Headers) Check(r *http.Request) (Verdict, error) {
 	}
 	d, err := p.decide(r)
 	v := Verdict{Scheme: d.scheme(), Host: d.host.String(), Action: d.action}
-	if d.action == RedirectHTTPS {
-		v.Location = p.location(d.host, r.URL)
+	if d.action == RedirectHTTPS || d.action == RedirectHost {
+		v.Location = p.location(d, r.URL)
 	}
 	return v, err
 }

@@ -111,8 +111,8 @@ type refusal struct {
 
 // ServeHTTP implements [http.Handler].
 func (f *refusal) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	if f.d.action == RedirectHTTPS {
-		w.Header().Set("Location", f.p.location(f.d.host, f.r.URL))
+	if f.d.action == RedirectHTTPS || f.d.action == RedirectHost {
+		w.Header().Set("Location", f.p.location(f.d, f.r.URL))
 		w.WriteHeader(f.p.redirect.Status)
 		return
 	}

@@ -79,26 +79,37 @@ func (l *hostList) match(host string) (hostPort, rampart.Denial) {
 	if !ok {
 		return hostPort{}, HostMalformed
 	}
-	if l.any || l.allows(h) {
+	if l.admits(h) {
 		return h, ""
 	}
 	return hostPort{}, HostNotAllowed
 }
 
-func (l *hostList) allows(h hostPort) bool {
-	if has(l.ports[h.name], h.port) {
+// admits reports whether a request for h passes.
+func (l *hostList) admits(h hostPort) bool {
+	return l.any || l.find(h.name, func(ports []string) bool { return has(ports, h.port) })
+}
+
+// named reports whether a name is listed, under any port.
+func (l *hostList) named(name string) bool {
+	return l.find(name, func(ports []string) bool { return len(ports) > 0 })
+}
+
+// find reports whether there is an entry for name whose ports are right.
+func (l *hostList) find(name string, right func(ports []string) bool) bool {
+	if right(l.ports[name]) {
 		return true
 	}
 	if len(l.below) == 0 {
 		return false
 	}
-	for parent := h.name; ; {
+	for parent := name; ; {
 		i := strings.IndexByte(parent, '.')
 		if i < 0 {
 			return false
 		}
 		parent = parent[i+1:]
-		if has(l.below[parent], h.port) {
+		if right(l.below[parent]) {
 			return true
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ecolaura/rampart"
@@ -19,6 +20,8 @@ type policy struct {
 	probes       []string
 	redirect     Redirect
 	redirectPort string   // "" or ":8443"
+	canonical    string   // "" if none is
+	ownFirst     bool     // https on the request's own host comes before the canonical one
 	credentials  []string // canonical
 	cookies      *cookieRules
 	allowHTTP    bool
@@ -41,6 +44,7 @@ func newPolicy(cfg *Config) (*policy, error) {
 	p.compileHosts(cfg, bad)
 	p.compileTransport(cfg, bad)
 	p.compileRedirect(cfg, bad)
+	p.compileCanonical(cfg, bad)
 	cfg.HSTS.check(cfg, bad)
 	p.cookies = newCookieRules(cfg.Cookies, bad)
 	cfg.checkFixed(bad)
@@ -112,9 +116,30 @@ func (p *policy) compileRedirect(cfg *Config, bad *conferr.Mistakes) {
 	case r.Host == "":
 	case !ok || h.port != "" || h.name != r.Host:
 		bad.Add("Redirect.Host", rampart.ReasonInvalid, r.Host, `a host name in lower case without scheme and port, such as "app.example.com"; the port goes into Redirect.Port`)
-	case !p.hosts.any && !p.hosts.allows(hostPort{h.name, port}): // it would lead to where the host check refuses
+	case !p.hosts.admits(hostPort{h.name, port}): // it would lead to where the host check refuses
 		bad.Add("Redirect.Host", rampart.ReasonConflict, r.Host, "add it to AllowedHosts, with Redirect.Port if that is set")
 	}
+}
+
+func (p *policy) compileCanonical(cfg *Config, bad *conferr.Mistakes) {
+	name := cfg.CanonicalHost
+	if name == "" {
+		return
+	}
+	p.canonical, p.ownFirst = name, cfg.HSTS.Preload
+	h, ok := parseHost(name)
+	if !ok || h.name != name || h.port != "" {
+		bad.Add("CanonicalHost", rampart.ReasonInvalid, name, `a host name in lower case without scheme and port, such as "example.com"`)
+		return
+	}
+	allowed := p.hosts.any || p.hosts.named(name)
+	if !cfg.Redirect.Off && !cfg.DangerouslyAllowHTTP {
+		allowed = p.hosts.admits(hostPort{name, strings.TrimPrefix(p.redirectPort, ":")})
+	}
+	bad.If(!allowed, "CanonicalHost", rampart.ReasonConflict, name, "add it to AllowedHosts, with Redirect.Port if that is set")
+	bad.If(cfg.Redirect.Host != "", "Redirect.Host", rampart.ReasonConflict, cfg.Redirect.Host, "plain http goes to the CanonicalHost; leave Redirect.Host empty")
+	bad.If(!p.hosts.any && len(cfg.AllowedHosts) == 1 && cfg.AllowedHosts[0] == name, "CanonicalHost", rampart.ReasonPointless, name,
+		"no other host is allowed, so none is redirected; add the others to AllowedHosts")
 }
 
 func (h HSTS) check(cfg *Config, bad *conferr.Mistakes) {
