@@ -54,7 +54,7 @@ func newAsker(f func(context.Context, string) (bool, error)) *asker {
 // ask reports whether origin is allowed. The call goes on if the client of ctx leaves,
 // because other requests may wait for it.
 func (a *asker) ask(ctx context.Context, origin string) (bool, error) {
-	f, allowed := a.find(ctx, origin)
+	f, allowed := a.flightOf(ctx, origin)
 	if f == nil {
 		return allowed, nil
 	}
@@ -72,8 +72,8 @@ func (a *asker) ask(ctx context.Context, origin string) (bool, error) {
 	return f.allowed, f.err
 }
 
-// find returns what is known of origin, or else the flight that asks.
-func (a *asker) find(ctx context.Context, origin string) (f *flight, allowed bool) {
+// flightOf returns what is known of origin, or else the flight that asks.
+func (a *asker) flightOf(ctx context.Context, origin string) (f *flight, allowed bool) {
 	now := time.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()

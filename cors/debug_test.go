@@ -15,8 +15,8 @@ func TestDebugExplainsARefusedPreflightOfAnAllowedOrigin(t *testing.T) {
 	debug.Debug = true
 	bearer := debug
 	bearer.Credentials, bearer.PreflightStatus = false, 200
-	any := everybody()
-	any.Debug = true
+	anybody := everybody()
+	anybody.Debug = true
 	anywhere := debug
 	anywhere.DangerouslyDebugAnywhere = true
 	type h = http.Header
@@ -41,10 +41,10 @@ func TestDebugExplainsARefusedPreflightOfAnAllowedOrigin(t *testing.T) {
 		{"a header on both sides of allowed ones", debug, "127.0.0.1:5", "127.0.0.9", asks(app, "GET", "accept,authorization,content-type,x-other"), 204, said("Access-Control-Allow-Methods", "GET", "Access-Control-Allow-Headers", "authorization,content-type")},
 		{"a method and a header", debug, "127.0.0.1:5", "api.localhost:80", asks(app, "PURGE", "authorization,x-other"), 204, said()},
 		{"without credentials", bearer, "127.0.0.1:5", "localhost", asks(app, "PURGE", ""), 200, h{"Access-Control-Allow-Origin": {app}, "Vary": {varyAll}}},
-		{"Authorization under any header", any, "127.0.0.1:5", "localhost", asks(app, "PUT", "authorization,x-a"), 204, h{
+		{"Authorization under any header", anybody, "127.0.0.1:5", "localhost", asks(app, "PUT", "authorization,x-a"), 204, h{
 			"Access-Control-Allow-Origin": {"*"}, "Access-Control-Allow-Methods": {"PUT"}, "Access-Control-Allow-Headers": {"x-a"}, "Vary": {varyAnybody},
 		}},
-		{"what no browser lists is not said", any, "127.0.0.1:5", "localhost", asks(app, "PUT", "authorization,x a,x-b"), 204, h{
+		{"what no browser lists is not said", anybody, "127.0.0.1:5", "localhost", asks(app, "PUT", "authorization,x a,x-b"), 204, h{
 			"Access-Control-Allow-Origin": {"*"}, "Access-Control-Allow-Methods": {"PUT"}, "Access-Control-Allow-Headers": {"x-b"}, "Vary": {varyAnybody},
 		}},
 		{"from anywhere, if that is said", anywhere, "192.0.2.1:5", "api.example.com", asks(app, "PURGE", ""), 204, said()},

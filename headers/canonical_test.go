@@ -1,6 +1,7 @@
 package headers_test
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -84,9 +85,7 @@ func TestCanonicalHost(t *testing.T) {
 			require.NoError(t, err)
 			r := over(u.Scheme, tt.method, u.RequestURI())
 			r.Host = u.Host
-			for name, lines := range tt.header {
-				r.Header[name] = lines
-			}
+			maps.Copy(r.Header, tt.header)
 			if u.Hostname() == "localhost" {
 				r.Header["Via"] = []string{"a proxy"}
 			}

@@ -128,7 +128,7 @@ func (c *CSRF) Reconfigure(cfg CSRFConfig) error {
 	for i, origin := range cfg.TrustedOrigins {
 		pattern, ok := weborigin.ParsePattern(origin)
 		if ok {
-			_, _, ok = parseOrigin(pattern.Base.String())
+			_, ok = parseOrigin(pattern.Base.String())
 		}
 		switch {
 		case !ok:
@@ -182,14 +182,14 @@ func handle(mux *http.ServeMux, pattern string) (ok bool) {
 // parseOrigin reads an http or https origin as browsers serialize it (HTML
 // standard, "serialization of an origin"): in lower case, without the scheme's
 // own port, and with nothing behind the port.
-func parseOrigin(origin string) (scheme string, h hostPort, ok bool) {
+func parseOrigin(origin string) (scheme string, ok bool) {
 	scheme, host, ok := strings.Cut(origin, "://")
 	defaultPort := map[string]string{"https": "443", "http": "80"}[scheme]
 	if !ok || defaultPort == "" {
-		return "", hostPort{}, false
+		return "", false
 	}
-	h, ok = parseHost(host)
-	return scheme, h, ok && h.String() == host && h.port != defaultPort
+	h, ok := parseHost(host)
+	return scheme, ok && h.String() == host && h.port != defaultPort
 }
 
 // Check returns nil if r is admitted and a [*CSRFError] otherwise. It neither

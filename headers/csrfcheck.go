@@ -41,7 +41,7 @@ func (p *csrfPolicy) suspicion(r *http.Request, upgrade bool) rampart.Denial {
 		return ""
 	}
 	if len(origins) == 1 && origins[0] != "null" {
-		scheme, _, ok := parseOrigin(origins[0])
+		scheme, ok := parseOrigin(origins[0])
 		switch {
 		case !ok && len(sites) == 0:
 			return CSRFMalformed

@@ -17,7 +17,7 @@ var goroutines = map[string]string{
 	"ask":          "internal/redisx: ends with the client's own time limit; waited for no longer than a command may take",
 	"Start":        "crypto/column/background.go: ends with Close, which waits for it",
 	"Do":           "internal/redisx: a probe ends as the command that it sends; one at a time",
-	"fly":          "cors/ask.go: ends with OriginFunc, which has a context with a deadline; one for each origin, and no more calls at once than there are turns",
+	"flightOf":     "cors/ask.go: ends with OriginFunc, which has a context with a deadline; one for each origin, and no more calls at once than there are turns",
 	"launch":       "auth/remotefetch.go: a fetch of keys ends with its own time limit and with Close, which waits for it; one at a time",
 	"Serve":        "server/server.go, gateway/serve.go: ends with the listener or context, waited for before Serve returns",
 	"probe":        "server/health.go: ends with its check; one for each check at most",
