@@ -124,11 +124,12 @@ func directivesFor(s Source) []string {
 		return []string{"default-src", "script-src"}
 	case UnsafeWebTransportHashes:
 		return []string{"default-src", "connect-src"}
+	default:
+		if isHash(s) {
+			return code
+		}
+		return nil
 	}
-	if isHash(s) {
-		return code
-	}
-	return nil
 }
 
 // checkText is [CSP.checkSource] for hosts, schemes and what is no source at all.

@@ -60,12 +60,14 @@ func TestEachKindOfReportIsAnEvent(t *testing.T) {
 		media, body string
 		want        record
 	}{
-		"report-uri": {mediaCSP, `{"csp-report":{"document-uri":"https://a.example/page?token=secret","referrer":"https://secret.example/","violated-directive":"img-src 'self'","effective-directive":"script-src-elem",
+		"report-uri": {
+			mediaCSP, `{"csp-report":{"document-uri":"https://a.example/page?token=secret","referrer":"https://secret.example/","violated-directive":"img-src 'self'","effective-directive":"script-src-elem",
 			"original-policy":"script-src 'nonce-secret'","disposition":"enforce","blocked-uri":"https://evil.example/x.js?secret","status-code":200,"script-sample":"secret","source-file":"https://a.example/a.js#secret","line-number":7}}`,
 			record{
 				"event": "browser_csp_violation", "level": "WARN", "kind": "csp-violation", "document": "https://a.example/page", "directive": "script-src-elem", "blocked": "https://evil.example/x.js",
 				"source": "https://a.example/a.js", "disposition": "enforce", "line": 7.0,
-			}},
+			},
+		},
 		"report-uri of an old browser": {mediaCSP + "; charset=utf-8", `{"csp-report":{"document-uri":"http://a.example","violated-directive":"img-src 'self' data:","blocked-uri":"inline"},"more":[{}]}`, record{
 			"event": "browser_csp_violation", "level": "WARN", "kind": "csp-violation", "document": "http://a.example", "directive": "img-src", "blocked": "inline",
 		}},
