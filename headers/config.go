@@ -129,7 +129,8 @@ const (
 
 	// PresetWeb is for pages: a CSP of 'self' without plugins and inline
 	// handlers, framing and referrers within the origin, COOP and CORP
-	// same-origin.
+	// same-origin. Builds of Vite and React run under it; htmx needs a meta tag,
+	// see the package's documentation.
 	PresetWeb
 )
 
