@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,7 +30,7 @@ const (
 // their time, client_ip and msg.
 func post(tb testing.TB, cfg headers.ReportsConfig, media, body string) (*http.Response, []map[string]any) {
 	tb.Helper()
-	var log bytes.Buffer
+	var log lockedLog
 	cfg.Logger = slog.New(slog.NewJSONHandler(&log, nil))
 	collector, err := headers.NewReports(cfg)
 	require.NoError(tb, err)
@@ -38,7 +39,25 @@ func post(tb testing.TB, cfg headers.ReportsConfig, media, body string) (*http.R
 	return answer(collector, r), records(tb, &log)
 }
 
-func records(tb testing.TB, log *bytes.Buffer) (all []map[string]any) {
+// A lockedLog is read while a folded record may come.
+type lockedLog struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lockedLog) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+func (l *lockedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+func records(tb testing.TB, log *lockedLog) (all []map[string]any) {
 	tb.Helper()
 	for line := range strings.Lines(log.String()) {
 		var record map[string]any
@@ -230,13 +249,14 @@ func TestReportsThatAreRefused(t *testing.T) {
 func TestReportsAreBounded(t *testing.T) {
 	many := "[" + strings.Repeat(`5,{"body":{}},{"type":"crash"},`, 7) + `{"type":"last"}]`
 	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
+		var log lockedLog
 		collector, err := headers.NewReports(headers.ReportsConfig{MaxReports: 5, Logger: slog.New(slog.NewJSONHandler(&log, nil))})
 		require.NoError(t, err)
 		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(many))
 		r.Header.Set("Content-Type", mediaReports)
 		assert.Equal(t, 204, answer(collector, r).StatusCode)
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		got := records(t, &log)
 		require.Len(t, got, 2, "repeats are one record")
 		assert.Equal(t, "crash", got[0]["kind"])
