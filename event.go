@@ -37,6 +37,10 @@ const (
 	SysKeyExposed          Event = "sys_key_exposed"          // extension: an issuer publishes a private key or a secret
 	SysAlert               Event = "sys_alert"                // extension: a rule of package monitor has fired
 	SysCrash               Event = "sys_crash"
+	BrowserCSPViolation    Event = "browser_csp_violation"    // extension: a browser reports what a Content-Security-Policy blocks, or would
+	BrowserPolicyViolation Event = "browser_policy_violation" // extension: a browser reports a breach of another policy of ours
+	BrowserFault           Event = "browser_fault"            // extension: a browser reports a page that crashed, or a request that failed
+	BrowserNotice          Event = "browser_notice"           // extension: any other report of a browser, such as a deprecation
 )
 
 // Level is the level at which e is logged: what went as planned is INFO, a
@@ -44,7 +48,7 @@ const (
 // own is ERROR. A name that is not of this package is WARN.
 func (e Event) Level() slog.Level {
 	switch e {
-	case AuthnLoginSuccess, AuthnPasswordChange, AuthnTokenCreated, AuthnTokenRevoked, AuthnTokenRotated, SysBackendRecovered, SysKeySkipped, CORSPreflightRefused:
+	case AuthnLoginSuccess, AuthnPasswordChange, AuthnTokenCreated, AuthnTokenRevoked, AuthnTokenRotated, SysBackendRecovered, SysKeySkipped, CORSPreflightRefused, BrowserNotice:
 		return slog.LevelInfo
 	case CryptEncryptFail, SysBackendUnavailable, SysCrash, SysKeyExposed, SysStateLost:
 		return slog.LevelError

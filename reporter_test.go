@@ -224,6 +224,8 @@ func TestEventsHaveALevel(t *testing.T) {
 	assert.Equal(t, slog.LevelInfo, rampart.AuthnLoginSuccess.Level())
 	assert.Equal(t, slog.LevelWarn, rampart.AuthnLoginFail.Level())
 	assert.Equal(t, slog.LevelError, rampart.SysCrash.Level())
+	assert.Equal(t, slog.LevelInfo, rampart.BrowserNotice.Level())
+	assert.Equal(t, slog.LevelWarn, rampart.BrowserCSPViolation.Level())
 	assert.Equal(t, slog.LevelWarn, rampart.Event("own").Level())
 }
 

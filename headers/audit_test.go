@@ -65,7 +65,7 @@ func TestAuditOfAnOpenServer(t *testing.T) {
 		case "/panic":
 			panic("boom")
 		case "/policy":
-			w.Header().Set("Content-Security-Policy", "script-src * 'unsafe-inline' 'unsafe-eval' https: data:; style-src 'unsafe-inline'; script-src 'none'")
+			w.Header().Set("Content-Security-Policy", "script-src * 'unsafe-inline' 'unsafe-eval' https: data:; style-src 'unsafe-inline'; script-src 'none'; Plugin-Types a/b")
 		case "/guarded":
 			w.Header().Set("Content-Security-Policy", "script-src 'nonce-x' 'unsafe-inline' 'strict-dynamic' https:; frame-ancestors 'none'")
 		case "/none":
@@ -88,7 +88,7 @@ func TestAuditOfAnOpenServer(t *testing.T) {
 		"warn hsts / security.W004", "warn frames / security.W019", "warn referrer / security.W022", "warn opener / security.E024", "warn leak / ",
 		"error cookie-secure / security.W012", "warn cookie-httponly / security.W015", "info cookie-samesite / ", "warn cookie-samesite / ", "warn cookie-cached / ",
 		"error panic /panic ",
-		"error csp-unsafe-inline /policy ", "warn csp-unsafe-eval /policy ", "error csp-wide /policy ", "info csp-unsafe-inline-style /policy ",
+		"error csp-unsafe-inline /policy ", "warn csp-unsafe-eval /policy ", "error csp-wide /policy ", "info csp-unsafe-inline-style /policy ", "info csp-obsolete /policy ",
 		"warn hsts-short /none security.W004", "warn nosniff /none security.W006", "warn referrer-unsafe /none security.W022", "warn content-type /none ",
 		"warn frames bad path security.W019",
 	} {

@@ -103,6 +103,9 @@ func (a *audit) examineCSP(path, what string, got *sent) {
 	directives := parseCSP(lines[0])
 	for _, name := range sortedKeys(directives) {
 		sources := directives[name]
+		if want := obsolete(name); want != "" {
+			a.find("csp-obsolete", SeverityInfo, "", path, "%s: browsers have dropped the directive %s: %s", what, name, want)
+		}
 		code := name == "default-src" || name == "object-src" || strings.HasPrefix(name, "script-src")
 		guarded := strings.Contains(sources, "'nonce-") || strings.Contains(sources, "'sha")
 		for source := range strings.FieldsSeq(sources) {

@@ -70,16 +70,26 @@ type Config struct {
 	// CSP is the Content-Security-Policy; nil means the preset's.
 	CSP *CSP
 
-	// CSPReportOnly is the Content-Security-Policy-Report-Only; nil means none.
+	// CSPReportOnly is the Content-Security-Policy-Report-Only, which blocks
+	// nothing: a stricter policy to be tried beside CSP. nil means none.
 	CSPReportOnly *CSP
+
+	// What would break under a stricter Cross-Origin-Opener-Policy or
+	// Cross-Origin-Embedder-Policy is reported, and not blocked. The value needs an
+	// endpoint, as in `same-origin; report-to="main"`. "" leaves the header out.
+	OpenerPolicyReportOnly   string
+	EmbedderPolicyReportOnly string
 
 	// Permissions is the Permissions-Policy; nil means the preset's, an empty
 	// map leaves it out.
 	Permissions Permissions
 
 	// ReportingEndpoints maps a name to the https URL that takes reports (or to
-	// a path of this host). What CSP.ReportTo and the report-to parameter of
-	// OpenerPolicy and EmbedderPolicy name must be here.
+	// a path of this host), see [Reports]. What CSP.ReportTo and the report-to
+	// parameters of OpenerPolicy, EmbedderPolicy and their ReportOnly name must be
+	// here. Browsers send what nobody names (deprecations, interventions,
+	// crashes, violations of Permissions) to the endpoint "default". They report to
+	// pages over https only.
 	ReportingEndpoints map[string]string
 
 	// Extra holds further constant headers. A header that has a field above,
@@ -136,7 +146,8 @@ const (
 
 	// PresetWeb is for pages: a CSP of 'self' without plugins and inline
 	// handlers, framing and referrers within the origin, COOP and CORP
-	// same-origin.
+	// same-origin. Builds of Vite and React run under it; htmx needs a meta tag,
+	// see the package's documentation.
 	PresetWeb
 )
 

@@ -70,6 +70,13 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		{"more of them", func(c *headers.Config) {
 			c.ReferrerPolicy, c.OpenerPolicy, c.EmbedderPolicy, c.CacheControl = "no-referrer,", `same-origin; report-to="nowhere"`, `require-corp; report-to=main`, "max-age=x"
 		}, []string{`ReferrerPolicy: invalid: "no-referrer,"`, `OpenerPolicy: conflict: "nowhere"`, `EmbedderPolicy: invalid: "require-corp; report-to=main"`, `CacheControl: invalid: "max-age=x"`}},
+		{"report-only policies", func(c *headers.Config) {
+			c.OpenerPolicyReportOnly, c.EmbedderPolicyReportOnly = "same-origin", `credentialless; report-to="nowhere"`
+		}, []string{`OpenerPolicyReportOnly: invalid: "same-origin"`, `EmbedderPolicyReportOnly: conflict: "nowhere"`}},
+		{"report-only policies that are none", func(c *headers.Config) {
+			c.ReportingEndpoints = map[string]string{"a": "/r"}
+			c.OpenerPolicyReportOnly, c.EmbedderPolicyReportOnly = `same; report-to="a"`, `same-origin; report-to="a"`
+		}, []string{`OpenerPolicyReportOnly: invalid: "same; report-to=\"a\""`, `EmbedderPolicyReportOnly: invalid: "same-origin; report-to=\"a\""`}},
 		{"no-store takes nothing", func(c *headers.Config) { c.CacheControl = "no-store=1" }, []string{`CacheControl: invalid: "no-store=1"`}},
 		{"a value that is no token", func(c *headers.Config) { c.CacheControl = `private="a b"` }, []string{`CacheControl: invalid: "private=\"a b\""`}},
 		{"permissions", func(c *headers.Config) {
@@ -87,10 +94,10 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		{"extra", func(c *headers.Config) {
 			c.Extra = map[string]string{
 				"X-Ok": "1", "x-ok": "2", "X No": "1", "X-Bad": "a\r\nb", "X-Empty": "", "X-Blank": " a", "vary": "Origin", "Set-Cookie": "a=b", "access-control-allow-origin": "*",
-				"Connection": "close", "x-frame-options": "DENY", "Content-Length": "1",
+				"Connection": "close", "x-frame-options": "DENY", "Content-Length": "1", "Cross-Origin-Opener-Policy-Report-Only": "x", "Cross-Origin-Embedder-Policy-Report-Only": "x",
 			}
 		}, []string{
-			`Extra: reserved: "Connection"`, `Extra: reserved: "Content-Length"`, `Extra: reserved: "Set-Cookie"`, `Extra: invalid: "X No"`, `Extra: invalid: "a\r\nb"`, `Extra: invalid: " a"`, `Extra: invalid`,
+			`Extra: reserved: "Connection"`, `Extra: reserved: "Content-Length"`, `Extra: reserved: "Cross-Origin-Embedder-Policy-Report-Only"`, `Extra: reserved: "Cross-Origin-Opener-Policy-Report-Only"`, `Extra: reserved: "Set-Cookie"`, `Extra: invalid: "X No"`, `Extra: invalid: "a\r\nb"`, `Extra: invalid: " a"`, `Extra: invalid`,
 			`Extra: reserved: "access-control-allow-origin"`, `Extra: reserved: "vary"`, `Extra: reserved: "x-frame-options"`, `Extra: duplicate: "x-ok"`,
 		}},
 		{"remove", func(c *headers.Config) {
@@ -138,7 +145,11 @@ func TestEveryFieldTakesGoodValues(t *testing.T) {
 		OpenerPolicy:   `same-origin-allow-popups; report-to="main"`,
 		EmbedderPolicy: `credentialless; report-to="main"`,
 		ResourcePolicy: "same-site",
-		CacheControl:   `private="set-cookie", no-cache, max-age=0, immutable, x=y`,
+
+		OpenerPolicyReportOnly:   `same-origin; report-to="main"`,
+		EmbedderPolicyReportOnly: `require-corp; report-to="own"`,
+
+		CacheControl: `private="set-cookie", no-cache, max-age=0, immutable, x=y`,
 		CSPReportOnly: &headers.CSP{
 			Default: []headers.Source{headers.Self}, ReportTo: "main", ReportURI: []string{"https://r.example/csp", "/csp"},
 		},
@@ -162,17 +173,21 @@ func TestEveryFieldTakesGoodValues(t *testing.T) {
 		"Cross-Origin-Opener-Policy":          {`same-origin-allow-popups; report-to="main"`},
 		"Cross-Origin-Embedder-Policy":        {`credentialless; report-to="main"`},
 		"Cross-Origin-Resource-Policy":        {"same-site"},
-		"Cache-Control":                       {`private="set-cookie", no-cache, max-age=0, immutable, x=y`},
-		"Permissions-Policy":                  {`camera=(), fullscreen=*, geolocation=(self "https://maps.example" "https://*.maps.example:8443")`},
-		"Reporting-Endpoints":                 {`main="https://r.example/r?x=1", own="/r"`, `more="https://m.example"`},
-		"X-Content-Type-Options":              {"nosniff"},
-		"X-Xss-Protection":                    {"0"},
-		"Origin-Agent-Cluster":                {"?1"},
-		"X-Permitted-Cross-Domain-Policies":   {"none"},
-		"X-Dns-Prefetch-Control":              {"off"},
-		"Clear-Site-Data":                     {`"cache"`, `"cookies"`},
-		"X-Robots-Tag":                        {"noindex, nofollow"},
-		"Server":                              {"y"},
+
+		"Cross-Origin-Opener-Policy-Report-Only":   {`same-origin; report-to="main"`},
+		"Cross-Origin-Embedder-Policy-Report-Only": {`require-corp; report-to="own"`},
+
+		"Cache-Control":                     {`private="set-cookie", no-cache, max-age=0, immutable, x=y`},
+		"Permissions-Policy":                {`camera=(), fullscreen=*, geolocation=(self "https://maps.example" "https://*.maps.example:8443")`},
+		"Reporting-Endpoints":               {`main="https://r.example/r?x=1", own="/r"`, `more="https://m.example"`},
+		"X-Content-Type-Options":            {"nosniff"},
+		"X-Xss-Protection":                  {"0"},
+		"Origin-Agent-Cluster":              {"?1"},
+		"X-Permitted-Cross-Domain-Policies": {"none"},
+		"X-Dns-Prefetch-Control":            {"off"},
+		"Clear-Site-Data":                   {`"cache"`, `"cookies"`},
+		"X-Robots-Tag":                      {"noindex, nofollow"},
+		"Server":                            {"y"},
 	}, got)
 	for _, host := range []string{"a.b.example.com", "x.example.com:8443", "x.shop.example:1", "x.localhost:3000", "localhost:8080", "[2001:DB8::1]:9", "192.0.2.1:80", "my_service", "xn--bcher-kva.example"} {
 		r := over("https", "GET", "/")
@@ -185,7 +200,7 @@ func TestEveryFieldTakesGoodValues(t *testing.T) {
 func TestOffLeavesAHeaderOut(t *testing.T) {
 	cfg := headers.Web("api.example.com")
 	cfg.HSTS.Off = true
-	for _, field := range []*string{&cfg.FrameOptions, &cfg.ReferrerPolicy, &cfg.OpenerPolicy, &cfg.EmbedderPolicy, &cfg.ResourcePolicy, &cfg.CacheControl} {
+	for _, field := range []*string{&cfg.FrameOptions, &cfg.ReferrerPolicy, &cfg.OpenerPolicy, &cfg.OpenerPolicyReportOnly, &cfg.EmbedderPolicy, &cfg.EmbedderPolicyReportOnly, &cfg.ResourcePolicy, &cfg.CacheControl} {
 		*field = headers.Off
 	}
 	cfg.Permissions = headers.Permissions{}

@@ -12,19 +12,34 @@ import (
 // "https://cdn.example", "*.example.com:8443" or "https://cdn.example/js/".
 type Source string
 
-// Keyword sources.
+// Keyword sources. New refuses one in a directive in which it means nothing.
 const (
 	None             Source = "'none'"
 	Self             Source = "'self'"
 	StrictDynamic    Source = "'strict-dynamic'"
-	ReportSample     Source = "'report-sample'"
+	ReportSample     Source = "'report-sample'" // reports show how the blocked code begins, see ReportsConfig.Samples
 	UnsafeHashes     Source = "'unsafe-hashes'"
 	WASMUnsafeEval   Source = "'wasm-unsafe-eval'"
-	SpeculationRules Source = "'inline-speculation-rules'"
-	UnsafeInline     Source = "'unsafe-inline'" // needs CSP.DangerouslyUnsafeInline
-	UnsafeEval       Source = "'unsafe-eval'"   // needs CSP.DangerouslyUnsafeEval
+	SpeculationRules Source = "'inline-speculation-rules'" // not in Default
+	UnsafeInline     Source = "'unsafe-inline'"            // needs CSP.DangerouslyUnsafeInline
+	UnsafeEval       Source = "'unsafe-eval'"              // needs CSP.DangerouslyUnsafeEval
 	Data             Source = "data:"
 	Blob             Source = "blob:"
+
+	// TrustedTypesEval lets eval take what a policy of TrustedTypes has made,
+	// and no other text. It needs RequireTrustedTypes.
+	TrustedTypesEval Source = "'trusted-types-eval'"
+
+	// ReportSHA256, ReportSHA384 and ReportSHA512 have the hash of each script
+	// that a page loads reported to ReportTo, which they need. They block nothing.
+	ReportSHA256 Source = "'report-sha256'"
+	ReportSHA384 Source = "'report-sha384'"
+	ReportSHA512 Source = "'report-sha512'"
+
+	// UnsafeWebTransportHashes lets a page open WebTransport sessions to any
+	// server whose certificate's hash it names, whatever the list says of hosts.
+	// Chromium 156 does not know it yet, and prints a line.
+	UnsafeWebTransportHashes Source = "'unsafe-webtransport-hashes'"
 
 	// WithNonce stands for the request's nonce, see [Nonce]. A request whose
 	// handler asks for none gets the policy without it (and without
@@ -58,6 +73,10 @@ func hashSource(name string, sum []byte) Source {
 // A CSP is a content security policy. A nil list leaves its directive out, so
 // that the browser falls back to Default; an empty one that is not nil is a
 // mistake, say [None]. Default is required.
+//
+// Directives that browsers have dropped have no field: block-all-mixed-content,
+// disown-opener, navigate-to, plugin-types, prefetch-src, referrer, reflected-xss
+// and require-sri-for. New says what to use where one stands among sources.
 type CSP struct {
 	_ [0]func() // no comparison, no unkeyed literals
 
@@ -74,6 +93,7 @@ type CSP struct {
 	Media      []Source // media-src
 	Object     []Source // object-src
 	Frame      []Source // frame-src
+	Fenced     []Source // fenced-frame-src; falls back to Frame
 	Child      []Source // child-src
 	Worker     []Source // worker-src
 	Manifest   []Source // manifest-src
@@ -83,9 +103,10 @@ type CSP struct {
 	BaseURI        []Source // base-uri; does not fall back to Default
 
 	Sandbox                 []string // sandbox tokens such as "allow-forms"; empty but not nil: all restrictions
-	TrustedTypes            []string // trusted-types: policy names, "'none'", "'allow-duplicates'"
+	TrustedTypes            []string // trusted-types: policy names or "*", "'allow-duplicates'"; or "'none'" alone
 	RequireTrustedTypes     bool     // require-trusted-types-for 'script'
 	UpgradeInsecureRequests bool     // upgrade-insecure-requests
+	WebRTC                  string   // webrtc: "'allow'" or "'block'"; no browser obeys it yet, and Chromium 156 prints a line
 
 	ReportTo  string   // report-to: a name of Config.ReportingEndpoints
 	ReportURI []string // report-uri: https URLs or paths of this host, for browsers without the Reporting API
@@ -104,41 +125,31 @@ type directive struct {
 	name    string
 	field   string
 	sources []Source
-	kind    directiveKind
 }
-
-type directiveKind uint8
-
-const (
-	fetchKind   directiveKind = iota
-	scriptKind                // decides what runs: scripts, workers, plugins
-	styleKind                 // takes nonces and hashes, but runs nothing
-	elementKind               // form-action, base-uri: hosts only
-	framerKind                // frame-ancestors: hosts only
-)
 
 // directives returns every source list, in the order in which it is rendered.
 func (c *CSP) directives() []directive {
 	return []directive{
-		{"default-src", "Default", c.Default, fetchKind},
-		{"script-src", "Script", c.Script, scriptKind},
-		{"script-src-elem", "ScriptElem", c.ScriptElem, scriptKind},
-		{"script-src-attr", "ScriptAttr", c.ScriptAttr, scriptKind},
-		{"style-src", "Style", c.Style, styleKind},
-		{"style-src-elem", "StyleElem", c.StyleElem, styleKind},
-		{"style-src-attr", "StyleAttr", c.StyleAttr, styleKind},
-		{"img-src", "Img", c.Img, fetchKind},
-		{"font-src", "Font", c.Font, fetchKind},
-		{"connect-src", "Connect", c.Connect, fetchKind},
-		{"media-src", "Media", c.Media, fetchKind},
-		{"object-src", "Object", c.Object, scriptKind},
-		{"frame-src", "Frame", c.Frame, fetchKind},
-		{"child-src", "Child", c.Child, fetchKind},
-		{"worker-src", "Worker", c.Worker, scriptKind},
-		{"manifest-src", "Manifest", c.Manifest, fetchKind},
-		{"form-action", "FormAction", c.FormAction, elementKind},
-		{"frame-ancestors", "FrameAncestors", c.FrameAncestors, framerKind},
-		{"base-uri", "BaseURI", c.BaseURI, elementKind},
+		{"default-src", "Default", c.Default},
+		{"script-src", "Script", c.Script},
+		{"script-src-elem", "ScriptElem", c.ScriptElem},
+		{"script-src-attr", "ScriptAttr", c.ScriptAttr},
+		{"style-src", "Style", c.Style},
+		{"style-src-elem", "StyleElem", c.StyleElem},
+		{"style-src-attr", "StyleAttr", c.StyleAttr},
+		{"img-src", "Img", c.Img},
+		{"font-src", "Font", c.Font},
+		{"connect-src", "Connect", c.Connect},
+		{"media-src", "Media", c.Media},
+		{"object-src", "Object", c.Object},
+		{"frame-src", "Frame", c.Frame},
+		{"fenced-frame-src", "Fenced", c.Fenced},
+		{"child-src", "Child", c.Child},
+		{"worker-src", "Worker", c.Worker},
+		{"manifest-src", "Manifest", c.Manifest},
+		{"form-action", "FormAction", c.FormAction},
+		{"frame-ancestors", "FrameAncestors", c.FrameAncestors},
+		{"base-uri", "BaseURI", c.BaseURI},
 	}
 }
 
@@ -189,6 +200,9 @@ func (c *CSP) text(nonced bool) string {
 		if d.sources != nil {
 			parts = append(parts, d.text(nonced))
 		}
+	}
+	if c.WebRTC != "" {
+		parts = append(parts, "webrtc "+c.WebRTC)
 	}
 	if c.Sandbox != nil {
 		parts = append(parts, strings.Join(append([]string{"sandbox"}, c.Sandbox...), " "))

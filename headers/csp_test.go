@@ -3,6 +3,8 @@ package headers_test
 import (
 	"fmt"
 	"net/http"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -32,10 +34,10 @@ func TestCSPRendering(t *testing.T) {
 		want string
 	}{
 		"every list, in a fixed order": {headers.CSP{
-			BaseURI: one, FrameAncestors: one, FormAction: one, Manifest: one, Worker: one, Child: one, Frame: one, Object: one, Media: one, Connect: one, Font: one, Img: one,
+			BaseURI: one, FrameAncestors: one, FormAction: one, Manifest: one, Worker: one, Child: one, Fenced: one, Frame: one, Object: one, Media: one, Connect: one, Font: one, Img: one,
 			StyleAttr: one, StyleElem: one, Style: one, ScriptAttr: one, ScriptElem: one, Script: one, Default: sources{headers.None},
 		}, "default-src 'none'; script-src 'self'; script-src-elem 'self'; script-src-attr 'self'; style-src 'self'; style-src-elem 'self'; style-src-attr 'self'; img-src 'self'; font-src 'self'; " +
-			"connect-src 'self'; media-src 'self'; object-src 'self'; frame-src 'self'; child-src 'self'; worker-src 'self'; manifest-src 'self'; form-action 'self'; frame-ancestors 'self'; base-uri 'self'"},
+			"connect-src 'self'; media-src 'self'; object-src 'self'; frame-src 'self'; fenced-frame-src 'self'; child-src 'self'; worker-src 'self'; manifest-src 'self'; form-action 'self'; frame-ancestors 'self'; base-uri 'self'"},
 		"the rest": {headers.CSP{
 			Default: one, Sandbox: []string{"allow-forms", "allow-scripts"}, TrustedTypes: []string{"one", "'allow-duplicates'"}, RequireTrustedTypes: true, UpgradeInsecureRequests: true,
 			ReportTo: "main", ReportURI: []string{"/r", "https://r.example/x"},
@@ -49,7 +51,17 @@ func TestCSPRendering(t *testing.T) {
 		"without its nonce a list is stricter": {headers.CSP{
 			Default: one, Script: sources{headers.WithNonce}, Style: sources{headers.WithNonce, headers.UnsafeInline}, DangerouslyUnsafeInline: true,
 		}, "default-src 'self'; script-src 'none'; style-src 'none'"},
-		"every keyword": {headers.CSP{Default: one, Script: sources{headers.Self, headers.WASMUnsafeEval, headers.ReportSample, headers.SpeculationRules}}, "default-src 'self'; script-src 'self' 'wasm-unsafe-eval' 'report-sample' 'inline-speculation-rules'"},
+		"every keyword": {headers.CSP{
+			Default: one, RequireTrustedTypes: true, ReportTo: "main",
+			Script:  sources{headers.Self, headers.WASMUnsafeEval, headers.TrustedTypesEval, headers.ReportSample, headers.SpeculationRules, headers.ReportSHA256, headers.ReportSHA384, headers.ReportSHA512},
+			Connect: sources{headers.UnsafeWebTransportHashes},
+		}, "default-src 'self'; script-src 'self' 'wasm-unsafe-eval' 'trusted-types-eval' 'report-sample' 'inline-speculation-rules' 'report-sha256' 'report-sha384' 'report-sha512'; " +
+			"connect-src 'unsafe-webtransport-hashes'; require-trusted-types-for 'script'; report-to main"},
+		"no WebRTC":                         {headers.CSP{Default: one, WebRTC: "'block'"}, "default-src 'self'; webrtc 'block'"},
+		"WebRTC":                            {headers.CSP{Default: one, WebRTC: "'allow'"}, "default-src 'self'; webrtc 'allow'"},
+		"any trusted type":                  {headers.CSP{Default: one, TrustedTypes: []string{"*", "'allow-duplicates'"}}, "default-src 'self'; trusted-types * 'allow-duplicates'"},
+		"the sandbox tokens of the drafts":  {headers.CSP{Default: one, Sandbox: []string{"allow-storage-access-by-user-activation", "allow-same-site-none-cookies"}}, "default-src 'self'; sandbox allow-storage-access-by-user-activation allow-same-site-none-cookies"},
+		"fenced frames of any https origin": {headers.CSP{Default: one, Fenced: sources{"https://*:*"}}, "default-src 'self'; fenced-frame-src https://*:*"},
 	} {
 		t.Run(desc, func(t *testing.T) { assert.Equal(t, tt.want, sent(t, &tt.csp)) })
 	}
@@ -93,6 +105,15 @@ func TestCSPMistakes(t *testing.T) {
 			`Sandbox: invalid: "allow-everything"`, `Sandbox: invalid: "allow-forms; script-src *"`, `TrustedTypes: invalid: "a b"`, `TrustedTypes: invalid`, `TrustedTypes: conflict: "'none'"`,
 			`ReportURI: invalid: "http://a.example/"`, `ReportURI: invalid: "r"`, `ReportURI: invalid: "/a;b"`, `ReportURI: invalid: "https://a.example/,x"`, `ReportTo: conflict: "nowhere"`,
 		}},
+		{"lists of words", headers.CSP{
+			Default: one, Sandbox: []string{"allow-forms", "allow-forms"}, TrustedTypes: []string{"*", "a", "a"}, WebRTC: "allow",
+		}, []string{`Sandbox: duplicate: "allow-forms"`, `TrustedTypes: conflict: "*"`, `TrustedTypes: duplicate: "a"`, `WebRTC: invalid: "allow"`}},
+		{"keywords that need another field", headers.CSP{Default: one, Script: sources{headers.TrustedTypesEval, headers.ReportSHA256, headers.ReportSHA384, headers.ReportSHA512}}, []string{
+			`Script: pointless: "'trusted-types-eval'"`, `Script: pointless: "'report-sha256'"`, `Script: pointless: "'report-sha384'"`, `Script: pointless: "'report-sha512'"`,
+		}},
+		{"keywords without quotes", headers.CSP{Default: sources{"report-sample", "trusted-types-eval", "unsafe-hashes"}}, []string{
+			`Default: invalid: "report-sample"`, `Default: invalid: "trusted-types-eval"`, `Default: invalid: "unsafe-hashes"`,
+		}},
 		{"an empty list of trusted types", headers.CSP{Default: one, TrustedTypes: []string{}}, []string{`TrustedTypes: invalid`}},
 	}
 	for _, tt := range tests {
@@ -106,6 +127,64 @@ func TestCSPMistakes(t *testing.T) {
 		_, err := headers.New(headers.Config{AllowedHosts: []string{"a.example"}, CSPReportOnly: &headers.CSP{Default: one, Sandbox: []string{}, UpgradeInsecureRequests: true}})
 		assert.Equal(t, "CSPReportOnly.Sandbox: pointless\nCSPReportOnly.UpgradeInsecureRequests: pointless", conferrtest.Text(err))
 	})
+}
+
+// fitting is where each keyword, a nonce and a hash mean something; the specification's
+// algorithms, and what Chromium prints, say so.
+func fitting() map[headers.Source][]string {
+	code := []string{"Default", "Script", "ScriptElem", "ScriptAttr", "Style", "StyleElem", "StyleAttr"}
+	loads := []string{"Default", "Script", "ScriptElem"}
+	return map[headers.Source][]string{
+		headers.ReportSample: code, headers.UnsafeInline: code, headers.SHA256("x"): code,
+		headers.UnsafeHashes:     {"Default", "Script", "ScriptElem", "ScriptAttr", "Style", "StyleAttr"},
+		headers.WithNonce:        {"Default", "Script", "ScriptElem", "Style", "StyleElem"},
+		headers.StrictDynamic:    loads,
+		headers.ReportSHA256:     loads,
+		headers.ReportSHA384:     loads,
+		headers.ReportSHA512:     loads,
+		headers.SpeculationRules: {"Script", "ScriptElem"}, headers.UnsafeEval: {"Default", "Script", "Style"},
+		headers.WASMUnsafeEval: {"Default", "Script"}, headers.TrustedTypesEval: {"Default", "Script"},
+		headers.UnsafeWebTransportHashes: {"Default", "Connect"},
+	}
+}
+
+func TestEachKeywordIsTakenWhereItMeansSomething(t *testing.T) {
+	for source, home := range fitting() {
+		for field := range reflect.TypeFor[headers.CSP]().Fields() {
+			if field.Type != reflect.TypeFor[[]headers.Source]() {
+				continue
+			}
+			csp := headers.CSP{
+				Default: sources{headers.Self}, ReportTo: "main", RequireTrustedTypes: true,
+				DangerouslyUnsafeInline: true, DangerouslyUnsafeEval: true,
+			}
+			list := sources{source}
+			if source == headers.StrictDynamic && slices.Contains(home, field.Name) {
+				list = append(list, headers.WithNonce)
+			}
+			reflect.ValueOf(&csp).Elem().FieldByName(field.Name).Set(reflect.ValueOf(list))
+			_, err := headers.New(headers.Config{AllowedHosts: []string{"a.example"}, CSP: &csp, ReportingEndpoints: map[string]string{"main": "/r"}})
+			if slices.Contains(home, field.Name) {
+				assert.NoError(t, err, "%s in %s", source, field.Name)
+			} else {
+				assert.ErrorContains(t, err, "headers.Config.CSP."+field.Name+": pointless \""+string(source)+"\": it has a meaning only in ", "%s in %s", source, field.Name)
+			}
+		}
+	}
+}
+
+func TestADirectiveAmongSourcesIsToldWhatToUse(t *testing.T) {
+	for name, want := range map[string]string{
+		"block-all-mixed-content": "UpgradeInsecureRequests", "disown-opener": "Config.OpenerPolicy", "navigate-to": "FormAction", "plugin-types": "None in Object",
+		"prefetch-src": "Default", "referrer": "Config.ReferrerPolicy", "reflected-xss": "UnsafeInline", "require-sri-for": "Integrity-Policy",
+		"img-src": "use its field", "report-to": "use its field", "webrtc": "use its field", "sandbox": "use its field", "trusted-types": "use its field",
+		"require-trusted-types-for": "use its field", "upgrade-insecure-requests": "use its field", "report-uri": "use its field",
+	} {
+		_, err := headers.New(headers.Config{AllowedHosts: []string{"a.example"}, CSP: &headers.CSP{Default: sources{headers.Self, headers.Source(name)}}})
+		require.Error(t, err, name)
+		assert.Equal(t, `CSP.Default: invalid: "`+name+`"`, conferrtest.Text(err))
+		assert.ErrorContains(t, err, want)
+	}
 }
 
 // page is a handler that asks for the nonce n times and answers with it.

@@ -29,18 +29,10 @@ func (c *CSP) check(m *conferr.Mistakes, field string, reportOnly bool, endpoint
 		c.checkList(d, add)
 	}
 	c.checkFallbacks(add)
-	for _, t := range c.Sandbox {
-		add(!isSandboxToken(t), "Sandbox", rampart.ReasonInvalid, t, `use a token of the HTML standard, such as "allow-forms"`)
-	}
-	const wantEnforced = "browsers ignore it in a report-only policy; set it in CSP"
-	add(c.Sandbox != nil && reportOnly, "Sandbox", rampart.ReasonPointless, nil, wantEnforced)                          // CSP Level 3 section 6.3.2
+	c.checkSandbox(add, reportOnly)
+	c.checkTrustedTypes(add)
 	add(c.UpgradeInsecureRequests && reportOnly, "UpgradeInsecureRequests", rampart.ReasonPointless, nil, wantEnforced) // Upgrade Insecure Requests section 3.1
-	add(c.TrustedTypes != nil && len(c.TrustedTypes) == 0, "TrustedTypes", rampart.ReasonInvalid, nil, "name the policies that may be made, or use \"'none'\"")
-	for _, name := range c.TrustedTypes {
-		add(name != "'none'" && name != "'allow-duplicates'" && !isPolicyName(name), "TrustedTypes", rampart.ReasonInvalid, name,
-			"a policy name is one word of letters, digits and -#=_/@.%; keywords are 'none' and 'allow-duplicates', with their quotes")
-	}
-	add(len(c.TrustedTypes) > 1 && slices.Contains(c.TrustedTypes, "'none'"), "TrustedTypes", rampart.ReasonConflict, "'none'", wantNoneAlone)
+	add(c.WebRTC != "" && c.WebRTC != "'allow'" && c.WebRTC != "'block'", "WebRTC", rampart.ReasonInvalid, c.WebRTC, "use \"'allow'\" or \"'block'\", with the single quotes")
 	for _, u := range c.ReportURI {
 		add(!isReportURL(u), "ReportURI", rampart.ReasonInvalid, u, wantReportURL)
 	}
@@ -48,10 +40,29 @@ func (c *CSP) check(m *conferr.Mistakes, field string, reportOnly bool, endpoint
 	add(c.ReportTo != "" && !known, "ReportTo", rampart.ReasonConflict, c.ReportTo, wantEndpoint)
 }
 
+func (c *CSP) checkSandbox(add addFunc, reportOnly bool) {
+	for i, t := range c.Sandbox {
+		add(!isSandboxToken(t), "Sandbox", rampart.ReasonInvalid, t, `use a token of the HTML standard, such as "allow-forms"`)
+		add(slices.Contains(c.Sandbox[:i], t), "Sandbox", rampart.ReasonDuplicate, t, conferr.WantOnce)
+	}
+	add(c.Sandbox != nil && reportOnly, "Sandbox", rampart.ReasonPointless, nil, wantEnforced) // CSP Level 3 section 6.3.2
+}
+
+func (c *CSP) checkTrustedTypes(add addFunc) {
+	add(c.TrustedTypes != nil && len(c.TrustedTypes) == 0, "TrustedTypes", rampart.ReasonInvalid, nil, "name the policies that may be made, or use \"'none'\"")
+	for i, name := range c.TrustedTypes {
+		add(name != "*" && name != "'none'" && name != "'allow-duplicates'" && !isPolicyName(name), "TrustedTypes", rampart.ReasonInvalid, name,
+			"a policy name is one word of letters, digits and -#=_/@.%, or * for any; keywords are 'none' and 'allow-duplicates', with their quotes")
+		add(slices.Contains(c.TrustedTypes[:i], name), "TrustedTypes", rampart.ReasonDuplicate, name, conferr.WantOnce)
+		add(name == "*" && slices.ContainsFunc(c.TrustedTypes, isPolicyName), "TrustedTypes", rampart.ReasonConflict, name, "* stands for every name; remove it or the names")
+	}
+	add(len(c.TrustedTypes) > 1 && slices.Contains(c.TrustedTypes, "'none'"), "TrustedTypes", rampart.ReasonConflict, "'none'", wantNoneAlone)
+}
+
 const (
+	wantEnforced  = "browsers ignore it in a report-only policy; set it in CSP"
 	wantNoneAlone = "'none' stands alone; remove it or the others"
 	wantReportURL = "use an https URL or a path of this server, without a fragment or userinfo"
-	wantCode      = "it means nothing outside the directives for scripts and styles; remove it"
 	wantSource    = "a source is scheme:, [scheme://]host[:port][/path], or a keyword in single quotes"
 )
 
@@ -59,7 +70,7 @@ const (
 func (c *CSP) checkList(d directive, add addFunc) {
 	add(d.sources != nil && len(d.sources) == 0, d.field, rampart.ReasonMissing, nil, "list a source; []Source{None} allows nothing, nil falls back to Default")
 	for i, s := range d.sources {
-		reason, want := c.checkSource(d.kind, s, d.name == "default-src")
+		reason, want := c.checkSource(d.name, s)
 		add(reason != "", d.field, reason, s, want)
 		add(slices.Contains(d.sources[:i], s), d.field, rampart.ReasonDuplicate, s, conferr.WantOnce)
 	}
@@ -67,53 +78,108 @@ func (c *CSP) checkList(d directive, add addFunc) {
 	add(contains(d.sources, None) && len(d.sources) > 1, d.field, rampart.ReasonConflict, None, wantNoneAlone)
 	add(contains(d.sources, StrictDynamic) && !slices.ContainsFunc(d.sources, isNonceOrHash), d.field, rampart.ReasonConflict, StrictDynamic,
 		"no script would run; add WithNonce or a hash")
-}
-
-// checkSource returns what is wrong with one source, if anything, and what
-// would be right.
-func (c *CSP) checkSource(kind directiveKind, s Source, isDefault bool) (reason rampart.Reason, want string) {
-	codeLike := kind == scriptKind || kind == styleKind || isDefault
-	switch s {
-	case None, Self:
-		return "", ""
-	case WithNonce, StrictDynamic, ReportSample, UnsafeHashes, WASMUnsafeEval, SpeculationRules:
-		if !codeLike {
-			return rampart.ReasonPointless, wantCode
-		}
-		return "", ""
-	case UnsafeInline:
-		return dangerous(codeLike, c.DangerouslyUnsafeInline, "use WithNonce or a hash, or read what DangerouslyUnsafeInline says")
-	case UnsafeEval:
-		return dangerous(codeLike, c.DangerouslyUnsafeEval, "use code that needs no eval, or read what DangerouslyUnsafeEval says")
-	default:
-		return checkText(s, codeLike)
+	add(contains(d.sources, TrustedTypesEval) && !c.RequireTrustedTypes, d.field, rampart.ReasonPointless, TrustedTypesEval, "it needs RequireTrustedTypes")
+	for _, s := range []Source{ReportSHA256, ReportSHA384, ReportSHA512} {
+		add(contains(d.sources, s) && c.ReportTo == "", d.field, rampart.ReasonPointless, s, "hashes are reported to ReportTo only; name an endpoint there")
 	}
 }
 
-// checkText is [CSP.checkSource] for what is no keyword.
-func checkText(s Source, codeLike bool) (reason rampart.Reason, want string) {
-	quoted := strings.HasPrefix(string(s), "'")
+// checkSource returns what is wrong with one source of a directive, if anything,
+// and what would be right.
+func (c *CSP) checkSource(directive string, s Source) (reason rampart.Reason, want string) {
+	switch home := directivesFor(s); {
+	case s == None || s == Self:
+		return "", ""
+	case home == nil:
+		return checkText(string(s))
+	case !slices.Contains(home, directive):
+		return rampart.ReasonPointless, "it has a meaning only in " + strings.Join(home, ", ")
+	case s == UnsafeInline && !c.DangerouslyUnsafeInline:
+		return rampart.ReasonUnsafe, "use WithNonce or a hash, or read what DangerouslyUnsafeInline says"
+	case s == UnsafeEval && !c.DangerouslyUnsafeEval:
+		return rampart.ReasonUnsafe, "use code that needs no eval, or read what DangerouslyUnsafeEval says"
+	}
+	return "", ""
+}
+
+// directivesFor returns in which directives a keyword, a nonce or a hash means
+// something (CSP Level 3 sections 6.1 and 6.7); nil for any other source. An
+// attribute has no nonce, and a worker or plugin is judged by its URL alone.
+func directivesFor(s Source) []string {
+	code := []string{"default-src", "script-src", "script-src-elem", "script-src-attr", "style-src", "style-src-elem", "style-src-attr"}
+	switch s {
+	case ReportSample, UnsafeInline:
+		return code
+	case UnsafeHashes: // for handlers, style attributes and javascript: URLs
+		return []string{"default-src", "script-src", "script-src-elem", "script-src-attr", "style-src", "style-src-attr"}
+	case WithNonce:
+		return []string{"default-src", "script-src", "script-src-elem", "style-src", "style-src-elem"}
+	case StrictDynamic, ReportSHA256, ReportSHA384, ReportSHA512:
+		return []string{"default-src", "script-src", "script-src-elem"}
+	case SpeculationRules: // Chromium ignores it elsewhere, and prints a line
+		return []string{"script-src", "script-src-elem"}
+	case UnsafeEval: // in style-src for the functions of CSSOM
+		return []string{"default-src", "script-src", "style-src"}
+	case WASMUnsafeEval, TrustedTypesEval:
+		return []string{"default-src", "script-src"}
+	case UnsafeWebTransportHashes:
+		return []string{"default-src", "connect-src"}
+	default:
+		if isHash(s) {
+			return code
+		}
+		return nil
+	}
+}
+
+// checkText is [CSP.checkSource] for hosts, schemes and what is no source at all.
+func checkText(s string) (reason rampart.Reason, want string) {
 	switch {
-	case quoted && !isHash(s): // a constant nonce too: every reader of a page knows it
+	case strings.HasPrefix(s, "'"): // a constant nonce too: every reader of a page knows it
 		return rampart.ReasonInvalid, "use a keyword of this package, such as Self, WithNonce for a nonce, or a hash in base64 with padding"
-	case quoted && !codeLike:
-		return rampart.ReasonPointless, wantCode
-	case isBareKeyword(string(s)):
+	case isBareKeyword(s):
 		return rampart.ReasonInvalid, "a keyword has single quotes, as in 'self'; use the constants of this package, such as headers.Self"
-	case !quoted && !isHostOrScheme(string(s)):
+	case obsolete(s) != "":
+		return rampart.ReasonInvalid, "browsers have dropped this directive; " + obsolete(s)
+	case isDirective(s):
+		return rampart.ReasonInvalid, "it is a directive, which browsers would take for a host here; use its field of CSP"
+	case !isHostOrScheme(s):
 		return rampart.ReasonInvalid, wantSource
 	}
 	return "", ""
 }
 
-func dangerous(codeLike, allowed bool, instead string) (reason rampart.Reason, want string) {
-	switch {
-	case !codeLike:
-		return rampart.ReasonPointless, wantCode
-	case !allowed:
-		return rampart.ReasonUnsafe, instead
+// obsolete returns what to use in place of a directive that browsers have
+// dropped; "" for any other name.
+func obsolete(directive string) string {
+	switch directive {
+	case "block-all-mixed-content":
+		return "they block mixed content without it, and UpgradeInsecureRequests has it loaded over https"
+	case "disown-opener":
+		return "use Config.OpenerPolicy"
+	case "navigate-to":
+		return "use FormAction for forms; nothing limits where links lead"
+	case "plugin-types":
+		return "use None in Object"
+	case "prefetch-src":
+		return "Default holds for prefetches"
+	case "referrer":
+		return "use Config.ReferrerPolicy"
+	case "reflected-xss":
+		return "a policy without UnsafeInline does its work"
+	case "require-sri-for":
+		return "put the header Integrity-Policy into Config.Extra"
 	}
-	return "", ""
+	return ""
+}
+
+// isDirective reports whether s is the name of a directive that has a field.
+func isDirective(s string) bool {
+	switch s {
+	case "sandbox", "trusted-types", "require-trusted-types-for", "upgrade-insecure-requests", "report-to", "report-uri", "webrtc":
+		return true
+	}
+	return slices.ContainsFunc(new(CSP).directives(), func(d directive) bool { return d.name == s })
 }
 
 // checkFallbacks finds sources too wide for what may run: scripts, workers and
@@ -219,11 +285,11 @@ func isHostOrScheme(s string) bool {
 // isBareKeyword reports whether s is a keyword without its quotes, which
 // browsers take for a host.
 func isBareKeyword(s string) bool {
-	switch s {
-	case "self", "none", "unsafe-inline", "unsafe-eval", "strict-dynamic", "nonce":
+	switch quoted := Source("'" + s + "'"); quoted {
+	case None, Self:
 		return true
 	default:
-		return false
+		return directivesFor(quoted) != nil
 	}
 }
 
@@ -274,11 +340,13 @@ func isReportURL(s string) bool {
 	return u.Scheme == "https" && ok
 }
 
-// isSandboxToken follows the HTML standard, "parse a sandboxing directive".
+// isSandboxToken follows the HTML standard, "parse a sandboxing directive", and
+// two proposals that Chromium has: Storage Access and SameSite=None cookies.
 func isSandboxToken(s string) bool {
 	switch s {
 	case "allow-downloads", "allow-forms", "allow-modals", "allow-orientation-lock", "allow-pointer-lock", "allow-popups",
 		"allow-popups-to-escape-sandbox", "allow-presentation", "allow-same-origin", "allow-scripts",
+		"allow-same-site-none-cookies", "allow-storage-access-by-user-activation",
 		"allow-top-navigation", "allow-top-navigation-by-user-activation", "allow-top-navigation-to-custom-protocols":
 		return true
 	default:

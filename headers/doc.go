@@ -33,6 +33,23 @@
 // map, and at a protocol switch, for which it hijacks the connection first.
 // Informational answers go out hardened too.
 //
+// # Pages of frameworks
+//
+// A build of Vite or React runs under [PresetWeb] as it is. htmx writes its
+// indicator's style into the page, which the policy blocks: have it configured with
+//
+//	<meta name="htmx-config" content='{"includeIndicatorStyles":false,"allowEval":false}'>
+//
+// and put the two rules for .htmx-indicator into a style sheet, or give it the
+// request's [Nonce] as inlineStyleNonce and [WithNonce] to CSP.Style. Without eval,
+// its hx-on attributes, filters of triggers and js: values do not run.
+//
+// # Reports
+//
+// Try a stricter policy as Config.CSPReportOnly, beside the one that holds.
+// [Reports] collects what browsers tell of both. Over plain http browsers send
+// reports by ReportURI only; by ReportTo they send them within about a minute.
+//
 // # What it does not do
 //
 // It reads X-Forwarded-Host only if Proxies.HostHeader names it, and only from a

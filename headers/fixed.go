@@ -12,6 +12,8 @@ import (
 // checkFixed adds every mistake in the fixed headers to bad.
 func (c *Config) checkFixed(bad *conferr.Mistakes) {
 	bad.If(c.Preset > PresetWeb, "Preset", rampart.ReasonInvalid, nil, "use PresetAPI or PresetWeb")
+	isOpener := isPolicyItem("same-origin", "same-origin-allow-popups", "noopener-allow-popups", "unsafe-none")
+	isEmbedder := isPolicyItem("require-corp", "credentialless", "unsafe-none")
 	for _, f := range []struct {
 		field, value string
 		valid        func(string) bool
@@ -19,8 +21,10 @@ func (c *Config) checkFixed(bad *conferr.Mistakes) {
 	}{
 		{"FrameOptions", c.FrameOptions, oneOf("DENY", "SAMEORIGIN"), "use DENY, SAMEORIGIN or Off; CSP.FrameAncestors can name origins"},
 		{"ReferrerPolicy", c.ReferrerPolicy, isReferrerPolicy, "use a policy of the Referrer Policy standard, such as strict-origin-when-cross-origin, or Off"},
-		{"OpenerPolicy", c.OpenerPolicy, isPolicyItem("same-origin", "same-origin-allow-popups", "noopener-allow-popups", "unsafe-none"), "use same-origin, same-origin-allow-popups, noopener-allow-popups, unsafe-none or Off"},
-		{"EmbedderPolicy", c.EmbedderPolicy, isPolicyItem("require-corp", "credentialless", "unsafe-none"), "use require-corp, credentialless, unsafe-none or Off"},
+		{"OpenerPolicy", c.OpenerPolicy, isOpener, "use same-origin, same-origin-allow-popups, noopener-allow-popups, unsafe-none or Off"},
+		{"OpenerPolicyReportOnly", c.OpenerPolicyReportOnly, reporting(isOpener), `use a value of OpenerPolicy and an endpoint, such as same-origin; report-to="main"`},
+		{"EmbedderPolicy", c.EmbedderPolicy, isEmbedder, "use require-corp, credentialless, unsafe-none or Off"},
+		{"EmbedderPolicyReportOnly", c.EmbedderPolicyReportOnly, reporting(isEmbedder), `use a value of EmbedderPolicy and an endpoint, such as require-corp; report-to="main"`},
 		{"ResourcePolicy", c.ResourcePolicy, oneOf("same-origin", "same-site", "cross-origin"), "use same-origin, same-site, cross-origin or Off"},
 		{"CacheControl", c.CacheControl, isCacheControl, "use directives of RFC 9111, such as no-store or private, max-age=60, or Off"},
 	} {

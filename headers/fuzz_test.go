@@ -306,3 +306,38 @@ func FuzzForwardedProto(f *testing.F) {
 		}
 	})
 }
+
+// FuzzReports: whatever comes, the answer is one of a few, and a record is one
+// line of bounded length that has neither a query nor what stands before an @.
+func FuzzReports(f *testing.F) {
+	f.Add(`{"csp-report":{"document-uri":"https://u:p@a.example/p?q","violated-directive":"img-src x","line-number":5}}`)
+	f.Add(`[{"type":"coep","url":"https://a.example/?x#y","body":{"type":"corp","blockedURL":"data:x"}},{}]`)
+	f.Add(`[{"type":"x","body":{"sourceFile":"https:\\\\u@a\\b?c","id":"\u202e\n"}},5,[[]]`)
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, media := range []string{mediaCSP, mediaReports} {
+			resp, got := post(t, headers.ReportsConfig{MaxBody: 4096, MaxReports: 8, KeepNoise: true, Samples: true}, media, text)
+			if resp.StatusCode != 204 && resp.StatusCode != 400 && resp.StatusCode != 413 {
+				t.Fatalf("%d", resp.StatusCode)
+			}
+			if resp.StatusCode != 204 && (len(got) != 1 || got[0]["event"] != "input_validation_fail") || len(got) > 8 {
+				t.Fatalf("%d: %v", resp.StatusCode, got)
+			}
+			for _, record := range got {
+				for name, value := range record {
+					s, isText := value.(string)
+					if isText && (len(s) > 256+len("…") || strings.ContainsAny(s, "\n\r\x1b")) {
+						t.Fatalf("%s: %q", name, s)
+					}
+					switch name {
+					case "document", "blocked", "source":
+						authority, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(s, "https://"), "http://"), "/")
+						authority, _, _ = strings.Cut(authority, `\`)
+						if strings.ContainsAny(s, "?#") || strings.Contains(authority, "@") {
+							t.Fatalf("%s: %q", name, s)
+						}
+					}
+				}
+			}
+		}
+	})
+}

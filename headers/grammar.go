@@ -39,6 +39,14 @@ func isPolicyItem(words ...string) func(string) bool {
 	}
 }
 
+// reporting returns a check for what valid admits if it names an endpoint.
+func reporting(valid func(string) bool) func(string) bool {
+	return func(s string) bool {
+		_, ok := reportTo(s)
+		return ok && valid(s)
+	}
+}
+
 // reportTo returns the endpoint named in the report-to parameter.
 func reportTo(s string) (name string, ok bool) {
 	_, param, _ := strings.Cut(s, ";")
@@ -101,7 +109,7 @@ func isFieldValue(s string) bool {
 func isReserved(name string) bool {
 	switch name {
 	case cspHeader, cspReportOnlyHeader, permissionsHeader, endpointsHeader, hstsHeader,
-		frameHeader, referrerHeader, openerHeader, embedderHeader, resourceHeader, cacheHeader,
+		frameHeader, referrerHeader, openerHeader, openerReportOnlyHeader, embedderHeader, embedderReportOnlyHeader, resourceHeader, cacheHeader,
 		"X-Content-Type-Options", "X-Xss-Protection", "Origin-Agent-Cluster", "X-Permitted-Cross-Domain-Policies", "X-Dns-Prefetch-Control",
 		"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Proxy-Authenticate",
 		"Content-Length", "Content-Type", "Content-Encoding", "Content-Range", "Content-Location", "Content-Disposition",

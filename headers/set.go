@@ -21,8 +21,11 @@ const (
 	referrerHeader      = "Referrer-Policy"
 	openerHeader        = "Cross-Origin-Opener-Policy"
 	embedderHeader      = "Cross-Origin-Embedder-Policy"
-	resourceHeader      = "Cross-Origin-Resource-Policy"
-	cacheHeader         = "Cache-Control"
+
+	openerReportOnlyHeader   = "Cross-Origin-Opener-Policy-Report-Only"
+	embedderReportOnlyHeader = "Cross-Origin-Embedder-Policy-Report-Only"
+	resourceHeader           = "Cross-Origin-Resource-Policy"
+	cacheHeader              = "Cache-Control"
 )
 
 // inline is how many values of a set a request carries without a further
@@ -69,8 +72,14 @@ func newSet(cfg *Config) (*set, error) {
 		add(name, overHTTP.Get(name), name == cspHeader || name == cspReportOnlyHeader)
 	}
 	add("Origin-Agent-Cluster", "?1", false)
-	if cfg.CacheControl != Off {
-		add(cacheHeader, cfg.CacheControl, false)
+	for _, e := range []entry{
+		{openerReportOnlyHeader, cfg.OpenerPolicyReportOnly, false},
+		{embedderReportOnlyHeader, cfg.EmbedderPolicyReportOnly, false},
+		{cacheHeader, cfg.CacheControl, false},
+	} {
+		if unlessOff(e.value) != "" {
+			s.entries = append(s.entries, e)
+		}
 	}
 	if len(cfg.ReportingEndpoints) > 0 {
 		add(endpointsHeader, renderEndpoints(cfg.ReportingEndpoints), true)

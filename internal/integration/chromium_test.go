@@ -12,8 +12,9 @@ import (
 )
 
 // browser starts a headless Chromium with an empty profile, in which every
-// name resolves to this machine and a self-signed certificate is believed.
-func browser(t *testing.T) context.Context {
+// name resolves to this machine and a self-signed certificate is believed. More
+// options win over these.
+func browser(t *testing.T, more ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	path := ""
 	for _, name := range []string{os.Getenv("RAMPART_CHROMIUM"), "chromium", "chromium-browser", "google-chrome"} {
@@ -37,6 +38,7 @@ func browser(t *testing.T) context.Context {
 		chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-sync", true),
 	)
+	options = append(options, more...)
 	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)

@@ -1,0 +1,1 @@
+import{t as e}from"./index-CPUZYi2v.js";var t=e();function n({text:e}){return(0,t.jsx)(`p`,{id:`done`,className:`late`,children:e})}export{n as default};
