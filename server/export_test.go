@@ -40,3 +40,9 @@ func (e Drain) Settled(later time.Duration) bool { return e.e.settled(time.Now()
 
 // Tell tells requests to end.
 func (e Drain) Tell() { e.e.tell() }
+
+// Take has a handler take a connection over.
+func (e Drain) Take(c net.Conn) net.Conn { return e.e.take(c) }
+
+// Holds returns how many connections handlers have.
+func (e Drain) Holds() int { return e.e.holds() }
