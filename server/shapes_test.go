@@ -54,9 +54,14 @@ func readers(t testing.TB, line string) []func() {
 // With RAMPART_BARS=1 a reader has 1 ms of the processor for 64 KiB. What it allocates
 // does not depend on the machine: the same for 16 times the line.
 func TestAHostileForwardedLineCostsNoMoreThanItsLength(t *testing.T) {
+	bars := os.Getenv("RAMPART_BARS") != ""
 	var worst time.Duration
+	most := 256 << 10
+	if bars {
+		most = 1 << 20
+	}
 	for _, piece := range hostile() {
-		small, large := readers(t, strings.Repeat(piece, (64<<10)/len(piece))), readers(t, strings.Repeat(piece, (1<<20)/len(piece)))
+		small, large := readers(t, strings.Repeat(piece, (16<<10)/len(piece))), readers(t, strings.Repeat(piece, most/len(piece)))
 		for i := range small {
 			allocated := func(f func()) float64 {
 				var tries []float64 // goroutines of other tests may allocate meanwhile
@@ -66,6 +71,9 @@ func TestAHostileForwardedLineCostsNoMoreThanItsLength(t *testing.T) {
 				return slices.Min(tries)
 			}
 			assert.LessOrEqual(t, allocated(large[i]), allocated(small[i])+1, "%q, reader %d", piece, i)
+			if !bars {
+				continue
+			}
 			best := time.Hour
 			for range 3 {
 				best = min(best, cputime.Spent(large[i]))
@@ -73,10 +81,10 @@ func TestAHostileForwardedLineCostsNoMoreThanItsLength(t *testing.T) {
 			worst = max(worst, best)
 		}
 	}
-	t.Logf("worst: %v for 1 MiB, %v for 64 KiB", worst, worst/16)
-	if os.Getenv("RAMPART_BARS") != "" {
-		assert.LessOrEqual(t, worst, 16*time.Millisecond)
+	if bars {
+		t.Logf("worst: %v for 1 MiB, %v for 64 KiB", worst, worst/16)
 	}
+	assert.LessOrEqual(t, worst, 16*time.Millisecond)
 }
 
 func BenchmarkHostileForwardedLines(b *testing.B) {
