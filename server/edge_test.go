@@ -25,7 +25,6 @@ import (
 	"github.com/ecolaura/rampart/server"
 )
 
-
 func h2c() *http.Protocols {
 	p := new(http.Protocols)
 	p.SetHTTP1(true)
