@@ -25,6 +25,7 @@ const (
 	MaliciousCSRF          Event = "malicious_csrf"           // extension
 	MaliciousHost          Event = "malicious_host"           // extension: a Host that is not ours
 	InsecureTransport      Event = "insecure_transport"       // extension: credentials or writes over plain http
+	UntrustedProxy         Event = "untrusted_proxy"          // extension: a header that is not believed names another client address
 	AuthnTokenRotated      Event = "authn_token_rotated"      // extension
 	SysBackendUnavailable  Event = "sys_backend_unavailable"  // extension: a store that a layer depends on is down
 	SysBackendRecovered    Event = "sys_backend_recovered"    // extension

@@ -27,6 +27,12 @@ type Proxies struct {
 	// headers from any other peer are ignored.
 	Prefixes []netip.Prefix
 
+	// UnixSocket believes every program that connects to a Unix socket that this server
+	// listens on, so only the proxy may be able to: see server.Listen for the mode of the
+	// file. The zero value believes none. Such a peer has no address, so the client of a
+	// request without the ClientHeader cannot be told. It may be set beside Prefixes.
+	UnixSocket bool
+
 	// Hops is the number of proxies in front of this server, 1 to 16; 0: not used.
 	// Use it instead of Prefixes where proxies have no fixed address (Django REST
 	// framework's NUM_PROXIES). Every peer is then trusted, so clients must not be
@@ -56,8 +62,11 @@ type Proxies struct {
 
 // Trusts reports whether r comes from a trusted proxy.
 func (p *Proxies) Trusts(r *http.Request) bool {
-	if p.Hops > 0 || len(p.Prefixes) == 0 {
-		return p.Hops > 0
+	if p.Hops > 0 || p.UnixSocket && forwarded.Unix(r) {
+		return true
+	}
+	if len(p.Prefixes) == 0 {
+		return false
 	}
 	peer := PeerAddr(r)
 	return slices.ContainsFunc(p.Prefixes, func(prefix netip.Prefix) bool { return prefix.Contains(peer) })
@@ -120,13 +129,14 @@ func (p *Proxies) Checked() (Proxies, error) {
 		"Prefixes", ReasonTooWide, nil, "any client could forge its address; list only your proxies, such as \"10.0.0.0/8\"")
 	bad.If(p.Hops < 0 || p.Hops > 16, "Hops", ReasonInvalid, p.Hops, "use 1 to 16 proxies; 0 means that none are counted")
 	bad.If(p.Hops != 0 && len(p.Prefixes) > 0, "Hops", ReasonConflict, nil, "set Prefixes or Hops, not both")
+	bad.If(p.Hops != 0 && p.UnixSocket, "UnixSocket", ReasonConflict, nil, "with Hops every peer is believed already; set UnixSocket or Hops, not both")
 	for _, h := range []struct{ field, name string }{{"ClientHeader", p.ClientHeader}, {"SchemeHeader", p.SchemeHeader}, {"HostHeader", p.HostHeader}} {
 		switch {
 		case h.name == "":
 		case !token.Valid(h.name):
 			bad.Add(h.field, ReasonInvalid, h.name, conferr.WantHeader)
-		case p.Hops == 0 && len(p.Prefixes) == 0:
-			bad.Add(h.field, ReasonPointless, h.name, "no proxy is trusted to send it; list the proxies in Prefixes, or count them in Hops")
+		case p.Hops == 0 && len(p.Prefixes) == 0 && !p.UnixSocket:
+			bad.Add(h.field, ReasonPointless, h.name, "no proxy is trusted to send it; list the proxies in Prefixes, count them in Hops, or set UnixSocket")
 		}
 	}
 	name := http.CanonicalHeaderKey(p.ClientHeader)

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ecolaura/rampart/internal/forwarded"
 	"github.com/ecolaura/rampart/internal/logline"
 	"github.com/ecolaura/rampart/internal/request"
 )
@@ -119,7 +120,8 @@ func (rp *Reporter) report(ctx context.Context, e Event, key string, addr netip.
 }
 
 // Refused is [Reporter.Report] for a request that a layer refuses: it adds the
-// request's method and path. Never the query, which may carry a secret. An empty
+// request's method and path, and "peer" if it came over a Unix socket from a client
+// whose address is not known. Never the query, which may carry a secret. An empty
 // key means the address of the client, as far as [ClientAddrFrom] or the TCP
 // peer tells it, together with the attributes "reason" and "subject": what is
 // folded must be alike, or one harmless refusal would hide a hundred others.
@@ -141,6 +143,9 @@ func (rp *Reporter) Refused(r *http.Request, e Event, key string, attrs ...slog.
 	}
 	if rp.counted(e, by, addr) { // before anything is made that only a record needs
 		return
+	}
+	if !addr.IsValid() && forwarded.Unix(r) {
+		attrs = append(attrs, slog.String("peer", "unix"))
 	}
 	rp.report(ctx, e, string(by), addr, append(attrs, Text("method", r.Method), Text("path", requestPath(r))))
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/forwarded"
 )
 
 // An Action is what [Headers.Handler] does with a request.
@@ -143,7 +144,7 @@ func unfit(r *http.Request) rampart.Denial {
 // misled tells of a proxy that says https and is not believed. To redirect its client
 // would send it to the very URL that it asked for, again and again.
 func (p *policy) misled(r *http.Request) error {
-	field := "Proxies.Prefixes or Proxies.Hops"
+	field := forwarded.Field(r)
 	if p.proxies.Trusts(r) {
 		if field = "Proxies.SchemeHeader"; len(r.Header[cmp.Or(http.CanonicalHeaderKey(p.proxies.SchemeHeader), "X-Forwarded-Proto")]) > 0 {
 			return nil // that the client spoke http is its word

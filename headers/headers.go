@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/forwarded"
 	"github.com/ecolaura/rampart/internal/request"
 )
 
@@ -129,7 +130,7 @@ func (p *policy) report(r *http.Request, err error) {
 	if e, ok := errors.AsType[*InsecureError](err); ok {
 		attrs := []slog.Attr{rampart.Text("reason", string(e.Reason)), rampart.Text("header", e.Header)}
 		if e.Field != "" { // of one peer, whatever clients it says are behind it
-			peer := rampart.PeerAddr(r).String()
+			peer := forwarded.Peer(r, rampart.PeerAddr(r))
 			p.reporter.Report(r.Context(), rampart.InsecureTransport, "untrusted "+peer, append(attrs, slog.String("peer", peer), slog.String("set", e.Field))...)
 			return
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/conferr"
+	"github.com/ecolaura/rampart/internal/request"
 	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
@@ -73,12 +74,15 @@ func (g *Guard) Handler(next http.Handler) http.Handler {
 			if g.rep != nil {
 				report(g.rep, r, p)
 			}
+			if p.Status == http.StatusRequestEntityTooLarge {
+				request.CloseAfter(w, r)
+			}
 			respond(w, r, p, g.errorHandler)
 			return
 		}
 		if r.ContentLength < 0 && r.Body != nil {
 			bounded := *r
-			bounded.Body = http.MaxBytesReader(w, r.Body, g.limits.MaxBody)
+			bounded.Body = request.MaxBytes(w, r, g.limits.MaxBody)
 			r = &bounded
 		}
 		next.ServeHTTP(w, r)

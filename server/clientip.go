@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/textproto"
@@ -17,9 +18,10 @@ import (
 // believed say of it. It is safe for concurrent use. The zero value takes the TCP
 // peer. Create one with [NewClientIP].
 type ClientIP struct {
-	proxies rampart.Proxies
-	header  string
-	kind    headerKind
+	proxies  rampart.Proxies
+	header   string
+	kind     headerKind
+	reporter *rampart.Reporter // nil in the zero value
 }
 
 type headerKind uint8
@@ -32,25 +34,37 @@ const (
 )
 
 // NewClientIP returns a ClientIP that believes the proxies, or every mistake in
-// them, each a [*rampart.ConfigError], joined.
+// them, each a [*rampart.ConfigError], joined. Its events go to [slog.Default]; see
+// [ClientIP.LogTo].
 func NewClientIP(proxies rampart.Proxies) (*ClientIP, error) {
 	proxies, err := proxies.Checked()
 	if err != nil {
 		return nil, err
 	}
-	c := &ClientIP{proxies: proxies}
-	if c.proxies.Hops > 0 || len(c.proxies.Prefixes) > 0 {
+	c := &ClientIP{proxies: proxies, reporter: rampart.NewReporter(nil)}
+	if c.proxies.Hops > 0 || len(c.proxies.Prefixes) > 0 || c.proxies.UnixSocket {
 		c.header = textproto.CanonicalMIMEHeaderKey(cmp.Or(proxies.ClientHeader, "X-Forwarded-For"))
-		switch c.header {
-		case "X-Forwarded-For":
-			c.kind = forwardedFor
-		case "Forwarded":
-			c.kind = rfc7239
-		default:
-			c.kind = single
-		}
+		c.kind = kindOf(c.header)
 	}
 	return c, nil
+}
+
+func kindOf(header string) headerKind {
+	switch header {
+	case "X-Forwarded-For":
+		return forwardedFor
+	case "Forwarded":
+		return rfc7239
+	default:
+		return single
+	}
+}
+
+// LogTo returns a ClientIP like c whose events go to log; nil: [slog.Default].
+func (c *ClientIP) LogTo(log *slog.Logger) *ClientIP {
+	own := *c
+	own.reporter = rampart.NewReporter(log)
+	return &own
 }
 
 // Addr returns the address of r's client: IPv4 unmapped, without a zone. A
@@ -70,7 +84,10 @@ func (c *ClientIP) resolve(r *http.Request) netip.Addr {
 	if c.kind == noHeader || !c.proxies.Trusts(r) {
 		return peer
 	}
-	lines := r.Header[c.header]
+	return c.read(peer, r.Header[c.header])
+}
+
+func (c *ClientIP) read(peer netip.Addr, lines []string) netip.Addr {
 	if c.kind == single {
 		return c.single(peer, lines)
 	}
@@ -96,7 +113,10 @@ func (c *ClientIP) walk(peer netip.Addr, lines []string) netip.Addr {
 	if c.kind == rfc7239 {
 		list = forwarded.Elements
 	}
-	for _, line := range slices.Backward(lines) {
+	for i, line := range slices.Backward(lines) {
+		if len(lines)-i > forwarded.Most {
+			return netip.Addr{} // each of them had an address of a proxy, or nothing
+		}
 		for element := range list(line) {
 			if element == "" {
 				continue // RFC 9110 section 5.6.1.2: empty list elements are ignored
@@ -121,10 +141,17 @@ func (c *ClientIP) lists(addr netip.Addr) bool {
 // Handler resolves the address once and keeps it in the request's context, for
 // [ClientIP.Addr] and [rampart.ClientAddrFrom]. The request itself is not edited:
 // layers further in need to see what a proxy sent.
+//
+// A header that is not believed, and would have told another address, is reported
+// ([rampart.UntrustedProxy]) if it comes from a loopback, private or link-local address,
+// one of a carrier's NAT or a Unix socket, once for each peer: there is a proxy that
+// Proxies does not tell of, and all its clients have one address here. Anyone may send
+// such a header from elsewhere, and that is no event.
 func (c *ClientIP) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		inner := request.JoinCopy(w, r, request.Client, false, func(a *address) {
 			a.Address = request.Address{By: c, Addr: c.resolve(r)}
+			c.overlooked(r, a.Addr)
 		})
 		inner.Serve(next, w, r)
 	})

@@ -18,29 +18,46 @@ const (
 // ending is what a Server knows of its connections, so that its end loses no
 // request.
 type ending struct {
-	begun atomic.Bool // responses close their connections
+	begun atomic.Bool   // responses close their connections
+	ends  chan struct{} // closed when nothing new is accepted any more
+	freed chan struct{} // tells that taken may be empty
+
+	userState   func(net.Conn, http.ConnState)
+	userContext func(context.Context, net.Conn) context.Context
 
 	mu     sync.Mutex
 	told   bool
 	conns  map[net.Conn]connection
 	bodies map[http.ResponseWriter]struct{} // of HTTP/2 requests under way
 	last   time.Time                        // when a connection last came
+	taken  map[*hold]net.Conn               // by handlers
+	over   bool                             // what is taken now is closed
 }
 
 type connection struct {
 	state  http.ConnState
 	since  time.Time // only of one that has sent nothing yet
 	coming bool      // it has sent a request that no handler has yet
+	h2c    bool      // it speaks HTTP/2 in the clear
 }
 
 type connectionKey struct{}
 
 func newEnding() *ending {
-	return &ending{conns: make(map[net.Conn]connection), bodies: make(map[http.ResponseWriter]struct{})}
+	return &ending{
+		ends:   make(chan struct{}),
+		freed:  make(chan struct{}, 1),
+		conns:  make(map[net.Conn]connection),
+		bodies: make(map[http.ResponseWriter]struct{}),
+		taken:  make(map[*hold]net.Conn),
+	}
 }
 
 // connState is the [http.Server]'s hook.
 func (e *ending) connState(c net.Conn, state http.ConnState) {
+	if e.userState != nil {
+		defer e.userState(c, state)
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch state {
@@ -48,7 +65,7 @@ func (e *ending) connState(c net.Conn, state http.ConnState) {
 		e.last = time.Now()
 		e.conns[c] = connection{state: state, since: e.last}
 	case http.StateActive, http.StateIdle:
-		e.conns[c] = connection{state: state, coming: state == http.StateActive && e.begun.Load()}
+		e.conns[c] = connection{state: state, coming: state == http.StateActive && e.begun.Load(), h2c: e.conns[c].h2c}
 	default:
 		delete(e.conns, c)
 	}
@@ -56,6 +73,9 @@ func (e *ending) connState(c net.Conn, state http.ConnState) {
 
 // connContext is the [http.Server]'s hook.
 func (e *ending) connContext(ctx context.Context, c net.Conn) context.Context {
+	if e.userContext != nil {
+		ctx = e.userContext(ctx, c)
+	}
 	return context.WithValue(ctx, connectionKey{}, c)
 }
 
@@ -64,8 +84,8 @@ func (e *ending) connContext(ctx context.Context, c net.Conn) context.Context {
 // requests on it too.
 func (e *ending) layer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if e.begun.Load() {
-			e.arrived(r)
+		if h2c := r.ProtoMajor >= 2 && r.TLS == nil; h2c || e.begun.Load() {
+			e.arrived(r, h2c)
 		}
 		if r.ProtoMajor >= 2 && r.ContentLength != 0 {
 			e.mu.Lock()
@@ -84,12 +104,12 @@ func (e *ending) layer(next http.Handler) http.Handler {
 	})
 }
 
-func (e *ending) arrived(r *http.Request) {
+func (e *ending) arrived(r *http.Request, h2c bool) {
 	c, _ := r.Context().Value(connectionKey{}).(net.Conn)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if is, ok := e.conns[c]; ok {
-		is.coming = false
+		is.coming, is.h2c = false, h2c
 		e.conns[c] = is
 	}
 }
@@ -101,6 +121,10 @@ func (e *ending) arrived(r *http.Request) {
 // there are no more of them.
 func (e *ending) closeDoor(ctx context.Context, ln net.Listener) {
 	waiting := refuse(ln)
+	if own, ok := ln.(*unixListener); ok {
+		own.hide()
+		waiting = func() bool { return false } // Accept takes them within the quiet time
+	}
 	if waiting == nil {
 		_ = ln.Close() // Shutdown closes it again
 		waiting = func() bool { return false }
@@ -138,7 +162,7 @@ func (e *ending) tell() {
 	defer e.mu.Unlock()
 	e.told = true
 	for c, is := range e.conns {
-		if is.state == http.StateNew || is.state == http.StateActive && !http2(c) {
+		if is.state == http.StateNew || is.state == http.StateActive && !is.h2c && !http2(c) {
 			_ = c.SetReadDeadline(time.Unix(1, 0))
 		}
 	}
@@ -151,7 +175,7 @@ func endRead(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
 }
 
-// http2 reports whether c speaks HTTP/2. Its handshake is over.
+// http2 reports whether c speaks HTTP/2 over TLS. Its handshake is over.
 func http2(c net.Conn) bool {
 	t, ok := c.(*tls.Conn)
 	return ok && t.ConnectionState().NegotiatedProtocol == "h2"

@@ -376,7 +376,7 @@ func TestATakenPortIsASentence(t *testing.T) {
 // has read when Shutdown begins before its handler does.
 func TestAnEndWaitsForARequestThatIsReadUntilItsHandlerBegins(t *testing.T) {
 	conn, _ := net.Pipe()
-	e := server.NewEnding()
+	e := server.NewDrain()
 	const soon = time.Second
 	assert.True(t, e.Settled(soon))
 	e.State(conn, http.StateNew)
@@ -402,7 +402,7 @@ type deadlines struct {
 func (d *deadlines) SetReadDeadline(time.Time) error { d.n++; return nil }
 
 func TestAnHTTP2UploadIsToldToEndWhileItsHandlerRuns(t *testing.T) {
-	e := server.NewEnding()
+	e := server.NewDrain()
 	upload := httptest.NewRequest(http.MethodPost, "/", http.NoBody)
 	upload.ProtoMajor, upload.ContentLength = 2, -1
 	var before, during, after deadlines

@@ -17,26 +17,32 @@ func HandlerOf(t *testing.T, cfg Config) http.Handler {
 	return s.srv.Handler
 }
 
-// An Ending is what a Server that ends knows of its connections.
-type Ending struct{ e *ending }
+// A Drain is what a Server that ends knows of its connections.
+type Drain struct{ e *ending }
 
-// NewEnding returns an Ending without connections.
-func NewEnding() Ending {
+// NewDrain returns a Drain without connections.
+func NewDrain() Drain {
 	e := newEnding()
 	e.begun.Store(true)
-	return Ending{e}
+	return Drain{e}
 }
 
 // State is what net/http tells of a connection.
-func (e Ending) State(c net.Conn, state http.ConnState) { e.e.connState(c, state) }
+func (e Drain) State(c net.Conn, state http.ConnState) { e.e.connState(c, state) }
 
 // Serve has h serve r, of the connection.
-func (e Ending) Serve(c net.Conn, h http.HandlerFunc, w http.ResponseWriter, r *http.Request) {
+func (e Drain) Serve(c net.Conn, h http.HandlerFunc, w http.ResponseWriter, r *http.Request) {
 	e.e.layer(h).ServeHTTP(w, r.WithContext(e.e.connContext(r.Context(), c)))
 }
 
 // Settled reports whether no request is awaited any more, a time from now.
-func (e Ending) Settled(later time.Duration) bool { return e.e.settled(time.Now().Add(later)) }
+func (e Drain) Settled(later time.Duration) bool { return e.e.settled(time.Now().Add(later)) }
 
 // Tell tells requests to end.
-func (e Ending) Tell() { e.e.tell() }
+func (e Drain) Tell() { e.e.tell() }
+
+// Take has a handler take a connection over.
+func (e Drain) Take(c net.Conn) net.Conn { return e.e.take(c) }
+
+// Holds returns how many connections handlers have.
+func (e Drain) Holds() int { return e.e.holds() }

@@ -3,9 +3,9 @@ package server
 import (
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"runtime/debug"
-	"sync/atomic"
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/request"
@@ -20,16 +20,16 @@ import (
 // [Server] has it built in, outside every layer.
 func Recover(log *slog.Logger) func(http.Handler) http.Handler {
 	reporter := rampart.NewReporter(log)
-	return func(next http.Handler) http.Handler { return recovering(reporter, next, new(atomic.Bool)) }
+	return func(next http.Handler) http.Handler { return recovering(reporter, next, nil) }
 }
 
-// recovering is Recover, and closes connections from when ending is true.
-func recovering(reporter *rampart.Reporter, next http.Handler, ending *atomic.Bool) http.Handler {
+// recovering is Recover, and takes part in the end of a server, if e is not nil.
+func recovering(reporter *rampart.Reporter, next http.Handler, e *ending) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var s *start
 		own := request.JoinCopy(w, r, request.Status, false, func(layer *start) {
 			s = layer
-			s.ending = ending
+			s.e = e
 		})
 		defer func() {
 			v := recover()
@@ -55,8 +55,16 @@ func recovering(reporter *rampart.Reporter, next http.Handler, ending *atomic.Bo
 // start notes whether a response has begun.
 type start struct {
 	request.Base
-	begun  bool
-	ending *atomic.Bool
+	begun bool
+	e     *ending // nil: that of no server
+}
+
+// Take implements [request.Taker].
+func (s *start) Take(c net.Conn) net.Conn {
+	if s.e == nil {
+		return c
+	}
+	return s.e.take(c)
 }
 
 // Final implements [request.Layer]. A server that ends says so in each response: a
@@ -65,7 +73,7 @@ type start struct {
 // its own, and an informational response closes nothing.
 func (s *start) Final(_ *request.Writer, h http.Header, status int, _ request.Look) {
 	s.begun = s.begun || status > 0
-	if status != request.Early && status != http.StatusSwitchingProtocols && s.ending.Load() {
+	if status != request.Early && status != http.StatusSwitchingProtocols && s.e != nil && s.e.begun.Load() {
 		h.Set("Connection", "close")
 	}
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/ecolaura/rampart/internal/text"
 )
 
-// most is how many elements of a line are looked at, from the right: more hops
+// Most is how many elements of a line are looked at, from the right: more hops
 // than any request passes. What is left of them is the client's.
-const most = 64
+const Most = 64
 
 // Nth returns the value that was appended n proxies ago to comma-separated lists:
 // the nearest proxy appended the rightmost. Where there are fewer, proxies replace
@@ -39,19 +39,18 @@ func nth(lines []string, n int, list func(string) iter.Seq[string]) (found strin
 	return found
 }
 
-// List yields the values of a comma-separated line from the right, trimmed.
+// List yields the values of a comma-separated line from the right, trimmed. One with
+// more than [Most] ends in a value that no proxy writes.
 func List(line string) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		for more := true; more; {
+		for range Most {
 			i := strings.LastIndexByte(line, ',')
-			value := line[i+1:]
-			if more = i >= 0; more {
-				line = line[:i]
-			}
-			if !yield(strings.Trim(value, " \t")) {
+			if !yield(strings.Trim(line[i+1:], " \t")) || i < 0 {
 				return
 			}
+			line = line[:i]
 		}
+		yield(none)
 	}
 }
 
@@ -67,7 +66,7 @@ func Elements(line string) iter.Seq[string] {
 			return
 		}
 		var last []string
-		skip := total - most
+		skip := total - Most
 		split(line, func(element string) {
 			if skip--; skip < 0 {
 				last = append(last, strings.Trim(element, " \t"))
@@ -78,7 +77,7 @@ func Elements(line string) iter.Seq[string] {
 				return
 			}
 		}
-		if total > most {
+		if total > Most {
 			yield(none)
 		}
 	}

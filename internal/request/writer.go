@@ -28,6 +28,10 @@ type Layer interface {
 	Value(w *Writer, key any) any
 }
 
+// A Taker is a [Layer] that made its Writer and minds connections that a handler takes
+// over: the handler gets what Take returns.
+type Taker interface{ Take(conn net.Conn) net.Conn }
+
 // Base is a [Layer] that does nothing, to be embedded by those that do less than
 // all of it.
 type Base struct{}
@@ -115,6 +119,9 @@ type Writer struct {
 	own    Layer
 	guests atomic.Pointer[guest] // the innermost first
 	kinds  atomic.Uint32
+
+	stall   time.Duration // more than 0: each piece that is written has that long
+	closing atomic.Bool   // the response closes the connection
 
 	done     bool // the final header is out
 	shown    bool
@@ -300,6 +307,9 @@ func (c *valueContext) Value(key any) any { return c.w.value(key) }
 
 // value asks every layer, the innermost first, and then the context around them.
 func (w *Writer) value(key any) any {
+	if key == (writerKey{}) {
+		return w
+	}
 	for g := w.guests.Load(); g != nil; g = g.outer {
 		if v := g.layer.Value(w, key); v != nil {
 			return v
@@ -321,6 +331,9 @@ func (w *Writer) order(h http.Header, status int) {
 		}
 	}
 	w.own.Final(w, h, status, look)
+	if status != Early && status != http.StatusSwitchingProtocols && w.closing.Load() {
+		h.Set("Connection", "close")
+	}
 }
 
 func (w *Writer) show(h http.Header) {
@@ -416,18 +429,27 @@ func (w *Writer) WriteHeader(status int) {
 // Write implements [http.ResponseWriter].
 func (w *Writer) Write(b []byte) (int, error) {
 	w.final(http.StatusOK)
+	if w.stall > 0 {
+		return w.writePieces(b)
+	}
 	return w.ResponseWriter.Write(b)
 }
 
 // WriteString implements [io.StringWriter].
 func (w *Writer) WriteString(s string) (int, error) {
 	w.final(http.StatusOK)
+	if w.stall > 0 {
+		return w.writePieces([]byte(s))
+	}
 	return io.WriteString(w.ResponseWriter, s)
 }
 
 // ReadFrom implements [io.ReaderFrom], so that sendfile stays in reach.
 func (w *Writer) ReadFrom(src io.Reader) (int64, error) {
 	w.final(http.StatusOK)
+	if w.stall > 0 {
+		return w.copyPieces(src)
+	}
 	return io.Copy(w.ResponseWriter, src)
 }
 
@@ -435,6 +457,10 @@ func (w *Writer) ReadFrom(src io.Reader) (int64, error) {
 // controller would unwrap one without, and flush a header that is not final.
 func (w *Writer) FlushError() error {
 	w.final(http.StatusOK)
+	if w.stall > 0 {
+		w.allow(w.stall)
+		defer w.allow(0)
+	}
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
@@ -477,6 +503,9 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err == nil {
 		w.hijacked = true
 		_ = w.Header()
+		if taker, ok := w.own.(Taker); ok {
+			conn = taker.Take(conn)
+		}
 	}
 	return conn, rw, err
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/request"
 )
 
 // Media types of bodies.
@@ -105,15 +106,15 @@ func (l *Limits) Read(w http.ResponseWriter, r *http.Request, buf []byte) (body 
 	case p != nil:
 		return buf, "", p
 	case r.ContentLength > l.MaxBody:
-		return buf, "", TooLarge.Problem()
+		return buf, "", tooLarge(w, r)
 	case r.Body == nil: // a request that was not made by a server
 		return buf, media, nil
 	}
-	var src io.Reader = http.MaxBytesReader(w, r.Body, l.MaxBody) // also has the connection closed, so that the rest is not read
+	var src io.Reader = http.MaxBytesReader(nil, r.Body, l.MaxBody)
 	if gzipped {
 		inflated, err := gzip.NewReader(src)
 		if err != nil {
-			return buf, "", readProblem(err)
+			return buf, "", readProblem(w, r, err)
 		}
 		src = io.LimitReader(inflated, l.MaxBody+1)
 	}
@@ -125,11 +126,11 @@ func (l *Limits) Read(w http.ResponseWriter, r *http.Request, buf []byte) (body 
 		buf = buf[:len(buf)+n]
 		switch {
 		case int64(len(buf)) > l.MaxBody:
-			return buf, "", TooLarge.Problem()
+			return buf, "", tooLarge(w, r)
 		case err == io.EOF:
 			return buf, media, nil
 		case err != nil:
-			return buf, "", readProblem(err)
+			return buf, "", readProblem(w, r, err)
 		}
 		if len(buf) == cap(buf) {
 			// Not beyond the limit, so that all buffers together are less than twice that.
@@ -140,9 +141,15 @@ func (l *Limits) Read(w http.ResponseWriter, r *http.Request, buf []byte) (body 
 	}
 }
 
-func readProblem(err error) *rampart.Problem {
+// tooLarge also has the connection closed, so that the rest is not read.
+func tooLarge(w http.ResponseWriter, r *http.Request) *rampart.Problem {
+	request.CloseAfter(w, r)
+	return TooLarge.Problem()
+}
+
+func readProblem(w http.ResponseWriter, r *http.Request, err error) *rampart.Problem {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return TooLarge.Problem()
+		return tooLarge(w, r)
 	}
 	return Unreadable.Problem(errUnread.At("#"))
 }

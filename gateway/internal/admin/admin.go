@@ -24,6 +24,7 @@ import (
 	"github.com/ecolaura/rampart/gateway/internal/conf"
 	"github.com/ecolaura/rampart/gateway/internal/engine"
 	"github.com/ecolaura/rampart/gateway/internal/plugin"
+	"github.com/ecolaura/rampart/internal/request"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -43,7 +44,7 @@ type API struct {
 
 // ServeHTTP implements http.Handler.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	r.Body = request.MaxBytes(w, r, maxBody)
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	switch {
 	case len(parts) == 1 && parts[0] == "":

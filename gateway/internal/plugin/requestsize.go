@@ -8,6 +8,7 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/gateway/internal/conf"
+	"github.com/ecolaura/rampart/internal/request"
 )
 
 // RequestSizeLimiting bounds bodies.
@@ -41,7 +42,7 @@ func (s *RequestSizeLimiting) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
 	}
 	refuse := func(w http.ResponseWriter, r *http.Request, status int, code string) {
 		report(r, code)
-		w.Header().Set("Connection", "close")
+		request.CloseAfter(w, r)
 		(&rampart.Problem{Status: status, Code: code}).Write(w)
 	}
 	return &Layer{Handler: func(next http.Handler) http.Handler {
@@ -56,7 +57,7 @@ func (s *RequestSizeLimiting) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
 			case r.ContentLength < 0:
 				bounded := new(http.Request)
 				*bounded = *r
-				bounded.Body = &boundedBody{http.MaxBytesReader(w, r.Body, most), func() { report(bounded, "too_large") }}
+				bounded.Body = &boundedBody{request.MaxBytes(w, r, most), func() { report(bounded, "too_large") }}
 				r = bounded
 			}
 			next.ServeHTTP(w, r)

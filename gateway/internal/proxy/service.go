@@ -17,6 +17,7 @@ import (
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/gateway/internal/call"
 	"github.com/ecolaura/rampart/gateway/internal/conf"
+	"github.com/ecolaura/rampart/internal/request"
 )
 
 // maxInFlight bounds the requests that one service may hold at once: one that
@@ -213,6 +214,7 @@ func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case tooLarge:
 		status, code = http.StatusRequestEntityTooLarge, "too_large"
+		request.CloseAfter(w, r)
 	case failed == http.StatusRequestTimeout: // RFC 9110 section 15.5.9
 		status, code = failed, "body_timeout"
 	case r.Context().Err() != nil: // nobody waits for an answer
