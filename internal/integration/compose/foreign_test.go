@@ -55,7 +55,7 @@ func foreign(t *testing.T) []named[layer] {
 		{"http.MaxBytesHandler", func(next http.Handler) http.Handler { return http.MaxBytesHandler(next, 32<<20) }},
 		{"negroni", func(next http.Handler) http.Handler {
 			logger, recovery := negroni.NewLogger(), negroni.NewRecovery()
-			logger.ALogger, recovery.Logger = quiet, quiet
+			logger.ALogger, recovery.Logger, recovery.PrintStack = quiet, quiet, false
 			n := negroni.New(recovery, logger)
 			n.UseHandler(next)
 			return n

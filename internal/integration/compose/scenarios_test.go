@@ -254,6 +254,7 @@ func talk(ctx context.Context, s *side, x *exchange) {
 	ctx, leave := context.WithTimeout(ctx, patience/2)
 	defer leave()
 	in, out := io.Pipe()
+	defer in.Close() // what nobody reads does not block its writer
 	r := s.request(ctx, http.MethodPost, "/", in)
 	r.Header.Del("Accept-Encoding")
 	go func() { _, _ = io.WriteString(out, "1\n") }()
@@ -267,10 +268,12 @@ func talk(ctx context.Context, s *side, x *exchange) {
 	x.status, x.header = resp.StatusCode, resp.Header
 	body := bufio.NewReader(resp.Body)
 	first, err := body.ReadString('\n')
-	if err == nil {
-		_, _ = io.WriteString(out, "2\n")
-	}
-	_ = out.Close()
+	go func() {
+		if err == nil {
+			_, _ = io.WriteString(out, "2\n")
+		}
+		_ = out.Close()
+	}()
 	rest, _ := io.ReadAll(body)
 	x.body = first + string(rest)
 }
