@@ -149,6 +149,7 @@ func compare(t *testing.T, sc scenario, x, without, pure, alone exchange) {
 	assertOnce(t, x.header)
 	for name, values := range want.header {
 		switch name {
+		case "X-Of-The-Handler": // http.TimeoutHandler drops it with the panic
 		case "Date", "X-Request-Id", "Ratelimit", "Retry-After", "Vary", "X-Frame-Options", "Referrer-Policy", "Sec-Websocket-Accept":
 			assert.NotEmpty(t, x.header[name], name)
 		default:
@@ -163,7 +164,7 @@ func compare(t *testing.T, sc scenario, x, without, pure, alone exchange) {
 		}
 	}
 	for name := range added {
-		if alone.header[name] == nil || slices.Contains(protections, name) {
+		if alone.header[name] == nil && name != "X-Of-The-Handler" || slices.Contains(protections, name) {
 			assert.NotEmpty(t, x.header[name], "ours: %s", name)
 		}
 	}

@@ -21,7 +21,7 @@ import (
 
 // patience is how long a client waits before it takes an exchange for hung, and a
 // handler for what its client does next.
-const patience = 6 * time.Second
+const patience = 3 * time.Second
 
 // An exchange is what a client, the handler and the server's log have of a request.
 type exchange struct {
