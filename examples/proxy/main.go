@@ -58,9 +58,9 @@ func service(upstream *url.URL) (http.Handler, error) {
 			}
 			p.Out.Header.Del("Authorization") // checked here, if at all: the upstream needs no copy
 			p.Out.Header.Del("Cookie")
-			p.Out.Header.Del("X-Request-Id")
+			p.Out.Header.Del("X-Request-ID")
 			if id, ok := rampart.RequestIDFrom(p.In.Context()); ok {
-				p.Out.Header.Set("X-Request-Id", id) // its log and ours then name a request alike
+				p.Out.Header.Set("X-Request-ID", id) // its log and ours then name a request alike
 			}
 		},
 		// Browsers enforce every policy that they get, so that a page of the upstream would

@@ -119,5 +119,6 @@ func (s *sessions) required(next http.Handler) http.Handler {
 
 func me(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store") // PresetWeb leaves that to the handler
-	fmt.Fprintln(w, r.Context().Value(userKey{}))
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	fmt.Fprintln(w, r.Context().Value(userKey{})) //nolint:gosec // it is plain text, and nosniff
 }
