@@ -149,9 +149,11 @@ func appendJSONString(b []byte, s string) []byte {
 }
 
 // Write answers with p. Headers that were set for another body (ETag,
-// Last-Modified, Content-Encoding, Content-Length, Content-Disposition) are
-// removed, as [http.Error] does; all others stay, and those of p.Header are set.
-// The answer is never cached or sniffed.
+// Last-Modified, Content-Length, Content-Disposition) are removed; all others stay,
+// and those of p.Header are set. Content-Encoding stays, as with [http.Error]: a
+// middleware around the layers may set it and compress what they write. A handler
+// that set it for a body of its own deletes it first. The answer is never cached or
+// sniffed.
 func (p *Problem) Write(w http.ResponseWriter) {
 	maps.Copy(w.Header(), p.Header.Clone()) // no response shares a slice with another
 	request.WriteProblem(w, p.status(), p.body())

@@ -127,7 +127,7 @@ func TestAMistakeSaysWhatWouldBeRight(t *testing.T) {
 			c.CSP = &headers.CSP{Default: []headers.Source{headers.Self}, Script: []headers.Source{"https:"}}
 		}), `headers.Config.CSP.Script: too_wide "https:": anybody could provide code; use Self, WithNonce, or https origins of your own`},
 		{"client addresses by everybody's word", errOf(server.NewClientIP(rampart.Proxies{Prefixes: everybody})), `rampart.Proxies.Prefixes: too_wide: any client could forge its address; list only your proxies, such as "10.0.0.0/8"`},
-		{"a header that nobody may send", errOf(server.NewClientIP(rampart.Proxies{ClientHeader: "X-Real-IP"})), `rampart.Proxies.ClientHeader: pointless "X-Real-IP": no proxy is trusted to send it; list the proxies in Prefixes, or count them in Hops`},
+		{"a header that nobody may send", errOf(server.NewClientIP(rampart.Proxies{ClientHeader: "X-Real-IP"})), `rampart.Proxies.ClientHeader: pointless "X-Real-IP": no proxy is trusted to send it; list the proxies in Prefixes, count them in Hops, or set UnixSocket`},
 		{"a server without a limit", errOf(server.New(server.Config{Handler: http.NotFoundHandler(), ReadTimeout: -1})), `server.Config.ReadTimeout: invalid "-1ns": a server without this limit can be held up; use more than 0, or 0 for 30s`},
 		{"a burst in a window", throttleError(func(_ *throttle.Config, p *throttle.Policy) { p.Rate.Burst = 20 }), `throttle.Config.Policies[0].Rate: invalid "5/m burst=20": only a TokenBucket has a burst; use that Algorithm, or leave Burst 0`},
 		{"a limit for nobody", throttleError(func(_ *throttle.Config, p *throttle.Policy) { p.Key = nil }), `throttle.Config.Policies[0].Key: missing: say who is counted, such as ByIP(clientIP.Addr) with a server.ClientIP`},

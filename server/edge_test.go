@@ -217,8 +217,7 @@ func TestAStreamThatIsNotReadEnds(t *testing.T) {
 func TestABodyThatIsTooLongClosesItsConnection(t *testing.T) {
 	addr, _ := start(t, server.Config{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, err := io.ReadAll(request.MaxBytes(w, r, 4))
-		var long *http.MaxBytesError
-		if errors.As(err, &long) {
+		if _, long := errors.AsType[*http.MaxBytesError](err); long {
 			w.WriteHeader(http.StatusRequestEntityTooLarge)
 		}
 	})})

@@ -40,7 +40,6 @@ func (c *ClientIP) overlooked(r *http.Request, addr netip.Addr) {
 // near reports whether a peer is almost surely a proxy, or a part of it: no client comes
 // over the Internet from there.
 func near(peer netip.Addr) bool {
+	carrier := netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, 0, 0}), 10) // RFC 6598
 	return peer.IsLoopback() || peer.IsPrivate() || peer.IsLinkLocalUnicast() || carrier.Contains(peer)
 }
-
-var carrier = netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, 0, 0}), 10) // RFC 6598; read-only

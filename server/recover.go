@@ -27,6 +27,7 @@ func Recover(log *slog.Logger) func(http.Handler) http.Handler {
 func recovering(reporter *rampart.Reporter, next http.Handler, e *ending) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var s *start
+		_, compressed := w.Header()["Content-Encoding"]
 		own := request.JoinCopy(w, r, request.Status, false, func(layer *start) {
 			s = layer
 			s.e = e
@@ -45,6 +46,9 @@ func recovering(reporter *rampart.Reporter, next http.Handler, e *ending) http.H
 			reporter.Refused(r, rampart.SysCrash, "", rampart.Text("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
 			if s.begun {
 				panic(http.ErrAbortHandler)
+			}
+			if !compressed { // the handler's, for the body that it has not written
+				w.Header().Del("Content-Encoding")
 			}
 			(&rampart.Problem{Status: http.StatusInternalServerError, Code: "internal_error"}).Write(w)
 		}()

@@ -193,6 +193,14 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 	return s.Serve(ctx, ln)
 }
 
+// values returns the context whose values requests have.
+func (s *Server) values(ctx context.Context, ln net.Listener) context.Context {
+	if s.base != nil {
+		return s.base(ln)
+	}
+	return ctx
+}
+
 // Serve accepts connections of ln until ctx is done, goes on to for the lame-duck
 // time, closes ln, and lets the requests under way, and the connections that handlers
 // have taken over, end within the shutdown timeout.
@@ -202,11 +210,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	if s.srv == nil {
 		return errZero
 	}
-	values := ctx
-	if s.base != nil {
-		values = s.base(ln)
-	}
-	requests, tell := context.WithCancelCause(context.WithoutCancel(context.WithValue(values, endingKey{}, s.ending)))
+	requests, tell := context.WithCancelCause(context.WithoutCancel(context.WithValue(s.values(ctx, ln), endingKey{}, s.ending)))
 	defer tell(http.ErrServerClosed) // for handlers that run on
 	s.srv.BaseContext = func(net.Listener) context.Context { return requests }
 	served := make(chan error, 1)

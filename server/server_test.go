@@ -251,6 +251,20 @@ func (d discard) Header() http.Header       { return d.head }
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 func (discard) WriteHeader(int)             {}
 
+func TestAPanicTakesTheEncodingOfItsHandlerAlong(t *testing.T) {
+	for _, outside := range []bool{true, false} {
+		w := httptest.NewRecorder()
+		if outside { // as gorilla's CompressHandler does before it calls the next one
+			w.Header().Set("Content-Encoding", "gzip")
+		}
+		server.Recover(slog.New(slog.DiscardHandler))(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			panic("boom")
+		})).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		assert.Equal(t, outside, w.Header().Get("Content-Encoding") == "gzip")
+	}
+}
+
 // A Server costs a request what Recover does, which makes one thing, and no more.
 func TestAServerAllocatesNoMoreThanRecover(t *testing.T) {
 	nothing := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })

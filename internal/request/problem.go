@@ -7,7 +7,9 @@ import "net/http"
 // changes in a body that does not.
 func WriteProblem(w http.ResponseWriter, status int, body []byte) {
 	h := w.Header()
-	for _, name := range [...]string{"Content-Length", "Content-Encoding", "Content-Disposition", "Etag", "Last-Modified"} {
+	// Content-Encoding stays, as with http.Error: a middleware that compresses may have
+	// set it before it called us.
+	for _, name := range [...]string{"Content-Length", "Content-Disposition", "Etag", "Last-Modified"} {
 		delete(h, name)
 	}
 	values := &[...]string{"application/problem+json", "no-store", "nosniff"}

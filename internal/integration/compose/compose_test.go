@@ -69,9 +69,6 @@ func TestLayersComposeWithForeignMiddleware(t *testing.T) {
 								}
 								return
 							}
-							if other.name == "gorilla CompressHandler" && sc.kind != theirs && sc.kind != switched {
-								t.Skip("a known defect: rampart.Problem takes away the Content-Encoding that this one sets beforehand")
-							}
 							compare(t, sc, run(t, sc, rampart.Chain(other.is, our), h2, file), without, pure, alone)
 						})
 					})
@@ -135,6 +132,7 @@ func compare(t *testing.T, sc scenario, x, without, pure, alone exchange) {
 		}
 	case refused:
 		assert.Equal(t, digits.ReplaceAllString(want.body, "0"), digits.ReplaceAllString(x.body, "0"), "body")
+	case panicked: // whichever recover is the innermost chooses the body
 	}
 	assert.Equal(t, want.trailer, x.trailer, "trailers")
 	assert.Equal(t, want.notes, x.notes, "what happened")

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -152,9 +153,7 @@ func method(method, path string, body []byte, header http.Header) func(context.C
 			sent = bytes.NewReader(body)
 		}
 		r := s.request(ctx, method, path, sent)
-		for name, values := range header {
-			r.Header[name] = values
-		}
+		maps.Copy(r.Header, header)
 		s.do(r, x)
 	}
 }
