@@ -29,7 +29,9 @@
 // below a path, use [Headers.Route].
 //
 // The header of a backend behind httputil.ReverseProxy is added to ours, and
-// loses to it: also after a backend's 1xx, at which the proxy clears the whole
+// loses to it, but for Content-Security-Policy: browsers apply every policy that
+// they get, so delete the backend's in ModifyResponse if ours is to hold alone. It
+// loses also after a backend's 1xx, at which the proxy clears the whole
 // map, and at a protocol switch, for which it hijacks the connection first.
 // Informational answers go out hardened too.
 //
@@ -61,6 +63,6 @@
 // as http.TimeoutHandler, sets what its handler set: a backend's header then
 // replaces ours, so give a proxy's Transport the timeouts; event streams and
 // WebSockets fail at once behind one that can neither flush nor hijack. A trusted proxy on a
-// Unix socket has no address, so only Proxies.Hops can believe it.
+// Unix socket has no address: believe it with Proxies.UnixSocket.
 // Cross-origin access is the package cors.
 package headers
