@@ -77,6 +77,12 @@ type Config struct {
 	// more until they all are done. 0: no limit.
 	MaxSessions int
 
+	// ClaimsInRefresh puts the claims of a [Claimer] into the refresh tokens, too, as
+	// get_token of simplejwt does: a Django that refreshes a token of ours then makes
+	// access tokens with them. The service itself goes by what the Claimer says at each
+	// refresh. A claim of [Service.Issue] stays as it is there.
+	ClaimsInRefresh bool
+
 	// Answers says in which words the handlers answer. "": AnswersPlain.
 	Answers Answers
 
@@ -128,6 +134,7 @@ type Service struct {
 	keys         *auth.Keys
 	users        Users
 	claimer      Claimer // nil: no further claims
+	inRefresh    bool    // they are in refresh tokens, too
 	sessions     Store
 	revocations  *auth.Revocations // nil: nobody is told
 	accessTTL    time.Duration
@@ -183,6 +190,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	s.keys, _ = cfg.Tokens.Keys.(*auth.Keys) // check saw it
 	s.claimer, _ = cfg.Users.(Claimer)
+	s.inRefresh = cfg.ClaimsInRefresh
 	switch {
 	case s.errorHandler != nil:
 	case s.answers == AnswersOAuth:
