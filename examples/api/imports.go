@@ -57,7 +57,7 @@ func (c *command) importKeys(ctx context.Context, db *database, owner string) er
 	if err != nil {
 		return err
 	}
-	defer func() { _ = keys.Close() }()
+	defer func() { _ = keys.Close() }() //nolint:contextcheck // it writes nothing: no key was used
 	taken, there := 0, 0
 	for i, row := range rows {
 		_, err := keys.Import(ctx, row.key(subject), djangoKeys, row.Fields.Key)
