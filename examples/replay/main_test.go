@@ -106,6 +106,12 @@ func TestASilentServerIsNotEqual(t *testing.T) {
 	assert.Contains(t, out.String(), "0 equal, 0 differ, 1 not compared")
 }
 
+func TestOnlyWebServersAreAsked(t *testing.T) {
+	var out bytes.Buffer
+	assert.Equal(t, 1, run(t.Context(), []string{"-to", "ftp://127.0.0.1"}, strings.NewReader(token), &out, &out))
+	assert.Contains(t, out.String(), "neither http nor https")
+}
+
 func TestWrongFlagsAreTold(t *testing.T) {
 	for _, args := range [][]string{nil, {"-to", "http://x", "more"}, {"-to", "http://x", "-value", "a"}, {"-to", "http://x", "-ignore", "["}, {"-nope"}} {
 		var out bytes.Buffer

@@ -5,6 +5,7 @@ package replay
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -117,18 +118,13 @@ func (c Case) send(ctx context.Context, to *url.URL) (Answer, error) {
 }
 
 func dial(ctx context.Context, to *url.URL) (net.Conn, error) {
-	if to.Scheme == "https" {
-		address := to.Host
-		if to.Port() == "" {
-			address = net.JoinHostPort(to.Hostname(), "443")
-		}
-		return (&tls.Dialer{}).DialContext(ctx, "tcp", address)
+	switch to.Scheme {
+	case "http":
+		return (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(to.Hostname(), cmp.Or(to.Port(), "80")))
+	case "https":
+		return (&tls.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(to.Hostname(), cmp.Or(to.Port(), "443")))
 	}
-	address := to.Host
-	if to.Port() == "" {
-		address = net.JoinHostPort(to.Hostname(), "80")
-	}
-	return (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	return nil, fmt.Errorf("neither http nor https: %q", to.Scheme)
 }
 
 // text is the request as it is sent.
