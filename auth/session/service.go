@@ -134,7 +134,6 @@ type Service struct {
 	keys         *auth.Keys
 	users        Users
 	claimer      Claimer // nil: no further claims
-	inRefresh    bool    // they are in refresh tokens, too
 	sessions     Store
 	revocations  *auth.Revocations // nil: nobody is told
 	accessTTL    time.Duration
@@ -145,6 +144,7 @@ type Service struct {
 	maxSessions  int // 0: any number
 	answers      Answers
 	legacyNames  bool
+	inRefresh    bool // a Claimer's claims are in refresh tokens, too
 	cookie       string
 	crossOrigin  http.CrossOriginProtection
 	guard        Guard
@@ -181,6 +181,7 @@ func New(cfg Config) (*Service, error) {
 		maxSessions:  cfg.MaxSessions,
 		answers:      cfg.Answers,
 		legacyNames:  cfg.LegacyNames,
+		inRefresh:    cfg.ClaimsInRefresh,
 		cookie:       cfg.Cookie,
 		guard:        cfg.Guard,
 		device:       cfg.DeviceCookie,
@@ -190,7 +191,6 @@ func New(cfg Config) (*Service, error) {
 	}
 	s.keys, _ = cfg.Tokens.Keys.(*auth.Keys) // check saw it
 	s.claimer, _ = cfg.Users.(Claimer)
-	s.inRefresh = cfg.ClaimsInRefresh
 	switch {
 	case s.errorHandler != nil:
 	case s.answers == AnswersOAuth:
