@@ -12,8 +12,8 @@ import (
 
 var _ session.Claimer = (*people)(nil)
 
-// claimsOf returns the claims of a token that are an application's.
-func claimsOf(t *testing.T, text string) map[string]any {
+// ownClaims returns the claims of a token that are an application's.
+func ownClaims(t *testing.T, text string) map[string]any {
 	t.Helper()
 	all := map[string]any{}
 	require.NoError(t, json.Unmarshal([]byte(payload(t, text)), &all))
@@ -28,22 +28,22 @@ func TestAClaimersClaimsAreInTheRefreshTokenIfAskedFor(t *testing.T) {
 	f.users.claims = map[string]any{"scope": "a", "plan": "gold"}
 	pair, err := f.Issue(t.Context(), "1", map[string]any{"tenant": "x", "plan": "silver"})
 	require.NoError(t, err)
-	assert.Equal(t, map[string]any{"scope": "a", "plan": "gold", "tenant": "x"}, claimsOf(t, pair.Access))
-	assert.Equal(t, map[string]any{"scope": "a", "plan": "silver", "tenant": "x", "fresh_claims": []any{"scope"}}, claimsOf(t, pair.Refresh), "a claim of Issue stays")
+	assert.Equal(t, map[string]any{"scope": "a", "plan": "gold", "tenant": "x"}, ownClaims(t, pair.Access))
+	assert.Equal(t, map[string]any{"scope": "a", "plan": "silver", "tenant": "x", "fresh_claims": []any{"scope"}}, ownClaims(t, pair.Refresh), "a claim of Issue stays")
 
 	t.Run("what it says anew takes effect", func(t *testing.T) {
 		f.users.claims = map[string]any{"scope": "b", "more": true}
 		pair, err = f.Refresh(t.Context(), pair.Refresh)
 		require.NoError(t, err)
-		assert.Equal(t, map[string]any{"scope": "b", "more": true, "plan": "silver", "tenant": "x"}, claimsOf(t, pair.Access))
-		assert.Equal(t, map[string]any{"scope": "b", "more": true, "plan": "silver", "tenant": "x", "fresh_claims": []any{"more", "scope"}}, claimsOf(t, pair.Refresh))
+		assert.Equal(t, map[string]any{"scope": "b", "more": true, "plan": "silver", "tenant": "x"}, ownClaims(t, pair.Access))
+		assert.Equal(t, map[string]any{"scope": "b", "more": true, "plan": "silver", "tenant": "x", "fresh_claims": []any{"more", "scope"}}, ownClaims(t, pair.Refresh))
 	})
 	t.Run("what it no longer says is gone", func(t *testing.T) {
 		f.users.claims = nil
 		pair, err = f.Refresh(t.Context(), pair.Refresh)
 		require.NoError(t, err)
-		assert.Equal(t, map[string]any{"plan": "silver", "tenant": "x"}, claimsOf(t, pair.Access))
-		assert.Equal(t, map[string]any{"plan": "silver", "tenant": "x"}, claimsOf(t, pair.Refresh))
+		assert.Equal(t, map[string]any{"plan": "silver", "tenant": "x"}, ownClaims(t, pair.Access))
+		assert.Equal(t, map[string]any{"plan": "silver", "tenant": "x"}, ownClaims(t, pair.Refresh))
 	})
 	t.Run("the list of them is the service's own", func(t *testing.T) {
 		_, err := f.Issue(t.Context(), "1", map[string]any{"fresh_claims": []string{"tenant"}})
@@ -56,6 +56,6 @@ func TestAClaimersClaimsAreInAccessTokensOnlyUnlessAskedFor(t *testing.T) {
 	f.users.claims = map[string]any{"scope": "a"}
 	pair, err := f.Issue(t.Context(), "1", nil)
 	require.NoError(t, err)
-	assert.Equal(t, map[string]any{"scope": "a"}, claimsOf(t, pair.Access))
-	assert.Empty(t, claimsOf(t, pair.Refresh))
+	assert.Equal(t, map[string]any{"scope": "a"}, ownClaims(t, pair.Access))
+	assert.Empty(t, ownClaims(t, pair.Refresh))
 }
