@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/throttle"
 )
 
@@ -43,6 +44,16 @@ func TestByIP(t *testing.T) {
 	key, ok := keyOf(throttle.ByIP(func(*http.Request) netip.Addr { return netip.MustParseAddr("203.0.113.9") }), get("192.0.2.7:1"))
 	assert.True(t, ok)
 	assert.Equal(t, "203.0.113.9", key)
+}
+
+func TestByCaller(t *testing.T) {
+	ann := rampart.Caller{Kind: "token", ID: "ann"}
+	r := get("192.0.2.7:1")
+	_, ok := keyOf(throttle.ByCaller(), r)
+	assert.False(t, ok, "a stranger pays otherwise")
+	key, ok := keyOf(throttle.ByCaller(), r.WithContext(rampart.WithCaller(r.Context(), ann)))
+	assert.True(t, ok)
+	assert.Equal(t, ann.Key(), key)
 }
 
 func TestByNetwork(t *testing.T) {

@@ -181,7 +181,7 @@ func (s *Service) pair(ctx context.Context, sess Session, claims, access map[str
 		id:      refreshID(sess),
 		issued:  sess.RotatedAt,
 		expires: sess.Expires,
-		claims:  claims,
+		claims:  s.refreshClaims(claims, access),
 	})
 	return p, err
 }

@@ -117,7 +117,7 @@ func appendMember(b []byte, name, value string) []byte {
 
 // reserved reports whether the service itself sets a claim.
 func (s *Service) reserved(claim string) bool {
-	return jose.Registered(claim) || claim == "sub" || claim == refreshExpiry ||
+	return jose.Registered(claim) || claim == "sub" || claim == refreshExpiry || claim == freshClaims ||
 		claim == s.tokens.SubjectClaim || claim == s.tokens.KindClaim
 }
 
@@ -132,13 +132,40 @@ func (s *Service) checkCustom(claims map[string]any) error {
 }
 
 // custom returns the claims of a refresh token that go on into the tokens made
-// from it, as simplejwt copies them.
+// from it, as simplejwt copies them. Those that a [Claimer] added do not: it is asked
+// anew, and what it no longer says must not stay.
 func (s *Service) custom(t *auth.Token) map[string]any {
 	claims := map[string]any{}
+	var fresh []string
+	_ = t.Claim(freshClaims, &fresh) // absent: no claim is of a Claimer
 	for name, value := range t.Claims() {
-		if !s.reserved(name) {
+		if !s.reserved(name) && !slices.Contains(fresh, name) {
 			claims[name] = strictjson.Raw(string(value))
 		}
 	}
 	return claims
+}
+
+// freshClaims is the claim of a refresh token that names those of a [Claimer] in it.
+const freshClaims = "fresh_claims"
+
+// refreshClaims returns the claims of a refresh token: those of the session and, with
+// ClaimsInRefresh, those that only the access token beside it has.
+func (s *Service) refreshClaims(session, access map[string]any) map[string]any {
+	if !s.inRefresh {
+		return session
+	}
+	all := maps.Clone(access)
+	maps.Copy(all, session)
+	var fresh []string
+	for name := range access {
+		if _, ok := session[name]; !ok {
+			fresh = append(fresh, name)
+		}
+	}
+	if len(fresh) > 0 {
+		slices.Sort(fresh)
+		all[freshClaims] = fresh
+	}
+	return all
 }

@@ -77,6 +77,12 @@ type Config struct {
 	// more until they all are done. 0: no limit.
 	MaxSessions int
 
+	// ClaimsInRefresh puts the claims of a [Claimer] into the refresh tokens, too, as
+	// get_token of simplejwt does: a Django that refreshes a token of ours then makes
+	// access tokens with them. The service itself goes by what the Claimer says at each
+	// refresh. A claim of [Service.Issue] stays as it is there.
+	ClaimsInRefresh bool
+
 	// Answers says in which words the handlers answer. "": AnswersPlain.
 	Answers Answers
 
@@ -138,6 +144,7 @@ type Service struct {
 	maxSessions  int // 0: any number
 	answers      Answers
 	legacyNames  bool
+	inRefresh    bool // a Claimer's claims are in refresh tokens, too
 	cookie       string
 	crossOrigin  http.CrossOriginProtection
 	guard        Guard
@@ -174,6 +181,7 @@ func New(cfg Config) (*Service, error) {
 		maxSessions:  cfg.MaxSessions,
 		answers:      cfg.Answers,
 		legacyNames:  cfg.LegacyNames,
+		inRefresh:    cfg.ClaimsInRefresh,
 		cookie:       cfg.Cookie,
 		guard:        cfg.Guard,
 		device:       cfg.DeviceCookie,

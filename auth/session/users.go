@@ -20,9 +20,9 @@ type Users interface {
 	Active(ctx context.Context, subject string) (bool, error)
 }
 
-// A Claimer is a [Users] that adds claims to access tokens, such as "scope". It
-// is asked at log-in and at every refresh, so that a change takes effect with
-// the next refresh.
+// A Claimer is a [Users] that adds claims to access tokens, such as "scope", and with
+// [Config].ClaimsInRefresh to refresh tokens. It is asked at log-in and at every
+// refresh, so that a change takes effect with the next refresh.
 type Claimer interface {
 	// Claims returns the claims for subject; nil adds none. An error fails the
 	// log-in or refresh.

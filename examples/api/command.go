@@ -43,10 +43,13 @@ func (c *command) run(ctx context.Context) error {
 	if c.s.command[0] == "token" && len(c.s.command) == 2 {
 		return c.token(ctx, c.s.command[1])
 	}
+	if verb == "customer index" && len(rest) == 0 {
+		return c.index(ctx)
+	}
 	switch {
 	case verb == "user list" && len(rest) == 0:
 	case (verb == "user add" || verb == "user scopes") && len(rest) > 0:
-	case (verb == "user password" || verb == "user disable" || verb == "user enable") && len(rest) == 1:
+	case (verb == "user password" || verb == "user disable" || verb == "user enable" || verb == "key import") && len(rest) == 1:
 	default:
 		return fmt.Errorf("%w: not a command: %q; -h lists them", errSettings, strings.Join(c.s.command, " "))
 	}
@@ -62,6 +65,9 @@ func (c *command) run(ctx context.Context) error {
 	defer func() { _ = db.Close() }()
 	if err := db.migrate(ctx, nil); err != nil {
 		return redacted(err, c.s.db)
+	}
+	if verb == "key import" {
+		return redacted(c.importKeys(ctx, db, rest[0]), c.s.db)
 	}
 	hash, err := password.New(password.Config{})
 	if err != nil {

@@ -12,15 +12,21 @@ import (
 	"github.com/ecolaura/rampart/crypto/column"
 	"github.com/ecolaura/rampart/crypto/fernet"
 	"github.com/ecolaura/rampart/sanitize"
+	"github.com/ecolaura/rampart/sanitize/markup"
 )
 
 // registration is what a new customer sends.
 type registration struct {
 	Email string                    `json:"email" validate:"required,email"`
-	Name  string                    `json:"name" sanitize:"text" validate:"required,min=1,max=200"`
+	Name  string                    `json:"name" sanitize:"text,html=basic" validate:"required,min=1,max=200"`
 	Phone string                    `json:"phone" validate:"required,phone"`
-	Note  sanitize.Optional[string] `json:"note" sanitize:"text" validate:"max=2000"`
+	Note  sanitize.Optional[string] `json:"note" sanitize:"text,html=basic" validate:"max=2000"`
 }
+
+// shown is bleach.clean, which pages rely on that put a name into HTML as it comes. It
+// leaves alone what it, or Django, has cleaned before; rows from before names were
+// cleaned here come out clean, too.
+var shown = markup.Basic()
 
 // registered is what everybody sees of a customer; customer adds what only a
 // reader with the scope sees.
@@ -44,7 +50,16 @@ type columns struct {
 }
 
 func newColumns(ring *fernet.Keyring) columns {
-	return columns{phone: ring.Cipher(), phoneIndex: column.NewIndex(ring, "customers.phone", nil), note: ring.Field("customers.note")}
+	return columns{phone: ring.Cipher(), phoneIndex: column.NewIndex(ring, "customers.phone", onePhone), note: ring.Field("customers.note")}
+}
+
+// onePhone returns the form under which a number is indexed: Django stored what was
+// typed.
+func onePhone(text string) string {
+	if phone, err := sanitize.Phone(text); err == nil {
+		return phone
+	}
+	return text
 }
 
 // jobs bring the columns under the newest key.
@@ -97,10 +112,12 @@ func (a *app) scanCustomer(row interface{ Scan(dst ...any) error }) (customer, e
 	if err := row.Scan(&c.ID, &c.Email, &c.Name, column.Scan(a.columns.phone, &c.Phone), &note); err != nil {
 		return c, err
 	}
+	c.Name = shown.Clean(c.Name)
 	if !note.Valid {
 		return c, nil
 	}
 	text, err := a.columns.note.Row(strconv.FormatInt(c.ID, 10)).DecryptString(note.String)
+	text = shown.Clean(text)
 	c.Note = &text
 	return c, err
 }

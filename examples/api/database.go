@@ -27,7 +27,6 @@ type database struct {
 	*sql.DB
 	dialect rampart.Dialect
 	timeout time.Duration // of each question
-	reindex bool          // customers from before there was a blind index
 
 	schema map[string]int // the last step of each package's tables
 }
@@ -206,7 +205,7 @@ func (d *database) extendCustomers(ctx context.Context, tx *sql.Tx) error {
 		`CREATE INDEX IF NOT EXISTS known_addresses_account ON known_addresses (account)`,
 		`CREATE INDEX IF NOT EXISTS customers_phone_index ON customers (phone_index)`,
 	}
-	if d.reindex = n == 0; d.reindex {
+	if n == 0 {
 		statements = append([]string{`ALTER TABLE customers ADD COLUMN phone_index TEXT`, `ALTER TABLE customers ADD COLUMN note TEXT`}, statements...)
 	}
 	for _, statement := range statements {

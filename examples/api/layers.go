@@ -95,10 +95,14 @@ func newLayers(s *settings, sec *secrets, db *database, standing *auth.Standing,
 
 	store, err := apikeysql.New(db.DB, db.dialect, apikeysql.Config{Timeout: db.timeout})
 	keep(err)
-	l.keys, err = apikey.New(apikey.Config{
-		Store: store, Prefix: "eco_live", CacheTTL: time.Minute, Feed: sh.feed, ClientIP: l.clientIP.Addr, Logger: log,
+	kcfg := apikey.Config{
+		Store: store, Prefix: keyPrefix, CacheTTL: time.Minute, Feed: sh.feed, ClientIP: l.clientIP.Addr, Logger: log,
 		OwnerScopes: u.scopes, // a key has no right that its owner has lost
-	})
+	}
+	if s.legacyKeys { // else what is not one of our keys costs no question to the database
+		kcfg.Legacy = []apikey.Legacy{djangoKeys}
+	}
+	l.keys, err = apikey.New(kcfg)
 	keep(err)
 
 	l.guard, err = sanitize.NewGuard(sanitize.GuardConfig{Logger: log})

@@ -99,7 +99,11 @@ func (srv *instance) build(ctx context.Context, s *settings, sec *secrets, log *
 		return err
 	}
 	srv.managed = m
-	if sec.oldFields || m.rotated || srv.db.reindex { // what a kill has cut off goes on
+	unindexed, err := srv.db.unindexed(ctx)
+	if err != nil {
+		return redacted(err, s.db)
+	}
+	if sec.oldFields || m.rotated || unindexed { // what a kill has cut off goes on
 		m.reencryption.Start() //nolint:contextcheck // it lives until close
 	}
 	if srv.operator, err = newOperator(srv, orders, log); err != nil {

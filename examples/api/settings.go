@@ -30,6 +30,8 @@ type settings struct {
 	signingKey      string // a PEM or JWK file; empty: the secret key signs
 	anon, user      throttle.Rate
 	demo            bool
+	rotate          bool                         // a refresh token works once
+	legacyKeys      bool                         // imported API keys are accepted
 	timeout         time.Duration                // of each question to the database
 	connections     int                          // to the database, at most
 	redis           func() redis.UniversalClient // nil: none
@@ -44,7 +46,7 @@ type settings struct {
 	logFormat string        // text or json
 	logLevel  slog.Level
 	version   bool     // print it, and end
-	command   []string // in place of serving: user or token, and its words
+	command   []string // in place of serving: user, key, customer or token, and its words
 }
 
 const adminOff = "off"
@@ -56,6 +58,9 @@ api [flags] user password NAME     sets a password, and ends the sessions
 api [flags] user scopes NAME [SCOPE]…
 api [flags] user disable NAME      and enable NAME
 api [flags] user list
+api [flags] key import NAME        takes over Django's API keys for an account: the output
+                                   of manage.py dumpdata shop.apikey, on standard input
+api [flags] customer index         makes customers that Django wrote findable by phone
 api [flags] token NAME             prints an access token, also where no session can be
                                    kept: the way in while the disk is full
 
@@ -94,6 +99,8 @@ func parse(args []string, getenv func(string) string, usage io.Writer) (*setting
 	flags.StringVar(&origins, "origins", "https://www.ecolaura.com,https://admin.ecolaura.com", "web `origins` that may read answers")
 	flags.DurationVar(&s.timeout, "db-timeout", 0, "how `long` each question to the database may take; 0: 1.5s, and 10s with SQLite")
 	flags.IntVar(&s.connections, "db-connections", 20, "how `many` connections to the database this instance keeps open, at most")
+	flags.BoolVar(&s.rotate, "rotate", true, "give a new refresh token at each refresh; false is for clients that keep one, as with Django's default")
+	flags.BoolVar(&s.legacyKeys, "legacy-keys", false, "accept the API keys that were imported from Django")
 	flags.BoolVar(&s.demo, "demo", false, "keep demo users and products, whatever the address and database")
 	flags.StringVar(&s.adminAddr, "admin-addr", "127.0.0.1:0", "`address` of the listener for operators (/health, /metrics), which asks for no credential; or off")
 	flags.BoolVar(&s.pprof, "pprof", false, "serve Go's profiles on the listener for operators")
@@ -105,7 +112,7 @@ func parse(args []string, getenv func(string) string, usage io.Writer) (*setting
 		return nil, err
 	}
 	s.command = flags.Args()
-	if flags.NArg() > 0 && s.command[0] != "user" && s.command[0] != "token" {
+	if flags.NArg() > 0 && !slices.Contains([]string{"user", "key", "customer", "token"}, s.command[0]) {
 		errs = append(errs, fmt.Errorf("unexpected argument %q", flags.Arg(0)))
 	}
 
@@ -195,7 +202,7 @@ func parse(args []string, getenv func(string) string, usage io.Writer) (*setting
 	if s.httpAddr != "" && s.tlsCert == "" {
 		bad("http-addr", "goes with -tls-cert", s.httpAddr)
 	}
-	if s.postgres() && !s.version && !slices.Equal(s.command[:min(len(s.command), 1)], []string{"user"}) {
+	if s.postgres() && !s.version && (flags.NArg() == 0 || s.command[0] == "customer" || s.command[0] == "token") {
 		if s.fernetKeys == "" {
 			errs = append(errs, errors.New("ECOLAURA_FERNET_KEYS (or ECOLAURA_FERNET_KEYS_FILE): required with a postgres:// database"))
 		}

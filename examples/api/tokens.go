@@ -36,7 +36,8 @@ func (l *layers) newAuth(s *settings, sec *secrets, db *database, standing *auth
 	}
 	l.keySet, _ = cfg.Tokens.Keys.(*auth.Keys) // NewVerifier saw that it is one
 	cfg.Users, cfg.Sessions, cfg.Revocations, cfg.Logger = u, l.sessions, sh.revocations, log
-	cfg.NoRotation = false // Django's default leaves a stolen refresh token good for its whole life
+	cfg.NoRotation = !s.rotate // without rotation a stolen refresh token is good for its whole life
+	cfg.ClaimsInRefresh = true // a Django that refreshes a token of ours keeps the scopes
 	g, err := newGuard(l.account, sec.device, db, l.clientIP.Addr)
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 // docImports tells the import path of each package name that a code block of
 // the documents may use without an import clause.
 var docImports = map[string]string{
+	"base64": "encoding/base64", "hkdf": "crypto/hkdf", "sha256": "crypto/sha256",
 	"context": "context", "errors": "errors", "fmt": "fmt", "http": "net/http", "log": "log", "slog": "log/slog",
 	"netip": "net/netip", "os": "os", "sql": "database/sql", "strings": "strings", "time": "time", "httptest": "net/http/httptest", "testing": "testing",
 	"rampart": module, "apikey": module + "/apikey", "auth": module + "/auth", "cors": module + "/cors",
