@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -146,7 +147,26 @@ func (s *Service) custom(t *auth.Token) map[string]any {
 	return claims
 }
 
-// freshClaims is the claim of a refresh token that names those of a [Claimer] in it.
+// markFresh returns the claims of a sliding token, with the names of those that a
+// [Claimer] gave: what it no longer says at the next renewal is gone then.
+func markFresh(session, access map[string]any) map[string]any {
+	var fresh []string
+	for name, value := range access {
+		if old, ok := session[name]; !ok || !reflect.DeepEqual(old, value) {
+			fresh = append(fresh, name)
+		}
+	}
+	if len(fresh) == 0 {
+		return access
+	}
+	slices.Sort(fresh)
+	all := maps.Clone(access)
+	all[freshClaims] = fresh
+	return all
+}
+
+// freshClaims is the claim of a refresh or sliding token that names those of a [Claimer]
+// in it.
 const freshClaims = "fresh_claims"
 
 // refreshClaims returns the claims of a refresh token: those of the session and, with

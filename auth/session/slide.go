@@ -37,7 +37,7 @@ func (s *Service) beginSliding(ctx context.Context, in login) (response, error) 
 	if err != nil {
 		return response{}, err
 	}
-	text, err := s.sliding(ctx, sess, sess.Ends, claims)
+	text, err := s.sliding(ctx, sess, sess.Ends, markFresh(nil, claims))
 	if err != nil {
 		return response{}, err
 	}
@@ -75,11 +75,12 @@ func (s *Service) slide(ctx context.Context, raw string) (text string, until tim
 	if err := s.checkActive(ctx, t.Subject()); err != nil {
 		return "", until, err
 	}
-	claims, err := s.accessClaims(ctx, t.Subject(), s.custom(t))
+	custom := s.custom(t)
+	claims, err := s.accessClaims(ctx, t.Subject(), custom)
 	if err != nil {
 		return "", until, err
 	}
-	text, err = s.sliding(ctx, sess, until, claims)
+	text, err = s.sliding(ctx, sess, until, markFresh(custom, claims))
 	return text, until, err
 }
 

@@ -28,7 +28,7 @@ func TestSlidingTokens(t *testing.T) {
 		w := postJSON(t, f.IssueSlidingHandler(), goodLogin)
 		require.Equal(t, http.StatusOK, w.Code)
 		first := member(t, w, "token")
-		assert.Regexp(t, `^\{"token_type":"sliding","exp":\d+,"iat":\d+,"jti":"[A-Z2-7.]+","refresh_exp":\d+,"user_id":1,"sid":"[A-Z2-7]{26}","auth_time":\d+,"scope":"a"\}$`, payload(t, first))
+		assert.Regexp(t, `^\{"token_type":"sliding","exp":\d+,"iat":\d+,"jti":"[A-Z2-7.]+","refresh_exp":\d+,"user_id":1,"sid":"[A-Z2-7]{26}","auth_time":\d+,"fresh_claims":\["scope"\],"scope":"a"\}$`, payload(t, first))
 		assert.Equal(t, http.StatusOK, serve(t, v, first).Code)
 		assert.Equal(t, http.StatusUnauthorized, serve(t, f.v, first).Code, "no access token")
 		assert.Equal(t, http.StatusUnauthorized, postJSON(t, f.RefreshHandler(), refreshBody(first)).Code, "no refresh token")
@@ -46,6 +46,10 @@ func TestSlidingTokens(t *testing.T) {
 		tok, err := v.Verify(t.Context(), third, auth.Sliding)
 		require.NoError(t, err)
 		assert.Equal(t, 4*time.Minute, time.Until(tok.Expires()), "not beyond the end")
+
+		f.users.claims = map[string]any{"plan": "gold"}
+		_, fourth := slide(third)
+		assert.Equal(t, map[string]any{"plan": "gold", "fresh_claims": []any{"plan"}, "refresh_exp": ownClaims(t, third)["refresh_exp"]}, ownClaims(t, fourth), "a scope that was taken away is gone")
 
 		f.users.inactive = true
 		code, _ = slide(third)
