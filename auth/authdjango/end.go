@@ -78,7 +78,7 @@ func (s *Store) Revoke(ctx context.Context, id string) (bool, error) {
 		if listed {
 			return true, nil
 		}
-		if err := s.outstand(ctx, tx, tokenID(sess), sess.Subject, sess.RotatedAt, sess.Expires); err != nil {
+		if err := s.outstand(ctx, tx, sess); err != nil {
 			return false, err
 		}
 		_, err = s.blacklist(ctx, tx, tokenID(sess))

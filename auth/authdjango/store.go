@@ -200,9 +200,14 @@ func (s *Store) in(ctx context.Context, what string, do func(ctx context.Context
 	return nil
 }
 
-// outstand writes a token into Django's table, unless it is there.
-func (s *Store) outstand(ctx context.Context, tx *sql.Tx, jti, subject string, made, expires time.Time) error {
-	_, err := tx.ExecContext(ctx, s.q.outstand, jti, key(subject), s.django(made), s.django(expires))
+// outstand writes the newest token of a session into Django's table, unless it is there.
+// It was not made before its session began, whatever the clocks say.
+func (s *Store) outstand(ctx context.Context, tx *sql.Tx, sess session.Session) error {
+	made := sess.RotatedAt
+	if made.Before(sess.AuthenticatedAt) {
+		made = sess.AuthenticatedAt
+	}
+	_, err := tx.ExecContext(ctx, s.q.outstand, tokenID(sess), key(sess.Subject), s.django(made), s.django(sess.Expires))
 	return err
 }
 
@@ -246,7 +251,7 @@ func (s *Store) Create(ctx context.Context, sess session.Session) error {
 			return false, err
 		}
 		jti := tokenID(sess)
-		if err := s.outstand(ctx, tx, jti, sess.Subject, sess.RotatedAt, sess.Expires); err != nil {
+		if err := s.outstand(ctx, tx, sess); err != nil {
 			return false, err
 		}
 		if sess.TokenID != "" {
@@ -302,13 +307,13 @@ func (s *Store) Advance(ctx context.Context, id string, gen int64, at, expires t
 		if now, moved, err = s.own.In(tx).Advance(ctx, id, gen, at, expires); err != nil || !moved {
 			return false, err
 		}
-		if err = s.outstand(ctx, tx, tokenID(old), old.Subject, old.RotatedAt, old.Expires); err != nil {
+		if err = s.outstand(ctx, tx, old); err != nil {
 			return false, err
 		}
 		if moved, err = s.blacklist(ctx, tx, tokenID(old)); err != nil || !moved {
 			return false, err
 		}
-		return true, s.outstand(ctx, tx, refreshID(id, gen+1), now.Subject, now.RotatedAt, now.Expires)
+		return true, s.outstand(ctx, tx, now)
 	})
 	if err != nil {
 		return session.Session{}, false, err
@@ -338,7 +343,8 @@ func (s *Store) Succeed(ctx context.Context, id, jti string, at, expires time.Ti
 		if _, err := tx.ExecContext(ctx, s.q.remember, id, gen, jti, ends); err != nil {
 			return false, err
 		}
-		return true, s.outstand(ctx, tx, jti, sess.Subject, at, expires)
+		sess.TokenID = jti
+		return true, s.outstand(ctx, tx, sess)
 	})
 	if err != nil {
 		return session.Session{}, false, err
