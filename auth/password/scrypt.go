@@ -28,19 +28,19 @@ func (s scryptHash) blank() stored {
 	return s
 }
 
-// parseScrypt reads "<salt>$<n>$<r>$<p>$<key>" after the scheme. It takes memory of
-// 128 n r bytes and time for n r p.
+// parseScrypt reads "<n>$<salt>$<r>$<p>$<key>" after the scheme. It takes memory of
+// 128 n r bytes, and time for n r p.
 func parseScrypt(text string) (stored, error) {
 	const size = 64
 	malformed := &StoredError{StoredMalformed}
 	part := strings.Split(text, "$")
-	if len(part) != 5 || part[0] == "" {
+	if len(part) != 5 || part[1] == "" {
 		return nil, malformed
 	}
 	var cost [3]uint64
-	for i := range cost {
+	for i, digits := range [...]string{part[0], part[2], part[3]} {
 		var err error
-		if cost[i], err = number(part[i+1], MaxWork); err != nil {
+		if cost[i], err = number(digits, MaxWork); err != nil {
 			return nil, err
 		}
 	}
@@ -55,5 +55,5 @@ func parseScrypt(text string) (stored, error) {
 	if !ok {
 		return nil, malformed
 	}
-	return scryptHash{n: int(n), r: int(r), p: int(p), salt: part[0], key: key}, nil //nolint:gosec // G115: at most MaxWork
+	return scryptHash{n: int(n), r: int(r), p: int(p), salt: part[1], key: key}, nil //nolint:gosec // G115: at most MaxWork
 }
