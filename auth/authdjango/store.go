@@ -57,7 +57,7 @@ type Store struct {
 
 // queries are the statements, with the dialect's placeholders.
 type queries struct {
-	mark, succeed, remember, forget, outstand, blacklist, listed, listedMany, reach, reachAll, texts, user, login, upgrade, hashes string
+	mark, succeed, remember, recall, forget, outstand, blacklist, listed, listedMany, reach, reachAll, texts, user, login, upgrade, hashes string
 }
 
 const (
@@ -121,6 +121,7 @@ func newQueries(d rampart.Dialect, users, name string) queries {
 			RETURNING generation, ends_at`,
 		remember: `INSERT INTO rampart_django_tokens (session, generation, jti, ends_at) VALUES (?, ?, ?, ?)
 			ON CONFLICT (session) DO UPDATE SET generation = excluded.generation, jti = excluded.jti`,
+		recall: `SELECT generation FROM rampart_django_tokens WHERE session = ? AND jti = ?`,
 		forget: `DELETE FROM rampart_django_tokens WHERE session IN
 			(SELECT session FROM rampart_django_tokens WHERE ends_at <= ? ORDER BY ends_at LIMIT 8)`,
 		// A subject without an account is nobody's there.
@@ -146,7 +147,7 @@ func newQueries(d rampart.Dialect, users, name string) queries {
 		hashes:  `SELECT id, password FROM ` + users + ` WHERE id > CAST(? AS BIGINT) ORDER BY id LIMIT 1000`,
 	}
 	for _, s := range []*string{
-		&q.mark, &q.succeed, &q.remember, &q.forget, &q.outstand, &q.blacklist, &q.listed, &q.listedMany,
+		&q.mark, &q.succeed, &q.remember, &q.recall, &q.forget, &q.outstand, &q.blacklist, &q.listed, &q.listedMany,
 		&q.reach, &q.reachAll, &q.texts, &q.user, &q.login, &q.upgrade, &q.hashes,
 	} {
 		*s = sqlutil.Rebind(d, *s)
@@ -324,8 +325,9 @@ func (s *Store) Advance(ctx context.Context, id string, gen int64, at, expires t
 	return now, moved, err
 }
 
-// Succeed implements [session.Shared].
-func (s *Store) Succeed(ctx context.Context, id, jti string, at, expires time.Time) (session.Session, bool, error) {
+// Succeed implements [session.Shared]. Of the tokens that Django has made of a session it
+// remembers the newest.
+func (s *Store) Succeed(ctx context.Context, id, jti string, at, expires time.Time) (session.Session, int64, error) {
 	err := s.in(ctx, "succeed", func(ctx context.Context, tx *sql.Tx) (bool, error) {
 		var gen, ends int64
 		until := expires.UnixMicro()
@@ -347,16 +349,19 @@ func (s *Store) Succeed(ctx context.Context, id, jti string, at, expires time.Ti
 		return true, s.outstand(ctx, tx, sess)
 	})
 	if err != nil {
-		return session.Session{}, false, err
-	}
-	now, err := s.Get(ctx, id)
-	if err != nil || now.TokenID == jti {
-		return now, err == nil && !now.Revoked && !now.Blacklisted, err
+		return session.Session{}, 0, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	if now.Blacklisted, err = s.listed(ctx, s.db, jti); err != nil {
-		return session.Session{}, false, fmt.Errorf("authdjango: succeed: %w", err)
+	var gen int64
+	err = s.db.QueryRowContext(ctx, s.q.recall, id, jti).Scan(&gen)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return session.Session{}, 0, wrap("succeed", err)
 	}
-	return now, false, nil
+	now, err := s.Get(ctx, id)
+	if err == nil && gen == 0 {
+		now.Blacklisted, err = s.listed(ctx, s.db, jti)
+		err = wrap("succeed", err)
+	}
+	return now, gen, err
 }

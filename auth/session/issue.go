@@ -273,16 +273,13 @@ func (s *Service) session(ctx context.Context, refresh string) (*auth.Token, int
 		return nil, 0, Session{}, refused(auth.TokenNoID)
 	}
 	sess, err := s.rowOf(ctx, t, t.Expires())
-	switch {
-	case err != nil:
-		return nil, 0, Session{}, err
-	case gen < 1:
-		sess, err = s.succeed(ctx, t, sess)
-		return t, sess.Generation, sess, err
-	case sess.Blacklisted && sess.Generation == gen:
-		return nil, 0, Session{}, refused(auth.TokenRevoked)
+	if err == nil && gen < 1 {
+		gen, sess, err = s.succeed(ctx, t, sess.ID)
 	}
-	return t, gen, sess, nil
+	if err == nil && sess.Blacklisted && sess.Generation == gen {
+		err = refused(auth.TokenRevoked)
+	}
+	return t, gen, sess, err
 }
 
 // rowOf returns the session of a refresh or sliding token, if it has not ended.

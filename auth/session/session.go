@@ -99,9 +99,9 @@ type Shared interface {
 	// session, its newest one, if that was blacklisted and jti is not: it sets
 	// Generation one higher, TokenID to jti, and RotatedAt and Expires to those times,
 	// also where the session had expired. It returns the session as it then is, and
-	// reports whether jti is the newest token; if not, Blacklisted says whether jti
-	// itself is. ErrNoSession: there is no such session.
-	Succeed(ctx context.Context, id, jti string, at, expires time.Time) (now Session, newest bool, err error)
+	// which generation jti is or was; 0 if it is no token of the session: then
+	// Blacklisted says whether jti itself is. ErrNoSession: there is no such session.
+	Succeed(ctx context.Context, id, jti string, at, expires time.Time) (now Session, gen int64, err error)
 
 	// Revoked reports whether the other issuer refuses the subject of t or what t says
 	// of it. It is asked at every use of a refresh or sliding token.

@@ -41,19 +41,20 @@ func (s *Service) checkShared(ctx context.Context, t *auth.Token) error {
 	return err
 }
 
-// succeed goes on with a token that the other issuer made of one of a session. Where
-// the session has a newer one here, two parties went on with one token.
-func (s *Service) succeed(ctx context.Context, t *auth.Token, sess Session) (Session, error) {
-	now, newest, err := s.shared.Succeed(ctx, sess.ID, t.ID(), t.IssuedAt(), t.Expires())
+// succeed goes on with a token that the other issuer made of one of a session, and
+// returns which of its tokens it is. Where the session has a newer one here, two parties
+// went on with one token.
+func (s *Service) succeed(ctx context.Context, t *auth.Token, id string) (int64, Session, error) {
+	now, gen, err := s.shared.Succeed(ctx, id, t.ID(), t.IssuedAt(), t.Expires())
 	switch {
 	case err != nil:
-		return Session{}, err
-	case newest:
-		return now, nil
-	case now.Revoked, now.Blacklisted:
-		return Session{}, refused(auth.TokenRevoked)
+		return 0, Session{}, err
+	case now.Revoked, gen == 0 && now.Blacklisted:
+		return 0, Session{}, refused(auth.TokenRevoked)
+	case gen == 0:
+		return 0, Session{}, s.reused(ctx, now)
 	}
-	return Session{}, s.reused(ctx, now)
+	return gen, now, nil
 }
 
 // slidingID returns the jti of a session's sliding tokens. Django ends one by its
