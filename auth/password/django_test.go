@@ -217,7 +217,7 @@ func TestAStormOfFirstLogInsSucceeds(t *testing.T) {
 	h := newHasher(t, password.Config{Queue: 200, Wait: time.Minute, Parallel: 2})
 	var wg sync.WaitGroup
 	var mu sync.Mutex
-	var fails, slowest = 0, time.Duration(0)
+	fails, slowest := 0, time.Duration(0)
 	begin := time.Now()
 	for range 200 {
 		wg.Go(func() {
