@@ -48,12 +48,12 @@ func TestDjangoCutOverAndRollBack(t *testing.T) {
 				require.NoError(t, db.QueryRowContext(t.Context(), sqlutil.Rebind(b.dialect, `SELECT password FROM auth_user WHERE username = ?`), a[0]).Scan(&hash))
 				require.Contains(t, hash, schemes[i%len(schemes)]+"$")
 			}
-			sessions, ended := make([]tokens, live), make([]tokens, dead)
+			sessions, ended := make([]tokens, live), []tokens{}
 			for i := range sessions {
 				sessions[i] = theirs().login(t, name(users-1-i)) // the last ones: the others keep their old hashes
 			}
-			for i := range ended {
-				ended[i] = theirs().login(t, name(users-1-i))
+			for i := range dead {
+				ended = append(ended, theirs().login(t, name(users-1-i)))
 				theirs().logout(t, ended[i].refresh)
 			}
 			key := fernet.GenerateKey()
