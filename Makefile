@@ -13,7 +13,7 @@ $(error RAMPART_REQUIRE names race, but there is no C compiler)
 endif
 endif
 # COVERDIR=dir makes `make test` leave coverage data there for `make cover`.
-SQL     := github.com/ecolaura/rampart/auth/authsql,github.com/ecolaura/rampart/apikey/apikeysql,github.com/ecolaura/rampart/feed/feedsql,github.com/ecolaura/rampart/incident/incidentsql,github.com/ecolaura/rampart/crypto/column
+SQL     := github.com/ecolaura/rampart/auth/authsql,github.com/ecolaura/rampart/auth/authdjango,github.com/ecolaura/rampart/apikey/apikeysql,github.com/ecolaura/rampart/feed/feedsql,github.com/ecolaura/rampart/incident/incidentsql,github.com/ecolaura/rampart/crypto/column
 COVER_.                    := -cover
 COVER_gateway              := -cover
 COVER_internal/integration := -coverpkg=$(SQL)
@@ -32,7 +32,8 @@ UNRACED_PACKAGES := internal/deptest|sanitize|sanitize/markup|examples/fernet|ga
 UNRACED_. := \
 	TestEachWeaknessAloneGivesExactlyItsFinding TestHashesOfDjango TestStoredHashesAreReadStrictly \
 	TestARequestCostsFewAllocations TestRecordedRequests TestNoJunkIsDearerThanAGoodToken TestATokenOpensNowhereElse \
-	TestPythonOpensOursAndWeOpenPythons
+	TestPythonOpensOursAndWeOpenPythons TestANameWithoutAnAccountCostsWhatTheTableDoes TestAnUnknownNameTakesAsLongAsAnImportedAccount \
+	TestAStormOfFirstLogInsSucceeds
 UNRACED_internal/integration := \
 	TestChromiumJudgesAsCheckDoes TestChromiumKeepsCookiesAsTheTableSays TestChromiumRunsNothingOfWhatIsCleaned TestChromiumHasNothingToSayOfPagesUnderPresetWeb \
 	TestChromiumKnowsEveryDirectiveAndKeywordThatWeTake TestChromiumsReportsReachTheCollector \
@@ -42,7 +43,8 @@ UNRACED_internal/integration := \
 	TestThrottleBusyProcessesLetExactlyTheLimitPassWhileRedisIsHealthy TestThrottleAProcessThatWasFrozenTakesNoOutageFromIt TestSimplejwtTakesOursAndWeTakeItsTokens \
 	TestAuthSQLMigratesInSeveralProcessesAtOnce TestFeedSQLMakesItsTableInSeveralProcessesAtOnce \
 	TestFeedSQLSurvivesKill9 TestReencryptLosesNothing TestThrottleRedisDecidesAsTheOraclesDo \
-	TestThrottleRedisDecisionsPerSecond TestFaults TestRoll
+	TestThrottleRedisDecisionsPerSecond TestFaults TestRoll \
+	TestDjangoAndWeEndEachOthersTokens TestDjangoCutOverAndRollBack
 UNRACED_examples := \
 	TestABadCertificateIsAMistakeOfTheSettings TestAKillUnderLoadLosesNoAcknowledgedWrite \
 	TestASigningKeyIsRotatedWhereTheServerManagesIt TestATerminatedServerAnswersTheRequestsUnderWay \

@@ -102,6 +102,11 @@ type VerifierConfig struct {
 	// token then passes as an access token (RFC 8725 section 3.12).
 	DangerouslyUntyped bool
 
+	// DangerouslyPublishedKey takes a secret that begins with "django-insecure-", as
+	// Django's startproject writes it into a file that goes into the repository: who
+	// reads that makes tokens for anybody. For a server on loopback.
+	DangerouslyPublishedKey bool
+
 	// MaxBytes is the longest token that is looked at, up to 64 KiB. 0: 8192.
 	MaxBytes int
 
@@ -171,6 +176,7 @@ func (c VerifierConfig) validate() error {
 	switch keys := c.Keys.(type) {
 	case *Keys:
 		bad.If(keys == nil || keys.Signing() == nil, "Keys", rampart.ReasonMissing, nil, wantKeys)
+		bad.If(keys.published() && !c.DangerouslyPublishedKey, "Keys", rampart.ReasonWeak, nil, `a secret that begins with "django-insecure-" is in the repository of its project; make a new one, or set DangerouslyPublishedKey on loopback`)
 	case *RemoteKeys:
 		bad.If(keys == nil || keys.client == nil, "Keys", rampart.ReasonMissing, nil, wantKeys)
 	case noKeys:

@@ -66,6 +66,14 @@ func NewKeys(signing *Key, verifyOnly ...*Key) (*Keys, error) {
 	return ks, nil
 }
 
+// published reports whether others can know one of the keys.
+func (ks *Keys) published() bool {
+	if ks == nil || ks.set.Load() == nil {
+		return false
+	}
+	return slices.ContainsFunc(ks.set.Load().keys, func(k keyUntil) bool { return jose.IsPublished(k.Key) })
+}
+
 func newKeySet(keys []keyUntil) (*keySet, error) {
 	bad := conferr.For("auth.NewKeys")
 	plain := make([]*Key, 0, len(keys))

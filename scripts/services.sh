@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Installs and starts what the tests talk to: Redis, PostgreSQL, Chromium, nginx and
-# HAProxy, which tests start themselves, systemd-analyze, and Python's cryptography and djangorestframework-simplejwt, and openssl for the
+# HAProxy, which tests start themselves, systemd-analyze, Python's cryptography and djangorestframework-simplejwt with what its Django
+# needs for PostgreSQL and passwords, and openssl for the
 # commands of docs/gateway.md, from Debian's packages.
 # Does nothing that is already done. Needs root.
 set -euo pipefail
 
-want=(redis-server postgresql chromium openssl nginx-light haproxy systemd python3-cryptography python3-djangorestframework-simplejwt)
+want=(redis-server postgresql chromium openssl nginx-light haproxy systemd python3-cryptography
+	python3-djangorestframework-simplejwt python3-psycopg2 python3-argon2 python3-bcrypt)
 lacking=()
 for package in "${want[@]}"; do
 	dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || lacking+=("$package")

@@ -31,6 +31,7 @@ type Store struct {
 	dialect rampart.Dialect
 	timeout time.Duration
 	q       queries
+	keep    bool // what has expired
 }
 
 // A Config configures a [Store]. The zero Config is a good one.
@@ -40,6 +41,10 @@ type Config struct {
 	// Timeout bounds each call; it ends sooner if its context does. A minute at most;
 	// 0: 2 s, and 10 s with SQLite, whose writers wait for each other.
 	Timeout time.Duration
+
+	// KeepExpired keeps the row of a session that has expired until it ends: another
+	// issuer may have renewed it (package authdjango). false: it goes a day later.
+	KeepExpired bool
 }
 
 // A querier is a database, or a transaction in it.
@@ -125,7 +130,7 @@ func New(db *sql.DB, d rampart.Dialect, cfg Config) (*Store, error) {
 	for _, s := range []*string{&q.create, &q.purge, &q.purgeOwn, &q.get, &q.list, &q.advance, &q.revoke, &q.end, &q.raise} {
 		*s = sqlutil.Rebind(d, *s)
 	}
-	return &Store{db: db, dialect: d, timeout: timeout, q: q}, nil
+	return &Store{db: db, dialect: d, timeout: timeout, q: q, keep: cfg.KeepExpired}, nil
 }
 
 // revoked decides when a row is read, not when a floor is set: a session that
@@ -179,6 +184,9 @@ func (s *Store) Create(ctx context.Context, sess session.Session) error {
 	// A failure here harms nothing: the next log-in tries again.
 	now := time.Now()
 	_, _ = s.change(ctx, s.q.purge, now.UnixMicro(), purge)
+	if s.keep {
+		return nil
+	}
 	_, _ = s.change(ctx, s.q.purgeOwn, sess.Subject, now.Add(-keepExpired).UnixMicro(), purge)
 	return nil
 }

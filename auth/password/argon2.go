@@ -27,7 +27,7 @@ type params struct {
 type argon2Hash struct {
 	params
 	salt, tag []byte
-	legacy    bool // not as Hash writes it: Django's prefix, or argon2i
+	django    bool // with its prefix
 	argon2i   bool // Django before 3.2
 }
 
@@ -42,8 +42,19 @@ func (a argon2Hash) matches(pw string) bool {
 	return subtle.ConstantTimeCompare(a.derive(pw, uint32(len(a.tag))), a.tag) == 1 //nolint:gosec // G115: at most 64
 }
 
+func (a argon2Hash) cost() string { return fmt.Sprint("argon2", a.argon2i, a.params, len(a.tag)) }
+
+func (a argon2Hash) blank() stored {
+	a.salt, a.tag = random(len(a.salt)), random(len(a.tag))
+	return a
+}
+
 func (a argon2Hash) encode() string {
-	b := fmt.Appendf(nil, "$argon2id$v=%d$m=%d,t=%d,p=%d$", argon2.Version, a.memory, a.passes, a.lanes)
+	var b []byte
+	if a.django {
+		b = append(b, FormatDjangoArgon2...)
+	}
+	b = fmt.Appendf(b, "$argon2id$v=%d$m=%d,t=%d,p=%d$", argon2.Version, a.memory, a.passes, a.lanes)
 	b = base64.RawStdEncoding.AppendEncode(b, a.salt)
 	b = append(b, '$')
 	return string(base64.RawStdEncoding.AppendEncode(b, a.tag))
@@ -61,8 +72,7 @@ func parseArgon2(text string, django bool) (stored, error) {
 	if len(part) != 5 || part[1] != "v=19" {
 		return nil, malformed
 	}
-	a := argon2Hash{argon2i: part[0] == "argon2i"}
-	a.legacy = django || a.argon2i
+	a := argon2Hash{django: django, argon2i: part[0] == "argon2i"}
 	var err error
 	if a.params, err = parseParams(part[2]); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package password
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 
 	"golang.org/x/crypto/bcrypt"
@@ -28,6 +29,13 @@ func (b bcryptHash) matches(pw string) bool {
 	// hash, so the same is done here: the upgrade then counts every byte.
 	secret = secret[:min(len(secret), bcryptMax)]
 	return bcrypt.CompareHashAndPassword(b.hash, secret) == nil
+}
+
+func (b bcryptHash) cost() string { return fmt.Sprint("bcrypt", b.prehash, string(b.hash[4:6])) }
+
+func (b bcryptHash) blank() stored {
+	b.hash = []byte(string(b.hash[:7]) + strings.Repeat("C", 21) + "." + strings.Repeat("C", 31))
+	return b
 }
 
 // parseBcrypt reads "$2b$12$" and 53 characters after the scheme.

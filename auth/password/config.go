@@ -22,6 +22,23 @@ type Config struct {
 	Time    uint32
 	Threads uint8
 
+	// Format is how Hash writes. "": the PHC string format. While a Django uses the
+	// table, too, write what it reads.
+	Format Format
+
+	// Iterations is the cost of [FormatDjangoPBKDF2]. Zero means what OWASP
+	// recommends: 600000.
+	Iterations int
+
+	// Census says how dear the hashes of the table are, so that a name without an
+	// account costs in [Hasher.Check] what one with an account may cost. Take it anew
+	// from time to time ([Hasher.SetCensus]). nil: all are as Hash writes them.
+	Census *Census
+
+	// NameKey is a secret of 16 bytes or more that chooses what a name without an account
+	// costs, where Census has several kinds. All instances need the same, and keep it.
+	NameKey []byte
+
 	// Parallel is how many hashes are computed at once, each with Memory of its
 	// own. Zero means GOMAXPROCS.
 	Parallel int
@@ -36,6 +53,19 @@ type Config struct {
 	Wait time.Duration
 }
 
+// A Format is how a hash is written.
+type Format string
+
+// Formats of [Config].
+const (
+	FormatPHC          Format = ""              // $argon2id$v=19$…
+	FormatDjangoArgon2 Format = "argon2"        // argon2$argon2id$v=19$…: Django's Argon2PasswordHasher; it does not replace those of 102400 KiB, 2 passes and 8 lanes
+	FormatDjangoPBKDF2 Format = "pbkdf2_sha256" // pbkdf2_sha256$…: Django's PBKDF2PasswordHasher; it replaces those whose iterations are not its own
+)
+
+// leastIterations is what OWASP asks for.
+const leastIterations = 600_000
+
 const (
 	defaultWait = 5 * time.Second
 	maxWait     = time.Minute
@@ -44,8 +74,8 @@ const (
 // Bounds of the cost of a hash, whether configured or read from a store: whoever
 // can write to the table of hashes shall not be able to stop the server with it.
 const (
-	MaxMemory     = 256 << 10  // argon2: KiB of memory
-	MaxWork       = 1 << 20    // argon2: memory in KiB × passes; about a second
+	MaxMemory     = 256 << 10  // argon2, scrypt: KiB of memory
+	MaxWork       = 1 << 20    // argon2, scrypt: memory in KiB × passes (scrypt's p); about a second, of scrypt some
 	MaxThreads    = 16         // argon2: lanes
 	MaxIterations = 10_000_000 // pbkdf2; Django 6 writes 1 200 000
 	MaxRounds     = 15         // bcrypt: binary logarithm; Django writes 12
@@ -83,6 +113,7 @@ func (c *Config) params() (params, error) {
 		p.lanes = 1
 	}
 	bad := conferr.For("password.Config")
+	const wantNameKey = "give a secret of 16 bytes or more that all instances share"
 	const wantCallers = "use up to 65536 hashes at a time; 0 takes the default"
 	switch least := leastMemory(p.passes); {
 	case p.memory < least:
@@ -92,6 +123,17 @@ func (c *Config) params() (params, error) {
 	case uint64(p.memory)*uint64(p.passes) > MaxWork:
 		bad.Add("Time", rampart.ReasonInvalid, p.passes, "Memory in KiB times Time is at most 1048576, about a second")
 	}
+	bad.If(c.Format != FormatPHC && c.Format != FormatDjangoArgon2 && c.Format != FormatDjangoPBKDF2, "Format", rampart.ReasonInvalid, string(c.Format), "use FormatPHC, FormatDjangoArgon2 or FormatDjangoPBKDF2")
+	switch {
+	case c.Iterations != 0 && c.Format != FormatDjangoPBKDF2:
+		bad.Add("Iterations", rampart.ReasonPointless, c.Iterations, "set Format to FormatDjangoPBKDF2, or leave it 0")
+	case c.Iterations < 0 || c.Iterations > MaxIterations:
+		bad.Add("Iterations", rampart.ReasonInvalid, c.Iterations, "use up to 10000000; 0 means 600000")
+	case c.Iterations != 0 && c.Iterations < leastIterations:
+		bad.Add("Iterations", rampart.ReasonWeak, c.Iterations, "OWASP asks for at least 600000")
+	}
+	bad.If(len(c.NameKey) > 0 && len(c.NameKey) < leastNameKey, "NameKey", rampart.ReasonWeak, nil, wantNameKey)
+	bad.If(len(c.NameKey) == 0 && c.Census.mixed(), "NameKey", rampart.ReasonMissing, nil, wantNameKey)
 	bad.If(p.lanes > MaxThreads, "Threads", rampart.ReasonInvalid, p.lanes, "use up to 16 lanes; 0 means 1")
 	bad.If(c.Parallel < 0 || c.Parallel > maxCallers, "Parallel", rampart.ReasonInvalid, c.Parallel, wantCallers)
 	bad.If(c.Wait < 0 || c.Wait > maxWait, "Wait", rampart.ReasonInvalid, c.Wait, "use up to 1m; 0 means 5s")

@@ -62,6 +62,9 @@ func (g gate) enter(ctx context.Context) error {
 	}
 }
 
+// contended reports whether anybody waits.
+func (g gate) contended() bool { return len(g.tickets) > len(g.slots) }
+
 func (g gate) leave() {
 	<-g.slots
 	<-g.tickets

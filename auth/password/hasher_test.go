@@ -80,6 +80,7 @@ func TestPublicVectors(t *testing.T) {
 		{"password", "$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc"},
 		{"password", "$argon2i$v=19$m=256,t=2,p=1$c29tZXNhbHQ$iekCn0Y3spW+sCcFanM2xBT63UP2sghkUoHLIUpWRS8"},
 		{"U*U", "bcrypt$$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"},
+		{"lètmein", "scrypt$16384$seasalt$8$1$Qj3+9PPyRjSJIebHnG81TMjsqtaIGxNQG/aEB/NYafTJ7tibgfYz71m0ldQESkXFRkdVCBhhY8mx7rQwite/Pw=="}, // of Django's tests
 		{"U*U*", "bcrypt$$2a$05$CCCCCCCCCCCCCCCCCCCCC.VGOzA784oUp/Z0DY336zx7pLYAy0lwK"},
 	}
 	h := newHasher(t, least())
@@ -299,6 +300,13 @@ func TestNewReportsEveryMistake(t *testing.T) {
 			password.Config{Memory: 1, Threads: 17, Parallel: -1, Queue: 1 << 20, Wait: time.Hour},
 			"Memory: weak: \"1\"\nThreads: invalid: \"17\"\nParallel: invalid: \"-1\"\nWait: invalid: \"1h0m0s\"\nQueue: invalid: \"1048576\"",
 		},
+		{"iterations that Hash does not use", password.Config{Iterations: 600000}, `Iterations: pointless: "600000"`},
+		{"few iterations", password.Config{Format: password.FormatDjangoPBKDF2, Iterations: 599999}, `Iterations: weak: "599999"`},
+		{"too many iterations", password.Config{Format: password.FormatDjangoPBKDF2, Iterations: 10000001}, `Iterations: invalid: "10000001"`},
+		{"negative iterations", password.Config{Format: password.FormatDjangoPBKDF2, Iterations: -1}, `Iterations: invalid: "-1"`},
+		{"a format that nobody reads", password.Config{Format: "md5"}, `Format: invalid: "md5"`},
+		{"a short secret", password.Config{NameKey: make([]byte, 15)}, `NameKey: weak`},
+		{"a mixed table without a secret", password.Config{Census: census(pbkdf2Text, bcryptText)}, `NameKey: missing`},
 		{"too many at once", password.Config{Parallel: 1 << 20}, `Parallel: invalid: "1048576"`},
 	}
 	for _, tt := range tests {

@@ -2,11 +2,14 @@ package password
 
 import (
 	"crypto/pbkdf2"
+	"crypto/rand"
 	"crypto/sha1" //nolint:gosec // G505: read, for a log-in that replaces it, never written
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"fmt"
 	"hash"
+	"strconv"
 	"strings"
 )
 
@@ -21,6 +24,18 @@ type pbkdf2Hash struct {
 func (p pbkdf2Hash) matches(pw string) bool {
 	key, err := pbkdf2.Key(p.hash, pw, []byte(p.salt), p.iterations, len(p.key))
 	return err == nil && subtle.ConstantTimeCompare(key, p.key) == 1 // an error: SHA-1 under GODEBUG=fips140=only
+}
+
+func (p pbkdf2Hash) cost() string { return fmt.Sprint("pbkdf2", len(p.key), p.iterations) }
+
+func (p pbkdf2Hash) blank() stored {
+	p.salt, p.key = rand.Text(), random(len(p.key))
+	return p
+}
+
+// encode writes Django's pbkdf2_sha256, of which alone Hash makes any.
+func (p pbkdf2Hash) encode() string {
+	return string(FormatDjangoPBKDF2) + "$" + strconv.Itoa(p.iterations) + "$" + p.salt + "$" + base64.StdEncoding.EncodeToString(p.key)
 }
 
 // parsePBKDF2 reads "<iterations>$<salt>$<key>" after the scheme.

@@ -28,6 +28,8 @@ func (e *StoredError) Error() string { return fmt.Sprintf("password: stored hash
 // stored is a hash that was read.
 type stored interface {
 	matches(pw string) bool
+	cost() string  // what it takes, in words that only hashes as dear have
+	blank() stored // as dear, and of no password
 }
 
 // parse reads a hash of any format. It returns nil for one that no password can
@@ -45,6 +47,8 @@ func parse(encoded string) (stored, error) {
 		return parsePBKDF2(scheme, rest)
 	case found && (scheme == "bcrypt_sha256" || scheme == "bcrypt"):
 		return parseBcrypt(scheme, rest)
+	case found && scheme == "scrypt":
+		return parseScrypt(rest)
 	}
 	return nil, &StoredError{StoredUnknown}
 }

@@ -16,6 +16,7 @@ func TestStoredHashesAreReadStrictly(t *testing.T) {
 		phc    = "$argon2id$v=19$m=7168,t=5,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
 		pbkdf2 = "pbkdf2_sha256$2000$vuQKA3cykFtKug7qr5GUvw$qkVLoiDvJ1isEfB6qoujLsXNhc4kVClFBF9WIQasF98="
 		bcrypt = "bcrypt$$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"
+		scrypt = "scrypt$16384$seasalt$8$1$Qj3+9PPyRjSJIebHnG81TMjsqtaIGxNQG/aEB/NYafTJ7tibgfYz71m0ldQESkXFRkdVCBhhY8mx7rQwite/Pw=="
 	)
 	with := func(text, old, fresh string) string {
 		if !strings.Contains(text, old) {
@@ -71,6 +72,16 @@ func TestStoredHashesAreReadStrictly(t *testing.T) {
 		{"bcrypt with a sign", with(bcrypt, "$05$", "$+5$"), password.StoredMalformed},
 		{"bcrypt with another separator", with(bcrypt, "05$C", "05.C"), password.StoredMalformed},
 		{"bcrypt with a foreign letter", with(bcrypt, "C.E5", "C=E5"), password.StoredMalformed},
+		{"scrypt without a salt", with(scrypt, "seasalt", ""), password.StoredMalformed},
+		{"scrypt with its salt in front", with(scrypt, "16384$seasalt", "seasalt$16384"), password.StoredMalformed},
+		{"scrypt whose cost is no power of 2", with(scrypt, "16384", "16385"), password.StoredMalformed},
+		{"scrypt of cost 1", with(scrypt, "16384", "1"), password.StoredMalformed},
+		{"scrypt without blocks", with(scrypt, "$8$", "$0$"), password.StoredMalformed},
+		{"scrypt of too much memory", with(scrypt, "16384$seasalt$8", "262144$seasalt$16"), password.StoredTooCostly},
+		{"scrypt of too much work", with(scrypt, "$1$", "$65$"), password.StoredTooCostly},
+		{"scrypt of numbers beyond all", with(scrypt, "16384", "1048577"), password.StoredTooCostly},
+		{"scrypt with a short key", with(scrypt, "Qj3+", ""), password.StoredMalformed},
+		{"scrypt with a part too many", scrypt + "$", password.StoredMalformed},
 		{"bcrypt cut short", bcrypt[:len(bcrypt)-1], password.StoredMalformed},
 	}
 	h := newHasher(t, least())
@@ -97,6 +108,7 @@ func FuzzStored(f *testing.F) {
 		"pbkdf2_sha256$1$salt$qkVLoiDvJ1isEfB6qoujLsXNhc4kVClFBF9WIQasF98=",
 		"pbkdf2_sha1$1$salt$FrsLBwRUaSNI3mOvWUSW/flXOCU=",
 		"bcrypt$$2a$04$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+		"scrypt$16$salt$1$1$Qj3+9PPyRjSJIebHnG81TMjsqtaIGxNQG/aEB/NYafTJ7tibgfYz71m0ldQESkXFRkdVCBhhY8mx7rQwite/Pw==",
 		"", "!", "$", "$$$$",
 	} {
 		f.Add(s)

@@ -131,8 +131,8 @@ func (s *Service) checkToken(ctx context.Context, raw string) error {
 	if err := s.checkRevoked(ctx, t); err != nil || t.Kind() != auth.Refresh {
 		return err
 	}
-	_, sess, err := s.session(ctx, raw)
-	if err == nil && sess.Generation != generationOf(t) {
+	_, gen, sess, err := s.session(ctx, raw)
+	if err == nil && sess.Generation != gen {
 		return refused(auth.TokenReused) // asking is no use: the session goes on
 	}
 	return err
@@ -141,7 +141,7 @@ func (s *Service) checkToken(ctx context.Context, raw string) error {
 // EndSessionHandler answers POST {refresh} with {}: it ends the session of the token.
 func (s *Service) EndSessionHandler() http.Handler {
 	return post(s, s.readOwnRefresh, func(w http.ResponseWriter, r *http.Request, form refreshRequest) (response, error) {
-		_, sess, err := s.session(r.Context(), form.Refresh)
+		_, _, sess, err := s.session(r.Context(), form.Refresh)
 		if err == nil {
 			_, err = s.EndSession(r.Context(), sess.ID)
 		}

@@ -75,6 +75,10 @@ func (s *Service) begin(ctx context.Context, in login, claims map[string]any) (*
 	if subject == "" || len(subject) > maxSubject {
 		return nil, errors.New("session: a subject has 1 to 255 bytes")
 	}
+	claims, err := s.withShared(ctx, subject, claims)
+	if err != nil {
+		return nil, err
+	}
 	if err := s.rehearse(ctx, auth.Refresh, subject, claims); err != nil {
 		return nil, err
 	}
@@ -220,7 +224,7 @@ func (s *Service) access(ctx context.Context, sess Session, claims map[string]an
 // that two parties have the token, and ends the session (RFC 9700 section
 // 4.14.2).
 func (s *Service) Refresh(ctx context.Context, refresh string) (*Pair, error) {
-	t, sess, err := s.session(ctx, refresh)
+	t, gen, sess, err := s.session(ctx, refresh)
 	if err != nil {
 		return nil, err
 	}
@@ -233,12 +237,12 @@ func (s *Service) Refresh(ctx context.Context, refresh string) (*Pair, error) {
 		return nil, err
 	}
 	if !s.rotates {
-		if sess.Generation != generationOf(t) { // from when it still rotated
+		if sess.Generation != gen { // from when it still rotated
 			return nil, s.reused(ctx, sess)
 		}
 		return s.access(ctx, sess, access)
 	}
-	next, err := s.advance(ctx, sess.ID, generationOf(t))
+	next, err := s.advance(ctx, sess.ID, gen)
 	if err != nil {
 		return nil, err
 	}
@@ -255,20 +259,27 @@ func (s *Service) checkActive(ctx context.Context, subject string) error {
 }
 
 // session verifies a refresh token and returns its session, which has not
-// ended.
-func (s *Service) session(ctx context.Context, refresh string) (*auth.Token, Session, error) {
+// ended, and which of its tokens it is.
+func (s *Service) session(ctx context.Context, refresh string) (*auth.Token, int64, Session, error) {
 	if s == nil || s.sessions == nil {
-		return nil, Session{}, &auth.TokenError{Reason: auth.TokenUnverified, Err: errZeroService}
+		return nil, 0, Session{}, &auth.TokenError{Reason: auth.TokenUnverified, Err: errZeroService}
 	}
 	t, err := s.v.Verify(ctx, refresh, auth.Refresh)
 	if err != nil {
-		return nil, Session{}, err
+		return nil, 0, Session{}, err
 	}
-	if generationOf(t) < 1 {
-		return nil, Session{}, refused(auth.TokenNoID)
+	gen := generationOf(t)
+	if gen < 1 && (s.shared == nil || jose.IsRefreshID(t.ID())) {
+		return nil, 0, Session{}, refused(auth.TokenNoID)
 	}
 	sess, err := s.rowOf(ctx, t, t.Expires())
-	return t, sess, err
+	if err == nil && gen < 1 {
+		gen, sess, err = s.succeed(ctx, t, sess.ID)
+	}
+	if err == nil && sess.Blacklisted && sess.Generation == gen {
+		err = refused(auth.TokenRevoked)
+	}
+	return t, gen, sess, err
 }
 
 // rowOf returns the session of a refresh or sliding token, if it has not ended.
@@ -292,7 +303,7 @@ func (s *Service) rowOf(ctx context.Context, t *auth.Token, until time.Time) (Se
 	case sess.Revoked:
 		return Session{}, s.ended(ctx, t, id)
 	}
-	return sess, nil
+	return sess, s.checkShared(ctx, t)
 }
 
 // ended refuses a token whose session has ended. Where the feed failed at that time,
@@ -338,6 +349,7 @@ func (s *Service) adopt(ctx context.Context, t *auth.Token, until time.Time) (st
 		RotatedAt:       t.IssuedAt(),
 		Expires:         until,
 		Ends:            ends,
+		TokenID:         t.ID(),
 	}
 	err := s.sessions.Create(ctx, sess)
 	switch {
@@ -379,14 +391,20 @@ func (s *Service) advance(ctx context.Context, id string, gen int64) (Session, e
 	case moved:
 		s.reporter.Report(ctx, rampart.AuthnTokenRotated, id, rampart.Text("subject", sess.Subject), slog.String("session", id))
 		return sess, nil
-	case sess.Revoked:
+	case sess.Revoked, sess.Blacklisted && sess.Generation == gen:
 		return Session{}, refused(auth.TokenRevoked)
 	case sess.Generation == gen: // neither moved nor used: it has just expired
 		return Session{}, refused(auth.TokenExpired)
-	case sess.Generation == gen+1 && s.grace > 0 && now.Sub(sess.RotatedAt) <= s.grace:
+	case sess.Generation == gen+1 && (sess.TokenID != "" || s.inGrace(sess, now) && sess.Blacklisted):
+		return Session{}, refused(auth.TokenRevoked) // the other issuer has its successor
+	case sess.Generation == gen+1 && s.inGrace(sess, now):
 		return sess, nil // the same successor, still unused
 	}
 	return Session{}, s.reused(ctx, sess)
+}
+
+func (s *Service) inGrace(sess Session, now time.Time) bool {
+	return s.grace > 0 && now.Sub(sess.RotatedAt) <= s.grace
 }
 
 // reused ends a session one of whose refresh tokens came a second time.

@@ -56,6 +56,7 @@ func (m *MemoryStore) Create(_ context.Context, s Session) error {
 	m.sweep()
 	s.AuthenticatedAt, s.RotatedAt = micro(s.AuthenticatedAt), micro(s.RotatedAt)
 	s.Expires, s.Ends, s.Revoked = micro(s.Expires), micro(s.Ends), false
+	s.TokenID, s.Blacklisted = "", false // no other issuer has a part in them
 	if _, exists := m.sessions[s.ID]; exists {
 		return ErrSessionExists
 	}

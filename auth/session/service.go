@@ -135,6 +135,7 @@ type Service struct {
 	users        Users
 	claimer      Claimer // nil: no further claims
 	sessions     Store
+	shared       Shared            // sessions, if another issuer has a part in them
 	revocations  *auth.Revocations // nil: nobody is told
 	accessTTL    time.Duration
 	refreshTTL   time.Duration
@@ -191,6 +192,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	s.keys, _ = cfg.Tokens.Keys.(*auth.Keys) // check saw it
 	s.claimer, _ = cfg.Users.(Claimer)
+	s.shared, _ = cfg.Sessions.(Shared)
 	switch {
 	case s.errorHandler != nil:
 	case s.answers == AnswersOAuth:

@@ -23,6 +23,15 @@ type Session struct {
 	Ends            time.Time // when the session ends for good, and its row may go
 	Revoked         bool      // set by the store: Revoke, RevokeSubject or RevokeBefore ended it
 
+	// TokenID is the jti of the newest refresh token where another issuer made that:
+	// set for Create of a session that began with such a token. Only a [Shared] store
+	// keeps it. "": the token is ours.
+	TokenID string
+
+	// Blacklisted is set by a [Shared] store: the other issuer has ended the newest
+	// refresh token, or has made another one in its place, which takes the session on.
+	Blacklisted bool
+
 	// Device is what the client called itself at the log-in, its User-Agent, for
 	// people who look through their sessions. It is untrusted text: anybody can
 	// send any, so escape it where it is shown, and decide nothing by it. It has at
@@ -80,6 +89,29 @@ type Store interface {
 	RevokeBefore(ctx context.Context, before time.Time) error
 }
 
+// A Shared is a [Store] whose sessions another issuer with the same keys renews and
+// ends, too, such as a Django at the same tables (package authdjango). A [Service]
+// with one asks more than others do.
+type Shared interface {
+	Store
+
+	// Succeed makes the token jti, which the other issuer made of a token of the
+	// session, its newest one, if that was blacklisted and jti is not: it sets
+	// Generation one higher, TokenID to jti, and RotatedAt and Expires to those times,
+	// also where the session had expired. It returns the session as it then is, and
+	// which generation jti is or was; 0 if it is no token of the session: then
+	// Blacklisted says whether jti itself is. ErrNoSession: there is no such session.
+	Succeed(ctx context.Context, id, jti string, at, expires time.Time) (now Session, gen int64, err error)
+
+	// Revoked reports whether the other issuer refuses the subject of t or what t says
+	// of it. It is asked at every use of a refresh or sliding token.
+	Revoked(ctx context.Context, t *auth.Token) (bool, error)
+
+	// Claims returns what the other issuer wants to find in the tokens of subject; nil:
+	// nothing more. It is asked once, at the log-in.
+	Claims(ctx context.Context, subject string) (map[string]any, error)
+}
+
 // Errors of a [Store].
 var (
 	ErrNoSession     = errors.New("session: no such session")
@@ -118,7 +150,7 @@ func RevokedIn(store Store) func(context.Context, *auth.Token) (bool, error) {
 func refreshID(s Session) string { return s.ID + "." + strconv.FormatInt(s.Generation, 10) }
 
 // generationOf returns which refresh token of its session t is; 0 for one that
-// never was any.
+// never was any, or that another issuer made of one.
 func generationOf(t *auth.Token) int64 {
 	if sessionOf(t) == "" {
 		return 1 // adopted

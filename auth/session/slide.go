@@ -33,7 +33,10 @@ func (s *Service) IssueSlidingHandler() http.Handler {
 func (s *Service) beginSliding(ctx context.Context, in login) (response, error) {
 	sess := s.newSession(in)
 	sess.Ends = sess.Expires
-	claims, err := s.accessClaims(ctx, in.subject, nil)
+	claims, err := s.withShared(ctx, in.subject, nil)
+	if err == nil {
+		claims, err = s.accessClaims(ctx, in.subject, claims)
+	}
 	if err != nil {
 		return response{}, err
 	}
@@ -72,6 +75,9 @@ func (s *Service) slide(ctx context.Context, raw string) (text string, until tim
 	if err != nil {
 		return "", until, err
 	}
+	if sess.Blacklisted {
+		return "", until, refused(auth.TokenRevoked)
+	}
 	if err := s.checkActive(ctx, t.Subject()); err != nil {
 		return "", until, err
 	}
@@ -109,7 +115,7 @@ func (s *Service) sliding(ctx context.Context, sess Session, until time.Time, cl
 	return s.mint(ctx, grant{
 		kind:             auth.Sliding,
 		session:          sess,
-		id:               rand.Text(),
+		id:               s.slidingID(sess, rand.Text()),
 		issued:           now,
 		expires:          expires,
 		refreshableUntil: until,

@@ -25,6 +25,7 @@ func (l *layers) newAuth(s *settings, sec *secrets, db *database, standing *auth
 		}
 		cfg.Tokens.Keys = keys
 	}
+	cfg.Tokens.DangerouslyPublishedKey = s.loopback // a django-insecure-… key is for development
 	var err error
 	if l.sessions, err = authsql.New(db.DB, db.dialect, authsql.Config{Timeout: db.timeout}); err != nil {
 		return err

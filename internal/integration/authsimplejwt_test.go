@@ -85,11 +85,11 @@ type djangoAnswer struct {
 func djangoPython(t testing.TB) string {
 	t.Helper()
 	for _, name := range []string{"python3", "/usr/bin/python3"} { // Debian's packages belong to the latter
-		if exec.CommandContext(t.Context(), name, "-c", "import rest_framework_simplejwt").Run() == nil {
+		if exec.CommandContext(t.Context(), name, "-c", "import django, rest_framework_simplejwt, psycopg2, argon2, bcrypt").Run() == nil {
 			return name
 		}
 	}
-	missing(t, "python", "run `make services` (python3-djangorestframework-simplejwt)")
+	missing(t, "python", "run `make services` (python3-djangorestframework-simplejwt and others)")
 	return ""
 }
 

@@ -1,6 +1,7 @@
 package jose
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -52,6 +53,12 @@ type material struct {
 type macState struct {
 	hash hash.Hash
 	sum  [64]byte
+}
+
+// IsPublished reports whether the secret of k is one that Django's startproject has
+// written into a file of the project, and so into its repository.
+func IsPublished(k *Key) bool {
+	return k != nil && k.m != nil && bytes.HasPrefix(k.m.secret, []byte("django-insecure-"))
 }
 
 // NewKey is auth.NewKey.
