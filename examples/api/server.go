@@ -65,13 +65,16 @@ func open(ctx context.Context, s *settings, log *slog.Logger, dropped func() uin
 }
 
 func (srv *instance) build(ctx context.Context, s *settings, sec *secrets, log *slog.Logger) error {
-	hash, err := password.New(password.Config{})
+	hash, err := newHasher(sec.device)
 	if err != nil {
 		return err
 	}
 	u := &users{db: srv.db, hash: hash, log: log}
 	if err := srv.prepare(ctx, s, u); err != nil {
 		return err
+	}
+	if err := u.count(ctx); err != nil {
+		return redacted(err, s.db)
 	}
 	if srv.shared, err = openShared(ctx, s, srv.db, log); err != nil {
 		return redacted(err, s.db)
