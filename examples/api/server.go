@@ -12,7 +12,6 @@ import (
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
-	"github.com/ecolaura/rampart/auth/password"
 	"github.com/ecolaura/rampart/crypto/column"
 	"github.com/ecolaura/rampart/headers"
 	"github.com/ecolaura/rampart/incident"
