@@ -254,6 +254,7 @@ func talk(ctx context.Context, s *side, x *exchange) {
 	defer leave()
 	in, out := io.Pipe()
 	defer in.Close() // what nobody reads does not block its writer
+	defer context.AfterFunc(ctx, func() { _ = out.Close() })() // after a cut the client waits for all of its body
 	r := s.request(ctx, http.MethodPost, "/", in)
 	r.Header.Del("Accept-Encoding")
 	go func() { _, _ = io.WriteString(out, "1\n") }()
