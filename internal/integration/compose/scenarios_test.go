@@ -253,7 +253,7 @@ func talk(ctx context.Context, s *side, x *exchange) {
 	ctx, leave := context.WithTimeout(ctx, patience/2)
 	defer leave()
 	in, out := io.Pipe()
-	defer in.Close() // what nobody reads does not block its writer
+	defer in.Close()                                           // what nobody reads does not block its writer
 	defer context.AfterFunc(ctx, func() { _ = out.Close() })() // after a cut the client waits for all of its body
 	r := s.request(ctx, http.MethodPost, "/", in)
 	r.Header.Del("Accept-Encoding")
