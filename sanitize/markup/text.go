@@ -2,7 +2,6 @@ package markup
 
 import (
 	"html"
-	"slices"
 	"strings"
 
 	"github.com/ecolaura/rampart/internal/text"
@@ -80,7 +79,7 @@ const maxEntity = 40
 
 // appendEscaped appends the text s, of an element or of an attribute's value in
 // double quotes.
-func appendEscaped(out []byte, s string, inAttr bool) []byte {
+func appendEscaped[S []byte | string](out []byte, s S, inAttr bool) []byte {
 	start := 0
 	for i := range len(s) {
 		c := s[i]
@@ -108,56 +107,4 @@ func appendEscaped(out []byte, s string, inAttr bool) []byte {
 		}
 	}
 	return append(out, s[start:]...)
-}
-
-// attributes appends the attributes of the current tag that t allows, in the
-// order of the input. The tokenizer has dropped repeated ones, as browsers do.
-func (c *cleaner) attributes(t *tagPolicy) {
-	linked := false
-	for more := len(t.attrs) > 0; more; {
-		var key, value []byte
-		key, value, more = c.z.TagAttr()
-		kind := t.attrs[string(key)]
-		if kind == attrUnknown || c.rel != "" && t.flags&isLink != 0 && string(key) == "rel" {
-			continue
-		}
-		text := string(value)
-		if kind == attrURL {
-			var ok bool
-			if text, ok = c.url(text); !ok {
-				continue
-			}
-			linked = c.rel != "" && t.flags&isLink != 0 && !isMail(text) // mail has nothing to follow
-		}
-		c.attribute(string(key), text)
-	}
-	if linked {
-		c.attribute("rel", c.rel)
-	}
-}
-
-func (c *cleaner) attribute(name, value string) {
-	c.out = append(c.out, ' ')
-	c.out = append(c.out, name...)
-	c.out = append(c.out, '=', '"')
-	c.out = appendEscaped(c.out, value, true)
-	c.out = append(c.out, '"')
-}
-
-// unbroken drops tabs and line breaks. It is read-only.
-var unbroken = strings.NewReplacer("\t", "", "\n", "", "\r", "") //nolint:gochecknoglobals // read-only
-
-// url returns s as a browser will read it, and whether it has an allowed scheme
-// or none. The URL Standard (section 4.4) strips controls and spaces from both
-// ends and tabs and line breaks from everywhere, so that "java\nscript:" runs.
-func (c *cleaner) url(s string) (string, bool) {
-	s = strings.TrimFunc(s, func(r rune) bool { return r <= ' ' })
-	if strings.ContainsAny(s, "\t\n\r") {
-		s = unbroken.Replace(s)
-	}
-	i := strings.IndexAny(s, ":/?#\\")
-	if i < 0 || s[i] != ':' {
-		return s, true
-	}
-	return s, isScheme(s[:i]) && slices.Contains(c.schemes, text.LowerASCII(s[:i]))
 }
