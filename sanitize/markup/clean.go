@@ -23,7 +23,7 @@ func (h *Policy) Clean(s string) string {
 		return s
 	}
 	s = text.Repair(s)
-	c := cleaner{Policy: h, z: html.NewTokenizer(strings.NewReader(s)), out: make([]byte, 0, len(s)+len(s)/4)}
+	c := cleaner{Policy: h, z: html.NewTokenizer(strings.NewReader(s)), out: make([]byte, 0, len(s)+len(s)/2), attrs: make([]byte, 0, 128), stack: make([]openTag, 0, 8)}
 	read := 0
 	for tt := c.z.Next(); tt != html.ErrorToken; tt = c.z.Next() {
 		raw := c.z.Raw()

@@ -2,7 +2,6 @@ package markup
 
 import (
 	"html"
-	"strings"
 
 	"github.com/ecolaura/rampart/internal/text"
 )
@@ -20,58 +19,65 @@ func isCleanText(s string) bool {
 	return ascii || text.Repair(s) == s
 }
 
-// isSpecial reports whether c cannot stand as it is in the text of an element.
+// isSpecial reports whether c cannot stand as it is in the text of an element: a
+// control but for tabs and line feeds, "&", "<" or ">", each a bit.
 func isSpecial(c byte) bool {
-	return c < ' ' && c != '\n' && c != '\t' || c == '&' || c == '<' || c == '>'
+	const low = 1<<32 - 1 ^ 1<<'\t' ^ 1<<'\n' | 1<<'&' | 1<<'<' | 1<<'>'
+	return c < 64 && uint64(low)>>c&1 != 0
 }
 
 // appendText appends s, the source of a text, as its canonical source: entities
 // decoded, & < > escaped, control characters as "?".
 func appendText[S []byte | string](out []byte, s S) []byte {
-	special := -1
-	for i := range len(s) {
-		if isSpecial(s[i]) {
-			special = i
-			break
+	for i := 0; i < len(s); {
+		start := i
+		for i < len(s) && !isSpecial(s[i]) {
+			i++
+		}
+		out = append(out, s[start:i]...)
+		start = i
+		switch {
+		case i == len(s):
+		case s[i] == '&':
+			i += entityLen(s[i:])
+			out = appendEntity(out, s[start:i])
+		case s[i] == '\r' && i+1 < len(s) && s[i+1] == '\n':
+			i++ // a line feed in their place
+		default:
+			i++
+			out = appendEscaped(out, s[start:i], false)
 		}
 	}
-	if special < 0 {
-		return append(out, s...)
-	}
-	text := string(s)
-	if strings.IndexByte(text, '&') >= 0 {
-		text = unescape(text)
-	}
-	return appendEscaped(out, text, false)
+	return out
 }
 
-// unescape decodes the entities of a text that end with a semicolon. Browsers
-// decode some without, but who writes "?a=1&copy=2" means just that.
-func unescape(s string) string {
-	var b strings.Builder
-	b.Grow(len(s))
-	for i := strings.IndexByte(s, '&'); i >= 0; i = strings.IndexByte(s, '&') {
-		b.WriteString(s[:i])
-		s = s[i:]
-		n := 1
-		for n < len(s) && n < maxEntity && (s[n] == '#' || text.IsAlphanumeric(s[n])) {
-			n++
-		}
-		if n == len(s) || s[n] != ';' {
-			b.WriteString(s[:n])
-			s = s[n:]
-			continue
-		}
+// entityLen returns the length of what could be an entity at the start of s.
+func entityLen[S []byte | string](s S) int {
+	n := 1
+	for n < len(s) && n < maxEntity && (s[n] == '#' || text.IsAlphanumeric(s[n])) {
 		n++
-		if text := html.UnescapeString(s[:n]); text[len(text)-1] == ';' && s[:n] != "&semi;" { // the whole name was not one
-			b.WriteString(s[:n])
-		} else {
-			b.WriteString(text)
-		}
-		s = s[n:]
 	}
-	b.WriteString(s)
-	return b.String()
+	if n < len(s) && s[n] == ';' {
+		n++
+	}
+	return n
+}
+
+// appendEntity appends what the entity s stands for, if it ends with a semicolon.
+// Browsers decode some without, but who writes "?a=1&copy=2" means just that.
+func appendEntity[S []byte | string](out []byte, s S) []byte {
+	switch string(s) {
+	case "&amp;", "&lt;", "&gt;":
+		return append(out, s...)
+	}
+	decoded := string(s)
+	if s[len(s)-1] == ';' {
+		decoded = html.UnescapeString(decoded)
+		if decoded[len(decoded)-1] == ';' && string(s) != "&semi;" { // the whole name was not one
+			decoded = string(s)
+		}
+	}
+	return appendEscaped(out, decoded, false)
 }
 
 // maxEntity is longer than the longest name, CounterClockwiseContourIntegral.

@@ -18,9 +18,10 @@ var unbroken = strings.NewReplacer("\t", "", "\n", "", "\r", "") //nolint:gochec
 // 4.4) strips controls and spaces from both ends and tabs and line breaks from
 // everywhere, so that "java\nscript:" runs.
 func asRead(s string) string {
-	s = strings.TrimFunc(s, func(r rune) bool { return r <= ' ' })
-	if strings.ContainsAny(s, "\t\n\r") {
-		s = unbroken.Replace(s)
+	for i := range len(s) {
+		if s[i] <= ' ' {
+			return unbroken.Replace(strings.TrimFunc(s, func(r rune) bool { return r <= ' ' }))
+		}
 	}
 	return s
 }
@@ -51,11 +52,15 @@ func (c *cleaner) url(t *tagPolicy, attr, s string, allowed func(string) bool) (
 // schemeOf returns the scheme of the URL s in lower case, and whether s has a
 // colon where a browser would look for one.
 func schemeOf(s string) (string, bool) {
-	i := strings.IndexAny(s, ":/?#\\")
-	if i < 0 || s[i] != ':' {
-		return "", false
+	for i := range len(s) {
+		switch s[i] {
+		case ':':
+			return text.LowerASCII(s[:min(i, maxScheme)]), true
+		case '/', '?', '#', '\\':
+			return "", false
+		}
 	}
-	return text.LowerASCII(s[:min(i, maxScheme)]), true
+	return "", false
 }
 
 // maxScheme is longer than any scheme.
@@ -67,7 +72,7 @@ func (c *cleaner) isAllowedURL(s string) bool {
 		return false
 	}
 	scheme, ok := schemeOf(s)
-	return !ok || isScheme(scheme) && slices.Contains(c.schemes, scheme)
+	return !ok || slices.Contains(c.schemes, scheme)
 }
 
 // isImageURL reports whether s is an allowed URL or holds an allowed image.
