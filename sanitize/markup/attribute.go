@@ -129,7 +129,7 @@ func (c *cleaner) attributes(t *tagPolicy) bool {
 		case kind == attrText:
 			c.attrs = appendAttr(c.attrs, key, value)
 		default:
-			if text, ok := c.value(t, kind, string(key), string(value)); ok {
+			if text, ok := c.value(t, kind, key, string(value)); ok {
 				c.attrs = appendAttr(c.attrs, key, text)
 				if string(key) == "href" || string(key) == "src" {
 					l.url, l.linked = text, true
@@ -148,7 +148,7 @@ func (c *cleaner) attributes(t *tagPolicy) bool {
 }
 
 // value returns the value of an attribute as it may be written, and whether it may.
-func (c *cleaner) value(t *tagPolicy, kind attrKind, key, s string) (string, bool) {
+func (c *cleaner) value(t *tagPolicy, kind attrKind, key []byte, s string) (string, bool) {
 	switch kind {
 	case attrURL:
 		return c.url(t, key, s, c.isAllowedURL)

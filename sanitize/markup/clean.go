@@ -23,7 +23,10 @@ func (h *Policy) Clean(s string) string {
 		return s
 	}
 	s = text.Repair(s)
-	c := cleaner{Policy: h, z: html.NewTokenizer(strings.NewReader(s)), out: make([]byte, 0, len(s)+len(s)/2), attrs: make([]byte, 0, 128), stack: make([]openTag, 0, 8)}
+	c := cleaner{Policy: h, z: html.NewTokenizer(strings.NewReader(s)), out: make([]byte, 0, len(s)+len(s)/2)}
+	var attrs [128]byte // room that is enough for most texts
+	var stack [8]openTag
+	c.attrs, c.stack = attrs[:0], stack[:0]
 	read := 0
 	for tt := c.z.Next(); tt != html.ErrorToken; tt = c.z.Next() {
 		raw := c.z.Raw()
@@ -225,10 +228,11 @@ func (c *cleaner) closeImplied() {
 // closeParagraph ends an open p, as every block does (section 13.2.6.4.7,
 // "close a p element").
 func (c *cleaner) closeParagraph() {
-	if p := c.tags["p"]; p != nil {
-		if i := c.find(p, isCell|isTable); i >= 0 {
-			c.closeTo(i)
-		}
+	if c.p == nil {
+		return
+	}
+	if i := c.find(c.p, isCell|isTable); i >= 0 {
+		c.closeTo(i)
 	}
 }
 

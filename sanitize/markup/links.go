@@ -73,7 +73,7 @@ func (c *cleaner) linkify() {
 	for at := 0; at < len(s); {
 		l, next := c.linkAt(s, at, done)
 		if l.end > 0 {
-			if address, ok := c.url(c.tags["a"], "href", l.scheme+s[l.start:l.end], c.isAllowedURL); ok {
+			if address, ok := c.url(c.tags["a"], []byte("href"), l.scheme+s[l.start:l.end], c.isAllowedURL); ok {
 				c.out = appendEscaped(c.out, s[done:l.start], false)
 				c.link(address, s[l.start:l.end])
 				done = l.end

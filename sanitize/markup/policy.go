@@ -20,6 +20,7 @@ const wantAllowed = "allow this element first, with AllowTags"
 // [Policy.With] widens one.
 type Policy struct {
 	tags    map[string]*tagPolicy
+	p       *tagPolicy // tags["p"], which every block looks for
 	global  *tagPolicy // what every tag may have; nil in the zero Policy
 	schemes []string   // nil in the zero Policy, which has no links: the default
 	rel     string     // of every link; empty: none is added
@@ -113,6 +114,7 @@ func (h *Policy) With(opts ...Option) (*Policy, error) {
 	for _, t := range next.tags {
 		t.widen(next.global)
 	}
+	next.p = next.tags["p"]
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ func asRead(s string) string {
 
 // url returns the URL s of t's attribute attr as it may be written, and whether it
 // may. What the policy's function makes of it is checked like what was there.
-func (c *cleaner) url(t *tagPolicy, attr, s string, allowed func(string) bool) (string, bool) {
+func (c *cleaner) url(t *tagPolicy, attr []byte, s string, allowed func(string) bool) (string, bool) {
 	s = asRead(s)
 	if !allowed(s) {
 		return "", false
@@ -38,7 +38,7 @@ func (c *cleaner) url(t *tagPolicy, attr, s string, allowed func(string) bool) (
 		if !ok {
 			return "", false
 		}
-		s = asRead(c.rewrite(t.name, attr, plain))
+		s = asRead(c.rewrite(t.name, string(attr), plain))
 		if s == "" || !allowed(s) {
 			return "", false
 		}
@@ -150,7 +150,7 @@ func (c *cleaner) srcset(t *tagPolicy, s string) string {
 			size, s, _ = strings.Cut(s, ",")
 			size = strings.Trim(size, htmlSpace)
 		}
-		address, ok := c.url(t, "srcset", address, c.isCandidateURL)
+		address, ok := c.url(t, []byte("srcset"), address, c.isCandidateURL)
 		if !ok || !isDescriptor(size) {
 			continue
 		}
