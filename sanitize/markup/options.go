@@ -118,8 +118,8 @@ func AllowDataImages(maxBytes int, types ...string) Option {
 // as "www.youtube-nocookie.com". Each gets a sandbox in which it can run scripts in
 // its own origin but not lead this page elsewhere, open windows, send forms or
 // download, so never name a host that serves this page or its API: a frame of the
-// same origin can leave its sandbox. It may have width, height, title, loading and
-// allowfullscreen; frames without an allowed URL go.
+// same origin can leave its sandbox. It may have width, height, title, loading,
+// frameborder and allowfullscreen; frames without an allowed URL go.
 func AllowFrames(hosts ...string) Option {
 	hosts = slices.Clone(hosts)
 	return func(h *Policy) error {
@@ -132,7 +132,7 @@ func AllowFrames(hosts ...string) Option {
 		h.frames = append(h.frames, hosts...)
 		t := h.add(element{"iframe", isVoid | isFrame})
 		t.allow("src", attrImage)
-		for _, name := range []string{"width", "height", "title", "loading", "allowfullscreen"} {
+		for _, name := range []string{"width", "height", "title", "loading", "allowfullscreen", "frameborder"} {
 			t.allow(name, attrText)
 		}
 		return bad.Err()

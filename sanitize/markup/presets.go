@@ -48,14 +48,6 @@ func ugc() []Option {
 // cleaned like the rest.
 func Markdown() *Policy {
 	return fixed(append(ugc(), written("user-content-",
-		AllowClasses("code", "language-*"),
-		AllowClasses("pre", "language-*"),
-		AllowClasses("a", "footnote-ref", "footnote-backref", "anchor"),
-		AllowClasses("div", "footnotes"),
-		AllowClasses("section", "footnotes"),
-		AllowClasses("ul", "contains-task-list"),
-		AllowClasses("ol", "contains-task-list"),
-		AllowClasses("li", "task-list-item"),
 		AllowStyles("td", "text-align"),
 		AllowStyles("th", "text-align"),
 	)...)...)
@@ -115,6 +107,14 @@ func written(idPrefix string, opts ...Option) []Option {
 		AllowAttrs("li", "value"),
 		AllowAttrs("p", "align"),
 		AllowAttrs("div", "align"),
+		AllowClasses("code", "language-*"),
+		AllowClasses("pre", "language-*"),
+		AllowClasses("a", "footnote-ref", "footnote-backref", "anchor"),
+		AllowClasses("div", "footnotes"),
+		AllowClasses("section", "footnotes"),
+		AllowClasses("ul", "contains-task-list"),
+		AllowClasses("ol", "contains-task-list"),
+		AllowClasses("li", "task-list-item"),
 		AllowIDs(idPrefix),
 		AllowCheckboxes(),
 	}, opts...)

@@ -120,7 +120,7 @@ var plainElements = strings.Fields(`a abbr acronym address article aside b bdi b
 // plainAttrs are those that can do nothing, whatever is in them.
 var plainAttrs = strings.Fields(`align alt bgcolor border cellpadding cellspacing checked color colspan datetime decoding dir disabled face height lang
 	loading media open rel reversed role rowspan scope size sizes span start title type valign value width aria-hidden aria-label data-list data-type
-	data-checked data-id data-label data-language data-row data-color data-align data-colwidth allowfullscreen referrerpolicy`)
+	data-checked data-id data-label data-language data-row data-color data-align data-colwidth allowfullscreen frameborder referrerpolicy`)
 
 // danger says what a browser could run of the tree, what could cover the page or
 // pass for a part of it. A rich policy has what Editor allows, and frames and images
