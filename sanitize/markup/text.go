@@ -2,6 +2,7 @@ package markup
 
 import (
 	"html"
+	"slices"
 
 	"github.com/ecolaura/rampart/internal/text"
 )
@@ -86,6 +87,7 @@ const maxEntity = 40
 // appendEscaped appends the text s, of an element or of an attribute's value in
 // double quotes.
 func appendEscaped[S []byte | string](out []byte, s S, inAttr bool) []byte {
+	out = slices.Grow(out, len(s))
 	start := 0
 	for i := range len(s) {
 		c := s[i]
