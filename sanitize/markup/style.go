@@ -13,7 +13,7 @@ import (
 // written anew from what was read, so that no two parsers can differ on them.
 func (t *tagPolicy) styleOf(s string) string {
 	var out []byte
-	for s != "" {
+	for n := 0; s != "" && n < maxDeclarations; {
 		var declaration string
 		declaration, s = cutDeclaration(s)
 		name, value, ok := strings.Cut(declaration, ":")
@@ -26,7 +26,7 @@ func (t *tagPolicy) styleOf(s string) string {
 		if !ok || !allowed(words) && !isInherited(words) {
 			continue
 		}
-		if len(out) > 0 {
+		if n++; n > 1 {
 			out = append(out, "; "...)
 		}
 		out = append(out, name...)
@@ -34,6 +34,9 @@ func (t *tagPolicy) styleOf(s string) string {
 	}
 	return string(out)
 }
+
+// maxDeclarations bounds those of an element: what comes after so many goes.
+const maxDeclarations = 64
 
 const cssSpace = " \t\n\r\f"
 
@@ -168,9 +171,11 @@ type grammar func(words []cssWord) bool
 // element or lets it cover what is around it.
 func propertyNamed(name string) grammar {
 	switch name {
-	case "color", "background-color", "border-color", "border-top-color", "border-right-color", "border-bottom-color",
-		"border-left-color", "text-decoration-color":
+	case "border-color":
 		return every(4, isColour)
+	case "color", "background-color", "border-top-color", "border-right-color", "border-bottom-color",
+		"border-left-color", "text-decoration-color":
+		return every(1, isColour)
 	case "text-align":
 		return oneOf("left right center justify start end")
 	case "vertical-align":
