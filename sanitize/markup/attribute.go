@@ -101,7 +101,7 @@ func isScripted(rest string) bool {
 func (t *tagPolicy) kind(key []byte) attrKind {
 	kind := t.attrs[string(key)]
 	if kind == attrUnknown && len(key) > len("data-") && key[len("data")] == '-' {
-		if any := string(key[:len("data-")]) + "*"; t.attrs[any] == attrAny {
+		if all := string(key[:len("data-")]) + "*"; t.attrs[all] == attrAny {
 			kind, _ = attributeNamed(string(key))
 		}
 	}
@@ -174,6 +174,8 @@ func (c *cleaner) value(t *tagPolicy, kind attrKind, key []byte, s string) (stri
 			ids[i] = c.withPrefix(id)
 		}
 		s = strings.Join(ids, " ")
+	default: // any text
+		return s, true
 	}
 	return s, s != ""
 }

@@ -201,7 +201,7 @@ func isHarmlessURL(s string) bool {
 		return false
 	}
 	colon := strings.IndexByte(s, ':')
-	if colon < 0 || strings.IndexAny(s[:colon], "/?#\\") >= 0 {
+	if colon < 0 || strings.ContainsAny(s[:colon], "/?#\\") {
 		return true
 	}
 	return slices.Contains([]string{"http", "https", "mailto", "ftp"}, strings.ToLower(s[:colon]))
