@@ -101,6 +101,9 @@ func TestRichPolicies(t *testing.T) {
 		{"a link in a new tab", rich(t), `<a target="_BLANK" href="/x">1</a><a target="top" href="/x">2</a><a target="_blank">3</a><a target="_blank" href="mailto:a@x.com">4</a>`, `<a href="/x" target="_blank" rel="nofollow noopener">1</a><a href="/x" rel="nofollow">2</a><a>3</a><a href="mailto:a@x.com" target="_blank" rel="noopener">4</a>`},
 		{"the author's rel is not the policy's", all, `<a rel="opener me" target="_blank" href="/x">1</a><a rel="me" href="/x">2</a>`, `<a href="/x" target="_blank" rel="nofollow noopener">1</a><a href="/x" rel="nofollow">2</a>`},
 		{"the author's rel, where the policy has none", author, `<a rel="me Opener NoOpener" target="_blank" href="/x">1</a><a rel="opener" href="/x">2</a>`, `<a href="/x" target="_blank" rel="me noopener">1</a><a href="/x" rel="opener">2</a>`},
+		{"the author's rel stays in its place", policy(t, markup.Basic(), markup.AllowAttrs("a", "rel")), `<a rel="me" href="/x">1</a>`, `<a rel="me" href="/x">1</a>`},
+		{"a frame's URL that is too long", rich(t), `<iframe src="https://www.youtube-nocookie.com/` + strings.Repeat("a", 1<<15) + `"></iframe>x`, "x"},
+		{"a width is whole", rich(t), `<img srcset="a 1.5w, b 15w">`, `<img srcset="b 15w">`},
 		{"srcset", rich(t), `<img srcset=" ,a.png 1x, b,c.png 640w ,,d.png, javascript:x 1.5x, /e.png 1.5x,f.png 1h, g.png (x, h.png 2x, i.png 1w 2w,j.png x,k.png 1.1234x, l.png 1234567w" sizes="100vw" loading="lazy" decoding="async">`, `<img srcset="a.png 1x, b,c.png 640w, d.png, /e.png 1.5x, h.png 2x" sizes="100vw" loading="lazy" decoding="async">`},
 		{"pictures", rich(t), `<picture><source media="(min-width: 1px)" type="image/webp" src="x" srcset="a.webp 2x, data:x 3x"><img src="a.png"></picture>`, `<picture><source media="(min-width: 1px)" type="image/webp" srcset="a.webp 2x"><img src="a.png"></picture>`},
 		{"checkboxes of a list of tasks", rich(t), `<ul><li><input CHECKED type=Checkbox onclick=x name=y> 1<li><input type="text"><input><input type=image src=x> 2`, `<ul><li><input type="checkbox" disabled="" checked=""> 1</li><li> 2</li></ul>`},
@@ -147,7 +150,7 @@ func TestStyles(t *testing.T) {
 		"padding-left: 40px; padding-left: -1px; padding-left: 401px; padding-left: 0; padding-left: 1; padding-left: 50%; padding-left: 51%; padding-left: -1%; padding-left: .5em; padding-left: 1.2.3px": "padding-left: 40px; padding-left: 0; padding-left: 50%; padding-left: 0.5em",
 		"font-weight: 700; font-weight: bold; font-weight: 0; font-weight: 1001; font-weight: bold 700":                                                                                                     "font-weight: 700; font-weight: bold",
 		"text-decoration: underline line-through; text-decoration: blink; text-decoration: a b c d":                                                                                                         "text-decoration: underline line-through",
-		"padding-left: " + strings.Repeat("1", 25) + "px; text-indent: 33.28494623655914%":                                                                                                                  "text-indent: 33.28494623655914%",
+		"padding-left: " + strings.Repeat("1", 25) + "px; text-indent: 0.00000000000000000000000001px; text-indent: 33.28494623655914%":                                                                     "text-indent: 33.28494623655914%",
 		strings.Repeat("color: red; ", 65):                            strings.Repeat("color: red; ", 63) + "color: red",
 		"font-family: " + strings.Repeat("a ", 41):                    "",
 		"font-family: " + strings.TrimSpace(strings.Repeat("a ", 40)): "font-family: " + strings.TrimSpace(strings.Repeat("a ", 40)),
@@ -241,4 +244,42 @@ func TestWithKeepsWhatARichPolicyHas(t *testing.T) {
 	wide = policy(t, whole, markup.AllowAttrs("*", "class"))
 	assert.Contains(t, wide.Clean(in), `class="a b cc z"`)
 	assert.Contains(t, policy(t, wide, markup.AllowClasses("p", "d")).Clean(in), `class="a b cc z"`)
+}
+
+// Whatever a function returns is checked again, as the attribute's own URL was.
+func TestAFunctionCanOnlyNarrow(t *testing.T) {
+	const in = `<a href="/x">1</a><img src="/x" srcset="/x 1x"><iframe src="https://www.youtube-nocookie.com/x"></iframe>`
+	none := "<a>1</a><img>"
+	for returned, want := range map[string]string{
+		"":                               none,
+		"javascript:alert(1)":            none,
+		" java\tscript:alert(1)":         none,
+		"data:text/html,x":               none,
+		"/" + strings.Repeat("a", 1<<15): none,
+		"a b":                            `<a href="a b" rel="nofollow">1</a><img src="a b">`,
+		",a":                             `<a href=",a" rel="nofollow">1</a><img src=",a">`,
+		"a,":                             `<a href="a," rel="nofollow">1</a><img src="a,">`,
+		"https://evil.example/":          `<a href="https://evil.example/" rel="nofollow">1</a><img src="https://evil.example/" srcset="https://evil.example/ 1x">`,
+		"data:image/gif;base64," + gif:   `<a>1</a><img src="data:image/gif;base64,` + gif + `">`,
+	} {
+		h := policy(t, rich(t), markup.RewriteURLs(func(_, _, _ string) string { return returned }))
+		assert.Equal(t, want, h.Clean(in), returned)
+	}
+	var calls []string
+	h := policy(t, rich(t), markup.AllowSchemes("https", "ftp"), markup.RewriteURLs(func(tag, attr, address string) string {
+		calls = append(calls, tag+" "+attr+" "+address)
+		return address
+	}))
+	h.Clean(in + `<a href=""><a href="ftp:/x"><a href="ftp://x\y">`)
+	assert.Equal(t, []string{"a href /x", "img src /x", "img srcset /x", "iframe src https://www.youtube-nocookie.com/x", "a href ftp://x/y"}, calls)
+}
+
+// Two policies that widen the same one do not share what they add.
+func TestWithSharesNothing(t *testing.T) {
+	base := policy(t, new(markup.Policy), markup.AllowTags("p"), markup.AllowFrames("a.example", "b.example", "c.example"), markup.AllowFrames("d.example", "e.example"))
+	one := policy(t, base, markup.AllowFrames("one.example"))
+	two := policy(t, base, markup.AllowFrames("two.example"))
+	assert.Contains(t, one.Clean(`<iframe src="https://one.example/"></iframe>`), "one.example")
+	assert.Empty(t, one.Clean(`<iframe src="https://two.example/"></iframe>`))
+	assert.Contains(t, two.Clean(`<iframe src="https://two.example/"></iframe>`), "two.example")
 }
