@@ -23,7 +23,10 @@ func (h *Policy) Clean(s string) string {
 		return s
 	}
 	s = text.Repair(s)
-	c := cleaner{Policy: h, z: html.NewTokenizer(strings.NewReader(s)), out: make([]byte, 0, len(s)+len(s)/4)}
+	c := cleaner{Policy: h, z: html.NewTokenizer(strings.NewReader(s)), out: make([]byte, 0, len(s)+len(s)/2)}
+	var attrs [128]byte // room that is enough for most texts
+	var stack [8]openTag
+	c.attrs, c.stack = attrs[:0], stack[:0]
 	read := 0
 	for tt := c.z.Next(); tt != html.ErrorToken; tt = c.z.Next() {
 		raw := c.z.Raw()
@@ -44,6 +47,7 @@ type cleaner struct {
 	*Policy
 	z      *html.Tokenizer
 	out    []byte
+	attrs  []byte // of the current tag, as they are written
 	stack  []openTag
 	count  [128]uint8 // open elements by tagPolicy.index
 	name   [16]byte   // of the current tag
@@ -73,6 +77,7 @@ func (c *cleaner) token(tt html.TokenType, raw []byte) {
 	case html.StartTagToken, html.SelfClosingTagToken: // <b/> is <b>, to browsers too
 		name := c.tagName(raw[1:])
 		if t := c.tags[string(name)]; t != nil {
+			c.inCode = t.flags&isFrame != 0 // what a browser without frames would show
 			c.start(t)
 			return
 		}
@@ -148,7 +153,7 @@ func (c *cleaner) closeGap(next byte) {
 // start writes the start tag of t, after the end tags that a browser would put
 // before it. Where a browser would ignore or move the element, it is dropped.
 func (c *cleaner) start(t *tagPolicy) {
-	if !c.closeForTable(t) || len(c.stack) >= maxNesting {
+	if !c.closeForTable(t) || len(c.stack) >= maxNesting || !c.inPlace(t) || !c.attributes(t) {
 		return
 	}
 	if t.flags&isBlock != 0 {
@@ -161,6 +166,8 @@ func (c *cleaner) start(t *tagPolicy) {
 		}
 	case t.flags&(isItem|isTerm) != 0:
 		c.closeItem(t.flags & (isItem | isTerm))
+	case t.flags&isRubyText != 0:
+		c.closeImplied()
 	case t.flags&isLink != 0:
 		if i := c.find(t, isCell); i >= 0 {
 			c.closeTo(i)
@@ -170,22 +177,62 @@ func (c *cleaner) start(t *tagPolicy) {
 	c.linkify()
 	c.out = append(c.out, '<')
 	c.out = append(c.out, t.name...)
-	c.attributes(t)
+	c.out = append(c.out, c.attrs...)
 	c.out = append(c.out, '>')
-	c.text = len(c.out)
-	if t.flags&isVoid == 0 {
+	switch {
+	case t.flags&isFrame != 0:
+		c.out = append(c.out, "</iframe>"...)
+	case t.flags&isVoid == 0:
 		c.stack = append(c.stack, openTag{tagPolicy: t})
 		c.count[t.index]++
 	}
+	c.text = len(c.out)
+}
+
+// inPlace reports whether t may stand here. An item outside a list would end an
+// item around the whole text, and leave it; so would a term or a ruby text.
+func (c *cleaner) inPlace(t *tagPolicy) bool {
+	holder := elementFlags(0)
+	switch {
+	case t.flags&isItem != 0:
+		holder = isList
+	case t.flags&isTerm != 0:
+		holder = isTerms
+	case t.flags&isRubyText != 0:
+		holder = isRuby
+	default:
+		return true
+	}
+	for _, open := range slices.Backward(c.stack) {
+		switch {
+		case open.flags&holder != 0:
+			return true
+		case open.flags&isCell != 0:
+			c.gap = c.gap || t.flags&isBlock != 0
+			return false
+		}
+	}
+	c.gap = c.gap || t.flags&isBlock != 0
+	return false
+}
+
+// closeImplied ends what a browser ends before a ruby text.
+func (c *cleaner) closeImplied() {
+	n := len(c.stack)
+	for n > 0 && (c.stack[n-1].flags&(isItem|isTerm|isRubyText) != 0 || c.stack[n-1].name == "p") {
+		n--
+	}
+	c.closeTo(n)
 }
 
 // closeParagraph ends an open p, as every block does (section 13.2.6.4.7,
 // "close a p element").
 func (c *cleaner) closeParagraph() {
-	if p := c.tags["p"]; p != nil {
-		if i := c.find(p, isCell|isTable); i >= 0 {
-			c.closeTo(i)
-		}
+	if c.p == nil {
+		return
+	}
+	if i := c.find(c.p, isCell|isTable); i >= 0 {
+		c.closeTo(i)
 	}
 }
 
@@ -207,22 +254,23 @@ func (c *cleaner) closeItem(kind elementFlags) {
 // reports whether t may stand where it then is: parts of a table only in a table,
 // and in a table nothing else outside its cells.
 func (c *cleaner) closeForTable(t *tagPolicy) bool {
-	const structure = isTable | isGroup | isRow
-	if t.flags&(structure|isCell) == 0 || t.flags&isTable != 0 && !c.inTable() {
+	if t.flags&(isTable|isTablePart) == 0 || t.flags&isTable != 0 && !c.inTable() {
 		return !c.inTable()
 	}
-	ends := isCell // what a new cell ends; a row ends rows too, and so on
+	ends := isCell | isColumns // what a new cell ends; a row ends rows too, and so on
 	switch {
 	case t.flags&isRow != 0:
 		ends |= isRow
-	case t.flags&isGroup != 0 || t.name == "caption":
+	case t.flags&isColumn != 0:
+		ends = isCell | isRow | isGroup
+	case t.flags&(isGroup|isColumns) != 0 || t.name == "caption":
 		ends |= isRow | isGroup
 	case t.flags&isTable != 0:
-		ends |= structure
+		ends |= isStructure
 	}
 	for i, open := range slices.Backward(c.stack) {
 		switch f := open.flags; {
-		case f&(structure|isCell) == 0:
+		case f&(isStructure|isCell) == 0:
 		case f&ends == 0:
 			c.closeTo(i + 1)
 			return true
@@ -237,7 +285,7 @@ func (c *cleaner) closeForTable(t *tagPolicy) bool {
 // inTable reports whether the current element is a part of a table but not a cell.
 func (c *cleaner) inTable() bool {
 	n := len(c.stack)
-	return n > 0 && c.stack[n-1].flags&(isTable|isGroup|isRow) != 0
+	return n > 0 && c.stack[n-1].flags&isStructure != 0
 }
 
 // end writes the end tag of t and of all that was opened in it, if a browser
@@ -245,7 +293,7 @@ func (c *cleaner) inTable() bool {
 func (c *cleaner) end(t *tagPolicy) {
 	switch {
 	case t.flags&isVoid != 0:
-	case t.flags&(isTable|isGroup|isRow|isCell) != 0:
+	case t.flags&(isStructure|isCell) != 0:
 		if i := c.find(t, isTable); i >= 0 {
 			c.closeTo(i)
 		}
@@ -284,7 +332,7 @@ func (c *cleaner) find(t *tagPolicy, barrier elementFlags) int {
 		case open.tagPolicy == t && !open.ended, open.flags&t.flags&isHeading != 0:
 			return i
 		case open.flags&barrier != 0,
-			t.flags&isItem != 0 && (open.name == "ul" || open.name == "ol"):
+			t.flags&isItem != 0 && open.flags&isList != 0:
 			return -1
 		}
 	}

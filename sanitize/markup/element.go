@@ -8,42 +8,55 @@ type element struct {
 	flags elementFlags
 }
 
-type elementFlags uint16
+type elementFlags uint32
 
 const (
-	isVoid    elementFlags = 1 << iota // has no end tag
-	isBlock                            // closes an open p, and an inline end tag does not reach through it
-	isHeading                          // closes an open heading
-	isItem                             // li: closes an open li
-	isTerm                             // dt, dd: close each other
-	isTable                            // table
-	isCell                             // td, th, caption: begins a scope of its own
-	isRow                              // tr
-	isGroup                            // thead, tbody, tfoot
-	isLink                             // a: closes an open a
+	isVoid     elementFlags = 1 << iota // has no end tag
+	isBlock                             // closes an open p, and an inline end tag does not reach through it
+	isHeading                           // closes an open heading
+	isItem                              // li: closes an open li
+	isTerm                              // dt, dd: close each other
+	isTable                             // table
+	isCell                              // td, th, caption: begins a scope of its own
+	isRow                               // tr
+	isGroup                             // thead, tbody, tfoot
+	isLink                              // a: closes an open a
+	isList                              // ul, ol: only in it may an li stand
+	isTerms                             // dl: only in it may dt and dd stand
+	isColumns                           // colgroup
+	isColumn                            // col
+	isRuby                              // ruby: only in it may rt and rp stand
+	isRubyText                          // rt, rp: end each other
+	isFrame                             // iframe, of which only AllowFrames makes use
+	isInput                             // input, of which only AllowCheckboxes makes use
 
-	isTablePart = isCell | isRow | isGroup
+	isStructure = isTable | isGroup | isRow | isColumns // what holds no text of its own
+	isTablePart = isCell | isRow | isGroup | isColumns | isColumn
 )
 
 // elementNamed returns the element name, if it is one that a policy may allow.
 // The list is closed: an element that is not in it runs code (script, object),
 // changes the parser's state (style, textarea, noscript, svg, math, template,
-// plaintext, select), sends or asks for data (form, input, button), or is not
-// known well enough.
+// plaintext, select), sends or asks for data (form, button), or is not known well
+// enough. For iframe and input there are options of their own.
 func elementNamed(name string) (element, bool) {
 	var flags elementFlags
 	switch name {
 	case "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins",
-		"kbd", "mark", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tt", "u", "var":
+		"kbd", "label", "mark", "picture", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tt", "u", "var":
 	case "a":
 		flags = isLink
-	case "br", "img", "wbr":
+	case "br", "img", "source", "wbr":
 		flags = isVoid
 	case "hr":
 		flags = isVoid | isBlock
-	case "address", "article", "aside", "blockquote", "center", "details", "div", "dl", "figcaption", "figure", "footer",
-		"header", "main", "nav", "ol", "p", "pre", "section", "summary", "ul":
+	case "address", "article", "aside", "blockquote", "center", "details", "div", "figcaption", "figure", "footer",
+		"header", "main", "nav", "p", "pre", "section", "summary":
 		flags = isBlock
+	case "ol", "ul":
+		flags = isBlock | isList
+	case "dl":
+		flags = isBlock | isTerms
 	case "h1", "h2", "h3", "h4", "h5", "h6":
 		flags = isBlock | isHeading
 	case "li":
@@ -58,35 +71,16 @@ func elementNamed(name string) (element, bool) {
 		flags = isBlock | isRow
 	case "tbody", "tfoot", "thead":
 		flags = isBlock | isGroup
+	case "colgroup":
+		flags = isBlock | isColumns
+	case "col":
+		flags = isVoid | isBlock | isColumn
+	case "ruby":
+		flags = isRuby
+	case "rp", "rt":
+		flags = isRubyText
 	default:
 		return element{}, false
 	}
 	return element{name, flags}, true
-}
-
-// attrKind says how the value of an attribute is checked.
-type attrKind uint8
-
-const (
-	attrUnknown attrKind = iota
-	attrText             // any text
-	attrURL              // a URL with an allowed scheme, or without one
-)
-
-// attributeNamed returns the kind of the attribute name, if it is one that a
-// policy may allow, and whether it is known to be dangerous. Dangerous are
-// event handlers and style, id and name (a page's scripts find them: DOM
-// clobbering), and attributes that load, submit or frame.
-func attributeNamed(name string) (kind attrKind, unsafe bool) {
-	switch name {
-	case "abbr", "align", "alt", "class", "color", "colspan", "datetime", "dir", "face", "height", "headers", "lang",
-		"open", "rel", "reversed", "rowspan", "scope", "size", "span", "start", "title", "type", "valign", "value", "width":
-		return attrText, false
-	case "cite", "href", "longdesc", "src":
-		return attrURL, false
-	case "style", "id", "name", "srcdoc", "srcset", "action", "formaction", "background", "data", "ping", "poster",
-		"target", "form", "is", "slot", "part", "manifest", "usemap", "xmlns":
-		return attrUnknown, true
-	}
-	return attrUnknown, len(name) > 2 && name[:2] == "on"
 }

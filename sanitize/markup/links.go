@@ -73,25 +73,24 @@ func (c *cleaner) linkify() {
 	for at := 0; at < len(s); {
 		l, next := c.linkAt(s, at, done)
 		if l.end > 0 {
-			c.out = appendEscaped(c.out, s[done:l.start], false)
-			c.link(l.scheme, s[l.start:l.end])
-			done = l.end
+			if address, ok := c.url(c.tags["a"], []byte("href"), l.scheme+s[l.start:l.end], c.isAllowedURL); ok {
+				c.out = appendEscaped(c.out, s[done:l.start], false)
+				c.link(address, s[l.start:l.end])
+				done = l.end
+			}
 		}
 		at = next
 	}
 	c.out = appendEscaped(c.out, s[done:], false)
 }
 
-func (c *cleaner) link(scheme, address string) {
-	c.out = append(c.out, `<a href="`...)
-	c.out = append(c.out, scheme...)
-	c.out = appendEscaped(c.out, address, true)
-	c.out = append(c.out, '"')
-	if c.rel != "" && scheme != "mailto:" {
-		c.attribute("rel", c.rel)
+func (c *cleaner) link(address, text string) {
+	c.out = appendAttr(append(c.out, "<a"...), "href", address)
+	if c.rel != "" && !isMail(address) {
+		c.out = appendAttr(c.out, "rel", c.rel)
 	}
 	c.out = append(c.out, '>')
-	c.out = appendEscaped(c.out, address, false)
+	c.out = appendEscaped(c.out, text, false)
 	c.out = append(c.out, "</a>"...)
 }
 

@@ -1,19 +1,13 @@
 package markup_test
 
 import (
-	"encoding/json"
-	"fmt"
-	"math/rand/v2"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/net/html"
-	"golang.org/x/net/html/atom"
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/cputime"
@@ -125,7 +119,7 @@ func TestNewHTMLRefusesUnsafePolicies(t *testing.T) {
 		"names: unsafe: textarea", "names: unsafe: noscript", "names: unsafe: template", "names: unsafe: form",
 		"names: unknown: B", "names: unknown: bold", "names: unknown: ",
 		"names: unsafe: onclick", "names: unknown: ONCLICK", "names: unsafe: style", "names: unsafe: id", "names: unsafe: name",
-		"names: unsafe: srcdoc", "names: unknown: data-x", "names: unknown: ",
+		"names: unsafe: srcdoc", "names: unsafe: data-x", "names: unknown: ",
 		"names: unsafe: onload", "names: unsafe: target",
 		"tag: unknown: i",
 		"schemes: unsafe: javascript", "schemes: unsafe: JavaScript", "schemes: unsafe: data", "schemes: unsafe: vbscript",
@@ -188,119 +182,19 @@ func TestStripTags(t *testing.T) {
 	}
 }
 
-// contained reports whether s, as the content of a div, stays in that div and is
-// nested there as it is written.
-func contained(tb testing.TB, s string) bool {
-	tb.Helper()
-	nodes, err := html.ParseFragment(strings.NewReader(`<div id="in">`+s+`</div><i id="after"></i>`), &html.Node{Type: html.ElementNode, DataAtom: atom.Body, Data: "body"})
-	require.NoError(tb, err)
-	return len(nodes) == 2 && nodes[0].Data == "div" && nodes[1].Data == "i" && nodes[1].FirstChild == nil
-}
-
-// live reports whether a browser could run something of s.
-func live(tb testing.TB, s string) bool {
-	tb.Helper()
-	nodes, err := html.ParseFragment(strings.NewReader(s), &html.Node{Type: html.ElementNode, DataAtom: atom.Div, Data: "div"})
-	require.NoError(tb, err)
-	var check func(n *html.Node) bool
-	check = func(n *html.Node) bool {
-		if n.Type == html.ElementNode {
-			switch n.Data {
-			case "script", "style", "svg", "math", "iframe", "object", "embed", "form", "input", "base", "meta", "link", "template", "noscript", "textarea", "title":
-				return true
-			}
-			for _, a := range n.Attr {
-				value := strings.ToLower(strings.Map(func(r rune) rune {
-					if r <= ' ' {
-						return -1
-					}
-					return r
-				}, a.Val))
-				if strings.HasPrefix(a.Key, "on") || a.Key == "style" || a.Key == "id" || a.Key == "name" || strings.HasPrefix(value, "javascript:") && (a.Key == "href" || a.Key == "src" || a.Key == "cite") {
-					return true
-				}
-			}
-		}
-		for c := n.FirstChild; c != nil; c = c.NextSibling {
-			if check(c) {
-				return true
-			}
-		}
-		return false
-	}
-	return slices.ContainsFunc(nodes, check)
-}
-
-// vectors are pieces of public cross-site scripting vectors and of markup that
-// parsers disagree on.
-func vectors() []string {
-	return []string{
-		"<script>", "</script>", "alert(1)", "<img src=x onerror=alert(1)>", "<img src=x ", "onerror=", "<svg>", "<svg/onload=alert(1)>", "</svg>", "<math>", "<mtext>",
-		"<mglyph>", "<style>", "</style>", "<!--", "-->", "--!>", "<![CDATA[", "]]>", "<title>", "</title>", "<textarea>", "</textarea>", "<noscript>", "</noscript>",
-		"<xmp>", "</xmp>", "<iframe>", "</iframe>", "<plaintext>", "<template>", "</template>", "<a href=\"javascript:alert(1)\">", "<a href='", "</a>", "javascript:", "&colon;",
-		"&#106;", "&lt;", "&gt;", "&amp;", "&quot;", "&#0;", "&#13;", "\"", "'", "`", ">", "<", "</", "/>", "=", " ", "\t", "\n", "\r", "\x00", "\x1b", "\xff", "\u2028", "é",
-		"<p>", "</p>", "<b>", "</b>", "<i title=\"", "<div>", "</div>", "<table>", "</table>", "<tr>", "</tr>", "<td>", "</td>", "<tbody>", "<caption>", "<ul>", "</ul>",
-		"<li>", "</li>", "<dl>", "<dd>", "<dt>", "<h1>", "</h2>", "<br>", "</br>", "<hr>", "<blockquote>", "</blockquote>", "<pre>", "<form>", "<button>", "<select>",
-		"x.com", "http://", "www.", "a@", ".", "/", "https://x.com/?a=1&b", ")", "-", "_", ":80",
-		"<option>", "<body onload=alert(1)>", "<html>", "<head>", "<base href=//x>", "<a><b>", "<nobr>", "<font size=\"", "<x>", "text", "<IMG SRC=", "<sCrIpT", "<a\x00b>", "<a/b>",
-	}
-}
-
-func TestRandomSplices(t *testing.T) {
-	n := 10_000
-	if os.Getenv("RAMPART_BARS") != "" {
-		n = 1_000_000
-	}
-	seed := uint64(time.Now().UnixNano())
-	rng := rand.New(rand.NewPCG(seed, 1))
-	pieces := vectors()
-	strip, err := markup.New(markup.AllowTags("a", "b", "table", "td", "li"), markup.AllowAttrs("a", "href"))
-	require.NoError(t, err)
-	policies := []*markup.Policy{markup.Basic(), markup.UGC(), strip, new(markup.Policy)}
-	for _, h := range policies {
-		policies = append(policies, policy(t, h, markup.DropCode(), markup.Linkify(), markup.LinkifyEmails()))
-	}
-	for range n {
-		var b strings.Builder
-		for range 1 + rng.IntN(14) {
-			b.WriteString(pieces[rng.IntN(len(pieces))])
-		}
-		in, h := b.String(), policies[rng.IntN(len(policies))]
-		out := h.Clean(in)
-		info := fmt.Sprintf("seed %d\n in  %q\n out %q", seed, in, out)
-		require.Equal(t, out, h.Clean(out), info)
-		require.True(t, contained(t, out), info)
-		require.False(t, live(t, out), info)
-		require.LessOrEqual(t, len(out), 16*len(in)+60, info)
-	}
-}
-
-// TestPublicVectors cleans each vector, alone and as a part of attributes. That
-// nothing of it runs in Chromium is tested in internal/integration.
-func TestPublicVectors(t *testing.T) {
-	raw, err := os.ReadFile("testdata/xss_vectors.json")
-	require.NoError(t, err)
-	var list []string
-	require.NoError(t, json.Unmarshal(raw, &list))
-	require.Greater(t, len(list), 400)
-	for _, v := range list {
-		for _, h := range []*markup.Policy{new(markup.Policy), markup.Basic(), markup.UGC(), policy(t, markup.UGC(), markup.Linkify())} {
-			for _, in := range []string{v, `<a href="` + v + `" title="` + v + `">x</a>`, `<img src='` + v + `' alt='` + v + `'>`, "<b title=" + v + ">x"} {
-				out := h.Clean(in)
-				require.False(t, live(t, out), "%q became %q", in, out)
-				require.True(t, contained(t, out), "%q became %q", in, out)
-				require.Equal(t, out, h.Clean(out))
-			}
-		}
-	}
-}
-
 // TestCleanIsLinear looks at minima of processor time, and again for as long as
 // they could still be the machine's fault: they only ever err upwards.
 func TestCleanIsLinear(t *testing.T) {
-	h := policy(t, markup.UGC(), markup.Linkify("pre"), markup.LinkifyEmails())
+	h := policy(t, rich(t), markup.Linkify("pre"), markup.LinkifyEmails())
 	clean := func(piece string, size int) time.Duration {
-		in := strings.Repeat(piece, size/len(piece))
+		start, piece, ok := strings.Cut(piece, "|") // what is before it is there once
+		if !ok {
+			start, piece = "", start
+		}
+		in := start + strings.Repeat(piece, size/len(piece))
+		if ok {
+			in += `">`
+		}
 		out := ""
 		took := cputime.Spent(func() { out = h.Clean(in) })
 		assert.Less(t, len(out), 16*size, piece)
@@ -310,6 +204,9 @@ func TestCleanIsLinear(t *testing.T) {
 		"<b>", "<p>", "<a>", "<li>", "<table>", "<td>", "<div><b>", "</p>", "<b></p>", "<p><b>", "<", "&", "&lt", "<!--", "<a title=", "<script>", "<b x=1 ", "\x00", "\"", "<i><td></i>",
 		"<h1><b>", "<ul><li><div>", "<table><tr><td>", "<b><p></b>", "</li>", "<x y='",
 		".", "a.", "a@", "@a.b", "http://", "http://a:", "x.com ", "x.com/(", "x.com/)", "a@x.com,", "+.@", "é.", "<x>a.", "a.com/.",
+		"<ruby><rt>", "<rt>", "<dd>", "<ul><dd>", "<table><col>", "<iframe>", "<input>", `<p style="|color:red;`, `<p style="|'`, `<p style="color:|rgb(`, `<p style="|;`, `<p style="font-family:|a,`,
+		`<p class="|a `, `<p class="|ql-size-x `, `<p id="|x`, `<p aria-labelledby="|x `, `<img srcset="|a,`, `<img srcset="|a, `, `<img srcset="|a 1x,`, `<img srcset="| `, `<img src="data:image/gif;base64,|R`, `<img src="data:|;base64,`,
+		`<a rel="|opener `, `<p style="text-indent:|1`, `<p |data-x `, `<p |a `, `<p data-a style="color:red" class=ql-ui id=x>`,
 	} {
 		clean(piece, 1<<14)
 		if os.Getenv("RAMPART_BARS") == "" { // a shared machine's clock says nothing

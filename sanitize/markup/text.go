@@ -3,7 +3,6 @@ package markup
 import (
 	"html"
 	"slices"
-	"strings"
 
 	"github.com/ecolaura/rampart/internal/text"
 )
@@ -21,58 +20,65 @@ func isCleanText(s string) bool {
 	return ascii || text.Repair(s) == s
 }
 
-// isSpecial reports whether c cannot stand as it is in the text of an element.
+// isSpecial reports whether c cannot stand as it is in the text of an element: a
+// control but for tabs and line feeds, "&", "<" or ">", each a bit.
 func isSpecial(c byte) bool {
-	return c < ' ' && c != '\n' && c != '\t' || c == '&' || c == '<' || c == '>'
+	const low = 1<<32 - 1 ^ 1<<'\t' ^ 1<<'\n' | 1<<'&' | 1<<'<' | 1<<'>'
+	return c < 64 && uint64(low)>>c&1 != 0
 }
 
 // appendText appends s, the source of a text, as its canonical source: entities
 // decoded, & < > escaped, control characters as "?".
 func appendText[S []byte | string](out []byte, s S) []byte {
-	special := -1
-	for i := range len(s) {
-		if isSpecial(s[i]) {
-			special = i
-			break
+	for i := 0; i < len(s); {
+		start := i
+		for i < len(s) && !isSpecial(s[i]) {
+			i++
+		}
+		out = append(out, s[start:i]...)
+		start = i
+		switch {
+		case i == len(s):
+		case s[i] == '&':
+			i += entityLen(s[i:])
+			out = appendEntity(out, s[start:i])
+		case s[i] == '\r' && i+1 < len(s) && s[i+1] == '\n':
+			i++ // a line feed in their place
+		default:
+			i++
+			out = appendEscaped(out, s[start:i], false)
 		}
 	}
-	if special < 0 {
-		return append(out, s...)
-	}
-	text := string(s)
-	if strings.IndexByte(text, '&') >= 0 {
-		text = unescape(text)
-	}
-	return appendEscaped(out, text, false)
+	return out
 }
 
-// unescape decodes the entities of a text that end with a semicolon. Browsers
-// decode some without, but who writes "?a=1&copy=2" means just that.
-func unescape(s string) string {
-	var b strings.Builder
-	b.Grow(len(s))
-	for i := strings.IndexByte(s, '&'); i >= 0; i = strings.IndexByte(s, '&') {
-		b.WriteString(s[:i])
-		s = s[i:]
-		n := 1
-		for n < len(s) && n < maxEntity && (s[n] == '#' || text.IsAlphanumeric(s[n])) {
-			n++
-		}
-		if n == len(s) || s[n] != ';' {
-			b.WriteString(s[:n])
-			s = s[n:]
-			continue
-		}
+// entityLen returns the length of what could be an entity at the start of s.
+func entityLen[S []byte | string](s S) int {
+	n := 1
+	for n < len(s) && n < maxEntity && (s[n] == '#' || text.IsAlphanumeric(s[n])) {
 		n++
-		if text := html.UnescapeString(s[:n]); text[len(text)-1] == ';' && s[:n] != "&semi;" { // the whole name was not one
-			b.WriteString(s[:n])
-		} else {
-			b.WriteString(text)
-		}
-		s = s[n:]
 	}
-	b.WriteString(s)
-	return b.String()
+	if n < len(s) && s[n] == ';' {
+		n++
+	}
+	return n
+}
+
+// appendEntity appends what the entity s stands for, if it ends with a semicolon.
+// Browsers decode some without, but who writes "?a=1&copy=2" means just that.
+func appendEntity[S []byte | string](out []byte, s S) []byte {
+	switch string(s) {
+	case "&amp;", "&lt;", "&gt;":
+		return append(out, s...)
+	}
+	decoded := string(s)
+	if s[len(s)-1] == ';' {
+		decoded = html.UnescapeString(decoded)
+		if decoded[len(decoded)-1] == ';' && string(s) != "&semi;" { // the whole name was not one
+			decoded = string(s)
+		}
+	}
+	return appendEscaped(out, decoded, false)
 }
 
 // maxEntity is longer than the longest name, CounterClockwiseContourIntegral.
@@ -80,7 +86,8 @@ const maxEntity = 40
 
 // appendEscaped appends the text s, of an element or of an attribute's value in
 // double quotes.
-func appendEscaped(out []byte, s string, inAttr bool) []byte {
+func appendEscaped[S []byte | string](out []byte, s S, inAttr bool) []byte {
+	out = slices.Grow(out, len(s))
 	start := 0
 	for i := range len(s) {
 		c := s[i]
@@ -108,56 +115,4 @@ func appendEscaped(out []byte, s string, inAttr bool) []byte {
 		}
 	}
 	return append(out, s[start:]...)
-}
-
-// attributes appends the attributes of the current tag that t allows, in the
-// order of the input. The tokenizer has dropped repeated ones, as browsers do.
-func (c *cleaner) attributes(t *tagPolicy) {
-	linked := false
-	for more := len(t.attrs) > 0; more; {
-		var key, value []byte
-		key, value, more = c.z.TagAttr()
-		kind := t.attrs[string(key)]
-		if kind == attrUnknown || c.rel != "" && t.flags&isLink != 0 && string(key) == "rel" {
-			continue
-		}
-		text := string(value)
-		if kind == attrURL {
-			var ok bool
-			if text, ok = c.url(text); !ok {
-				continue
-			}
-			linked = c.rel != "" && t.flags&isLink != 0 && !isMail(text) // mail has nothing to follow
-		}
-		c.attribute(string(key), text)
-	}
-	if linked {
-		c.attribute("rel", c.rel)
-	}
-}
-
-func (c *cleaner) attribute(name, value string) {
-	c.out = append(c.out, ' ')
-	c.out = append(c.out, name...)
-	c.out = append(c.out, '=', '"')
-	c.out = appendEscaped(c.out, value, true)
-	c.out = append(c.out, '"')
-}
-
-// unbroken drops tabs and line breaks. It is read-only.
-var unbroken = strings.NewReplacer("\t", "", "\n", "", "\r", "") //nolint:gochecknoglobals // read-only
-
-// url returns s as a browser will read it, and whether it has an allowed scheme
-// or none. The URL Standard (section 4.4) strips controls and spaces from both
-// ends and tabs and line breaks from everywhere, so that "java\nscript:" runs.
-func (c *cleaner) url(s string) (string, bool) {
-	s = strings.TrimFunc(s, func(r rune) bool { return r <= ' ' })
-	if strings.ContainsAny(s, "\t\n\r") {
-		s = unbroken.Replace(s)
-	}
-	i := strings.IndexAny(s, ":/?#\\")
-	if i < 0 || s[i] != ':' {
-		return s, true
-	}
-	return s, isScheme(s[:i]) && slices.Contains(c.schemes, text.LowerASCII(s[:i]))
 }
