@@ -64,7 +64,9 @@ func TestLayersComposeWithForeignMiddleware(t *testing.T) {
 						}
 						t.Run("outside", func(t *testing.T) {
 							if writesPeer(other.name) {
-								if sc.kind == theirs {
+								// net/http reads a body to its end before it sends a refusal, and
+								// this client's ends after it.
+								if sc.kind == theirs && sc.name != "full duplex" {
 									checkForged(t, run(t, sc, rampart.Chain(other.is, our), h2, file))
 								}
 								return
@@ -150,6 +152,10 @@ func compare(t *testing.T, sc scenario, x, without, pure, alone exchange) {
 			continue
 		}
 		switch name {
+		case "Content-Length": // it tells nothing beside another encoding
+			if slices.Equal(want.header["Content-Encoding"], x.header["Content-Encoding"]) {
+				assert.Equal(t, values, x.header[name], name)
+			}
 		case "Date", "X-Request-Id", "Ratelimit", "Retry-After", "Vary", "X-Frame-Options", "Referrer-Policy", "Sec-Websocket-Accept":
 			assert.NotEmpty(t, x.header[name], name)
 		default:
