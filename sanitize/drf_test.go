@@ -22,7 +22,7 @@ func TestDRFErrors(t *testing.T) {
 	type order struct {
 		Email   string            `json:"email" validate:"required,email"`
 		Items   []item            `json:"items" validate:"max=1"`
-		Address item              `json:"address"`
+		Address item              `json:"address" validate:"omitempty"`
 		Labels  map[string]string `json:"labels" validate:"dive,max=2"`
 	}
 	b := newBinder[order](t, sanitize.Config{ErrorHandler: sanitize.DRFErrors})

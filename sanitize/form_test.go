@@ -18,7 +18,7 @@ import (
 type search struct {
 	ID     int                                  `json:"id"`
 	Q      string                               `json:"q" sanitize:"text" validate:"required,max=10"`
-	Page   uint                                 `json:"page" validate:"min=1"`
+	Page   uint                                 `json:"page" validate:"omitempty,min=2"`
 	Ratio  float64                              `json:"ratio"`
 	All    bool                                 `json:"all"`
 	Addr   netip.Addr                           `json:"addr"`
@@ -26,7 +26,7 @@ type search struct {
 	Ptr    *int                                 `json:"ptr"`
 	Opt    sanitize.Optional[string]            `json:"opt"`
 	OptTag sanitize.Optional[*[]int]            `json:"opttag" validate:"max=1"`
-	Home   address                              `json:"home"`
+	Home   address                              `json:"home" validate:"omitempty"`
 	Matrix [][]int                              `json:"matrix"`
 	Labels sanitize.Optional[map[string]string] `json:"labels"`
 }
@@ -53,7 +53,7 @@ func TestFormErrors(t *testing.T) {
 		status     int
 		want       []string
 	}{
-		{"all at once, in input order", "page=0&q=12345678901&tag=abcd&id=1.5&home=x", 422, []string{"#/page:min_value", "#/q:max_length", "#/tag:max_length", "#/id:invalid", "#/home:unknown_field"}},
+		{"all at once, in input order", "page=1&q=12345678901&tag=abcd&id=1.5&home=x", 422, []string{"#/page:min_value", "#/q:max_length", "#/tag:max_length", "#/id:invalid", "#/home:unknown_field"}},
 		{"a missing field", "", 422, []string{"#/q:required"}},
 		{"a scalar that is there twice", "q=a&q=b", 400, []string{"#/q:repeated"}},
 		{"an Optional that is there twice", "q=a&opt=b&opt=b", 400, []string{"#/opt:repeated"}},

@@ -92,7 +92,7 @@ func (lib *library) rule(n *node, w tag, owner reflect.Type) (r rule, reason ram
 		return r, rampart.ReasonInvalid
 	case builtIn && !lib.fits(w.name, n):
 		return r, ReasonUnsupported
-	case builtIn && !asksExisting(w, owner):
+	case builtIn && !asksExisting(w, owner), (w.name == "oneof" || w.name == "noneof") && !n.holdsAll(w.param):
 		return r, rampart.ReasonInvalid
 	}
 	word, late, most, inv := w.String(), lib.asksOthers(w), mostOf(w.name), libraryInvalid(w, owner)
@@ -121,6 +121,17 @@ func (lib *library) rule(n *node, w tag, owner reflect.Type) (r rule, reason ram
 		})
 		return refuseIf(err != nil, inv)
 	}}, ""
+}
+
+// holdsAll reports whether each of the choices is a number that n's type can hold, if it
+// is an integer: no other could ever be chosen.
+func (n *node) holdsAll(choices string) bool {
+	for choice := range strings.FieldsSeq(choices) {
+		if (n.kind == kindInt || n.kind == kindUint) && !n.number(reflect.New(n.typ).Elem(), choice) {
+			return false
+		}
+	}
+	return true
 }
 
 // try runs a rule on a zero value, and on a list that has one. Its verdict does not

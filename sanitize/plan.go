@@ -246,7 +246,7 @@ func (c *compiler) parts(n *node, tags tags, where string) {
 		if n.kind == kindDict {
 			n.key = c.node(t.Key(), keys, where, nothing)
 			n.late = n.key.late
-			c.checkKey(n.key, where)
+			c.checkKey(n.key, t, where)
 		}
 		n.late = n.late || n.elem.late
 		c.steps(n, own, where)
@@ -265,11 +265,11 @@ func (c *compiler) parts(n *node, tags tags, where string) {
 }
 
 // checkKey refuses types that no name of a JSON object can stand for.
-func (c *compiler) checkKey(key *node, where string) {
+func (c *compiler) checkKey(key *node, t reflect.Type, where string) {
 	switch {
 	case key.kind == kindText, key.kind == kindInt, key.kind == kindUint, key.kind == kindParsed && !key.numeric:
 	default:
-		c.mistake(where, ReasonUnsupported, key.typ, "a key is a string, an integer or an encoding.TextUnmarshaler")
+		c.mistake(where, ReasonUnsupported, t, "a key is a string, an integer or an encoding.TextUnmarshaler")
 	}
 }
 

@@ -254,13 +254,13 @@ func requiredRule(n *node, w tag) rule {
 
 // nulls compiles what the rules ask of null, and of a field that is not there: as
 // for the library, a rule refuses it, unless "omitempty" or the like comes first; a
-// few ask other fields whether it may. The rules of an Optional are for its value
-// only, but for those few and "required".
+// few ask other fields whether it may. The rules of an Optional or File are for its
+// value only, but for those few and "required".
 func (c *compiler) nulls(n *node, tags tags) {
 	if c.bare || tags.none() {
 		return
 	}
-	lenient := n.kind == kindOptional || n.kind == kindNull
+	lenient := n.kind == kindOptional || n.kind == kindNull || n.kind == kindPointer && n.elem.kind == kindFile
 	for _, w := range tags.rules {
 		switch w.name {
 		case "omitempty", "omitnil", "omitzero", "isdefault", "dive":
