@@ -110,7 +110,12 @@ func (lib *library) rule(n *node, w tag, owner reflect.Type) (r rule, reason ram
 		if v.Kind() == reflect.String && v.Len() > most {
 			return inv
 		}
-		if n.behind != nothing && v.CanAddr() && n.kind != kindAny {
+		switch {
+		case n.kind == kindObject: // the library runs rules of its fields, but none of a struct by itself: these look at its presence only
+			v = reflect.ValueOf(n.behind != nothing || !v.IsZero())
+		case n.kind == kindAny:
+			v = pointerTo(v)
+		case n.behind != nothing:
 			v = v.Addr()
 		}
 		err := call(func() error {
@@ -121,6 +126,20 @@ func (lib *library) rule(n *node, w tag, owner reflect.Type) (r rule, reason ram
 		})
 		return refuseIf(err != nil, inv)
 	}}, ""
+}
+
+// pointerTo returns a pointer to what is in the interface v, or a nil one: the library
+// asks it as it would ask the field.
+func pointerTo(v reflect.Value) reflect.Value {
+	if v.Kind() != reflect.Interface {
+		return v
+	}
+	if v.IsNil() {
+		return reflect.Zero(reflect.TypeFor[*any]())
+	}
+	p := reflect.New(v.Elem().Type())
+	p.Elem().Set(v.Elem())
+	return p
 }
 
 // holdsAll reports whether each of the choices is a number that n's type can hold, if it

@@ -212,6 +212,9 @@ func ownControl(name string) func(n *node, w tag) rule {
 	case "omitzero":
 		return func(_ *node, w tag) rule {
 			return rule{word: w, ends: func(v reflect.Value) bool {
+				if v.Kind() == reflect.Interface {
+					v = v.Elem()
+				}
 				k := v.Kind()
 				return v.IsZero() || (k == reflect.Slice || k == reflect.Map) && v.Len() == 0
 			}}
