@@ -216,7 +216,7 @@ func recordRulings(t *testing.T) {
 		if byKey[key] == nil {
 			byKey[key] = map[string]bool{}
 		}
-		if len(byKey[key]) < 90 {
+		if len(byKey[key]) < 75 {
 			byKey[key][body] = true
 		}
 	}
@@ -229,7 +229,7 @@ func recordRulings(t *testing.T) {
 	for typ, bodies := range oracleBodies() {
 		for _, tag := range oracleTags() {
 			for _, body := range bodies {
-				if body[0] == '0' || asksSiblings(tag) {
+				if body[0] == '0' || asksSiblings(tag) && !slices.Contains([]string{"int8", "float32", "*bool", "[][]string", "[]*int", "map[int]string", "[]inner", "[2]int"}, typ) {
 					add(typ, tag, body)
 				}
 			}
@@ -335,7 +335,7 @@ func minedTexts(t *testing.T) map[string][]string {
 		for _, tag := range tags {
 			name, _, _ := strings.Cut(tag, "=")
 			if known[name] && !strings.ContainsAny(tag, ",|") && !touchesFiles(name) && !asksSiblings(tag) {
-				mined[tag] = append(mined[tag], texts[:min(len(texts), 50)]...)
+				mined[tag] = append(mined[tag], texts...)
 			}
 		}
 	}
@@ -364,7 +364,7 @@ func oracleTags() []string {
 		oneof=1:2:3 oneof=ab:c oneof='a:b':ab oneofci=AB:c noneof=1:2 noneof=ab noneofci=AB number numeric boolean latitude longitude port iso3166_1_alpha_numeric
 		iso3166_1_alpha_numeric_eu iso4217_numeric luhn_checksum country_code eu_country_code iscolor json alpha alpha|numeric omitempty,alpha|min=3 hexcolor|rgb|eq=abc
 		alpha,min=2|eq=a min=3|max=1 alphanum|unique ascii
-		filepath file dir dirpath image mimetype=image/png uds_exists unix_addr validateFn isdefault|min=3 e164 ulid uuid semver
+		filepath file dir dirpath image mimetype=image/png uds_exists unix_addr validateFn isdefault|min=3 e164 ulid uuid semver ipv4 cron hostname_rfc1123
 		postcode_iso3166_alpha2=US postcode_iso3166_alpha2=GB postcode_iso3166_alpha2_field=S spicedb spicedb=id spicedb=permission spicedb=type`)
 	for i, tag := range list {
 		name, param, _ := strings.Cut(tag, "=")
@@ -379,7 +379,7 @@ func oracleTags() []string {
 func oracleBodies() map[string][]string {
 	xs := map[string][]string{
 		"string": {`""`, `"a"`, `"ab"`, `"abc"`, `"ABC"`, `"1"`, `"2"`, `"a b"`, `"840"`, `"#fff"`, `"US"`, `"rgb(1,2,3)"`, `"0x2"`, `"18"`, `"/nowhere/at/all"`, `"/nowhere/"`, `"79927398713"`, `"true"`,
-			`"12345"`, `"SW1A 1AA"`, `"document"`, `"a/b:c"`, `"a\u0000"`, `"1.0.0-` + strings.Repeat("a", 300) + `"`},
+			`"12345"`, `"SW1A 1AA"`, `"::ffff:1.2.3.4"`, `"99 1 1 1 1"`, `"{\"a\":1,\"a\":2}"`, `"document"`, `"a/b:c"`, `"a\u0000"`, `"1.0.0-` + strings.Repeat("a", 300) + `"`},
 		"*string": {`null`, `""`, `"a"`, `"ab"`, `"abc"`, `"1"`}, "int": {`0`, `1`, `2`, `3`, `-2`, `840`, `978`, `65535`, `65536`, `79927398713`}, "int8": {`0`, `2`, `3`, `40`},
 		"uint16": {`0`, `2`, `4`, `5`, `65535`, `276`}, "float64": {`0`, `2`, `2.5`, `-1`, `90.5`, `1e300`}, "float32": {`0`, `2`, `2.5`}, "bool": {`true`, `false`}, "*int": {`null`, `0`, `2`, `3`}, "*bool": {`null`, `false`, `true`},
 		"[]string": {`[]`, `["a"]`, `["a","b"]`, `["a","a"]`, `["ab","bc","cd"]`, `["",""]`}, "[]int": {`[]`, `[0]`, `[2,3]`, `[2,2]`, `[1,2,3]`}, "[2]int": {`[0,0]`, `[2,3]`, `[1,1]`},
@@ -406,7 +406,7 @@ func oracleBodies() map[string][]string {
 func siblings() []string {
 	return []string{
 		``, `"S":"a"`, `"S":"ab","I":3,"U":4,"F":2.5,"B":true,"L":["a","b"],"P":"a","T":"2020-05-04T22:00:00Z","N":{"S":"ab"}`,
-		`"S":"a","I":3`, `"S":"abcd","I":-5,"P":"","M":{}`, `"S":"US"`,
+		`"S":"abcd","I":-5,"P":"","M":{}`, `"S":"US"`,
 	}
 }
 
