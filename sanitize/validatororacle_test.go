@@ -220,12 +220,6 @@ func recordRulings(t *testing.T) {
 			byKey[key][body] = true
 		}
 	}
-	for tag, texts := range minedTexts(t) {
-		for _, text := range texts {
-			x, _ := json.Marshal(text)
-			add("string", tag, "0|"+string(x))
-		}
-	}
 	for typ, bodies := range oracleBodies() {
 		for _, tag := range oracleTags() {
 			for _, body := range bodies {
@@ -233,6 +227,12 @@ func recordRulings(t *testing.T) {
 					add(typ, tag, body)
 				}
 			}
+		}
+	}
+	for tag, texts := range minedTexts(t) {
+		for _, text := range texts {
+			x, _ := json.Marshal(text)
+			add("string", tag, "0|"+string(x))
 		}
 	}
 	file := rulings{Version: libraryVersion(t)}
