@@ -213,7 +213,7 @@ func (d *decoder) free() any {
 	case '0':
 		raw := string(d.json.Scalar())
 		number, err := strconv.ParseFloat(raw, 64)
-		if err != nil || math.Abs(number) > maxExact && !strings.ContainsAny(raw, ".eE") && strconv.FormatFloat(number, 'f', 0, 64) != raw {
+		if err != nil || math.Abs(number) >= maxExact && !strings.ContainsAny(raw, ".eE") && strconv.FormatFloat(number, 'f', 0, 64) != raw {
 			d.fault(&Invalid{Code: CodeInvalid, Detail: "The number cannot be held exactly."})
 		}
 		return number

@@ -60,12 +60,22 @@ func isCron(s string) bool {
 		return false
 	}
 	for i, field := range fields {
-		for part := range strings.FieldsFuncSeq(field, func(r rune) bool { return r < '0' || r > '9' }) {
-			n, err := strconv.ParseUint(part, 10, 16)
-			step := strings.Contains(field, "/"+part) && n > 0
-			if err != nil || !step && (n < ranges[i].least || n > ranges[i].most) {
+		for item := range strings.SplitSeq(field, ",") {
+			at, step, stepped := strings.Cut(item, "/")
+			if !isInRange(at, ranges[i].least, ranges[i].most) || stepped && !isInRange(step, 1, 9999) {
 				return false
 			}
+		}
+	}
+	return true
+}
+
+// isInRange reports whether every number in s is.
+func isInRange(s string, least, most uint64) bool {
+	for part := range strings.FieldsFuncSeq(s, func(r rune) bool { return r < '0' || r > '9' }) {
+		n, err := strconv.ParseUint(part, 10, 16)
+		if err != nil || n < least || n > most {
+			return false
 		}
 	}
 	return true

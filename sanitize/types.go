@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/ecolaura/rampart/internal/strictjson"
@@ -107,14 +108,49 @@ func parseText(v reflect.Value, s string) bool {
 	return v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(s)) == nil //nolint:forcetypeassert // isParsed has seen to it
 }
 
-// parseTime reads RFC 3339. Its years have four digits, in UTC too: databases and
-// other languages know no year 0 or 10000.
+// parseTime reads RFC 3339, of which the standard library also takes what only looks
+// like it. Its years have four digits, in UTC too: databases and other languages
+// know no year 0 or 10000. A fraction that would be cut off is refused.
 func parseTime(v reflect.Value, s string) bool {
-	var t time.Time
-	if t.UnmarshalText([]byte(s)) != nil || t.UTC().Year() < 1 || t.UTC().Year() > 9999 || t.Year() < 1 {
+	if !isRFC3339(s) {
+		return false
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil || t.Year() < 1 || t.UTC().Year() < 1 || t.UTC().Year() > 9999 {
 		return false
 	}
 	v.Set(reflect.ValueOf(t))
+	return true
+}
+
+// isRFC3339 reports whether s has the form of section 5.6, in upper case, with an
+// offset of less than a day.
+func isRFC3339(s string) bool {
+	const layout = "0000-00-00T00:00:00"
+	if len(s) <= len(layout) || !hasLayout(s[:len(layout)], layout) {
+		return false
+	}
+	rest := s[len(layout):]
+	if rest[0] == '.' {
+		fraction := rest[1:]
+		rest = strings.TrimLeft(fraction, "0123456789")
+		if n := len(fraction) - len(rest); n == 0 || n > 9 {
+			return false
+		}
+	}
+	return rest == "Z" || hasLayout(rest, "+00:00") && rest[1:] < "24" && rest[4:] < "60" || hasLayout(rest, "-00:00") && rest[1:] < "24" && rest[4:] < "60"
+}
+
+// hasLayout reports whether s has a digit for each 0 in layout, and else what layout has.
+func hasLayout(s, layout string) bool {
+	if len(s) != len(layout) {
+		return false
+	}
+	for i := range len(s) {
+		if isDigit := '0' <= s[i] && s[i] <= '9'; layout[i] == '0' && !isDigit || layout[i] != '0' && s[i] != layout[i] {
+			return false
+		}
+	}
 	return true
 }
 
