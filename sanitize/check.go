@@ -96,7 +96,7 @@ func (f *findings) holder(n *node, v reflect.Value) {
 	case n.kind != kindObject && f.clean: // a list is checked with its elements in their final form
 		f.parts(n, v)
 		f.own(n, v)
-	case f.own(n, v):
+	case f.own(n, v), f.sent != nil && !f.absent: // what is in a form is checked, even if it is empty
 		f.parts(n, v)
 	}
 	f.depth++

@@ -38,6 +38,9 @@ func (d *decoder) params(n *node, v reflect.Value, list []strictjson.Pair, l *Li
 		if _, exact := n.object.byName[pr.Name]; !exact {
 			path = steps(pr.Name, l.MaxDepth)
 		}
+		if _, known := n.object.byName[path[0]]; known && d.emptyAbsent && pr.Value == "" && pr.Part == nil {
+			continue
+		}
 		order = append(order, strings.TrimPrefix(strictjson.Under("", path[0]), "/"))
 		if !d.full() {
 			fm.put(n, v, path, pr, false)
@@ -137,9 +140,6 @@ func (fm *form) member(n *node, v reflect.Value, path []string, pr *strictjson.P
 		return
 	}
 	f := &n.object.fields[i]
-	if pr.Value == "" && pr.Part == nil && fm.emptyAbsent && len(path) == 1 {
-		return
-	}
 	fm.under(f.name)
 	value, _ := f.of(v, true)
 	fm.put(f.node, value, path[1:], pr, false)

@@ -454,15 +454,11 @@ func (f *findings) localise(w tag, v reflect.Value, inv *Invalid) *Invalid {
 		return inv
 	}
 	var broken validator.ValidationErrors
-	name := ""
-	if len(f.path) > 0 {
-		name = f.path[len(f.path)-1].name
-	}
 	word := w.String()
 	if f.parent.IsValid() && lib.asksOthers(w) {
 		_ = errors.As(call(func() error { return lib.v.VarWithValueCtx(f.context(), v.Interface(), f.parent.Interface(), word) }), &broken)
 	} else {
-		_ = errors.As(call(func() error { return lib.v.VarWithKeyCtx(f.context(), name, v.Interface(), word) }), &broken)
+		_ = errors.As(call(func() error { return lib.v.VarWithKeyCtx(f.context(), f.name(), v.Interface(), word) }), &broken)
 	}
 	if len(broken) == 0 {
 		return inv
@@ -470,4 +466,15 @@ func (f *findings) localise(w tag, v reflect.Value, inv *Invalid) *Invalid {
 	with := *inv
 	with.rule = broken[0]
 	return &with
+}
+
+// name returns the name of the field that is being checked, or in which it is.
+func (f *findings) name() string {
+	name := ""
+	for token := range strings.SplitSeq(f.pointer(), "/") {
+		if strings.Trim(token, "0123456789") != "" {
+			name = strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
+		}
+	}
+	return name
 }
