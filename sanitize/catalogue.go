@@ -53,7 +53,7 @@ const maxLanguages = 512
 
 // choose returns the catalogue for r and its language; nil is English.
 func (c *catalogues) choose(r *http.Request) (say Catalogue, lang string) {
-	if c == nil || r == nil {
+	if c == nil {
 		return nil, ""
 	}
 	header := r.Header.Get("Accept-Language")

@@ -2,7 +2,6 @@ package sanitize
 
 import (
 	"cmp"
-	"context"
 	"net/http"
 	"reflect"
 	"slices"
@@ -23,7 +22,7 @@ type findings struct {
 	most      int  // so many make the answer complete
 	misshapen bool // one of them is about a type
 	found     []finding
-	req       *http.Request // whose context the rules get; nil: none
+	req       *http.Request // whose context the rules get
 	place     place
 	base      func() string   // where the path begins
 	path      []segment       // from there to what is being checked
@@ -116,14 +115,6 @@ func (f *findings) problem(say Catalogue) *rampart.Problem {
 		faults.Add(e.FieldError) // the list has been bounded
 	}
 	return faults.Problem()
-}
-
-// context returns the context of the rules.
-func (f *findings) context() context.Context {
-	if f.req == nil {
-		return context.Background()
-	}
-	return f.req.Context()
 }
 
 func inBody(pointer string) rampart.FieldError {

@@ -63,7 +63,8 @@ func steps(name string, most int) []string {
 	}
 	path := []string{name[:end]}
 	for rest := name[end:]; rest != ""; {
-		step, after, ok := "", "", true
+		var step, after string
+		var ok bool
 		if rest[0] == '[' {
 			step, after, ok = strings.Cut(rest[1:], "]")
 		} else {

@@ -120,9 +120,9 @@ func (lib *library) rule(n *node, w tag, owner reflect.Type) (r rule, reason ram
 		}
 		err := call(func() error {
 			if late && f.parent.IsValid() {
-				return lib.v.VarWithValueCtx(f.context(), v.Interface(), f.parent.Interface(), word)
+				return lib.v.VarWithValueCtx(f.req.Context(), v.Interface(), f.parent.Interface(), word)
 			}
-			return lib.v.VarCtx(f.context(), v.Interface(), word)
+			return lib.v.VarCtx(f.req.Context(), v.Interface(), word)
 		})
 		return refuseIf(err != nil, inv)
 	}}, ""
@@ -408,7 +408,7 @@ func (lib *library) level(f *findings, v reflect.Value, o *object) {
 		return
 	}
 	var broken validator.ValidationErrors
-	err := call(func() error { return lib.v.StructCtx(f.context(), v.Addr().Interface()) })
+	err := call(func() error { return lib.v.StructCtx(f.req.Context(), v.Addr().Interface()) })
 	if err == nil {
 		return
 	}
@@ -456,9 +456,9 @@ func (f *findings) localise(w tag, v reflect.Value, inv *Invalid) *Invalid {
 	var broken validator.ValidationErrors
 	word := w.String()
 	if f.parent.IsValid() && lib.asksOthers(w) {
-		_ = errors.As(call(func() error { return lib.v.VarWithValueCtx(f.context(), v.Interface(), f.parent.Interface(), word) }), &broken)
+		_ = errors.As(call(func() error { return lib.v.VarWithValueCtx(f.req.Context(), v.Interface(), f.parent.Interface(), word) }), &broken)
 	} else {
-		_ = errors.As(call(func() error { return lib.v.VarWithKeyCtx(f.context(), f.name(), v.Interface(), word) }), &broken)
+		_ = errors.As(call(func() error { return lib.v.VarWithKeyCtx(f.req.Context(), f.name(), v.Interface(), word) }), &broken)
 	}
 	if len(broken) == 0 {
 		return inv

@@ -29,7 +29,7 @@ func keyName(key reflect.Value) string {
 	if key.Kind() == reflect.String {
 		return key.String()
 	}
-	if m, ok := key.Interface().(encoding.TextMarshaler); ok {
+	if m, ok := reflect.TypeAssert[encoding.TextMarshaler](key); ok {
 		text, _ := m.MarshalText() // else it has no name
 		return string(text)
 	}

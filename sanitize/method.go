@@ -85,7 +85,7 @@ func (f *findings) method(v reflect.Value) *rampart.Problem {
 	var err error
 	switch x := v.Addr().Interface().(type) {
 	case validatesCtx:
-		err = x.Validate(f.context())
+		err = x.Validate(f.req.Context())
 	case validates:
 		err = x.Validate()
 	}

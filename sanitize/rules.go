@@ -173,7 +173,7 @@ func textRule(w tag, f func(string) (string, *Invalid)) rule {
 func (c *compiler) either(n *node, w tag) (r rule, reason rampart.Reason) {
 	var some []rule
 	var names []string
-	for _, one := range strings.Split(w.name, "|") {
+	for one := range strings.SplitSeq(w.name, "|") {
 		name, param, _ := strings.Cut(one, "=")
 		r, reason := c.rule(n, tag{name, param})
 		switch {

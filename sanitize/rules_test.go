@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -158,13 +159,13 @@ func TestRulesThatTheUserRegisters(t *testing.T) {
 		Validator: func(v *validator.Validate) error {
 			v.RegisterAlias("nick", "sku|min=2,max=8")
 			v.RegisterStructValidationCtx(func(ctx context.Context, sl validator.StructLevel) {
-				o, _ := sl.Current().Interface().(order)
+				o, _ := reflect.TypeAssert[order](sl.Current())
 				if len(o.Items) > 1 && ctx.Value(ctxKey{}) == "poor" {
 					sl.ReportError(o.Items, "items", "Items", "too_many", "")
 				}
 			}, order{})
 			v.RegisterStructValidation(func(sl validator.StructLevel) {
-				if i, _ := sl.Current().Interface().(item); i.Count > 100 {
+				if i, _ := reflect.TypeAssert[item](sl.Current()); i.Count > 100 {
 					sl.ReportError(i.Count, "Count", "Count", "stock", "")
 				}
 			}, item{})
@@ -256,15 +257,47 @@ func TestStricterFormats(t *testing.T) {
 	}
 	b := newBinder[form](t, sanitize.Config{})
 	for _, v := range []form{
-		{ASCII: "a\tb\r\n~"}, {Cron: "*/5 0-23 1,15 12 7"}, {Cron: "0 0 12 ? * MON-FRI"}, {Cron: "0 0 0 1 1 ? 2030"}, {Cron: "@daily"}, {Cron: "@every 1h30m"}, {Cron: "*/90 * * * *"}, {Host: "a"}, {Host: "1a.b-c"},
-		{Host: "a.0xg"}, {IPv4: "1.2.3.4"}, {JSON: ` {"a":[1,null]} `}, {UUID: "f81d4fae-7dec-11d0-a765-00a0c91e6bf6"},
+		{ASCII: "a\tb\r\n~"},
+		{Cron: "*/5 0-23 1,15 12 7"},
+		{Cron: "0 0 12 ? * MON-FRI"},
+		{Cron: "0 0 0 1 1 ? 2030"},
+		{Cron: "@daily"},
+		{Cron: "@every 1h30m"},
+		{Cron: "*/90 * * * *"},
+		{Host: "a"},
+		{Host: "1a.b-c"},
+		{Host: "a.0xg"},
+		{IPv4: "1.2.3.4"},
+		{JSON: ` {"a":[1,null]} `},
+		{UUID: "f81d4fae-7dec-11d0-a765-00a0c91e6bf6"},
 	} {
 		assert.NoError(t, b.Value(&v), v)
 	}
 	for _, v := range []form{
-		{ASCII: "a\x1b"}, {ASCII: "\x7f"}, {ASCII: "é"}, {Cron: "60 * * * *"}, {Cron: "* 24 * * *"}, {Cron: "* * 0 * *"}, {Cron: "* * * 13 *"}, {Cron: "* * * * 8"}, {Cron: "60 0 0 * * *"},
-		{Cron: "0 0 0 1 1 ? 1969"}, {Cron: "*/0 * * * *"}, {Cron: "* * * *"}, {Cron: "99999999999999999999 * * * *"}, {Host: "1.2.3.4"}, {Host: "127"}, {Host: "a.0x7f"}, {Host: strings.Repeat("a.", 127) + "a"}, {IPv4: "::ffff:1.2.3.4"}, {IPv4: "01.2.3.4"},
-		{JSON: `{"a":1,"a":2}`}, {JSON: `{} {}`}, {JSON: `"\ud800"`}, {JSON: strings.Repeat("[", 40) + strings.Repeat("]", 40)}, {UUID: "F81D4FAE-7DEC-11D0-A765-00A0C91E6BF6"},
+		{ASCII: "a\x1b"},
+		{ASCII: "\x7f"},
+		{ASCII: "é"},
+		{Cron: "60 * * * *"},
+		{Cron: "* 24 * * *"},
+		{Cron: "* * 0 * *"},
+		{Cron: "* * * 13 *"},
+		{Cron: "* * * * 8"},
+		{Cron: "60 0 0 * * *"},
+		{Cron: "0 0 0 1 1 ? 1969"},
+		{Cron: "*/0 * * * *"},
+		{Cron: "* * * *"},
+		{Cron: "99999999999999999999 * * * *"},
+		{Host: "1.2.3.4"},
+		{Host: "127"},
+		{Host: "a.0x7f"},
+		{Host: strings.Repeat("a.", 127) + "a"},
+		{IPv4: "::ffff:1.2.3.4"},
+		{IPv4: "01.2.3.4"},
+		{JSON: `{"a":1,"a":2}`},
+		{JSON: `{} {}`},
+		{JSON: `"\ud800"`},
+		{JSON: strings.Repeat("[", 40) + strings.Repeat("]", 40)},
+		{UUID: "F81D4FAE-7DEC-11D0-A765-00A0C91E6BF6"},
 	} {
 		assert.Len(t, faults(b.Value(&v)), 1, "%+v", v)
 	}

@@ -1,6 +1,9 @@
 package sanitize
 
-import "reflect"
+import (
+	"net/http"
+	"reflect"
+)
 
 // Value cleans and checks a value that came from elsewhere, such as a file or a
 // queue, as if all of its fields had been in the input. It changes v in place,
@@ -10,7 +13,7 @@ func (b *Binder[T]) Value(v *T) error {
 	if b.e == nil {
 		return notConfigured()
 	}
-	f := b.e.findings(nil, inBody)
+	f := b.e.findings(new(http.Request), inBody) // which has no context of its own
 	f.clean, f.once = true, true
 	value := reflect.ValueOf(v).Elem()
 	f.visit(b.e.root, value)
