@@ -1,6 +1,7 @@
 package sanitize
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -76,6 +77,20 @@ func call(f func() error) (err error) {
 	return f()
 }
 
+// ask asks the library about the value of the field called name in the struct parent; nil:
+// the rule is about the value only. A panic counts as a refusal.
+func (lib *library) ask(ctx context.Context, name string, value, parent any, word string) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &panicked{fmt.Sprint(r)}
+		}
+	}()
+	if parent != nil {
+		return lib.v.VarWithValueCtx(ctx, value, parent, word)
+	}
+	return lib.v.VarWithKeyCtx(ctx, name, value, word)
+}
+
 // panicked is what the library panicked with.
 type panicked struct{ text string }
 
@@ -118,13 +133,11 @@ func (lib *library) rule(n *node, w tag, owner reflect.Type) (r rule, reason ram
 		case n.behind != nothing:
 			v = v.Addr()
 		}
-		err := call(func() error {
-			if late && f.parent.IsValid() {
-				return lib.v.VarWithValueCtx(f.req.Context(), v.Interface(), f.parent.Interface(), word)
-			}
-			return lib.v.VarCtx(f.req.Context(), v.Interface(), word)
-		})
-		return refuseIf(err != nil, inv)
+		var parent any
+		if late && f.parent.IsValid() {
+			parent = f.parent.Interface()
+		}
+		return refuseIf(lib.ask(f.req.Context(), "", v.Interface(), parent, word) != nil, inv)
 	}}, ""
 }
 
@@ -449,18 +462,15 @@ func (o *object) nameOf(structField, field string) string {
 
 // localise keeps what the library says of the broken rule, for a catalogue.
 func (f *findings) localise(w tag, v reflect.Value, inv *Invalid) *Invalid {
-	lib := f.lib
 	if !f.localised || f.absent {
 		return inv
 	}
-	var broken validator.ValidationErrors
-	word := w.String()
-	if f.parent.IsValid() && lib.asksOthers(w) {
-		_ = errors.As(call(func() error { return lib.v.VarWithValueCtx(f.req.Context(), v.Interface(), f.parent.Interface(), word) }), &broken)
-	} else {
-		_ = errors.As(call(func() error { return lib.v.VarWithKeyCtx(f.req.Context(), f.name(), v.Interface(), word) }), &broken)
+	var parent any
+	if f.parent.IsValid() && f.lib.asksOthers(w) {
+		parent = f.parent.Interface()
 	}
-	if len(broken) == 0 {
+	var broken validator.ValidationErrors
+	if !errors.As(f.lib.ask(f.req.Context(), f.name(), v.Interface(), parent, w.String()), &broken) {
 		return inv
 	}
 	with := *inv
