@@ -1,6 +1,7 @@
 package sanitize_test
 
 import (
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -130,11 +131,16 @@ func FuzzTags(f *testing.F) {
 		reflect.TypeFor[string](), reflect.TypeFor[int8](), reflect.TypeFor[uint](), reflect.TypeFor[float64](), reflect.TypeFor[bool](),
 		reflect.TypeFor[[]string](), reflect.TypeFor[map[string]int](), reflect.TypeFor[*string](), reflect.TypeFor[time.Time](),
 		reflect.TypeFor[sanitize.Optional[[]int]](), reflect.TypeFor[sanitize.File](), reflect.TypeFor[[]address](),
+		reflect.TypeFor[any](), reflect.TypeFor[[]any](), reflect.TypeFor[[2]int](), reflect.TypeFor[[]byte](), reflect.TypeFor[map[int8]string](),
+		reflect.TypeFor[time.Duration](), reflect.TypeFor[sql.NullString](), reflect.TypeFor[json.RawMessage](), reflect.TypeFor[json.Number](),
+		reflect.TypeFor[*address](), reflect.TypeFor[account](), reflect.TypeFor[level](), reflect.TypeFor[*time.Time](), reflect.TypeFor[[][]string](),
 	}
 	for i, validate := range []string{
 		"required,email,max=254", "oneof=1 2", "min=1,max=0x10", "gte=-1e3,lt=NaN", "required", "min=1,dive,required", "len=3,dive,gt=4",
 		"omitempty,oneof='a b' c", "datetime=2006", "dive,oneof=-1", "types=image/png,max=1", "dive", "decimal=10:2,min=0", "contains=0x2C",
 		"postcode_iso3166_alpha2=US", "excludesall=0x7C", "containsany=|", "len", "=,", "dive,dive", "bcp47_language_tag,cron",
+		"required_if=X a,min=2", "unique", "unique=Street", "eqfield=X", "email|phone|eq=a", "omitzero,min=2", "omitnil,isdefault", "dive,keys,min=1,endkeys,required",
+		"iscolor", "port", "structonly", "excluded_with=X", "validateFn", "min=1h,lt=2h", "gt", "spicedb=type", "-", "present", "oneof=a 0x7C b", "fieldcontains=X.Y", "required_with=X[0].A",
 	} {
 		f.Add(uint8(i), validate, "text,trim", "value")
 		f.Add(uint8(0), validate, "html=ugc,lower", "-5")
@@ -152,7 +158,7 @@ func FuzzTags(f *testing.F) {
 		require.NoError(t, err)
 		for body, media := range map[string]string{
 			`{"X":` + string(text) + `}`: "application/json", `{"X":[` + string(text) + `]}`: "application/json",
-			`{"X":{"a":1}}`: "application/json", `{"X":1}`: "application/json", "X=" + url.QueryEscape(in): formType,
+			`{"X":{"a":1}}`: "application/json", `{"X":1}`: "application/json", `{"X":null}`: "application/json", `{}`: "application/json", "X[0].A=" + url.QueryEscape(in): formType, "X=" + url.QueryEscape(in): formType,
 			"--b\r\nContent-Disposition: form-data; name=X; filename=a.png\r\nContent-Type: image/png\r\n\r\n" + in + "\r\n--b--": multipartType + "; boundary=b",
 		} {
 			if err := bind(httptest.NewRecorder(), post(media, body)); err != nil {

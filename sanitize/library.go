@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -43,6 +44,13 @@ func newLibrary(rules map[string]func(string) error, l *strictjson.Limits, setUp
 			}
 			s := f.Field().String()
 			return len(s) <= mostOf(name) && (name == "port" || lib.plain.Var(s, name) == nil) && strict(s)
+		})
+	}
+	for _, name := range []string{"image", "mimetype"} {
+		_ = lib.v.RegisterValidation(name, func(f validator.FieldLevel) bool { // its name is no reserved one
+			path, word := f.Field().String(), tag{name, strings.ReplaceAll(f.Param(), ",", "0x2C")}
+			info, err := os.Stat(path)
+			return err == nil && info.Mode().IsRegular() && lib.plain.Var(path, word.String()) == nil // to open a pipe could take for ever
 		})
 	}
 	for name, check := range rules {
