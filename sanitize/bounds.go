@@ -45,7 +45,12 @@ func (n *node) bound(w tag) (r rule, reason rampart.Reason) {
 		return measure(w, func(v reflect.Value) *Invalid { return ok(utf8.RuneCountInString(v.String())) }), reason
 	case n.kind == kindFile:
 		ok, reason := lengths(w, CodeEmpty, "The submitted file is empty.", " bytes.")
-		return measure(w, func(v reflect.Value) *Invalid { return ok(v.Field(fileData).Len()) }), reason
+		return rule{word: w, run: func(f *findings, v reflect.Value) *Invalid {
+			if f.absent { // then it is for "required" to say
+				return nil
+			}
+			return ok(v.Field(fileData).Len())
+		}}, reason
 	case kind == reflect.Slice && n.kind != kindList:
 		ok, reason := lengths(w, CodeEmpty, "This field may not be empty.", " bytes.")
 		return measure(w, func(v reflect.Value) *Invalid { return ok(v.Len()) }), reason

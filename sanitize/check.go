@@ -40,10 +40,6 @@ func (f *findings) visit(n *node, v reflect.Value) {
 			return
 		}
 		f.own(n, v)
-	case kindFile:
-		if !f.absent || n.rules[0].word.name == "required" || n.rules[0].word.name == "present" {
-			f.own(n, v)
-		}
 	case kindList, kindDict, kindObject:
 		f.holder(n, v)
 	default:

@@ -124,7 +124,7 @@ func (lib *library) rule(n *node, w tag, owner reflect.Type) (r rule, reason ram
 	}
 	if n.kind != kindAny {
 		for _, trial := range trials(w) {
-			if err := call(func() error { return lib.try(n.typ, owner, trial, late) }); err != nil {
+			if err := call(func() error { return lib.try(n, owner, trial, late) }); err != nil {
 				return r, whyNot(err)
 			}
 		}
@@ -176,10 +176,16 @@ func (n *node) holdsAll(choices string) bool {
 
 // try runs a rule on a zero value, and on a list that has one. Its verdict does not
 // matter.
-func (lib *library) try(t, owner reflect.Type, word string, late bool) error {
-	values := []reflect.Value{reflect.New(t).Elem()}
-	if t.Kind() == reflect.Slice {
-		values = append(values, reflect.MakeSlice(t, 1, 1))
+func (lib *library) try(n *node, owner reflect.Type, word string, late bool) error {
+	values := []reflect.Value{reflect.New(n.typ).Elem()}
+	switch n.kind {
+	case kindObject, kindOptional, kindNull, kindFile: // of which only the presence is asked
+		values[0] = reflect.ValueOf(false)
+	case kindList:
+		if n.typ.Kind() == reflect.Slice {
+			values = append(values, reflect.MakeSlice(n.typ, 1, 1))
+		}
+	default: // zero will do
 	}
 	for _, v := range values {
 		var err error
@@ -238,9 +244,23 @@ func (lib *library) asksOthers(w tag) bool {
 	return false
 }
 
-// takesNil reports whether the rule w is asked of nil too.
+// takesNil reports whether the rule w is asked of nil too. In a choice the first
+// decides.
 func (lib *library) takesNil(w tag) bool {
-	return asksPairs(w.name) || strings.HasPrefix(w.name, "required_") || strings.HasPrefix(w.name, "excluded_")
+	name, _, _ := strings.Cut(w.name, "|")
+	name, _, _ = strings.Cut(name, "=")
+	return asksPairs(name) || strings.HasPrefix(name, "required_") || strings.HasPrefix(name, "excluded_")
+}
+
+// ofNil compiles the rule w for a nil pointer.
+func (lib *library) ofNil(n *node, w tag, owner reflect.Type) (r rule, reason rampart.Reason) {
+	if !strings.Contains(w.name, "|") {
+		return lib.rule(n, w, owner)
+	}
+	inv := shared(strictjson.ErrRequired)
+	return rule{word: w, run: func(f *findings, v reflect.Value) *Invalid {
+		return refuseIf(lib.ask(f.req.Context(), "", pointerTo(v).Interface(), f.parent.Interface(), w.String()) != nil, inv)
+	}}, ""
 }
 
 // asksPairs reports whether the rule's parameter is names of fields, each with a value.

@@ -116,7 +116,10 @@ func (c *compiler) rule(n *node, w tag) (r rule, reason rampart.Reason) {
 			return r, ReasonUnsupported
 		}
 		reason := n.types(w)
-		return rule{word: w, run: func(_ *findings, v reflect.Value) *Invalid {
+		return rule{word: w, run: func(f *findings, v reflect.Value) *Invalid {
+			if f.absent { // then it is for "required" to say
+				return nil
+			}
 			return n.checkFile(v.Addr().Interface().(*File)) //nolint:forcetypeassert // its kind says so
 		}}, reason
 	case w.name == "decimal":
@@ -272,7 +275,7 @@ func (c *compiler) nulls(n *node, tags tags) {
 			n.null = append(n.null, ownControl(w.name)(n, w))
 		default:
 			if c.library.takesNil(w) {
-				r, reason := c.library.rule(n, w, c.owner)
+				r, reason := c.library.ofNil(n, w, c.owner)
 				if reason != "" { // as is said of the value
 					return
 				}

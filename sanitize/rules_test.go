@@ -2,6 +2,7 @@ package sanitize_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"net/http/httptest"
 	"reflect"
@@ -316,4 +317,37 @@ func TestTheLibraryTakesTheStricterFormatsToo(t *testing.T) {
 	assert.Empty(t, got)
 	_, got = bindJSON(t, b, `{"a":"1.2.3.4","b":1,"c":[]}`)
 	assert.Equal(t, []string{"#/b:email", "#/c:json"}, got)
+}
+
+// TestRulesOfStructsLookAtTheirPresence: the rules of their fields are run from here, also
+// those that the library does not know.
+func TestRulesOfStructsLookAtTheirPresence(t *testing.T) {
+	type price struct {
+		Amount string `json:"amount" validate:"present,decimal=4:2"`
+	}
+	type offer struct {
+		Sold  bool                     `json:"sold"`
+		Price price                    `json:"price" validate:"required_if=Sold true,omitempty"`
+		Old   *price                   `json:"old" validate:"excluded_if=Sold true,omitempty"`
+		Opt   sanitize.Optional[price] `json:"opt" validate:"required_if=Sold true"`
+		Null  sql.Null[int]            `json:"null" validate:"required_if=Sold true,min=2"`
+		Photo sanitize.File            `json:"photo" validate:"required_if=Sold true,types=image/png"`
+		Kinds []price                  `json:"kinds" validate:"required_if=Sold true|max=1"`
+	}
+	cfg := sanitize.Config{
+		Limits: sanitize.Limits{ContentTypes: []string{"application/json", multipartType}},
+		Validator: func(v *validator.Validate) error {
+			v.RegisterStructValidation(func(validator.StructLevel) {}, price{})
+			return nil
+		},
+	}
+	b := newBinder[offer](t, cfg)
+	_, got := bindJSON(t, b, `{}`)
+	assert.Empty(t, got)
+	_, got = bindJSON(t, b, `{"sold":true}`)
+	assert.Equal(t, []string{"#/price:required", "#/opt:required", "#/null:required", "#/photo:required"}, got)
+	_, got = bindJSON(t, b, `{"sold":true,"price":{"amount":"1"},"old":{"amount":"x"},"opt":{"amount":"1"},"null":1}`)
+	assert.Equal(t, []string{"#/old/amount:invalid", "#/null:min_value", "#/photo:required"}, got)
+	_, got = bindJSON(t, b, `{"sold":true,"price":{"amount":"1"},"old":{"amount":"1"},"opt":{"amount":"1"},"null":2}`)
+	assert.Equal(t, []string{"#/old:excluded_if", "#/photo:required"}, got)
 }
