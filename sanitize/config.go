@@ -28,8 +28,8 @@ type Config struct {
 
 	// Validator is called once, by [NewBinder], with the library that runs the rules,
 	// to register further ones: validations, with a context or without, aliases,
-	// rules for whole structs, translations. They may look at other fields. The rules
-	// of this package cannot be replaced.
+	// rules for whole structs, translations. They may look at other fields, and are
+	// tried on zero values. The rules of this package cannot be replaced.
 	Validator func(*validator.Validate) error
 
 	// Catalogues say what is wrong in other languages, by BCP 47 tag, such as "de"

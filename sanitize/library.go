@@ -122,9 +122,13 @@ func (lib *library) rule(n *node, w tag, owner reflect.Type) (r rule, reason ram
 	if !builtIn {
 		most = math.MaxInt
 	}
+	presence, key := n.isStruct() && (lib.takesNil(w) || w.name == "isdefault"), ""
+	if n.isStruct() && !presence { // by itself the library runs rules of a struct only under a name, and then those of its fields
+		word, key, late = word+",nostructlevel", "it", false
+	}
 	if n.kind != kindAny {
 		for _, trial := range trials(w) {
-			if err := call(func() error { return lib.try(n, owner, trial, late) }); err != nil {
+			if err := lib.try(n, owner, trial, late, presence); err != nil {
 				return r, whyNot(err)
 			}
 		}
@@ -134,7 +138,7 @@ func (lib *library) rule(n *node, w tag, owner reflect.Type) (r rule, reason ram
 			return inv
 		}
 		switch {
-		case n.kind == kindObject: // the library runs rules of its fields, but none of a struct by itself: these look at its presence only
+		case presence && v.Kind() == reflect.Struct:
 			v = reflect.ValueOf(n.behind != nothing || !v.IsZero())
 		case n.kind == kindAny:
 			v = pointerTo(v)
@@ -145,8 +149,13 @@ func (lib *library) rule(n *node, w tag, owner reflect.Type) (r rule, reason ram
 		if late && f.parent.IsValid() {
 			parent = f.parent.Interface()
 		}
-		return refuseIf(lib.ask(f.req.Context(), "", v.Interface(), parent, word) != nil, inv)
+		return refuseIf(lib.ask(f.req.Context(), key, v.Interface(), parent, word) != nil, inv)
 	}}, ""
+}
+
+// isStruct reports whether n's type is a struct to the library, too: a time is none.
+func (n *node) isStruct() bool {
+	return n.typ.Kind() == reflect.Struct && !n.typ.ConvertibleTo(reflect.TypeFor[time.Time]())
 }
 
 // pointerTo returns a pointer to what is in the interface v, or a nil one: the library
@@ -176,25 +185,22 @@ func (n *node) holdsAll(choices string) bool {
 
 // try runs a rule on a zero value, and on a list that has one. Its verdict does not
 // matter.
-func (lib *library) try(n *node, owner reflect.Type, word string, late bool) error {
+func (lib *library) try(n *node, owner reflect.Type, word string, late, presence bool) error {
 	values := []reflect.Value{reflect.New(n.typ).Elem()}
-	switch n.kind {
-	case kindObject, kindOptional, kindNull, kindFile: // of which only the presence is asked
+	switch {
+	case presence:
 		values[0] = reflect.ValueOf(false)
-	case kindList:
-		if n.typ.Kind() == reflect.Slice {
-			values = append(values, reflect.MakeSlice(n.typ, 1, 1))
-		}
-	default: // zero will do
+	case n.isStruct():
+		word += ",nostructlevel"
+	case n.typ.Kind() == reflect.Slice:
+		values = append(values, reflect.MakeSlice(n.typ, 1, 1))
+	}
+	var parent any
+	if late && owner != nil {
+		parent = reflect.New(owner).Elem().Interface()
 	}
 	for _, v := range values {
-		var err error
-		if late && owner != nil {
-			err = call(func() error { return lib.v.VarWithValue(v.Interface(), reflect.New(owner).Elem().Interface(), word) })
-		} else {
-			err = call(func() error { return lib.v.Var(v.Interface(), word) })
-		}
-		if p, ok := errors.AsType[*panicked](err); ok {
+		if p, ok := errors.AsType[*panicked](lib.ask(context.Background(), "it", v.Interface(), parent, word)); ok {
 			return p
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"net/http/httptest"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -333,21 +334,31 @@ func TestRulesOfStructsLookAtTheirPresence(t *testing.T) {
 		Null  sql.Null[int]            `json:"null" validate:"required_if=Sold true,min=2"`
 		Photo sanitize.File            `json:"photo" validate:"required_if=Sold true,types=image/png"`
 		Kinds []price                  `json:"kinds" validate:"required_if=Sold true|max=1"`
+		Addr  netip.Addr               `json:"addr" validate:"required_if=Sold true"`
+		Own   span                     `json:"own" validate:"omitempty,wide"`
+		Fn    span                     `json:"fn" validate:"omitempty,validateFn=IsWide"`
 	}
 	cfg := sanitize.Config{
 		Limits: sanitize.Limits{ContentTypes: []string{"application/json", multipartType}},
 		Validator: func(v *validator.Validate) error {
 			v.RegisterStructValidation(func(validator.StructLevel) {}, price{})
-			return nil
+			return v.RegisterValidation("wide", func(fl validator.FieldLevel) bool { return fl.Field().FieldByName("To").Int() > 2 })
 		},
 	}
 	b := newBinder[offer](t, cfg)
 	_, got := bindJSON(t, b, `{}`)
 	assert.Empty(t, got)
 	_, got = bindJSON(t, b, `{"sold":true}`)
-	assert.Equal(t, []string{"#/price:required", "#/opt:required", "#/null:required", "#/photo:required"}, got)
-	_, got = bindJSON(t, b, `{"sold":true,"price":{"amount":"1"},"old":{"amount":"x"},"opt":{"amount":"1"},"null":1}`)
-	assert.Equal(t, []string{"#/old/amount:invalid", "#/null:min_value", "#/photo:required"}, got)
-	_, got = bindJSON(t, b, `{"sold":true,"price":{"amount":"1"},"old":{"amount":"1"},"opt":{"amount":"1"},"null":2}`)
+	assert.Equal(t, []string{"#/price:required", "#/opt:required", "#/null:required", "#/photo:required", "#/addr:required"}, got)
+	_, got = bindJSON(t, b, `{"sold":true,"price":{"amount":"1"},"old":{"amount":"x"},"opt":{"amount":"1"},"null":1,"addr":"::1","own":{"to":2},"fn":{"to":2}}`)
+	assert.Equal(t, []string{"#/old/amount:invalid", "#/fn:validateFn", "#/null:min_value", "#/photo:required", "#/own:wide"}, got)
+	_, got = bindJSON(t, b, `{"sold":true,"price":{"amount":"1"},"old":{"amount":"1"},"opt":{"amount":"1"},"null":2,"addr":"::1","own":{"to":3},"fn":{"to":3}}`)
 	assert.Equal(t, []string{"#/old:excluded_if", "#/photo:required"}, got)
 }
+
+// span is a struct that rules of the library look into.
+type span struct {
+	To int `json:"to" validate:"present"`
+}
+
+func (s span) IsWide() bool { return s.To > 2 }
