@@ -191,6 +191,10 @@ func (fm *form) entry(n *node, v reflect.Value, path []string, pr *strictjson.Pa
 		fm.note(shared(strictjson.ErrUnknown))
 		return
 	}
+	if len(path[0]) > fm.limits.MaxString {
+		fm.note(shared(strictjson.ErrTextTooLong))
+		return
+	}
 	if v.IsNil() {
 		v.Set(reflect.MakeMap(v.Type()))
 	}
