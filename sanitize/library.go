@@ -18,7 +18,6 @@ import (
 )
 
 // A library runs the validate tags that this package has no rule of its own for.
-// It is the only place that knows go-playground/validator.
 type library struct {
 	v      *validator.Validate // with the rules of this package and of the user
 	plain  *validator.Validate // as it comes

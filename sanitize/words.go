@@ -125,8 +125,10 @@ func mostOf(name string) int {
 		"base64url", "base64rawurl", "json", "html", "html_encoded", "url_encoded", "datauri", "jwt", "eq", "ne", "eq_ignore_case",
 		"ne_ignore_case", "isdefault", "unique", "validateFn":
 		return math.MaxInt
-	case "uri", "http_url", "https_url", "origin", "urn_rfc2141", "urn_rfc8141", "mongodb_connection_string":
+	case "uri", "http_url", "https_url", "origin", "urn_rfc2141", "urn_rfc8141":
 		return maxURL
+	case "mongodb_connection_string": // whose expression is slow
+		return 4 * maxFormat
 	case "file", "filepath", "dir", "dirpath", "image", "mimetype", "unix_addr", "uds_exists":
 		return maxPath
 	}
