@@ -86,7 +86,7 @@ func TestAMistakeSaysWhatWouldBeRight(t *testing.T) {
 	}
 	event := func() error {
 		type Event struct {
-			Data any `json:"data"`
+			Data error `json:"data"`
 		}
 		return binderError[Event]()
 	}
@@ -136,7 +136,7 @@ func TestAMistakeSaysWhatWouldBeRight(t *testing.T) {
 		{"a filter without a list", errOf(ipfilter.New(ipfilter.Config{})), `ipfilter.Config.Allow: missing: the filter would let everybody pass; set Allow, Deny or Feed`},
 		{"a rule that is misspelt", signup(), `rampart_test.Signup.Email: unknown "validate:emial": there is no such rule; fix the spelling, or add it to Config.Rules`},
 		{"files where no form is read", upload(), `sanitize.Config.Limits.ContentTypes: missing "multipart/form-data": files come in forms of this type only; list it`},
-		{"a type of the client's choice", event(), `rampart_test.Event.Data: unsupported "interface {}": use a string, bool, number, struct, pointer, Optional, list, map with string keys, File or encoding.TextUnmarshaler`},
+		{"a type of the client's choice", event(), `rampart_test.Event.Data: unsupported "error": use a string, bool, number, struct, pointer, Optional, list, map, any, File or a type that reads itself from text or JSON`},
 		{"scripts in what users write", errOf(markup.New(markup.AllowTags("script"))), `markup.AllowTags.names: unsafe "script": this element can run code or changes how the rest is read; no policy can allow it`},
 		{"a Fernet key that is a password", errOf(fernet.ParseKey("secret")), `fernet.ParseKey.text: not_a_key: a key is the 44 characters of base64url, with their =, of 32 random bytes, as GenerateKey and Python's Fernet.generate_key make it`},
 		{"no key in the environment", errOf(fernet.KeyringFromEnv("FIELD_KEYS")), `fernet.KeyringFromEnv.FIELD_KEYS: missing: give one key at least, the one that encrypts first`},

@@ -37,25 +37,25 @@ type common struct {
 
 type everything struct {
 	common
-	Bool     bool                      `json:"bool" validate:"required"`
+	Bool     bool                      `json:"bool" validate:"present"`
 	Int      int8                      `json:"int" validate:"gte=-5,lt=100"`
-	Uint     uint                      `json:"uint" validate:"gt=1,lte=10"`
-	Float    float64                   `json:"float" validate:"min=0.5,max=2"`
-	Level    int                       `json:"level" validate:"oneof=1 2 3"`
-	Color    string                    `json:"color" validate:"oneof=red 'dark green'"`
+	Uint     uint                      `json:"uint" validate:"omitempty,gt=1,lte=10"`
+	Float    float64                   `json:"float" validate:"omitempty,min=0.5,max=2"`
+	Level    int                       `json:"level" validate:"omitempty,oneof=1 2 3"`
+	Color    string                    `json:"color" validate:"omitempty,oneof=red 'dark green'"`
 	When     time.Time                 `json:"when"`
 	Addr     *netip.Addr               `json:"addr"`
-	Tags     []string                  `json:"tags" sanitize:"trim,lower" validate:"min=1,max=3,dive,slug,max=4"`
+	Tags     []string                  `json:"tags" sanitize:"trim,lower" validate:"omitempty,min=1,max=3,dive,slug,max=4"`
 	Labels   map[string]string         `json:"labels" validate:"max=2,dive,max=3"`
-	Home     address                   `json:"home"`
+	Home     address                   `json:"home" validate:"omitempty"`
 	Others   []address                 `json:"others"`
-	Nullable *string                   `json:"nullable" validate:"min=2"`
+	Nullable *string                   `json:"nullable" validate:"omitempty,min=2"`
 	Patch    sanitize.Optional[string] `json:"patch" validate:"len=3"`
 	Deep     sanitize.Optional[*[]int] `json:"deep" validate:"max=2"`
 	Code     string                    `json:"code" validate:"even"`
 	Shout    string                    `json:"shout" sanitize:"shout"`
-	Total    string                    `json:"total" validate:"gt=0,decimal=5:2,lt=100.5"`
-	Whole    string                    `json:"whole" validate:"decimal=3:0"`
+	Total    string                    `json:"total" validate:"omitempty,gt=0,decimal=5:2,lt=100.5"`
+	Whole    string                    `json:"whole" validate:"omitempty,decimal=3:0"`
 	Ignored  chan int                  `json:"-"`
 	Untagged string
 }
@@ -184,7 +184,7 @@ func TestBindOfOneField(t *testing.T) {
 		{"a decimal without an integer part", `"total":".5"`, "#/total:invalid"},
 		{"a decimal that ends in a point", `"total":"5."`, "#/total:invalid"},
 		{"a decimal that is a boolean", `"total":true`, "#/total:invalid"},
-		{"an empty decimal", `"total":""`, "#/total:invalid"},
+		{"a decimal that is blank", `"total":" "`, "#/total:invalid"},
 		{"a decimal that must be greater", `"total":"-0.00"`, "#/total:min_value"},
 		{"a decimal with too many digits", `"total":"123456"`, "#/total:max_digits"},
 		{"a decimal with too many digits before the point", `"total":"1234"`, "#/total:max_whole_digits"},
@@ -205,20 +205,32 @@ func TestBindOfOneField(t *testing.T) {
 	}
 }
 
-func TestRequiredMeansPresent(t *testing.T) {
+func TestRequiredRefusesZeroAndPresentDoesNot(t *testing.T) {
 	type form struct {
-		N int     `json:"n" validate:"required"`
-		B bool    `json:"b" validate:"required"`
-		S string  `json:"s" validate:"required"`
-		P *string `json:"p" validate:"required"`
+		N int                       `json:"n" validate:"required"`
+		B bool                      `json:"b" validate:"required"`
+		S string                    `json:"s" validate:"required"`
+		P *string                   `json:"p" validate:"required"`
+		O sanitize.Optional[int]    `json:"o" validate:"required"`
+		L []int                     `json:"l" validate:"required"`
+		H address                   `json:"h" validate:"required"`
+		T time.Time                 `json:"t" validate:"required"`
+		Q sanitize.Optional[string] `json:"q" validate:"present"`
+		R *int                      `json:"r" validate:"present"`
+		C bool                      `json:"c" validate:"present"`
 	}
 	b := newBinder[form](t, sanitize.Config{})
-	v, err := b.Bind(httptest.NewRecorder(), post("application/json", `{"n":0,"b":false,"s":"","p":null}`))
-	require.NoError(t, err)
-	assert.Equal(t, form{}, v)
-	_, err = b.Bind(httptest.NewRecorder(), post("application/json", `{}`))
-	assert.Equal(t, []string{"#/n:required", "#/b:required", "#/s:required", "#/p:required"}, faults(err))
+	_, err := b.Bind(httptest.NewRecorder(), post("application/json", `{}`))
+	assert.Equal(t, []string{
+		"#/n:required", "#/b:required", "#/s:required", "#/p:required", "#/o:required", "#/l:required", "#/h:required", "#/t:required",
+		"#/q:required", "#/r:required", "#/c:required",
+	}, faults(err))
 	assert.Equal(t, "This field is required.", problem(t, err).Errors[0].Detail)
+	_, err = b.Bind(httptest.NewRecorder(), post("application/json", `{"n":0,"b":false,"s":"","p":null,"o":null,"l":[],"h":{"street":"a"},"t":"0001-01-01T00:00:00Z","q":null,"r":null,"c":false}`))
+	assert.Equal(t, []string{"#/n:required", "#/b:required", "#/s:blank", "#/p:null", "#/o:null", "#/t:required"}, faults(err))
+	v, err := b.Bind(httptest.NewRecorder(), post("application/json", `{"n":1,"b":true,"s":"a","p":"","o":0,"l":[],"h":{"street":"a"},"t":"2026-01-01T00:00:00Z","q":"","r":0,"c":false}`))
+	require.NoError(t, err)
+	assert.Empty(t, *v.P)
 }
 
 func TestOptionalTellsThreeThingsApart(t *testing.T) {
@@ -395,8 +407,8 @@ func TestParamsSayWhatTheRuleSays(t *testing.T) {
 	cfg.Rules["prefix=ab"] = func(string) error { return errors.New("no") }
 	type ruled struct {
 		everything
-		Start string `json:"start" validate:"prefix=ab"`
-		Own   string `json:"own" validate:"contains=@"`
+		Start string `json:"start" validate:"omitempty,prefix=ab"`
+		Own   string `json:"own" validate:"omitempty,contains=@"`
 	}
 	b := newBinder[ruled](t, cfg)
 	tests := []struct {
@@ -405,7 +417,7 @@ func TestParamsSayWhatTheRuleSays(t *testing.T) {
 	}{
 		{`"int":100`, map[string]string{"lt": "100"}},
 		{`"uint":1`, map[string]string{"gt": "1"}},
-		{`"float":0`, map[string]string{"min": "0.5"}},
+		{`"float":0.25`, map[string]string{"min": "0.5"}},
 		{`"level":4`, map[string]string{"oneof": "1 2 3"}},
 		{`"color":"green"`, map[string]string{"oneof": "red 'dark green'"}},
 		{`"tags":["abcde"]`, map[string]string{"max": "4"}},

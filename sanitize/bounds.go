@@ -5,57 +5,87 @@ import (
 	"math"
 	"reflect"
 	"strconv"
+	"time"
 	"unicode/utf8"
 
 	"github.com/ecolaura/rampart"
 )
 
-// bound adds a rule on the length of a text or list or on the size of a
-// number, or returns the reason why it cannot.
-func (n *node) bound(t reflect.Type, w tag) (reason rampart.Reason) {
-	switch n.kind {
-	case kindText:
-		if n.decimal != nil {
-			limit, bad := n.decimal.canonical(w.param)
-			ok, reason := values(w, bad == nil)
-			n.text = append(n.text, func(s string) (string, *Invalid) { return s, ok(n.decimal.compare(s, limit)) })
-			return reason
-		}
-		ok, reason := lengths(w, CodeBlank, "This field may not be blank.", " characters.")
-		n.text = append(n.text, func(s string) (string, *Invalid) { return s, ok(utf8.RuneCountInString(s)) })
-		return reason
-	case kindList, kindDict:
-		ok, reason := lengths(w, CodeEmpty, "This list may not be empty.", " elements.")
-		n.checks = append(n.checks, func(v reflect.Value) *Invalid { return ok(v.Len()) })
-		return reason
-	case kindFile:
-		ok, reason := lengths(w, CodeEmpty, "The submitted file is empty.", " bytes.")
-		n.checks = append(n.checks, func(v reflect.Value) *Invalid { return ok(v.Field(fileData).Len()) })
-		return reason
-	case kindInt:
-		limit, err := strconv.ParseInt(w.param, 10, t.Bits())
-		ok, reason := values(w, err == nil)
-		n.checks = append(n.checks, func(v reflect.Value) *Invalid { return ok(cmp.Compare(v.Int(), limit)) })
-		return reason
-	case kindUint:
-		limit, err := strconv.ParseUint(w.param, 10, t.Bits())
-		ok, reason := values(w, err == nil)
-		n.checks = append(n.checks, func(v reflect.Value) *Invalid { return ok(cmp.Compare(v.Uint(), limit)) })
-		return reason
-	case kindFloat:
-		limit, err := strconv.ParseFloat(w.param, t.Bits())
-		ok, reason := values(w, err == nil && !math.IsNaN(limit))
-		n.checks = append(n.checks, func(v reflect.Value) *Invalid { return ok(cmp.Compare(v.Float(), limit)) })
-		return reason
-	default:
-		return ReasonUnsupported
+// isBound reports whether the rule name is one on a length or size.
+func isBound(name string) bool {
+	switch name {
+	case "min", "max", "len", "gt", "gte", "lt", "lte":
+		return true
 	}
+	return false
+}
+
+// isMeasured reports whether bound has the rule w for n's type.
+func (n *node) isMeasured(w tag) bool {
+	switch kind := n.typ.Kind(); {
+	case n.kind == kindFile, n.decimal != nil:
+		return true
+	case kind == reflect.String, kind == reflect.Slice, kind == reflect.Array, kind == reflect.Map:
+		return true
+	default:
+		return reflect.Int <= kind && kind <= reflect.Float64 && kind != reflect.Uintptr && w.name != "len"
+	}
+}
+
+// bound compiles a rule on the length of a text or list or on the size of a
+// number, or returns the reason why it cannot.
+func (n *node) bound(w tag) (r rule, reason rampart.Reason) {
+	switch kind := n.typ.Kind(); {
+	case n.decimal != nil:
+		limit, bad := n.decimal.canonical(w.param)
+		ok, reason := values(w, bad == nil)
+		return measure(w, func(v reflect.Value) *Invalid { return ok(n.decimal.compare(v.String(), limit)) }), reason
+	case kind == reflect.String:
+		ok, reason := lengths(w, CodeBlank, "This field may not be blank.", " characters.")
+		return measure(w, func(v reflect.Value) *Invalid { return ok(utf8.RuneCountInString(v.String())) }), reason
+	case n.kind == kindFile:
+		ok, reason := lengths(w, CodeEmpty, "The submitted file is empty.", " bytes.")
+		return rule{word: w, run: func(f *findings, v reflect.Value) *Invalid {
+			if f.absent { // then it is for "required" to say
+				return nil
+			}
+			return ok(v.Field(fileData).Len())
+		}}, reason
+	case kind == reflect.Slice && n.kind != kindList:
+		ok, reason := lengths(w, CodeEmpty, "This field may not be empty.", " bytes.")
+		return measure(w, func(v reflect.Value) *Invalid { return ok(v.Len()) }), reason
+	case kind == reflect.Slice, kind == reflect.Array, kind == reflect.Map:
+		ok, reason := lengths(w, CodeEmpty, "This list may not be empty.", " elements.")
+		return measure(w, func(v reflect.Value) *Invalid { return ok(v.Len()) }), reason
+	case reflect.Int <= kind && kind <= reflect.Int64:
+		limit, err := strconv.ParseInt(w.param, 0, n.typ.Bits())
+		if n.typ == reflect.TypeFor[time.Duration]() {
+			if d, wrong := time.ParseDuration(w.param); wrong == nil {
+				limit, err = int64(d), nil
+			}
+		}
+		ok, reason := values(w, err == nil)
+		return measure(w, func(v reflect.Value) *Invalid { return ok(cmp.Compare(v.Int(), limit)) }), reason
+	case reflect.Uint <= kind && kind <= reflect.Uint64:
+		limit, err := strconv.ParseUint(w.param, 0, n.typ.Bits())
+		ok, reason := values(w, err == nil)
+		return measure(w, func(v reflect.Value) *Invalid { return ok(cmp.Compare(v.Uint(), limit)) }), reason
+	default:
+		limit, err := strconv.ParseFloat(w.param, n.typ.Bits())
+		ok, reason := values(w, err == nil && !math.IsNaN(limit))
+		return measure(w, func(v reflect.Value) *Invalid { return ok(cmp.Compare(v.Float(), limit)) }), reason
+	}
+}
+
+func measure(w tag, check func(reflect.Value) *Invalid) rule {
+	return rule{word: w, run: func(_ *findings, v reflect.Value) *Invalid { return check(v) }}
 }
 
 // lengths returns the rule w on a length. A length of 0 that is too short has a
 // code and detail of its own.
 func lengths(w tag, emptyCode, emptyDetail, unit string) (ok func(int) *Invalid, reason rampart.Reason) {
-	limit, err := strconv.Atoi(w.param)
+	parsed, err := strconv.ParseInt(w.param, 0, strconv.IntSize)
+	limit := int(parsed)
 	if err != nil || limit < 0 {
 		return nil, rampart.ReasonInvalid
 	}
@@ -73,8 +103,8 @@ func lengths(w tag, emptyCode, emptyDetail, unit string) (ok func(int) *Invalid,
 		most = limit - 1
 	}
 	empty := &Invalid{Code: emptyCode, Detail: emptyDetail}
-	short := &Invalid{CodeMinLength, "Ensure this field has at least " + strconv.Itoa(least) + unit, w.params()}
-	long := &Invalid{CodeMaxLength, "Ensure this field has no more than " + strconv.Itoa(most) + unit, w.params()}
+	short := &Invalid{Code: CodeMinLength, Detail: "Ensure this field has at least " + strconv.Itoa(least) + unit, Params: w.params()}
+	long := &Invalid{Code: CodeMaxLength, Detail: "Ensure this field has no more than " + strconv.Itoa(most) + unit, Params: w.params()}
 	return func(n int) *Invalid {
 		switch {
 		case n == 0 && least > 0:
@@ -94,8 +124,8 @@ func values(w tag, goodParam bool) (ok func(order int) *Invalid, reason rampart.
 	if !goodParam {
 		return nil, rampart.ReasonInvalid
 	}
-	small := &Invalid{CodeMinValue, "Ensure this value is greater than or equal to " + w.param + ".", w.params()}
-	large := &Invalid{CodeMaxValue, "Ensure this value is less than or equal to " + w.param + ".", w.params()}
+	small := &Invalid{Code: CodeMinValue, Detail: "Ensure this value is greater than or equal to " + w.param + ".", Params: w.params()}
+	large := &Invalid{Code: CodeMaxValue, Detail: "Ensure this value is less than or equal to " + w.param + ".", Params: w.params()}
 	switch w.name {
 	case "min", "gte":
 		return func(order int) *Invalid { return refuseIf(order < 0, small) }, ""

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/go-playground/validator/v10"
+
 	"github.com/ecolaura/rampart"
 )
 
@@ -23,6 +25,21 @@ type Config struct {
 	// [*Invalid] chooses the code and detail that the client sees; of any other
 	// error the client sees nothing, and the code is the rule's name.
 	Rules map[string]func(value string) error
+
+	// Validator is called once, by [NewBinder], with the library that runs the rules,
+	// to register further ones: validations, with a context or without, aliases,
+	// rules for whole structs, translations. They may look at other fields, and are
+	// tried on zero values. The rules of this package cannot be replaced.
+	Validator func(*validator.Validate) error
+
+	// Catalogues say what is wrong in other languages, by BCP 47 tag, such as "de"
+	// or "pt-BR". The client's Accept-Language chooses; without a match the answer is
+	// in English.
+	Catalogues map[string]Catalogue
+
+	// EmptyAbsent takes an empty field of a form or query for one that is not there:
+	// browsers send every input of a page.
+	EmptyAbsent bool
 
 	// Cleaners are further sanitize tags, such as the Clean of a markup.Policy.
 	Cleaners map[string]func(string) string

@@ -39,11 +39,11 @@ func (d *decimal) canonical(s string) (string, *Invalid) {
 	whole = strings.TrimLeft(whole, "0")
 	switch {
 	case len(whole)+len(part) > d.digits:
-		return s, &Invalid{CodeMaxDigits, "Ensure that there are no more than " + strconv.Itoa(d.digits) + " digits in total.", d.params()}
+		return s, &Invalid{Code: CodeMaxDigits, Detail: "Ensure that there are no more than " + strconv.Itoa(d.digits) + " digits in total.", Params: d.params()}
 	case len(part) > d.places:
-		return s, &Invalid{CodeMaxDecimalPlaces, "Ensure that there are no more than " + strconv.Itoa(d.places) + " decimal places.", d.params()}
+		return s, &Invalid{Code: CodeMaxDecimalPlaces, Detail: "Ensure that there are no more than " + strconv.Itoa(d.places) + " decimal places.", Params: d.params()}
 	case len(whole) > d.digits-d.places:
-		return s, &Invalid{CodeMaxWholeDigits, "Ensure that there are no more than " + strconv.Itoa(d.digits-d.places) + " digits before the decimal point.", d.params()}
+		return s, &Invalid{Code: CodeMaxWholeDigits, Detail: "Ensure that there are no more than " + strconv.Itoa(d.digits-d.places) + " digits before the decimal point.", Params: d.params()}
 	}
 	sign := ""
 	if negative && strings.Trim(whole+part, "0") != "" {

@@ -1,7 +1,10 @@
 package sanitize
 
 import (
+	"encoding/json"
+	"math"
 	"reflect"
+	"strconv"
 	"strings"
 
 	"github.com/ecolaura/rampart"
@@ -11,23 +14,31 @@ import (
 // A decoder fills a Go value from JSON along a plan. It notes every field error
 // in input order and goes on; only what cannot be read ends it.
 type decoder struct {
-	json    strictjson.Reader
-	unknown bool // names that no field has are ignored
-	faults  strictjson.Faults
-	seen    []bool // a stack: the fields that each open object has had
-	body    []byte // reused from one request to the next
+	findings
+
+	json        strictjson.Reader
+	unknown     bool    // names that no field has are ignored
+	emptyAbsent bool    // so are the empty fields of a form
+	seen        []sight // a stack: the fields that each open object has had
+	body        []byte  // reused from one request to the next
 }
 
-// fault notes an error at the value that was read last, if it could be read.
+// A sight says what was seen of a field.
+type sight uint8
+
+const (
+	unseen sight = iota
+	good
+	faulty // something is wrong with it already
+)
+
+// fault notes an error at the value that was read last, if it could be read. When
+// the list is full, the answer is complete.
 func (d *decoder) fault(inv *Invalid) {
-	if !d.json.Failed() {
-		d.faultAt(d.json.Pointer(), inv)
+	if d.json.Failed() {
+		return
 	}
-}
-
-// faultAt notes an error. When the list is full, the answer is complete.
-func (d *decoder) faultAt(pointer string, inv *Invalid) {
-	if !d.faults.Add(inv.at(rampart.FieldError{Pointer: pointer})) {
+	if d.note(inv); d.full() {
 		d.json.Stop()
 	}
 }
@@ -37,30 +48,35 @@ func (d *decoder) document(n *node, v reflect.Value, body []byte, l *strictjson.
 	d.json.Start(body, l)
 	d.value(n, v)
 	d.json.End()
-	if p := d.json.Problem(); p != nil {
-		return p
-	}
-	return d.faults.Problem()
+	return d.json.Problem()
 }
 
 // value reads one JSON value into v.
 func (d *decoder) value(n *node, v reflect.Value) {
-	if n.kind == kindPointer || n.kind == kindOptional {
+	switch n.kind {
+	case kindPointer, kindOptional, kindNull:
 		d.nullable(n, v)
 		return
+	case kindAny:
+		d.anyValue(n, v)
+		return
+	case kindJSON:
+		d.raw(n, v)
+		return
+	default: // as follows
 	}
 	got := d.json.Peek()
 	switch {
 	case got == 'n':
 		d.refuse(shared(strictjson.ErrNull))
 	case got == '{' && n.kind == kindObject:
-		d.object(n.object, v)
+		d.object(n, v)
 	case got == '{' && n.kind == kindDict:
 		d.dict(n, v)
 	case got == '[' && n.kind == kindList:
 		d.list(n, v)
-	case got == '"' && (n.kind == kindText || n.kind == kindParsed),
-		got == '0' && (n.kind == kindInt || n.kind == kindUint || n.kind == kindFloat || n.decimal != nil),
+	case got == '"' && (n.kind == kindText || n.kind == kindParsed && !n.numeric),
+		got == '0' && (n.kind == kindInt || n.kind == kindUint || n.kind == kindFloat || n.decimal != nil || n.numeric),
 		(got == 't' || got == 'f') && n.kind == kindBool:
 		d.scalar(n, v, got == '"')
 	default:
@@ -71,26 +87,52 @@ func (d *decoder) value(n *node, v reflect.Value) {
 // refuse reads a value of another type than its field.
 func (d *decoder) refuse(inv *Invalid) {
 	d.json.Skip()
-	d.faults.Misshapen = true
+	d.misshapen = true
 	d.fault(inv)
+}
+
+// settle runs the rules of n on a value that has been read, unless they must wait.
+func (d *decoder) settle(n *node, v reflect.Value) {
+	if len(n.rules) > 0 && !n.late {
+		if inv, _ := n.check(&d.findings, v); inv != nil {
+			d.fault(inv)
+		}
+	}
 }
 
 func (d *decoder) nullable(n *node, v reflect.Value) {
 	null := d.json.Peek() == 'n'
-	if n.kind == kindOptional {
+	whole := v
+	switch n.kind {
+	case kindOptional:
 		v.Field(1).SetBool(true)
 		v.Field(2).SetBool(null)
 		v = v.Field(0)
+	case kindNull:
+		v.Field(1).SetBool(!null)
+		v = v.Field(0)
+	default:
+		if !null {
+			v.Set(reflect.New(v.Type().Elem()))
+			v = v.Elem()
+		}
 	}
-	if null {
-		d.json.Skip()
+	if !null {
+		d.value(n.elem, v)
 		return
 	}
-	if n.kind == kindPointer {
-		v.Set(reflect.New(v.Type().Elem()))
-		v = v.Elem()
+	if d.json.Skip(); !n.late && !d.json.Failed() {
+		d.nothing(n, orField(n, whole))
 	}
-	d.value(n.elem, v)
+}
+
+// orField returns the field of v that holds the value, if v is an Optional or the
+// like.
+func orField(n *node, v reflect.Value) reflect.Value {
+	if n.kind == kindOptional || n.kind == kindNull {
+		return v.Field(0)
+	}
+	return v
 }
 
 // scalar reads a string, number or boolean.
@@ -104,52 +146,164 @@ func (d *decoder) scalar(n *node, v reflect.Value, quoted bool) {
 	}
 	if inv := n.fill(v, string(raw)); inv != nil {
 		d.fault(inv)
+		return
+	}
+	d.settle(n, v)
+}
+
+// raw has a type read itself from JSON, within the limits and once.
+func (d *decoder) raw(n *node, v reflect.Value) {
+	raw := d.json.Raw()
+	switch {
+	case d.json.Failed():
+	case strictjson.HasNUL(raw):
+		d.fault(shared(strictjson.ErrNUL))
+	case v.Addr().Interface().(json.Unmarshaler).UnmarshalJSON(raw) != nil: //nolint:forcetypeassert // readsJSON has seen to it
+		d.fault(n.wrong)
+	default:
+		d.settle(n, v)
+	}
+}
+
+// anyValue reads a value of any type, as encoding/json has them.
+func (d *decoder) anyValue(n *node, v reflect.Value) {
+	before := len(d.found)
+	value := d.free()
+	switch {
+	case d.json.Failed() || len(d.found) > before:
+	case value == nil && !n.late:
+		d.nothing(n, v)
+	case value != nil:
+		v.Set(reflect.ValueOf(value))
+		d.settle(n, v)
+	}
+}
+
+// maxExact is the largest integer up to which a float64 holds every one.
+const maxExact = 1 << 53
+
+func (d *decoder) free() any {
+	switch d.json.Peek() {
+	case '{':
+		d.json.Bracket()
+		object := map[string]any{}
+		for d.json.More() {
+			name := string(d.json.Name())
+			if strings.IndexByte(name, 0) >= 0 {
+				d.fault(shared(strictjson.ErrNUL))
+			}
+			object[name] = d.free()
+		}
+		d.json.Bracket()
+		return object
+	case '[':
+		d.json.Bracket()
+		list := []any{}
+		for d.json.More() {
+			list = append(list, d.free())
+		}
+		d.json.Bracket()
+		return list
+	case '"':
+		s := string(strictjson.Unquote(d.json.Scalar()))
+		if strings.IndexByte(s, 0) >= 0 {
+			d.fault(shared(strictjson.ErrNUL))
+		}
+		return s
+	case '0':
+		raw := string(d.json.Scalar())
+		number, err := strconv.ParseFloat(raw, 64)
+		if err != nil || math.Abs(number) >= maxExact && !strings.ContainsAny(raw, ".eE") && strconv.FormatFloat(number, 'f', 0, 64) != raw {
+			d.fault(&Invalid{Code: CodeInvalid, Detail: "The number cannot be held exactly."})
+		}
+		return number
+	case 't', 'f':
+		return string(d.json.Scalar()) == "true"
+	default:
+		d.json.Scalar()
+		return nil
 	}
 }
 
 func (d *decoder) list(n *node, v reflect.Value) {
 	d.json.Bracket()
-	for i := 0; d.json.More(); i++ {
-		if i == v.Cap() {
+	fixed := v.Kind() == reflect.Array
+	i := 0
+	for ; d.json.More(); i++ {
+		switch {
+		case fixed && i >= v.Len():
+			d.json.Skip()
+			continue
+		case fixed:
+		case i == v.Cap():
 			v.Grow(4) // most lists are short
+			fallthrough
+		default:
+			v.SetLen(i + 1)
 		}
-		v.SetLen(i + 1)
 		d.value(n.elem, v.Index(i))
 	}
-	if v.IsNil() {
+	d.json.Bracket()
+	switch {
+	case fixed && i != v.Len():
+		d.fault(&Invalid{Code: CodeInvalid, Detail: "Ensure this field has exactly " + strconv.Itoa(v.Len()) + " elements."})
+		return
+	case !fixed && v.IsNil():
 		v.Set(reflect.MakeSlice(v.Type(), 0, 0)) // [] is not null
 	}
-	d.closed(n, v)
+	d.settle(n, v)
 }
 
 func (d *decoder) dict(n *node, v reflect.Value) {
 	d.json.Bracket()
 	v.Set(reflect.MakeMap(v.Type()))
-	elem := reflect.New(v.Type().Elem()).Elem()
+	elem, key := reflect.New(v.Type().Elem()).Elem(), reflect.New(v.Type().Key()).Elem()
 	for d.json.More() {
-		key := string(d.json.Name())
+		name := string(d.json.Name())
 		elem.SetZero()
 		d.value(n.elem, elem)
-		if strings.Contains(key, "\x00") {
-			d.fault(shared(strictjson.ErrNUL))
+		if d.json.Failed() {
+			return
 		}
-		v.SetMapIndex(reflect.ValueOf(key).Convert(v.Type().Key()), elem)
+		key.SetZero()
+		inv := n.member(v, key, name)
+		if inv == nil && !n.key.late {
+			inv, _ = n.key.check(&d.findings, key)
+		}
+		if inv != nil {
+			d.fault(inv)
+		}
+		v.SetMapIndex(key, elem)
 	}
-	d.closed(n, v)
-}
-
-// closed reads the end of a list or dict and checks it as a whole.
-func (d *decoder) closed(n *node, v reflect.Value) {
 	d.json.Bracket()
-	if inv := n.check(v); inv != nil {
-		d.fault(inv)
-	}
+	d.settle(n, v)
 }
 
-func (d *decoder) object(o *object, v reflect.Value) {
+// member reads the key of a member of the map v. Two names must not become one key.
+func (n *node) member(v, key reflect.Value, name string) *Invalid {
+	if inv := n.key.parseKey(key, name); inv != nil {
+		return inv
+	}
+	return refuseIf(v.MapIndex(key).IsValid(), shared(strictjson.ErrRepeated))
+}
+
+// parseKey fills key, for an integer in the one form in which it is written.
+func (n *node) parseKey(key reflect.Value, name string) *Invalid {
+	inv := n.fill(key, name)
+	switch {
+	case inv != nil:
+		return inv
+	case n.kind == kindInt && strconv.FormatInt(key.Int(), 10) != name, n.kind == kindUint && strconv.FormatUint(key.Uint(), 10) != name:
+		return n.wrong
+	}
+	return nil
+}
+
+func (d *decoder) object(n *node, v reflect.Value) {
+	o := n.object
 	d.json.Bracket()
 	base := len(d.seen)
-	d.seen = append(d.seen, make([]bool, len(o.fields))...)
+	d.seen = append(d.seen, make([]sight, len(o.fields))...)
 	for d.json.More() {
 		name := d.json.Name()
 		i, known := o.byName[string(name)]
@@ -157,17 +311,45 @@ func (d *decoder) object(o *object, v reflect.Value) {
 			d.stranger(o, string(name))
 			continue
 		}
-		d.seen[base+i] = true
-		d.value(o.fields[i].node, o.fields[i].of(v))
-	}
-	d.json.Bracket()
-	seen := d.seen[base:]
-	d.seen = d.seen[:base]
-	for i := range o.fields {
-		if f := &o.fields[i]; f.required && !seen[i] && !d.json.Failed() {
-			d.faultAt(d.json.Member(f.name), shared(strictjson.ErrRequired))
+		before := len(d.found)
+		fv, _ := o.fields[i].of(v, true)
+		d.value(o.fields[i].node, fv)
+		d.seen[base+i] = good
+		if len(d.found) > before {
+			d.seen[base+i] = faulty
 		}
 	}
+	d.json.Bracket()
+	if !d.json.Failed() {
+		d.complete(n, v, d.seen[base:])
+	}
+	d.seen = d.seen[:base]
+}
+
+// complete checks the fields of v that were not there, as they are, and those that
+// ask others.
+func (d *decoder) complete(n *node, v reflect.Value, seen []sight) {
+	parent := d.parent
+	d.parent = v
+	for i := range n.object.fields {
+		f := &n.object.fields[i]
+		value, ok := f.of(v, false)
+		if !ok || seen[i] == faulty || seen[i] == good && !f.node.late {
+			continue
+		}
+		d.under(f.name)
+		d.absent, d.shallow = seen[i] == unseen, seen[i] == good
+		d.visit(f.node, value)
+		d.absent, d.shallow = false, false
+		d.up()
+	}
+	d.lib.level(&d.findings, v, n.object)
+	d.parent = parent
+	if d.full() {
+		d.json.Stop()
+		return
+	}
+	d.settle(n, v)
 }
 
 // stranger reads a value whose name no field has.
@@ -176,24 +358,4 @@ func (d *decoder) stranger(o *object, name string) {
 	if inv := o.stranger(name, d.unknown); inv != nil {
 		d.fault(inv)
 	}
-}
-
-// stranger says what is wrong with a name that no field has; nil if such names
-// are ignored.
-func (o *object) stranger(name string, ignore bool) *Invalid {
-	switch {
-	case o.folded[fold(name)]:
-		return shared(strictjson.ErrWrongCase)
-	case ignore:
-		return nil
-	}
-	return shared(strictjson.ErrUnknown)
-}
-
-// of returns the field in the struct v.
-func (f *field) of(v reflect.Value) reflect.Value {
-	if len(f.index) == 1 {
-		return v.Field(f.index[0])
-	}
-	return v.FieldByIndex(f.index)
 }

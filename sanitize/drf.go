@@ -55,7 +55,11 @@ type drfErrors struct {
 	detail   string   // of the answer as a whole
 	messages []string // of this field
 	parts    []*drfErrors
+	byName   map[string]*drfErrors
 }
+
+// maxDRFDepth bounds the nesting of the answer: what is deeper is told there.
+const maxDRFDepth = 32
 
 func (d *drfErrors) add(e rampart.FieldError) {
 	at := d
@@ -63,7 +67,10 @@ func (d *drfErrors) add(e rampart.FieldError) {
 	case e.Parameter != "":
 		at = d.child(e.Parameter)
 	case strings.HasPrefix(e.Pointer, "#/"):
-		for token := range strings.SplitSeq(e.Pointer[len("#/"):], "/") {
+		for i, token := range strings.SplitN(e.Pointer[len("#/"):], "/", maxDRFDepth+1) {
+			if i == maxDRFDepth {
+				break
+			}
 			name, err := url.PathUnescape(token)
 			if err != nil { // unreachable: this package has written it
 				name = token
@@ -75,16 +82,16 @@ func (d *drfErrors) add(e rampart.FieldError) {
 	at.messages = append(at.messages, e.Detail)
 }
 
-// child returns the part of d with the given name. There are few: an answer
-// lists Limits.MaxErrors errors at most.
+// child returns the part of d with the given name.
 func (d *drfErrors) child(name string) *drfErrors {
-	for _, c := range d.parts {
-		if c.name == name {
-			return c
-		}
+	if c := d.byName[name]; c != nil {
+		return c
+	}
+	if d.byName == nil {
+		d.byName = make(map[string]*drfErrors)
 	}
 	c := &drfErrors{name: name}
-	d.parts = append(d.parts, c)
+	d.parts, d.byName[name] = append(d.parts, c), c
 	return c
 }
 

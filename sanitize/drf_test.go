@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/cputime"
 	"github.com/ecolaura/rampart/sanitize"
 )
 
@@ -22,7 +25,7 @@ func TestDRFErrors(t *testing.T) {
 	type order struct {
 		Email   string            `json:"email" validate:"required,email"`
 		Items   []item            `json:"items" validate:"max=1"`
-		Address item              `json:"address"`
+		Address item              `json:"address" validate:"omitempty"`
 		Labels  map[string]string `json:"labels" validate:"dive,max=2"`
 	}
 	b := newBinder[order](t, sanitize.Config{ErrorHandler: sanitize.DRFErrors})
@@ -67,4 +70,27 @@ func TestDRFErrors(t *testing.T) {
 		sanitize.DRFErrors(w, nil, err)
 		require.Equal(t, want, fmt.Sprint(w.Code, " ", w.Body))
 	}
+}
+
+// TestDRFErrorsTakeTimeInProportion: an answer can list as many errors as
+// Limits.MaxErrors says, or as a handler finds.
+func TestDRFErrorsTakeTimeInProportion(t *testing.T) {
+	answer := func(n int) (*rampart.Problem, int) {
+		p := &rampart.Problem{Status: 422, Code: "invalid"}
+		for i := range n {
+			p.Errors = append(p.Errors, rampart.FieldError{Pointer: fmt.Sprintf("#/items/%d/sku", i), Detail: "Bad."})
+		}
+		return p, n
+	}
+	took := func(p *rampart.Problem, n int) time.Duration {
+		w := httptest.NewRecorder()
+		spent := cputime.Spent(func() { sanitize.DRFErrors(w, nil, p) })
+		assert.Equal(t, n, strings.Count(w.Body.String(), "Bad."))
+		return spent
+	}
+	assert.Less(t, took(answer(100_000)), 5*time.Second, "quadratic, it is half a minute")
+
+	w := httptest.NewRecorder()
+	sanitize.DRFErrors(w, nil, &rampart.Problem{Status: 422, Code: "invalid", Errors: []rampart.FieldError{{Pointer: "#" + strings.Repeat("/a", 100_000), Detail: "Bad."}}})
+	assert.Equal(t, strings.Repeat(`{"a":`, 32)+`["Bad."]`+strings.Repeat("}", 32), w.Body.String())
 }

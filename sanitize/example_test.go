@@ -42,7 +42,7 @@ func ExampleBinder_Handler() {
 func ExampleBinder_BindQuery() {
 	type Search struct {
 		Q    string `json:"q" sanitize:"text" validate:"required,max=100"`
-		Page int    `json:"page" validate:"min=1"`
+		Page int    `json:"page" validate:"omitempty,min=1"`
 	}
 	searches, err := sanitize.NewBinder[Search](sanitize.Config{})
 	if err != nil {

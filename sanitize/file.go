@@ -124,7 +124,7 @@ func (n *node) checkFile(f *File) *Invalid {
 	}
 	i := slices.IndexFunc(n.files, func(t fileType) bool { return t.name == f.ContentType })
 	if i < 0 || !n.files[i].fits(f) {
-		return &Invalid{CodeFileType, "The file is of another type than it may have, or its name, type and content do not agree.", n.fileTypes.params()}
+		return &Invalid{Code: CodeFileType, Detail: "The file is of another type than it may have, or its name, type and content do not agree.", Params: n.fileTypes.params()}
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package sanitize
 import (
 	"maps"
 
+	"github.com/go-playground/validator/v10"
+
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/strictjson"
 )
@@ -16,6 +18,8 @@ type Invalid struct { //nolint:errname // the word of the struct tags; being an 
 	// rule's name, such as {"max": "200"}; "digits" and "places" of a decimal. The
 	// client sees it.
 	Params map[string]string
+
+	rule validator.FieldError // what the library says, for a catalogue
 }
 
 // shared returns what every package says of a fault.

@@ -36,7 +36,8 @@ func (d *decoder) multipart(n *node, v reflect.Value, r *http.Request, body []by
 	if inv != nil {
 		return strictjson.Unreadable.Problem(inv.at(rampart.FieldError{Pointer: "#"}))
 	}
-	return d.params(n.object, v, list, inBody, l)
+	d.params(n, v, list, l)
+	return nil
 }
 
 // boundary returns the boundary that r's Content-Type names; empty if it is not

@@ -1,10 +1,9 @@
 package sanitize
 
 import (
-	"encoding"
 	"reflect"
+	"slices"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/ecolaura/rampart"
@@ -21,69 +20,106 @@ const (
 	kindInt
 	kindUint
 	kindFloat
-	kindParsed   // an encoding.TextUnmarshaler
-	kindList     // a slice
-	kindDict     // a map with string keys
+	kindParsed   // a type that is read from text
+	kindJSON     // a type that reads itself from JSON
+	kindAny      // an empty interface
+	kindList     // a slice or array
+	kindDict     // a map
 	kindObject   // a struct
 	kindFile     // a File
 	kindPointer  // nil for null
 	kindOptional // an Optional
+	kindNull     // an sql.Null
+)
+
+// A nullable is what can be null around a value. A zero in it is a value.
+type nullable uint8
+
+const (
+	nothing nullable = iota
+	aPointer
+	anOptional // or an sql.Null
 )
 
 // A node is the compiled form of one Go type with the tags of one field. All
 // tags are read once, by the constructor; a request touches only nodes.
 type node struct {
 	kind      kind
-	wrong     *Invalid              // what to say of a value of another type
-	elem      *node                 // of a list, dict, pointer or Optional
-	object    *object               // of a struct
-	clean     []func(string) string // of a text: run first, in order
-	text      []textRule            // of a text: run then, in order, until one refuses
-	checks    []check               // of any other value
-	omitEmpty bool                  // of a text: rules do not apply to ""
-	decimal   *decimal              // of a text that may also be sent as a number
-	files     []fileType            // that a file may have
-	fileTypes tag                   // the rule that names them
+	typ       reflect.Type
+	wrong     *Invalid                             // what to say of a value of another type
+	elem      *node                                // of a list, dict, pointer, Optional or sql.Null
+	key       *node                                // of a dict
+	object    *object                              // of a struct
+	clean     []func(string) string                // of a text: run first, in order
+	parse     func(v reflect.Value, s string) bool // of what is read from text
+	numeric   bool                                 // the text is a number, and sent as one
+	rules     []rule                               // run then, in order, until one refuses
+	null      []rule                               // what null and nothing are asked, where null is a value
+	late      bool                                 // a rule asks other fields: they must be there first
+	behind    nullable                             // what holds it, and can be null
+	decimal   *decimal                             // of a text that may also be sent as a number
+	files     []fileType                           // that a file may have
+	fileTypes tag                                  // the rule that names them
 }
 
 // An object is the compiled form of a struct type.
 type object struct {
+	typ    reflect.Type
 	fields []field
+	paths  []field // that the path of the URL fills, and nothing else
 	byName map[string]int
 	folded map[string]bool // names without case, to tell a misspelt name from an unknown one
 }
 
 type field struct {
-	name     string
-	index    []int // for reflect, through embedded structs
-	node     *node
-	required bool
+	name  string
+	index []int // for reflect, through embedded structs
+	node  *node
 }
 
 // compiler builds nodes and collects every mistake on the way.
 type compiler struct {
 	rules    map[string]func(string) error
 	cleaners map[string]func(string) string
-	formats  formats
-	objects  map[reflect.Type]*object // also those being built: types may be recursive
-	files    bool                     // there is a File somewhere
-	typ      string                   // that is bound
+	library  *library
+	objects  map[objectKey]*object // also those being built: types may be recursive
+	owner    reflect.Type          // the struct whose fields are being compiled
+	bare     bool                  // their rules do not apply
+	files    bool                  // there is a File somewhere
+	methods  bool                  // a type has a method Validate
+	typ      string                // that is bound
 	bad      *conferr.Mistakes
+}
+
+// objectKey tells a struct type from the same without its rules.
+type objectKey struct {
+	t    reflect.Type
+	bare bool
 }
 
 // mistake is one in the struct type that is bound, at a path such as ".Name".
 func (c *compiler) mistake(where string, reason rampart.Reason, value any, want string) {
-	c.bad.Join(conferr.New(c.typ, strings.TrimPrefix(where, "."), reason, value, want))
+	field := strings.TrimPrefix(where, ".")
+	if field == "" {
+		c.bad.Join(conferr.New("sanitize.NewBinder", "T", reason, value, want))
+		return
+	}
+	c.bad.Join(conferr.New(c.typ, field, reason, value, want))
 }
 
 // object compiles the struct type t; where names it in error messages.
 func (c *compiler) object(t reflect.Type, where string) *object {
-	if o := c.objects[t]; o != nil {
+	key := objectKey{t, c.bare}
+	if o := c.objects[key]; o != nil {
 		return o
 	}
-	o := &object{byName: make(map[string]int), folded: make(map[string]bool)}
-	c.objects[t] = o
+	o := &object{typ: t, byName: make(map[string]int), folded: make(map[string]bool)}
+	c.objects[key] = o
+	c.methods = c.methods || hasMethod(t)
+	owner := c.owner
+	c.owner = t
 	c.fields(o, t, nil, where)
+	c.owner = owner
 	return o
 }
 
@@ -92,15 +128,19 @@ func (c *compiler) object(t reflect.Type, where string) *object {
 func (c *compiler) fields(o *object, t reflect.Type, index []int, where string) {
 	for i := range t.NumField() {
 		f := t.Field(i)
-		at, path := where+"."+f.Name, append(append([]int(nil), index...), i)
+		at, path := where+"."+f.Name, append(slices.Clone(index), i)
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		tags := parseTags(f.Tag)
+		inner, promoted := embedded(f)
 		switch {
-		case f.Anonymous && f.Type.Kind() == reflect.Struct && name == "" && !isParsed(f.Type):
-			c.fields(o, f.Type, path, at)
+		case promoted && name == "":
+			c.embed(o, f, inner, tags, path, at)
+			continue
+		case f.IsExported() && f.Tag.Get("path") != "":
+			c.path(o, f, tags, path, at)
 			continue
 		case !f.IsExported() || name == "-" && options == "":
-			if len(tags.clean)+len(tags.rules) > 0 { // somebody believes that they work
+			if len(tags.clean)+len(tags.rules) > 0 && !tags.none() { // somebody believes that they work
 				c.mistake(at, rampart.ReasonPointless, nil, "the field is never read, so its tags do nothing; export it, or remove the tags")
 			}
 			continue
@@ -110,85 +150,127 @@ func (c *compiler) fields(o *object, t reflect.Type, index []int, where string) 
 		if name == "" {
 			name = f.Name
 		}
-		if o.folded[fold(name)] { // also when they differ by case: other parsers would mix them up
-			c.mistake(at, rampart.ReasonDuplicate, name, "another field has this name, upper and lower case apart; give each a name of its own")
-			continue
-		}
-		required := tags.take("required")
-		o.byName[name] = len(o.fields)
-		o.folded[fold(name)] = true
-		o.fields = append(o.fields, field{name: name, index: path, required: required, node: c.node(f.Type, tags, at)})
+		c.add(o, name, path, func() *node { return c.node(f.Type, tags, at, nothing) }, at)
 	}
 }
 
-// node compiles a field, list element or other value of type t.
-func (c *compiler) node(t reflect.Type, tags tags, where string) *node {
+// add adds a field to o. As in encoding/json, a name hides the same name deeper
+// in embedded structs.
+func (c *compiler) add(o *object, name string, path []int, build func() *node, at string) {
+	i, same := o.byName[name]
+	switch {
+	case same && len(o.fields[i].index) < len(path):
+		return
+	case same && len(o.fields[i].index) > len(path):
+		o.fields[i] = field{name, path, build()}
+		return
+	case o.folded[fold(name)]: // also when they differ by case: other parsers would mix them up
+		c.mistake(at, rampart.ReasonDuplicate, name, "another field has this name, upper and lower case apart; give each a name of its own")
+		return
+	}
+	o.byName[name] = len(o.fields)
+	o.folded[fold(name)] = true
+	o.fields = append(o.fields, field{name, path, build()})
+}
+
+// embedded returns the struct whose fields f stands for, if it is embedded.
+func embedded(f reflect.StructField) (t reflect.Type, ok bool) {
+	t = f.Type
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t, f.Anonymous && t.Kind() == reflect.Struct && !isParsed(t) && !readsJSON(t) && !isOptional(t) && !isSQLNull(t)
+}
+
+// embed adds the fields of the embedded struct type t.
+func (c *compiler) embed(o *object, f reflect.StructField, t reflect.Type, tags tags, path []int, at string) {
+	switch {
+	case f.Type.Kind() == reflect.Pointer && !f.IsExported():
+		c.mistake(at, ReasonUnsupported, f.Type, "reflection cannot set a pointer to an unexported struct; export the type, or embed it without the pointer")
+		return
+	case t == o.typ || len(path) > maxEmbedded:
+		c.mistake(at, ReasonUnsupported, f.Type, "a struct cannot hold itself among its own fields; give the field a name")
+		return
+	case !tags.none() && slices.ContainsFunc(tags.rules, func(w tag) bool { return w.name != "required" && w.name != "structonly" && w.name != "nostructlevel" }):
+		c.mistake(at, ReasonUnsupported, "validate:"+tags.rules[0].String(), "the fields of an embedded struct are those of the outer one; give them the rules")
+	}
+	bare := c.bare
+	c.bare = bare || tags.bare()
+	c.fields(o, t, path, at)
+	c.bare = bare
+}
+
+// maxEmbedded bounds the depth of embedded structs: a pointer could make a circle.
+const maxEmbedded = 16
+
+// path adds a field that a path value of the URL fills.
+func (c *compiler) path(o *object, f reflect.StructField, tags tags, path []int, at string) {
+	n := c.node(f.Type, tags, at, nothing)
+	if where := strings.Count(at, "."); where != 1 || !n.flat() || n.kind == kindList || n.late {
+		c.mistake(at, ReasonUnsupported, "path:"+f.Tag.Get("path"), "a path value is one text, for a field at the top, with rules that ask no other field")
+	}
+	o.paths = append(o.paths, field{f.Tag.Get("path"), path, n})
+}
+
+// node compiles a field, list element or other value of type t. Behind a pointer or
+// the like, zero is a value.
+func (c *compiler) node(t reflect.Type, tags tags, where string, behind nullable) *node {
+	n := &node{typ: t, behind: behind}
 	switch {
 	case isOptional(t):
-		return &node{kind: kindOptional, elem: c.node(t.Field(0).Type, tags, where)}
-	case t.Kind() == reflect.Pointer && t.Elem().Kind() != reflect.Pointer && !isOptional(t.Elem()):
-		return &node{kind: kindPointer, elem: c.node(t.Elem(), tags, where)}
+		n.kind, n.elem = kindOptional, c.node(t.Field(0).Type, tags, where, anOptional)
+	case isSQLNull(t):
+		n.kind, n.elem = kindNull, c.node(t.Field(0).Type, tags, where, anOptional)
+	case t.Kind() == reflect.Pointer && !isOptional(t.Elem()):
+		n.kind, n.elem = kindPointer, c.node(t.Elem(), tags, where, aPointer)
+	default:
+		c.plain(n, where)
+		c.parts(n, tags, where)
+		return n
 	}
-	n := c.plain(t, where)
-	switch n.kind {
-	case kindList, kindDict:
-		own, elems := tags.dive()
-		n.elem, tags = c.node(t.Elem(), elems, where), own
-	case kindObject:
-		n.object = c.object(t, where)
-	default: // no parts
-	}
-	c.steps(n, t, tags, where)
+	c.nulls(n, tags)
+	n.late = n.late || n.elem.late
 	return n
 }
 
-// plain returns a node for t without steps or parts.
-func (c *compiler) plain(t reflect.Type, where string) *node {
-	reads := func(k kind, code, detail string) *node {
-		return &node{kind: k, wrong: &Invalid{Code: code, Detail: detail}}
+// parts compiles what n holds, then its tags.
+func (c *compiler) parts(n *node, tags tags, where string) {
+	own, t, bare := tags, n.typ, c.bare
+	if c.bare = bare || tags.none(); c.bare {
+		own.rules = nil
 	}
-	if t == reflect.TypeFor[File]() {
-		c.files = true
-		n := reads(kindFile, CodeInvalid, "The submitted data was not a file. Check the encoding type on the form.")
-		n.checks = []check{func(v reflect.Value) *Invalid { return n.checkFile(v.Addr().Interface().(*File)) }} //nolint:forcetypeassert // see above
-		return n
-	}
-	if isParsed(t) {
-		if t == reflect.TypeFor[time.Time]() {
-			return reads(kindParsed, CodeInvalid, "Datetime has wrong format. Use RFC 3339, such as 2006-01-02T15:04:05Z.")
+	switch n.kind {
+	case kindList, kindDict:
+		own, keys, elems := split(own, n.kind == kindDict, n.kind == kindDict && t.Key().Kind() == reflect.String)
+		n.elem = c.node(t.Elem(), elems, where, nothing)
+		if n.kind == kindDict {
+			n.key = c.node(t.Key(), keys, where, nothing)
+			n.late = n.key.late
+			c.checkKey(n.key, t, where)
 		}
-		return reads(kindParsed, CodeInvalid, "Enter a valid value.")
+		n.late = n.late || n.elem.late
+		c.steps(n, own, where)
+		c.bare = bare
+		return
+	case kindObject:
+		c.bare = c.bare || tags.bare()
+		n.object = c.object(t, where)
+	case kindAny:
+		n.behind = aPointer
+		c.nulls(n, own)
+	default: // no parts
 	}
-	switch t.Kind() {
-	case reflect.String:
-		return &node{kind: kindText, wrong: shared(strictjson.ErrText)}
-	case reflect.Bool:
-		return reads(kindBool, CodeInvalid, "Must be a valid boolean.")
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return reads(kindInt, CodeInvalid, "A valid integer is required.")
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return reads(kindUint, CodeInvalid, "A valid integer is required.")
-	case reflect.Float32, reflect.Float64:
-		return reads(kindFloat, CodeInvalid, "A valid number is required.")
-	case reflect.Struct:
-		return &node{kind: kindObject, wrong: shared(strictjson.ErrObject)}
-	case reflect.Slice:
-		if t.Elem().Kind() != reflect.Uint8 { // encoding/json would read base64 there
-			return &node{kind: kindList, wrong: shared(strictjson.ErrList)}
-		}
-	case reflect.Map:
-		if t.Key().Kind() == reflect.String && !isParsed(t.Key()) {
-			return reads(kindDict, CodeNotADict, "Expected a dictionary of items.")
-		}
-	default: // an interface, say, would let the client choose the type
-	}
-	c.mistake(where, ReasonUnsupported, t, "use a string, bool, number, struct, pointer, Optional, list, map with string keys, File or encoding.TextUnmarshaler")
-	return &node{kind: kindBool, wrong: &Invalid{}}
+	c.bare = bare
+	c.steps(n, own, where)
 }
 
-// isParsed reports whether a *t reads itself from text.
-func isParsed(t reflect.Type) bool {
-	return reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+// checkKey refuses types that no name of a JSON object can stand for.
+func (c *compiler) checkKey(key *node, t reflect.Type, where string) {
+	switch {
+	case key.kind == kindText, key.kind == kindInt, key.kind == kindUint, key.kind == kindParsed && !key.numeric:
+	default:
+		c.mistake(where, ReasonUnsupported, t, "a key is a string, an integer or an encoding.TextUnmarshaler")
+	}
 }
 
 // fold returns s without case: of each rune the least one that differs from it
@@ -201,4 +283,38 @@ func fold(s string) string {
 		}
 		return least
 	}, s)
+}
+
+// of returns the field in the struct v. An embedded pointer on the way is set if it
+// is nil and fill says so; else there is no field.
+func (f *field) of(v reflect.Value, fill bool) (reflect.Value, bool) {
+	if len(f.index) == 1 {
+		return v.Field(f.index[0]), true
+	}
+	for _, i := range f.index {
+		if v.Kind() == reflect.Pointer {
+			switch {
+			case !v.IsNil():
+			case fill:
+				v.Set(reflect.New(v.Type().Elem()))
+			default:
+				return v, false
+			}
+			v = v.Elem()
+		}
+		v = v.Field(i)
+	}
+	return v, true
+}
+
+// stranger says what is wrong with a name that no field has; nil if such names
+// are ignored.
+func (o *object) stranger(name string, ignore bool) *Invalid {
+	switch {
+	case o.folded[fold(name)]:
+		return shared(strictjson.ErrWrongCase)
+	case ignore:
+		return nil
+	}
+	return shared(strictjson.ErrUnknown)
 }

@@ -4,20 +4,39 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
-// A textRule refuses a text, or returns it in canonical form.
-type textRule func(s string) (string, *Invalid)
+// A rule is the compiled form of one word of a validate tag.
+type rule struct {
+	word tag
+	ends func(v reflect.Value) bool                  // the rules after it do not apply
+	run  func(f *findings, v reflect.Value) *Invalid // nil: it is one that only ends
+}
 
-// A check refuses a value that is not a text.
-type check func(v reflect.Value) *Invalid
+// check runs the rules of n on v until one refuses, or ends the others.
+func (n *node) check(f *findings, v reflect.Value) (inv *Invalid, ended bool) {
+	for i := range n.rules {
+		r := &n.rules[i]
+		if r.run == nil {
+			if r.ends(v) {
+				return nil, true
+			}
+			continue
+		}
+		if inv := r.run(f, v); inv != nil {
+			return f.localise(r.word, v, inv), true
+		}
+	}
+	return nil, false
+}
 
 // steps compiles the tags of a node. Tags that do not exist, do not fit the
 // type or have a bad parameter are mistakes.
-func (c *compiler) steps(n *node, t reflect.Type, tags tags, where string) {
+func (c *compiler) steps(n *node, tags tags, where string) {
 	for _, w := range tags.clean {
 		clean := c.cleaner(w)
 		switch {
@@ -31,18 +50,28 @@ func (c *compiler) steps(n *node, t reflect.Type, tags tags, where string) {
 	}
 	for _, w := range tags.rules {
 		if w.name == "decimal" && n.kind == kindText { // it changes what min and max mean, wherever it stands
-			if n.decimal = parseDecimal(w.param); n.decimal != nil {
-				n.text = append(n.text, n.decimal.canonical)
-			}
+			n.decimal = parseDecimal(w.param)
 		}
 	}
+	n.late = n.late || slices.ContainsFunc(tags.rules, c.library.asksOthers)
+	canonical := n.decimal != nil
 	for _, w := range tags.rules {
-		if reason := c.rule(n, t, w); reason != "" {
+		if canonical && ownControl(w.name) == nil {
+			n.rules = append(n.rules, textRule(tag{name: "decimal"}, n.decimal.canonical))
+			canonical = false
+		}
+		r, reason := c.rule(n, w)
+		if reason != "" {
 			c.mistake(where, reason, "validate:"+w.String(), wantRule(w, reason))
 		}
+		if r.run != nil || r.ends != nil {
+			n.rules = append(n.rules, r)
+		}
 	}
-	if n.kind == kindFile && !slices.ContainsFunc(tags.rules, func(w tag) bool { return w.name == "types" }) {
-		c.mistake(where, rampart.ReasonMissing, "validate:types", `say which types a file may have, such as validate:"types=image/png image/jpeg"`)
+	if n.kind == kindFile {
+		if !slices.ContainsFunc(tags.rules, func(w tag) bool { return w.name == "types" }) {
+			c.mistake(where, rampart.ReasonMissing, "validate:types", `say which types a file may have, such as validate:"types=image/png image/jpeg"`)
+		}
 	}
 }
 
@@ -70,53 +99,201 @@ func (c *compiler) cleaner(w tag) func(string) string {
 	return builtinCleaner(w.String())
 }
 
-// rule adds the rule w to n, or returns the reason why it cannot.
-func (c *compiler) rule(n *node, t reflect.Type, w tag) (reason rampart.Reason) {
-	switch w.name {
-	case "min", "max", "len", "gt", "gte", "lt", "lte":
-		return n.bound(t, w)
-	case "types":
-		if n.kind != kindFile {
-			return ReasonUnsupported
-		}
-		return n.types(w)
-	case "required", "dive":
-		return ReasonUnsupported // an element is always there; only lists have elements
-	}
+// rule compiles the rule w for n, or returns the reason why it cannot.
+func (c *compiler) rule(n *node, w tag) (r rule, reason rampart.Reason) {
+	control := ownControl(w.name)
 	custom, own := c.rules[w.String()], ownRule(w.String())
+	isText := n.typ.Kind() == reflect.String
 	switch {
-	case custom == nil && own == nil && w.name != "decimal" && w.name != "omitempty":
-		return c.formats.add(n, t, w)
-	case n.kind != kindText:
-		return ReasonUnsupported
-	case w.name == "omitempty":
-		n.omitEmpty = true
-	case w.name == "decimal":
-		if n.decimal == nil {
-			return rampart.ReasonInvalid
+	case control != nil && w.param != "":
+		return r, rampart.ReasonInvalid
+	case control != nil:
+		return control(n, w), ""
+	case w.name == "structonly" || w.name == "nostructlevel":
+		return r, reasonUnless(n.kind == kindObject, ReasonUnsupported)
+	case w.name == "types":
+		if n.kind != kindFile {
+			return r, ReasonUnsupported
 		}
-	case custom != nil:
-		n.text = append(n.text, func(s string) (string, *Invalid) { return s, asInvalid(custom(s), w) })
-	default:
-		n.text = append(n.text, func(s string) (string, *Invalid) {
-			if s == "" {
-				return s, shared(strictjson.ErrBlank)
+		reason := n.types(w)
+		return rule{word: w, run: func(f *findings, v reflect.Value) *Invalid {
+			if f.absent { // then it is for "required" to say
+				return nil
 			}
-			canonical, err := own(s)
-			return canonical, asInvalid(err, w)
-		})
+			return n.checkFile(v.Addr().Interface().(*File)) //nolint:forcetypeassert // its kind says so
+		}}, reason
+	case w.name == "decimal":
+		if n.kind != kindText {
+			return r, ReasonUnsupported
+		}
+		return r, reasonUnless(n.decimal != nil, rampart.ReasonInvalid)
+	case w.name == "dive", w.name == "keys", w.name == "endkeys", w.name == "-":
+		return r, ReasonUnsupported // there are no elements, or it stands elsewhere than it may
+	case strings.Contains(w.name, "|"):
+		return c.either(n, w)
+	case isBound(w.name) && n.isMeasured(w):
+		return n.bound(w)
+	case custom == nil && own == nil || n.kind == kindAny:
+		return c.library.rule(n, w, c.owner)
+	case !isText:
+		return r, ReasonUnsupported
+	case custom != nil:
+		return textRule(w, func(s string) (string, *Invalid) { return s, asInvalid(custom(s), w) }), ""
 	}
-	return ""
+	return textRule(w, func(s string) (string, *Invalid) {
+		if s == "" {
+			return s, shared(strictjson.ErrBlank)
+		}
+		canonical, err := own(s)
+		if n.kind != kindText {
+			canonical = s // in the form in which its type has read it
+		}
+		return canonical, asInvalid(err, w)
+	}), ""
 }
 
-// isStructural reports whether the validate tag name is one of those that rule
-// knows itself.
-func isStructural(name string) bool {
+func reasonUnless(ok bool, reason rampart.Reason) rampart.Reason {
+	if ok {
+		return ""
+	}
+	return reason
+}
+
+// textRule returns a rule that refuses a text, or stores it in canonical form.
+func textRule(w tag, f func(string) (string, *Invalid)) rule {
+	return rule{word: w, run: func(_ *findings, v reflect.Value) *Invalid {
+		s := v.String()
+		canonical, inv := f(s)
+		if inv == nil && canonical != s {
+			v.SetString(canonical)
+		}
+		return inv
+	}}
+}
+
+// either compiles a choice of rules, such as "email|phone": the first that does not
+// refuse decides.
+func (c *compiler) either(n *node, w tag) (r rule, reason rampart.Reason) {
+	var some []rule
+	var names []string
+	for one := range strings.SplitSeq(w.name, "|") {
+		name, param, _ := strings.Cut(one, "=")
+		r, reason := c.rule(n, tag{name, param})
+		switch {
+		case reason != "":
+			return r, reason
+		case r.run == nil:
+			return r, rampart.ReasonInvalid
+		}
+		some, names = append(some, r), append(names, name)
+	}
+	inv := &Invalid{Code: strings.Join(names, "|"), Detail: "Enter a valid value."}
+	return rule{word: w, run: func(f *findings, v reflect.Value) *Invalid {
+		for i := range some {
+			if some[i].run(f, v) == nil {
+				return nil
+			}
+		}
+		return inv
+	}}, ""
+}
+
+// ownControl returns what makes the rule of the given name, if it is one of those
+// that look at whether there is a value, whatever its type.
+func ownControl(name string) func(n *node, w tag) rule {
 	switch name {
-	case "min", "max", "len", "gt", "gte", "lt", "lte", "required", "dive", "omitempty", "decimal", "types":
+	case "required":
+		return requiredRule
+	case "present":
+		return func(_ *node, w tag) rule {
+			return rule{word: w, run: func(f *findings, _ reflect.Value) *Invalid { return refuseIf(f.absent, shared(strictjson.ErrRequired)) }}
+		}
+	case "omitempty":
+		return func(n *node, w tag) rule {
+			return rule{word: w, ends: func(v reflect.Value) bool { return n.behind != aPointer && v.IsZero() }}
+		}
+	case "omitzero":
+		return func(_ *node, w tag) rule {
+			return rule{word: w, ends: func(v reflect.Value) bool {
+				if v.Kind() == reflect.Interface {
+					v = v.Elem()
+				}
+				k := v.Kind()
+				return v.IsZero() || (k == reflect.Slice || k == reflect.Map) && v.Len() == 0
+			}}
+		}
+	case "omitnil":
+		return func(_ *node, w tag) rule {
+			return rule{word: w, ends: func(v reflect.Value) bool {
+				return (v.Kind() == reflect.Slice || v.Kind() == reflect.Map) && v.IsNil()
+			}}
+		}
+	}
+	return nil
+}
+
+// isOwn reports whether the validate tag name is one of this package.
+func isOwn(name string) bool {
+	switch name {
+	case "decimal", "types", "structonly", "nostructlevel", "dive", "keys", "endkeys", "-":
 		return true
 	}
-	return false
+	return ownControl(name) != nil || ownRule(name) != nil
+}
+
+// requiredRule refuses the zero value, except behind a pointer. A struct must be in
+// the input: its fields have rules of their own.
+func requiredRule(n *node, w tag) rule {
+	missing, blank := shared(strictjson.ErrRequired), shared(strictjson.ErrBlank)
+	return rule{word: w, run: func(f *findings, v reflect.Value) *Invalid {
+		switch {
+		case n.behind != nothing:
+			return nil
+		case n.kind == kindObject:
+			return refuseIf(f.absent, missing)
+		case n.kind == kindText && !f.absent:
+			return refuseIf(v.Len() == 0, blank)
+		}
+		return refuseIf(v.IsZero(), missing)
+	}}
+}
+
+// nulls compiles what the rules ask of null, and of a field that is not there: as
+// for the library, a rule refuses it, unless "omitempty" or the like comes first; a
+// few ask other fields whether it may. The rules of an Optional or File are for its
+// value only, but for those few and "required".
+func (c *compiler) nulls(n *node, tags tags) {
+	if c.bare || tags.none() {
+		return
+	}
+	lenient := n.kind == kindOptional || n.kind == kindNull || n.kind == kindPointer && n.elem.kind == kindFile
+	for _, w := range tags.rules {
+		switch w.name {
+		case "omitempty", "omitnil", "omitzero", "isdefault", "dive":
+			return
+		case "present":
+			n.null = append(n.null, ownControl(w.name)(n, w))
+		default:
+			if c.library.takesNil(w) {
+				r, reason := c.library.ofNil(n, w, c.owner)
+				if reason != "" { // as is said of the value
+					return
+				}
+				n.null, n.late = append(n.null, r), true
+				continue
+			}
+			if lenient && w.name != "required" {
+				continue
+			}
+			n.null = append(n.null, rule{word: w, run: func(f *findings, _ reflect.Value) *Invalid {
+				if f.absent {
+					return shared(strictjson.ErrRequired)
+				}
+				return shared(strictjson.ErrNull)
+			}})
+			return
+		}
+	}
 }
 
 // ownRule returns the validator of this package that the validate tag name
@@ -158,5 +335,5 @@ func asInvalid(err error, w tag) *Invalid {
 	if inv, ok := errors.AsType[*Invalid](err); ok {
 		return inv
 	}
-	return &Invalid{w.name, "Enter a valid value.", w.params()}
+	return &Invalid{Code: w.name, Detail: "Enter a valid value.", Params: w.params()}
 }

@@ -40,32 +40,49 @@ func words(s string) []tag {
 	var list []tag
 	for word := range strings.SplitSeq(s, ",") {
 		name, param, _ := strings.Cut(word, "=")
+		if strings.Contains(name, "|") || strings.Contains(param, "|") { // a choice of rules, each with its parameter
+			name, param = word, ""
+		}
 		list = append(list, tag{name, param})
 	}
 	return list
 }
 
-// take removes the rule name and reports whether it was there. One after "dive" is
-// not the field's.
-func (t *tags) take(name string) bool {
-	for i, w := range t.rules {
-		switch w {
-		case tag{name: name}:
-			t.rules = slices.Delete(t.rules, i, i+1)
-			return true
-		case tag{name: "dive"}:
-			return false
-		}
-	}
-	return false
+// none reports whether the rules are "-", which is none, nor any further down.
+func (t *tags) none() bool { return len(t.rules) == 1 && t.rules[0].name == "-" }
+
+// bare reports whether the rules of a struct's fields do not apply.
+func (t *tags) bare() bool {
+	return t.none() || slices.Contains(t.rules, tag{name: "structonly"}) || slices.Contains(t.rules, tag{name: "nostructlevel"})
 }
 
-// dive splits the tags of a list or dict: the rules before "dive" are its own,
-// those after it and all cleaners are for its elements.
-func (t *tags) dive() (own, elems tags) {
+// split splits the tags of a list or dict: the rules before "dive" are its own, those
+// between "keys" and "endkeys" after it are for its keys, the rest is for its
+// elements. Cleaners are for keys and elements alike, unless they have a part of
+// their own for the keys.
+func split(t tags, keyed, textKeys bool) (own, keys, elems tags) {
 	own.rules, elems.clean = t.rules, t.clean
+	if textKeys {
+		keys.clean = t.clean
+	}
 	if i := slices.Index(t.rules, tag{name: "dive"}); i >= 0 {
 		own.rules, elems.rules = t.rules[:i], t.rules[i+1:]
 	}
-	return own, elems
+	if keyed {
+		keys.rules, elems.rules = cutKeys(elems.rules)
+		if part, rest := cutKeys(t.clean); part != nil {
+			keys.clean, elems.clean = part, rest
+		}
+	}
+	return own, keys, elems
+}
+
+// cutKeys takes the words between "keys" and "endkeys" off the beginning of list. A
+// part without an end is left: there is no rule of its name.
+func cutKeys(list []tag) (keys, rest []tag) {
+	end := slices.Index(list, tag{name: "endkeys"})
+	if end < 0 || list[0] != (tag{name: "keys"}) {
+		return nil, list
+	}
+	return list[1:end], list[end+1:]
 }

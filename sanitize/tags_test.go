@@ -34,10 +34,18 @@ func TestNewBinderReportsEveryBadTag(t *testing.T) {
 		NoParam    string           `validate:"oneof"`
 		TooMuch    string           `validate:"uuid=4"`
 		BadParam   int              `validate:"oneof=a b"`
-		Files      string           `validate:"file"`
-		Resolves   string           `validate:"tcp_addr"`
-		Cross      string           `validate:"eqfield=Param"`
-		Either     string           `validate:"email|phone"`
+		Cross      string           `validate:"eqfield=Nope"`
+		Cross2     int              `validate:"required_if=Param"`
+		Cross3     int              `validate:"required_if=Param x Nope y"`
+		Cross4     int              `validate:"required_if=Param x IntMin many"`
+		Cross5     string           `validate:"required_with=Nope.Deeper"`
+		Cross6     string           `validate:"eqfield"`
+		Either     string           `validate:"email|emial"`
+		Either2    string           `validate:"email|omitempty"`
+		Either3    string           `validate:"email||phone"`
+		Port       string           `validate:"iso4217_numeric"`
+		Sample     []inner          `validate:"unique=Nope"`
+		Sample2    [][]int          `validate:"unique"`
 		Decimal    string           `validate:"decimal=2"`
 		Decimal2   string           `validate:"decimal=2:3"`
 		Decimal3   string           `validate:"decimal=19:2"`
@@ -46,21 +54,22 @@ func TestNewBinderReportsEveryBadTag(t *testing.T) {
 		DecimalLen string           `validate:"decimal=4:2,len=2"`
 		IntEmail   int              `validate:"email"`
 		IntUUID    int              `validate:"uuid"`
-		IntLen     int              `validate:"len=2"`
 		IntMin     int8             `validate:"min=200"`
 		UintMin    uint             `validate:"min=-2"`
 		FloatMin   float64          `validate:"min=NaN"`
 		BoolMin    bool             `validate:"min=1"`
 		IntTrim    int              `sanitize:"trim"`
 		Dive       string           `validate:"dive,max=3"`
-		Required   []string         `validate:"dive,required"`
-		OmitEmpty  int              `validate:"omitempty"`
+		Keys2      []string         `validate:"dive,keys,alpha,endkeys"`
+		Keys3      map[string]int   `validate:"dive,keys,alpha"`
+		Only       string           `validate:"structonly"`
+		OmitEmpty  int              `validate:"omitempty=3"`
 		Empty      string           `validate:"required,,max=2"`
-		Bytes      []byte           `json:"bytes"`
-		Any        any              `json:"any"`
+		Reader     error            `json:"reader"`
+		Complex    complex64        `json:"complex"`
 		Chan       chan int         `json:"chan"`
-		Keys       map[int]string   `json:"keys"`
-		Pointers   **int            `json:"pointers"`
+		Keys       map[bool]string  `json:"keys"`
+		Path       []string         `path:"path"`
 		Strings    int              `json:"strings,string"`
 		Inner      inner            `validate:"max=3"`
 		Same       string           `json:"param"`
@@ -80,10 +89,19 @@ func TestNewBinderReportsEveryBadTag(t *testing.T) {
 		"NoParam: invalid: validate:oneof",
 		"TooMuch: invalid: validate:uuid=4",
 		"BadParam: invalid: validate:oneof=a b",
-		"Files: unknown: validate:file",
-		"Resolves: unknown: validate:tcp_addr",
-		"Cross: unknown: validate:eqfield=Param",
-		"Either: unknown: validate:email|phone",
+		"Cross: invalid: validate:eqfield=Nope",
+		"Cross2: invalid: validate:required_if=Param",
+		"Cross3: invalid: validate:required_if=Param x Nope y",
+		"Cross4: invalid: validate:required_if=Param x IntMin many",
+		"Cross5: invalid: validate:required_with=Nope.Deeper",
+		"Cross6: invalid: validate:eqfield",
+		"Either: unknown: validate:email|emial",
+		"Either2: invalid: validate:email|omitempty",
+		"Either3: unknown: validate:email||phone",
+		"Port: unsupported: validate:iso4217_numeric",
+		"Sample.A: unknown: validate:nope",
+		"Sample: invalid: validate:unique=Nope",
+		"Sample2: invalid: validate:unique",
 		"Decimal: invalid: validate:decimal=2",
 		"Decimal2: invalid: validate:decimal=2:3",
 		"Decimal3: invalid: validate:decimal=19:2",
@@ -92,23 +110,25 @@ func TestNewBinderReportsEveryBadTag(t *testing.T) {
 		"DecimalLen: unsupported: validate:len=2",
 		"IntEmail: unsupported: validate:email",
 		"IntUUID: unsupported: validate:uuid",
-		"IntLen: unsupported: validate:len=2",
 		"IntMin: invalid: validate:min=200",
 		"UintMin: invalid: validate:min=-2",
 		"FloatMin: invalid: validate:min=NaN",
 		"BoolMin: unsupported: validate:min=1",
 		"IntTrim: unsupported: sanitize:trim",
 		"Dive: unsupported: validate:dive",
-		"Required: unsupported: validate:required",
-		"OmitEmpty: unsupported: validate:omitempty",
+		"Keys2: unsupported: validate:keys",
+		"Keys2: unsupported: validate:endkeys",
+		"Keys3: unsupported: validate:keys",
+		"Keys3: unsupported: validate:alpha",
+		"Only: unsupported: validate:structonly",
+		"OmitEmpty: invalid: validate:omitempty=3",
 		"Empty: unknown: validate:",
-		"Bytes: unsupported: []uint8",
-		"Any: unsupported: interface {}",
+		"Reader: unsupported: error",
+		"Complex: unsupported: complex64",
 		"Chan: unsupported: chan int",
-		"Keys: unsupported: map[int]string",
-		"Pointers: unsupported: **int",
+		"Keys: unsupported: map[bool]string",
+		"Path: unsupported: path:path",
 		`Strings: unsupported: json:",string"`,
-		"Inner.A: unknown: validate:nope",
 		"Inner: unsupported: validate:max=3",
 		"Same: duplicate: param",
 		"unexported: pointless: ",
@@ -138,11 +158,15 @@ func TestNewBinderReportsEveryMistakeInConfig(t *testing.T) {
 	}, mistakes(err))
 }
 
-func TestNewBinderWantsAStruct(t *testing.T) {
-	_, err := sanitize.NewBinder[[]string](sanitize.Config{})
-	assert.Equal(t, []string{"T: unsupported: []string"}, mistakes(err))
+func TestNewBinderWantsAStructOrAListOrMap(t *testing.T) {
+	_, err := sanitize.NewBinder[string](sanitize.Config{})
+	assert.Equal(t, []string{"T: unsupported: string"}, mistakes(err))
 	_, err = sanitize.NewBinder[sanitize.Optional[int]](sanitize.Config{})
 	assert.Equal(t, []string{"T: unsupported: sanitize.Optional[int]"}, mistakes(err))
+	_, err = sanitize.NewBinder[[]string](forms())
+	assert.Equal(t, []string{"T: unsupported: []string"}, mistakes(err))
+	_, err = sanitize.NewBinder[map[string]chan int](sanitize.Config{})
+	assert.Equal(t, []string{"T: unsupported: chan int"}, mistakes(err))
 }
 
 func TestEveryTagDoesWhatItSays(t *testing.T) {

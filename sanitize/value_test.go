@@ -29,7 +29,7 @@ func TestValueReportsEveryField(t *testing.T) {
 	text, list := "a", []int{1, 2, 3}
 	v := everything{
 		Int: 100, Uint: 2, Float: 1, Level: 1, Color: "red\x00", Tags: []string{"ok", "NO!"}, Labels: map[string]string{"b": "1234", "a": "\xff"},
-		Home: address{"abcdef"}, Others: []address{{}, {"abcdef"}}, Nullable: &text, Patch: sanitize.Optional[string]{Set: true, Null: true},
+		Home: address{"abcdef"}, Others: []address{{"a"}, {"abcdef"}}, Nullable: &text, Patch: sanitize.Optional[string]{Set: true, Null: true},
 		Deep: sanitize.Optional[*[]int]{Set: true, Value: &list}, Code: "odd", Total: "1", Whole: "7",
 	}
 	assert.Equal(t, []string{

@@ -1,11 +1,15 @@
 package sanitize_test
 
 import (
+	"fmt"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/ecolaura/rampart/internal/cputime"
 	"github.com/ecolaura/rampart/sanitize"
 )
 
@@ -43,6 +47,13 @@ type values struct {
 	Cidr     []string `json:"cidr" validate:"dive,cidr"`
 	Date     []string `json:"date" validate:"dive,datetime=2006-01-02"`
 	UUID     []string `json:"uuid" validate:"dive,uuid"`
+	HTML     []string `json:"html" validate:"dive,html"`
+	Luhn     []string `json:"luhn" validate:"dive,luhn_checksum|credit_card"`
+	Strict   []string `json:"strict" validate:"dive,bcp47_strict_language_tag"`
+	JSON     []string `json:"json" validate:"dive,json"`
+	Color    []string `json:"color" validate:"dive,iscolor"`
+	Mongo    []string `json:"mongo" validate:"dive,mongodb_connection_string"`
+	URI      []string `json:"uri" validate:"dive,uri|urn_rfc8141|origin"`
 }
 
 // hostileValues lists by field what takes a careless validator the longest.
@@ -107,6 +118,49 @@ func hostileValues() map[string]map[string]string {
 		"cron":     {"lists": strings.Repeat("1,", long/2) + "!", "stars": strings.Repeat("* ", long/2)},
 		"cidr":     {"slashes": strings.Repeat("1/", long/2), "colons": strings.Repeat(":", long)},
 		"date":     {"digits": strings.Repeat("2", long)},
+		"html":     {"tags": strings.Repeat("<a", 1000)},
+		"luhn":     {"digits": strings.Repeat("7", long), "blanks": strings.Repeat("777 ", long/4)},
+		"strict":   {"variants": "en" + strings.Repeat("-abcde", long/6)},
+		"json":     {"lists": strings.Repeat("[", long), "digits": strings.Repeat("1", long)},
+		"color":    {"blanks": "rgb(" + strings.Repeat(" ", long)},
+		"mongo":    {"hosts": "mongodb://" + strings.Repeat("a,", 3900)},
+		"uri":      {"escapes": ":" + strings.Repeat("%41", 2600)},
 		"uuid":     {"zeros": strings.Repeat("0", long), "hyphens": strings.Repeat("-", long)},
+	}
+}
+
+// TestBombsOfHolders: lists and maps with many elements are checked as cheaply.
+func TestBombsOfHolders(t *testing.T) {
+	type T struct {
+		Unique []string           `json:"unique" validate:"unique,dive,max=2"`
+		Keys   map[string]int     `json:"keys" sanitize:"keys,trim,lower,endkeys" validate:"dive,keys,max=2,endkeys,min=2"`
+		ByInt  map[int]string     `json:"byInt" validate:"unique,dive,min=2"`
+		Any    any                `json:"any"`
+		Late   []string           `json:"late" validate:"dive,eqfield=Name"`
+		Name   string             `json:"name"`
+		Deep   map[string][]*any0 `json:"deep" validate:"dive,keys,min=3,endkeys,min=2,dive,required"`
+	}
+	b := newBinder[T](t, sanitize.Config{Limits: sanitize.Limits{MaxTokens: 200_000, MaxErrors: 1000}})
+	many := func(n int, element func(i int) string) string {
+		var s strings.Builder
+		for i := range n {
+			s.WriteString(element(i) + ",")
+		}
+		return strings.TrimSuffix(s.String(), ",")
+	}
+	for desc, body := range map[string]string{
+		"a list without an element twice": `{"unique":[` + many(20_000, func(i int) string { return fmt.Sprintf(`"%d"`, i) }) + `]}`,
+		"keys that break a rule":          `{"keys":{` + many(20_000, func(i int) string { return fmt.Sprintf(`" K%d":1`, i) }) + `}}`,
+		"integers as keys":                `{"byInt":{` + many(20_000, func(i int) string { return fmt.Sprintf(`"%d":"%d"`, i, i%9) }) + `}}`,
+		"anything":                        `{"any":[` + many(60_000, func(int) string { return `{"":[]}` }) + `],"x":1}`,
+		"elements that ask a field":       `{"late":[` + many(20_000, func(int) string { return `"a"` }) + `],"name":"b"}`,
+		"lists in a map":                  `{"deep":{` + many(20_000, func(i int) string { return fmt.Sprintf(`"%x":[null]`, i) }) + `}}`,
+	} {
+		t.Run(desc, func(t *testing.T) {
+			var err error
+			spent := cputime.Spent(func() { _, err = b.Bind(httptest.NewRecorder(), post("application/json", body)) })
+			assert.Error(t, err)
+			assert.Less(t, spent, 2*time.Second, "quadratic, it is minutes")
+		})
 	}
 }

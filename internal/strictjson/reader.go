@@ -22,6 +22,7 @@ import (
 type Reader struct {
 	dec    *jsontext.Decoder
 	src    bytes.Buffer
+	all    []byte // what is read
 	text   []byte // a copy, of [Reader.Object]
 	limits *Limits
 	tokens int
@@ -34,7 +35,7 @@ func NewReader() *Reader { return &Reader{limits: Small(math.MaxInt)} }
 
 // Start starts reading text, which the reader uses until the next start.
 func (r *Reader) Start(text []byte, l *Limits) {
-	r.limits, r.tokens, r.err = l, 0, nil
+	r.limits, r.tokens, r.err, r.all = l, 0, nil, text
 	r.src = *bytes.NewBuffer(text)
 	if r.dec == nil {
 		r.dec = jsontext.NewDecoder(&r.src)
@@ -153,13 +154,41 @@ func (r *Reader) Stop() { r.err = errStop }
 
 var errStop = errors.New("strictjson: enough")
 
-// Pointer returns the place of the token that was read last, as a URI fragment.
-func (r *Reader) Pointer() string { return Fragment(string(r.dec.StackPointer())) }
-
-// Member returns the place of a member of the object that was read last.
-func (r *Reader) Member(name string) string {
-	return Fragment(Under(string(r.dec.StackPointer()), name))
+// Raw reads the next value, whatever it is, within the limits, and returns it as it
+// stands in the text; nil after an error.
+func (r *Reader) Raw() []byte {
+	r.Peek()
+	start := r.dec.InputOffset()
+	if r.Skip(); r.err != nil {
+		return nil
+	}
+	return bytes.TrimLeft(r.all[start:r.dec.InputOffset()], jsonSpace+",:")
 }
+
+// HasNUL reports whether a text of the JSON value raw holds U+0000, which only an
+// escape can stand for.
+func HasNUL(raw []byte) bool {
+	for i := 0; i+1 < len(raw); i++ {
+		if raw[i] == '\\' {
+			if i++; bytes.HasPrefix(raw[i:], []byte("u0000")) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// IsOne reports whether text is one strict JSON value within l, and nothing else.
+func IsOne(text string, l *Limits) bool {
+	var r Reader
+	r.Start([]byte(text), l)
+	r.Skip()
+	r.End()
+	return r.err == nil
+}
+
+// Place returns the JSON Pointer of the token that was read last.
+func (r *Reader) Place() string { return string(r.dec.StackPointer()) }
 
 // Object calls member for each member of the JSON object text, in order, until it
 // returns an error. A name comes without its quotes, a value as it stands in text. Both

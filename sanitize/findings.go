@@ -1,0 +1,131 @@
+package sanitize
+
+import (
+	"cmp"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-playground/validator/v10"
+
+	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/internal/strictjson"
+)
+
+// A place makes the error address of what is at a JSON Pointer.
+type place func(pointer string) rampart.FieldError
+
+// findings collects what is wrong with one request or value.
+type findings struct {
+	most      int  // so many make the answer complete
+	misshapen bool // one of them is about a type
+	found     []finding
+	req       *http.Request // whose context the rules get
+	place     place
+	base      func() string   // where the path begins
+	path      []segment       // from there to what is being checked
+	parent    reflect.Value   // the struct that it is a field of, for the rules that ask other fields
+	absent    bool            // it is not in the input
+	clean     bool            // clean it first
+	unruled   bool            // do not check it
+	shallow   bool            // leave out the structs in it, which have been checked
+	once      bool            // at most one finding for each place
+	depth     int             // how much deeper it may go
+	sent      map[string]bool // of a form: the places that have had a parameter
+	lib       *library
+	localised bool // keep what the library says of a broken rule, for a catalogue
+}
+
+// A finding is a field error.
+type finding struct {
+	rampart.FieldError
+	pointer string
+	rule    validator.FieldError // of the library, if a rule is broken and a catalogue is asked
+}
+
+// A segment is a step of a path: a name, or an index if there is none.
+type segment struct {
+	name  string
+	index int // of an element, plus one
+}
+
+func (f *findings) under(name string)    { f.path = append(f.path, segment{name: name}) }
+func (f *findings) underIndex(index int) { f.path = append(f.path, segment{index: index + 1}) }
+func (f *findings) up()                  { f.path = f.path[:len(f.path)-1] }
+func (f *findings) full() bool           { return len(f.found) >= f.most }
+
+// pointer returns the place of what is being checked.
+func (f *findings) pointer() string {
+	p := ""
+	if f.base != nil {
+		p = f.base()
+	}
+	for _, s := range f.path {
+		if s.index > 0 {
+			s.name = strconv.Itoa(s.index - 1)
+		}
+		p = strictjson.Under(p, s.name)
+	}
+	return p
+}
+
+// note notes an error at the place that is being checked. The first of them are
+// enough.
+func (f *findings) note(inv *Invalid) {
+	if inv == nil || f.full() {
+		return
+	}
+	at := f.pointer()
+	if f.once && f.faulty(at) {
+		return
+	}
+	f.found = append(f.found, finding{inv.at(f.place(at)), at, inv.rule})
+}
+
+// faulty reports whether there is a finding at a place.
+func (f *findings) faulty(at string) bool {
+	return slices.ContainsFunc(f.found, func(e finding) bool { return e.pointer == at })
+}
+
+// rank puts the errors in the order of the top-level names in order; those of other
+// names come last.
+func (f *findings) rank(order []string) {
+	ranks := make(map[string]int, len(order))
+	for i, name := range order {
+		if _, known := ranks[name]; !known {
+			ranks[name] = i - len(order)
+		}
+	}
+	top := func(e finding) int {
+		first, _, _ := strings.Cut(strings.TrimPrefix(e.pointer, "/"), "/")
+		return ranks[first]
+	}
+	slices.SortStableFunc(f.found, func(a, b finding) int { return cmp.Compare(top(a), top(b)) })
+}
+
+// problem returns the answer; nil if nothing is wrong.
+func (f *findings) problem(say Catalogue) *rampart.Problem {
+	faults := strictjson.Faults{Most: f.most, Misshapen: f.misshapen}
+	for _, e := range f.found {
+		if say != nil {
+			e.Detail = cmp.Or(say(e.FieldError, e.rule), e.Detail)
+		}
+		faults.Add(e.FieldError) // the list has been bounded
+	}
+	return faults.Problem()
+}
+
+func inBody(pointer string) rampart.FieldError {
+	return rampart.FieldError{Pointer: strictjson.Fragment(pointer)}
+}
+
+// inQuery names the parameter in the form with dots.
+func inQuery(pointer string) rampart.FieldError {
+	if len(pointer) > strictjson.MaxPointer {
+		return rampart.FieldError{}
+	}
+	name := strings.ReplaceAll(strings.TrimPrefix(pointer, "/"), "/", ".")
+	return rampart.FieldError{Parameter: strings.NewReplacer("~1", "/", "~0", "~").Replace(name)}
+}

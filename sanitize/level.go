@@ -1,0 +1,83 @@
+package sanitize
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+
+	"github.com/go-playground/validator/v10"
+)
+
+// level runs the rules that the user has registered for whole structs of v's type.
+func (lib *library) level(f *findings, v reflect.Value, o *object) {
+	if !lib.levels {
+		return
+	}
+	var broken validator.ValidationErrors
+	err := call(func() error { return lib.v.StructCtx(f.req.Context(), v.Addr().Interface()) })
+	if err == nil {
+		return
+	}
+	if !errors.As(err, &broken) {
+		f.note(&Invalid{Code: CodeInvalid, Detail: "Invalid data."})
+		return
+	}
+	for _, e := range broken {
+		inv := &Invalid{Code: e.Tag(), Detail: "Enter a valid value."}
+		if f.localised {
+			inv.rule = e
+		}
+		f.under(o.nameOf(e.StructField(), e.Field()))
+		f.note(inv)
+		f.up()
+	}
+}
+
+// prepare has the library look at a struct of type t for the rules of the whole
+// only: its fields' are run from here.
+func (lib *library) prepare(t reflect.Type) {
+	off := make(map[string]string, t.NumField())
+	for i := range t.NumField() {
+		off[t.Field(i).Name] = "-"
+	}
+	lib.v.RegisterStructValidationMapRules(off, reflect.New(t).Elem().Interface())
+}
+
+// nameOf returns the input's name of a field that a rule for the whole struct names.
+func (o *object) nameOf(structField, field string) string {
+	for i := range o.fields {
+		if o.typ.FieldByIndex(o.fields[i].index).Name == structField {
+			return o.fields[i].name
+		}
+	}
+	return field
+}
+
+// localise keeps what the library says of the broken rule, for a catalogue.
+func (f *findings) localise(w tag, v reflect.Value, inv *Invalid) *Invalid {
+	if !f.localised || f.absent {
+		return inv
+	}
+	var parent any
+	if f.parent.IsValid() && f.lib.asksOthers(w) {
+		parent = f.parent.Interface()
+	}
+	var broken validator.ValidationErrors
+	if !errors.As(f.lib.ask(f.req.Context(), f.name(), v.Interface(), parent, w.String()), &broken) {
+		return inv
+	}
+	with := *inv
+	with.rule = broken[0]
+	return &with
+}
+
+// name returns the name of the field that is being checked, or in which it is.
+func (f *findings) name() string {
+	name := ""
+	for token := range strings.SplitSeq(f.pointer(), "/") {
+		if strings.Trim(token, "0123456789") != "" {
+			name = strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
+		}
+	}
+	return name
+}
