@@ -30,7 +30,7 @@ func (n *node) bound(t reflect.Type, w tag) (reason rampart.Reason) {
 		return reason
 	case kindFile:
 		ok, reason := lengths(w, CodeEmpty, "The submitted file is empty.", " bytes.")
-		n.checks = append(n.checks, func(v reflect.Value) *Invalid { return ok(v.Field(fileData).Len()) })
+		n.checks = append(n.checks, func(v reflect.Value) *Invalid { return ok(int(v.Interface().(File).Size())) })
 		return reason
 	case kindInt:
 		limit, err := strconv.ParseInt(w.param, 10, t.Bits())

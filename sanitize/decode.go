@@ -16,6 +16,8 @@ type decoder struct {
 	faults  strictjson.Faults
 	seen    []bool // a stack: the fields that each open object has had
 	body    []byte // reused from one request to the next
+	kept    []Upload
+	good    bool // the uploads stay
 }
 
 // fault notes an error at the value that was read last, if it could be read.

@@ -20,13 +20,16 @@ type engine struct {
 	unknown      bool
 	errorHandler func(http.ResponseWriter, *http.Request, error)
 	rep          *rampart.Reporter
+	uploads      *uploads
 	decoders     sync.Pool // of *decoder
 }
 
 func newEngine(cfg Config, t reflect.Type) (*engine, error) {
 	bad := conferr.For("sanitize.Config")
 	limits := cfg.Limits.compile(bad)
+	uploads := cfg.Uploads.compile(cfg.Logger, bad)
 	c := &compiler{
+		uploads:  uploads,
 		rules:    maps.Clone(cfg.Rules),
 		cleaners: maps.Clone(cfg.Cleaners),
 		formats:  newFormats(),
@@ -44,6 +47,7 @@ func newEngine(cfg Config, t reflect.Type) (*engine, error) {
 		unknown:      cfg.AllowUnknown,
 		errorHandler: cfg.ErrorHandler,
 		rep:          rampart.NewReporter(cfg.Logger),
+		uploads:      uploads,
 	}
 	if t.Kind() != reflect.Struct || isParsed(t) || isOptional(t) {
 		bad.Join(conferr.New("sanitize.NewBinder", "T", ReasonUnsupported, t, "bind to a struct type, with a field for each member of the input"))
@@ -89,17 +93,27 @@ func (c *compiler) custom() {
 func (e *engine) bind(w http.ResponseWriter, r *http.Request, v reflect.Value) *rampart.Problem {
 	d := e.decoder()
 	defer e.release(d)
-	body, media, p := e.body.Read(w, r, d.body[:0])
-	d.body = body
-	if p != nil {
+	defer e.settle(d, r) // also after a panic
+	p := e.read(d, w, r, v)
+	d.good = p == nil
+	return p
+}
+
+func (e *engine) read(d *decoder, w http.ResponseWriter, r *http.Request, v reflect.Value) *rampart.Problem {
+	src, media, p := e.body.Open(w, r)
+	switch {
+	case p != nil:
 		return p
+	case media == typeMultipart:
+		return d.multipart(e, v, w, r, src)
 	}
-	switch media {
-	case strictjson.Form:
+	body, p := e.body.ReadAll(w, r, src, d.body[:0])
+	d.body = body
+	switch {
+	case p != nil:
+		return p
+	case media == strictjson.Form:
 		return d.form(e.root, v, string(body), &e.limits)
-	case typeMultipart:
-		d.body = nil // files keep it
-		return d.multipart(e.root, v, r, body, &e.limits)
 	default:
 		return d.document(e.root, v, body, e.body)
 	}

@@ -44,6 +44,8 @@ type node struct {
 	decimal   *decimal              // of a text that may also be sent as a number
 	files     []fileType            // that a file may have
 	fileTypes tag                   // the rule that names them
+	most      int64                 // bytes that a file may have
+	uploads   *uploads
 }
 
 // An object is the compiled form of a struct type.
@@ -67,6 +69,7 @@ type compiler struct {
 	formats  formats
 	objects  map[reflect.Type]*object // also those being built: types may be recursive
 	files    bool                     // there is a File somewhere
+	uploads  *uploads
 	typ      string                   // that is bound
 	bad      *conferr.Mistakes
 }

@@ -41,6 +41,7 @@ func (c *compiler) steps(n *node, t reflect.Type, tags tags, where string) {
 			c.mistake(where, reason, "validate:"+w.String(), wantRule(w, reason))
 		}
 	}
+	n.most = mostBytes(tags.rules)
 	if n.kind == kindFile && !slices.ContainsFunc(tags.rules, func(w tag) bool { return w.name == "types" }) {
 		c.mistake(where, rampart.ReasonMissing, "validate:types", `say which types a file may have, such as validate:"types=image/png image/jpeg"`)
 	}
@@ -79,7 +80,7 @@ func (c *compiler) rule(n *node, t reflect.Type, w tag) (reason rampart.Reason) 
 		if n.kind != kindFile {
 			return ReasonUnsupported
 		}
-		return n.types(w)
+		return n.types(w, c.uploads)
 	case "required", "dive":
 		return ReasonUnsupported // an element is always there; only lists have elements
 	}
