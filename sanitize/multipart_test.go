@@ -77,7 +77,6 @@ func TestBindReadsMultipart(t *testing.T) {
 }
 
 func TestFilesMustBeWhatTheySay(t *testing.T) {
-	pk := "PK\x03\x04" + strings.Repeat("\x00", 30)
 	wav := "RIFF\x00\x00\x00\x00WAVE"
 	tests := []struct {
 		desc, part string
@@ -86,8 +85,8 @@ func TestFilesMustBeWhatTheySay(t *testing.T) {
 		{"a GIF", file("opt", "a.gif", "image/gif", "GIF89a;"), ""},
 		{"a PDF", file("any", "a.pdf", "application/pdf", "%PDF-1.7"), ""},
 		{"an archive", file("any", "a.tgz", "application/gzip", "\x1f\x8b\x08"), ""},
-		{"a document", file("any", "a.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document", pk), ""},
-		{"a sheet", file("any", "a.xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", pk), ""},
+		{"a document", file("any", "a.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document", container(t, "[Content_Types].xml", "word/document.xml")), ""},
+		{"a sheet", file("any", "a.xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", container(t, "[Content_Types].xml", "xl/workbook.xml")), ""},
 		{"a sound", file("any", "a.wav", "audio/wav", wav), ""},
 		{"a song", file("any", "a.mp3", "audio/mpeg", "ID3\x03"), ""},
 		{"Markdown", file("any", "a.md", "text/markdown", "# a"), ""},
