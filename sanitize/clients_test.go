@@ -59,23 +59,23 @@ func TestMultipartBodiesOfClients(t *testing.T) {
 func TestExtendedFileNamesMustAgree(t *testing.T) {
 	b := pictures(t, sanitize.Uploads{})
 	for params, want := range map[string]string{
-		`filename=a.png; filename*=utf-8''a.png`:                                 "a.png",
-		`filename*=UTF-8''a%20b.png; filename="a b.png"`:                         "a b.png",
-		`filename="=?utf-8?B?w6kucG5n?="; filename*=utf-8''%C3%A9.png`:           "é.png",
-		`filename="=?utf-8?B?w6kucG5n?="`:                                        "-", // a name with question marks
-		`filename*=utf-8''a.png`:                                                 "",
-		`filename=a.png; filename*=utf-8''b.png`:                                 "",
-		`filename=a.png; filename*=utf-8''a.png; filename*=utf-8''a.png`:         "",
-		`filename=a.png; filename*=utf-8''`:                                      "",
-		`filename=a.png; filename*=utf-8'en'a.png`:                               "",
-		`filename=a.png; filename*=a.png`:                                        "",
-		`filename=a.png; filename*="x"`:                                          "",
-		`filename="a%.png"; filename*="utf-8''a%.png"`:                           "",
-		`filename="=?utf-8?B?w6kucG5n"; filename*=utf-8''%C3%A9.png`:             "",
-		`filename="=?utf-8?B?!?="; filename*=utf-8''%C3%A9.png`:                  "",
-		`filename="=?utf-8?B?/y5wbmc=?="; filename*=utf-8''%FF.png`:              "",
-		`filename=a.png; filename*0=a.png`:                                       "",
-		`filename="a\"; filename*=utf-8''a.png`:                                  "",
+		`filename=a.png; filename*=utf-8''a.png`:                         "a.png",
+		`filename*=UTF-8''a%20b.png; filename="a b.png"`:                 "a b.png",
+		`filename="=?utf-8?B?w6kucG5n?="; filename*=utf-8''%C3%A9.png`:   "é.png",
+		`filename="=?utf-8?B?w6kucG5n?="`:                                "-", // a name with question marks
+		`filename*=utf-8''a.png`:                                         "",
+		`filename=a.png; filename*=utf-8''b.png`:                         "",
+		`filename=a.png; filename*=utf-8''a.png; filename*=utf-8''a.png`: "",
+		`filename=a.png; filename*=utf-8''`:                              "",
+		`filename=a.png; filename*=utf-8'en'a.png`:                       "",
+		`filename=a.png; filename*=a.png`:                                "",
+		`filename=a.png; filename*="x"`:                                  "",
+		`filename="a%.png"; filename*="utf-8''a%.png"`:                   "",
+		`filename="=?utf-8?B?w6kucG5n"; filename*=utf-8''%C3%A9.png`:     "",
+		`filename="=?utf-8?B?!?="; filename*=utf-8''%C3%A9.png`:          "",
+		`filename="=?utf-8?B?/y5wbmc=?="; filename*=utf-8''%FF.png`:      "",
+		`filename=a.png; filename*0=a.png`:                               "",
+		`filename="a\"; filename*=utf-8''a.png`:                          "",
 	} {
 		body := "--b\r\nContent-Disposition: form-data; name=photo; " + params + "\r\nContent-Type: image/png\r\n\r\n" + png + "\r\n--b--"
 		v, err := b.Bind(httptest.NewRecorder(), sendMultipart(body))
@@ -91,7 +91,9 @@ func TestExtendedFileNamesMustAgree(t *testing.T) {
 	}
 }
 
-type readCloser struct{ r interface{ Read([]byte) (int, error) } }
+type readCloser struct {
+	r interface{ Read([]byte) (int, error) }
+}
 
 func (c readCloser) Read(p []byte) (int, error) { return c.r.Read(p) }
 func (readCloser) Close() error                 { return nil }

@@ -79,7 +79,9 @@ func fileTypeNamed(name string) (t fileType, reason rampart.Reason) {
 	case "video/mp4":
 		return of("mp4 m4v", "video/x-m4v", isMP4)
 	case "video/quicktime":
-		return of("mov qt", "", func(head []byte) bool { return slices.Equal(brands(head)[:min(1, len(brands(head)))], []string{"qt  "}) })
+		return of("mov qt", "", func(head []byte) bool {
+			return slices.Equal(brands(head)[:min(1, len(brands(head)))], []string{"qt  "})
+		})
 	case "video/webm", "audio/webm":
 		return of("webm", "", isWebM)
 	case "audio/mp4":

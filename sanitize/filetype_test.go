@@ -36,7 +36,9 @@ func ftyp(major string, compatible ...string) string {
 	return string(size) + "ftyp" + major + "\x00\x00\x00\x00" + brands + "\x00\x00\x00\x08moovheic"
 }
 
-func ogg(packet string) string { return "OggS\x00\x02" + strings.Repeat("\x00", 20) + "\x01\x13" + packet }
+func ogg(packet string) string {
+	return "OggS\x00\x02" + strings.Repeat("\x00", 20) + "\x01\x13" + packet
+}
 
 const (
 	officeType = "application/vnd.openxmlformats-officedocument."

@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/http"
 	"reflect"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/ecolaura/rampart"
@@ -68,7 +69,7 @@ func (u *uploads) complain(r *http.Request, what string, err error) {
 	if logger == nil {
 		logger = slog.Default()
 	}
-	logger.LogAttrs(r.Context(), slog.LevelError, "sanitize: "+what, slog.Any("error", err))
+	logger.LogAttrs(r.Context(), slog.LevelError, "sanitize: the store failed", slog.String("what", what), slog.Any("error", err))
 }
 
 // parts reads all parts, in the order in which they were sent. The error is an
@@ -85,7 +86,7 @@ func (in *incoming) parts(boundary string) ([]strictjson.Pair, error) {
 	for n := 0; ; n++ {
 		p, err := in.body.next()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return list, nil
 		case err != nil:
 			return nil, err
@@ -185,6 +186,6 @@ func (in *incoming) keep(f *File, most int64) error {
 	if int64(len(f.Data)) > most {
 		f.Data = f.Data[:len(f.Data)-cutOff(f.Data)]
 	}
-	f.Data = f.Data[:len(f.Data):len(f.Data)]
+	f.Data = slices.Clip(f.Data)
 	return in.skip()
 }

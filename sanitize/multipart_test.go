@@ -156,6 +156,7 @@ func TestMalformedMultipart(t *testing.T) {
 		{"line feeds only", strings.ReplaceAll(field("title", "x")+"--b--", "\r\n", "\n"), "syntax"},
 		{"no header", "--b\r\n\r\nx\r\n--b--", "syntax"},
 		{"a header without end", "--b\r\nContent-Disposition: form-data; name=\"title\"\r\n--b--", "syntax"},
+		{"a delimiter that shares the line break of a header", head + "\r\n--b\r\n--b--", "syntax"},
 		{"a part without name", "--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--", "syntax"},
 		{"a part without disposition", "--b\r\nContent-Type: text/plain\r\n\r\nx\r\n--b--", "syntax"},
 		{"another disposition", "--b\r\nContent-Disposition: attachment; name=\"title\"\r\n\r\nx\r\n--b--", "syntax"},

@@ -85,19 +85,19 @@ func (m *multipartBody) end() error {
 	return io.EOF
 }
 
-// head returns the header of a part, which stays in the buffer.
+// head returns the header of a part, which stays in the buffer. A delimiter must not
+// share the line break at its end: to some parsers it is then one, to others text.
 func (m *multipartBody) head() ([]byte, error) {
+	const blank = "\r\n\r\n"
 	for {
 		buffered, _ := m.src.Peek(m.src.Buffered())
-		window := buffered[:min(len(buffered), maxPartHeader)]
-		end := bytes.Index(window, []byte("\r\n\r\n"))
-		switch cut := bytes.Index(window, m.delimiter); {
-		case cut >= 0 && (end < 0 || cut < end+len("\r\n\r\n")):
+		end := bytes.Index(buffered[:min(len(buffered), maxPartHeader)], []byte(blank))
+		cut := bytes.Index(buffered, m.delimiter)
+		switch {
+		case cut >= 0 && (end < 0 || cut < end+len(blank)), end < 0 && len(buffered) >= maxPartHeader:
 			return nil, malformed()
-		case end >= 0:
-			return window[:end], nil
-		case len(window) == maxPartHeader:
-			return nil, malformed()
+		case end >= 0 && len(buffered) >= end+len(blank)+len(m.delimiter): // there is always so much left
+			return buffered[:end], nil
 		}
 		if _, err := m.src.Peek(len(buffered) + 1); err != nil {
 			return nil, malformedUnless(err)

@@ -70,7 +70,7 @@ type compiler struct {
 	objects  map[reflect.Type]*object // also those being built: types may be recursive
 	files    bool                     // there is a File somewhere
 	uploads  *uploads
-	typ      string                   // that is bound
+	typ      string // that is bound
 	bad      *conferr.Mistakes
 }
 

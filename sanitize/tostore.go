@@ -13,7 +13,7 @@ import (
 func (in *incoming) toStore(f *File, n *node) (*Invalid, error) {
 	buf := make([]byte, maxHead)
 	got, err := io.ReadFull(in.body, buf)
-	if err != nil && err != io.EOF && !errors.Is(err, io.ErrUnexpectedEOF) {
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, err
 	}
 	t, inv := n.admit(f, buf[:got])
@@ -45,7 +45,7 @@ func (in *incoming) toStore(f *File, n *node) (*Invalid, error) {
 		_, _ = sum.Write(piece) // a hash returns no error
 	}
 	switch {
-	case err != io.EOF:
+	case !errors.Is(err, io.EOF):
 		return nil, err
 	case len(text.tail) > 0:
 		return n.wrongType(), nil
