@@ -125,6 +125,8 @@ func TestHostileNamesAreRefusedOrRepaired(t *testing.T) {
 	assert.Equal(t, []string{"#/photo:file_type"}, faults(err), "a name is repaired, not its type")
 	v := picture{Photo: &sanitize.File{ContentType: "image/png", Data: []byte(png)}}
 	assert.Equal(t, []string{"#/photo:filename"}, faults(strict.Value(&v)))
+	v.Photo.Name = "e\u0301.png"
+	assert.Equal(t, []string{"#/photo:filename"}, faults(strict.Value(&v)), "a name that is not canonical")
 }
 
 // FuzzFilename: what is repaired is good, what is good is not repaired any more.

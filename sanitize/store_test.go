@@ -244,6 +244,30 @@ func TestLimitsHoldForStoredFiles(t *testing.T) {
 	assert.Equal(t, []string{"open a.mp4 video/mp4", "abort a.mp4"}, s.log)
 }
 
+func TestABodyThatCannotBeReadIsRefused(t *testing.T) {
+	b := pictures(t, sanitize.Uploads{})
+	for _, begin := range []string{"", "--b", "--b\r\nContent-", strings.TrimSuffix(field("title", "x"), "\r\n"), strings.TrimSuffix(file("photo", "a.png", "image/png", png), "\r\n"), field("title", "x") + "--b", field("title", "x") + "--b--"} {
+		r := sendMultipart("")
+		r.Body, r.ContentLength = readCloser{io.MultiReader(strings.NewReader(begin), iotest.ErrReader(errors.New("i/o timeout")))}, -1
+		_, err := b.Bind(httptest.NewRecorder(), r)
+		require.Equal(t, 400, problem(t, err).Status, begin)
+		assert.Equal(t, "The request body could not be read.", problem(t, err).Errors[0].Detail, begin)
+	}
+}
+
+func TestAFailureOfTheStoreGoesToTheDefaultLogger(t *testing.T) {
+	var log bytes.Buffer
+	old := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	defer slog.SetDefault(old)
+	s := &shelf{storeErr: errors.New("disk on fire")}
+	b, err := sanitize.NewBinder[album](sanitize.Config{Uploads: sanitize.Uploads{Store: s.store}, Limits: sanitize.Limits{ContentTypes: []string{multipartType}}})
+	require.NoError(t, err)
+	_, err = b.Bind(httptest.NewRecorder(), sendMultipart(file("photos", "a.png", "image/png", png)+"--b--"))
+	require.Error(t, err)
+	assert.Contains(t, log.String(), "disk on fire")
+}
+
 func TestAHandlerGetsWhatIsStored(t *testing.T) {
 	s := new(shelf)
 	server := httptest.NewServer(albums(t, s).Handler(func(w http.ResponseWriter, _ *http.Request, v album) {

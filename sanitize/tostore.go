@@ -39,8 +39,12 @@ func (in *incoming) toStore(f *File, n *node) (*Invalid, error) {
 		case t.isText && !text.add(piece):
 			return n.wrongType(), nil
 		}
-		if wrote, err := f.Stored.Upload.Write(piece); err != nil || wrote < got {
-			return nil, storeError{errors.Join(err, errShort(wrote, got))}
+		wrote, err := f.Stored.Upload.Write(piece)
+		if err == nil && wrote < got {
+			err = io.ErrShortWrite
+		}
+		if err != nil {
+			return nil, storeError{err}
 		}
 		_, _ = sum.Write(piece) // a hash returns no error
 	}
@@ -55,13 +59,6 @@ func (in *incoming) toStore(f *File, n *node) (*Invalid, error) {
 	}
 	sum.Sum(f.Stored.SHA256[:0])
 	return nil, nil
-}
-
-func errShort(n, want int) error {
-	if n < want {
-		return io.ErrShortWrite
-	}
-	return nil
 }
 
 // open has the store take f.
