@@ -114,6 +114,7 @@ func TestFilesMustBeWhatTheySay(t *testing.T) {
 		{"text of another type", "--b\r\nContent-Disposition: form-data; name=count\r\nContent-Type: application/json\r\n\r\n7\r\n", "#/count:file_type"},
 		{"text of the default type", "--b\r\nContent-Disposition: form-data; name=count\r\nContent-Type: text/plain\r\n\r\n7\r\n", ""},
 		{"a long text", field("count", strings.Repeat("7", 31)), "#/count:string_too_long"},
+		{"a long text that is cut off within a character", field("count", strings.Repeat("7", 33)+"é"), "#/count:string_too_long"},
 		{"three files where two may be", strings.Repeat(file("notes", "a.txt", "text/plain", "x"), 3), "#/notes:max_length"},
 	}
 	b := newBinder[upload](t, uploads())
