@@ -49,7 +49,7 @@ func (n *node) bound(w tag) (r rule, reason rampart.Reason) {
 			if f.absent { // then it is for "required" to say
 				return nil
 			}
-			return ok(v.Field(fileData).Len())
+			return ok(int(v.Addr().Interface().(*File).Size())) //nolint:forcetypeassert // its kind says so
 		}}, reason
 	case kind == reflect.Slice && n.kind != kindList:
 		ok, reason := lengths(w, CodeEmpty, "This field may not be empty.", " bytes.")

@@ -21,6 +21,9 @@ type Config struct {
 	// the next parser in line may take it for the field.
 	AllowUnknown bool
 
+	// Uploads says how the parts of a multipart body are read.
+	Uploads Uploads
+
 	// Rules are further validate tags for strings. A rule that returns an
 	// [*Invalid] chooses the code and detail that the client sees; of any other
 	// error the client sees nothing, and the code is the rule's name.

@@ -21,6 +21,8 @@ type decoder struct {
 	emptyAbsent bool    // so are the empty fields of a form
 	seen        []sight // a stack: the fields that each open object has had
 	body        []byte  // reused from one request to the next
+	kept        []Upload
+	good        bool // the uploads stay
 }
 
 // A sight says what was seen of a field.

@@ -24,13 +24,16 @@ type engine struct {
 	catalogues   *catalogues
 	errorHandler func(http.ResponseWriter, *http.Request, error)
 	rep          *rampart.Reporter
+	uploads      *uploads
 	decoders     sync.Pool // of *decoder
 }
 
 func newEngine(cfg Config, t reflect.Type) (*engine, error) {
 	bad := conferr.For("sanitize.Config")
 	limits := cfg.Limits.compile(bad)
+	uploads := cfg.Uploads.compile(cfg.Logger, bad)
 	c := &compiler{
+		uploads:  uploads,
 		rules:    maps.Clone(cfg.Rules),
 		cleaners: maps.Clone(cfg.Cleaners),
 		objects:  make(map[objectKey]*object),
@@ -54,6 +57,7 @@ func newEngine(cfg Config, t reflect.Type) (*engine, error) {
 		catalogues:   newCatalogues(cfg.Catalogues, bad),
 		errorHandler: cfg.ErrorHandler,
 		rep:          rampart.NewReporter(cfg.Logger),
+		uploads:      uploads,
 	}
 	e.root = c.node(t, tags{}, "", nothing)
 	forms := slices.Contains(limits.ContentTypes, strictjson.Form) || slices.Contains(limits.ContentTypes, typeMultipart)
@@ -108,7 +112,21 @@ func (c *compiler) custom() {
 func (e *engine) bind(w http.ResponseWriter, r *http.Request, v reflect.Value) *rampart.Problem {
 	d := e.decoder(r, inBody)
 	defer e.release(d)
-	body, media, p := e.body.Read(w, r, d.body[:0])
+	defer e.settle(d, r) // also after a panic
+	p := e.read(d, w, r, v)
+	d.good = p == nil
+	return p
+}
+
+func (e *engine) read(d *decoder, w http.ResponseWriter, r *http.Request, v reflect.Value) *rampart.Problem {
+	src, media, p := e.body.Open(w, r)
+	switch {
+	case p != nil:
+		return p
+	case media == typeMultipart:
+		return d.multipart(e, v, w, r, src)
+	}
+	body, p := e.body.ReadAll(w, r, src, d.body[:0])
 	d.body = body
 	if p != nil {
 		return p
@@ -117,9 +135,6 @@ func (e *engine) bind(w http.ResponseWriter, r *http.Request, v reflect.Value) *
 	switch media {
 	case strictjson.Form:
 		p = d.form(e.root, v, string(body), &e.limits)
-	case typeMultipart:
-		d.body = nil // files keep it
-		p = d.multipart(e.root, v, r, body, &e.limits)
 	default:
 		d.base = d.json.Place
 		p = d.document(e.root, v, body, e.body)

@@ -34,10 +34,7 @@ func (d *decoder) params(n *node, v reflect.Value, list []strictjson.Pair, l *Li
 	var order []string
 	for i := range list {
 		pr := &list[i]
-		path := []string{pr.Name}
-		if _, exact := n.object.byName[pr.Name]; !exact {
-			path = steps(pr.Name, l.MaxDepth)
-		}
+		path := n.object.path(pr.Name, l)
 		if _, known := n.object.byName[path[0]]; known && d.emptyAbsent && pr.Value == "" && pr.Part == nil {
 			continue
 		}
@@ -50,6 +47,15 @@ func (d *decoder) params(n *node, v reflect.Value, list []strictjson.Pair, l *Li
 	d.depth, d.once = l.MaxDepth, true
 	d.visit(n, v)
 	d.rank(order)
+}
+
+// path returns the steps that lead to what a parameter is for: a field of its very name
+// goes before one that the name would lead to.
+func (o *object) path(name string, l *Limits) []string {
+	if _, exact := o.byName[name]; exact {
+		return []string{name}
+	}
+	return steps(name, l.MaxDepth)
 }
 
 // steps takes the name of a parameter apart: "address.street" and "address[street]"

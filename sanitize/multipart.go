@@ -2,14 +2,13 @@ package sanitize
 
 import (
 	"bytes"
+	"encoding/base64"
 	"mime"
 	"net/http"
-	"reflect"
-	"slices"
+	"net/url"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/strictjson"
 	"github.com/ecolaura/rampart/internal/text"
 	"github.com/ecolaura/rampart/internal/token"
@@ -21,23 +20,13 @@ const (
 	maxPartLines  = 8
 )
 
-// A part is one part of a multipart/form-data body (RFC 7578).
+// A part is the header of one part of a multipart/form-data body (RFC 7578).
 type part struct {
 	name     string
 	filename string
 	isFile   bool   // there was a file name, perhaps an empty one
 	media    string // as declared; empty: not at all
-	data     []byte
-}
-
-// multipart reads a multipart body into v. Files keep parts of body.
-func (d *decoder) multipart(n *node, v reflect.Value, r *http.Request, body []byte, l *Limits) *rampart.Problem {
-	list, inv := parts(body, boundary(r), l)
-	if inv != nil {
-		return strictjson.Unreadable.Problem(inv.at(rampart.FieldError{Pointer: "#"}))
-	}
-	d.params(n, v, list, l)
-	return nil
+	charset  string // as declared, unless it is UTF-8
 }
 
 // boundary returns the boundary that r's Content-Type names; empty if it is not
@@ -56,62 +45,13 @@ func boundary(r *http.Request) string {
 	return b
 }
 
-// parts takes body apart, in the order in which it was sent. It accepts only the
-// form that browsers and clients send: no preamble or epilogue, lines that end
-// with CR LF, no folded header, no transfer encoding, no name given twice.
-// Parsers differ on all of these, and a filter before this server may have read
-// another file than it.
-func parts(body []byte, boundary string, l *Limits) ([]strictjson.Pair, *Invalid) {
-	malformed := &Invalid{Code: CodeSyntax, Detail: "Not a well-formed multipart body."}
-	rest, ok := bytes.CutPrefix(body, []byte("--"+boundary))
-	if !ok || boundary == "" {
-		return nil, malformed
-	}
-	delimiter := []byte("\r\n--" + boundary)
-	var list []strictjson.Pair
-	files := 0
-	for n := 0; !bytes.HasPrefix(rest, []byte("--")); n++ {
-		if n == l.MaxParams {
-			return nil, &Invalid{Code: CodeTooManyParams, Detail: "Too many parts."}
-		}
-		var content []byte
-		if rest, ok = bytes.CutPrefix(rest, []byte("\r\n")); !ok {
-			return nil, malformed
-		}
-		if content, rest, ok = bytes.Cut(rest, delimiter); !ok {
-			return nil, malformed
-		}
-		p, ok := onePart(content)
-		switch {
-		case !ok:
-			return nil, malformed
-		case p.isFile && p.filename == "" && len(p.data) == 0: // a form without a file chosen
-			continue
-		case p.isFile:
-			if files++; files > l.MaxFiles {
-				return nil, &Invalid{Code: CodeTooManyFiles, Detail: "Too many files."}
-			}
-		case !utf8.Valid(p.data):
-			return nil, &Invalid{Code: CodeInvalidUTF8, Detail: "A part is not valid UTF-8."}
-		}
-		list = append(list, p.pair())
-	}
-	if end := rest[len("--"):]; len(end) > 0 && string(end) != "\r\n" {
-		return nil, malformed
-	}
-	return list, nil
-}
-
-// onePart reads the header of a part and returns it with the rest.
-func onePart(content []byte) (p part, ok bool) {
-	head := content[:min(len(content), maxPartHeader)]
-	end := bytes.Index(head, []byte("\r\n\r\n"))
-	if end < 0 || !utf8.Valid(head[:end]) || bytes.Count(head[:end], []byte("\n")) >= maxPartLines {
+// partHeader reads the header of a part, without the empty line after it.
+func partHeader(head []byte) (p part, ok bool) {
+	if !utf8.Valid(head) || bytes.Count(head, []byte("\n")) >= maxPartLines {
 		return p, false
 	}
-	p.data = content[end+4:]
 	seen := ""
-	for line := range strings.SplitSeq(string(head[:end]), "\r\n") {
+	for line := range strings.SplitSeq(string(head), "\r\n") {
 		name, value, isField := strings.Cut(line, ":")
 		name, value = strings.ToLower(name), strings.Trim(value, " \t")
 		if !isField || !token.Valid(name) || hasControl(value) || strings.Contains(seen, "\n"+name+"\n") {
@@ -125,10 +65,13 @@ func onePart(content []byte) (p part, ok bool) {
 			}
 		case "content-type":
 			media, params, err := mime.ParseMediaType(value)
-			if err != nil || strictjson.Extended(value) || params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
+			if err != nil || strictjson.Extended(value) {
 				return p, false
 			}
 			p.media = media
+			if charset := params["charset"]; !strings.EqualFold(charset, "utf-8") {
+				p.charset = charset
+			}
 		case "content-transfer-encoding": // RFC 7578 section 4.7: deprecated, and not decoded here
 			if v := strings.ToLower(value); v != "binary" && v != "8bit" && v != "7bit" {
 				return p, false
@@ -138,15 +81,17 @@ func onePart(content []byte) (p part, ok bool) {
 	return p, ok
 }
 
-// disposition reads form-data; name="…"; filename="…" and nothing else: the
-// parameter filename* must not be sent (RFC 7578 section 4.2), and backslashes
-// are escapes to some parsers and not to others.
+// disposition reads form-data; name="…"; filename="…" and, as .NET sends it,
+// filename*=… that says the same: it must not stand alone (RFC 7578 section 4.2),
+// and some parsers know only the one, some only the other. A backslash is an escape
+// to some parsers and not to others, so no name of a field has one, and in that of
+// a file none stands before a quote: where the name ends is never in doubt.
 func (p *part) disposition(s string) bool {
 	const formData = "form-data"
 	if len(s) < len(formData) || !strings.EqualFold(s[:len(formData)], formData) {
 		return false
 	}
-	named := false
+	named, extended := false, ""
 	for s = s[len(formData):]; s != ""; {
 		key, rest, ok := strings.Cut(strings.TrimLeft(s, " "), "=")
 		key, isParam := strings.CutPrefix(key, ";")
@@ -155,7 +100,7 @@ func (p *part) disposition(s string) bool {
 		}
 		var value string
 		if quoted, ok := strings.CutPrefix(rest, `"`); ok {
-			if value, s, ok = strings.Cut(quoted, `"`); !ok || strings.IndexByte(value, '\\') >= 0 {
+			if value, s, ok = strings.Cut(quoted, `"`); !ok || strings.HasSuffix(value, `\`) {
 				return false
 			}
 		} else {
@@ -165,28 +110,38 @@ func (p *part) disposition(s string) bool {
 			}
 		}
 		switch key = strings.ToLower(strings.TrimLeft(key, " ")); {
-		case key == "name" && !named:
+		case key == "name" && !named && !strings.Contains(value, `\`):
 			p.name, named = value, true
 		case key == "filename" && !p.isFile:
 			p.filename, p.isFile = value, true
+		case key == "filename*" && extended == "":
+			extended = value
 		default:
 			return false
 		}
 	}
-	return named
+	return named && (extended == "" || p.agrees(extended))
 }
 
-// pair returns p as a parameter of a form.
-func (p *part) pair() strictjson.Pair {
-	switch {
-	case p.isFile:
-		name, err := Filename(p.filename)
-		if err != nil {
-			return strictjson.Pair{Name: p.name, Part: asInvalid(err, tag{name: "filename"})}
-		}
-		return strictjson.Pair{Name: p.name, Part: &File{Name: name, ContentType: p.media, Data: slices.Clip(p.data)}}
-	case p.media != "" && p.media != "text/plain":
-		return strictjson.Pair{Name: p.name, Part: &Invalid{Code: CodeFileType, Detail: "A field that is not a file must be of type text/plain."}}
+// agrees reports whether filename* (RFC 8187) says the same as filename, which may
+// be an encoded word (RFC 2047), and keeps what it says.
+func (p *part) agrees(extended string) bool {
+	const utf8Prefix = "utf-8''"
+	if !p.isFile || len(extended) < len(utf8Prefix) || !strings.EqualFold(extended[:len(utf8Prefix)], utf8Prefix) {
+		return false
 	}
-	return strictjson.Pair{Name: p.name, Value: string(p.data)}
+	name, err := url.PathUnescape(extended[len(utf8Prefix):])
+	if err != nil || !utf8.ValidString(name) {
+		return false
+	}
+	plain := p.filename
+	if word, ok := strings.CutPrefix(plain, "=?utf-8?B?"); ok {
+		decoded, err := base64.StdEncoding.DecodeString(strings.TrimSuffix(word, "?="))
+		if err != nil || !strings.HasSuffix(word, "?=") {
+			return false
+		}
+		plain = string(decoded)
+	}
+	p.filename = name
+	return plain == name
 }

@@ -77,7 +77,6 @@ func TestBindReadsMultipart(t *testing.T) {
 }
 
 func TestFilesMustBeWhatTheySay(t *testing.T) {
-	pk := "PK\x03\x04" + strings.Repeat("\x00", 30)
 	wav := "RIFF\x00\x00\x00\x00WAVE"
 	tests := []struct {
 		desc, part string
@@ -86,8 +85,8 @@ func TestFilesMustBeWhatTheySay(t *testing.T) {
 		{"a GIF", file("opt", "a.gif", "image/gif", "GIF89a;"), ""},
 		{"a PDF", file("any", "a.pdf", "application/pdf", "%PDF-1.7"), ""},
 		{"an archive", file("any", "a.tgz", "application/gzip", "\x1f\x8b\x08"), ""},
-		{"a document", file("any", "a.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document", pk), ""},
-		{"a sheet", file("any", "a.xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", pk), ""},
+		{"a document", file("any", "a.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document", container(t, "[Content_Types].xml", "word/document.xml")), ""},
+		{"a sheet", file("any", "a.xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", container(t, "[Content_Types].xml", "xl/workbook.xml")), ""},
 		{"a sound", file("any", "a.wav", "audio/wav", wav), ""},
 		{"a song", file("any", "a.mp3", "audio/mpeg", "ID3\x03"), ""},
 		{"Markdown", file("any", "a.md", "text/markdown", "# a"), ""},
@@ -115,6 +114,7 @@ func TestFilesMustBeWhatTheySay(t *testing.T) {
 		{"text of another type", "--b\r\nContent-Disposition: form-data; name=count\r\nContent-Type: application/json\r\n\r\n7\r\n", "#/count:file_type"},
 		{"text of the default type", "--b\r\nContent-Disposition: form-data; name=count\r\nContent-Type: text/plain\r\n\r\n7\r\n", ""},
 		{"a long text", field("count", strings.Repeat("7", 31)), "#/count:string_too_long"},
+		{"a long text that is cut off within a character", field("count", strings.Repeat("7", 33)+"é"), "#/count:string_too_long"},
 		{"three files where two may be", strings.Repeat(file("notes", "a.txt", "text/plain", "x"), 3), "#/notes:max_length"},
 	}
 	b := newBinder[upload](t, uploads())
@@ -157,6 +157,7 @@ func TestMalformedMultipart(t *testing.T) {
 		{"line feeds only", strings.ReplaceAll(field("title", "x")+"--b--", "\r\n", "\n"), "syntax"},
 		{"no header", "--b\r\n\r\nx\r\n--b--", "syntax"},
 		{"a header without end", "--b\r\nContent-Disposition: form-data; name=\"title\"\r\n--b--", "syntax"},
+		{"a delimiter that shares the line break of a header", head + "\r\n--b\r\n--b--", "syntax"},
 		{"a part without name", "--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--", "syntax"},
 		{"a part without disposition", "--b\r\nContent-Type: text/plain\r\n\r\nx\r\n--b--", "syntax"},
 		{"another disposition", "--b\r\nContent-Disposition: attachment; name=\"title\"\r\n\r\nx\r\n--b--", "syntax"},

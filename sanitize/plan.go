@@ -60,6 +60,8 @@ type node struct {
 	decimal   *decimal                             // of a text that may also be sent as a number
 	files     []fileType                           // that a file may have
 	fileTypes tag                                  // the rule that names them
+	most      int64                                // bytes that a file may have
+	uploads   *uploads
 }
 
 // An object is the compiled form of a struct type.
@@ -87,7 +89,8 @@ type compiler struct {
 	bare     bool                  // their rules do not apply
 	files    bool                  // there is a File somewhere
 	methods  bool                  // a type has a method Validate
-	typ      string                // that is bound
+	uploads  *uploads
+	typ      string // that is bound
 	bad      *conferr.Mistakes
 }
 

@@ -68,6 +68,7 @@ func (c *compiler) steps(n *node, tags tags, where string) {
 			n.rules = append(n.rules, r)
 		}
 	}
+	n.most = mostBytes(tags.rules)
 	if n.kind == kindFile {
 		if !slices.ContainsFunc(tags.rules, func(w tag) bool { return w.name == "types" }) {
 			c.mistake(where, rampart.ReasonMissing, "validate:types", `say which types a file may have, such as validate:"types=image/png image/jpeg"`)
@@ -115,7 +116,7 @@ func (c *compiler) rule(n *node, w tag) (r rule, reason rampart.Reason) {
 		if n.kind != kindFile {
 			return r, ReasonUnsupported
 		}
-		reason := n.types(w)
+		reason := n.types(w, c.uploads)
 		return rule{word: w, run: func(f *findings, v reflect.Value) *Invalid {
 			if f.absent { // then it is for "required" to say
 				return nil

@@ -274,7 +274,7 @@ func TestFilename(t *testing.T) {
 		"lpt¹":                       "",
 		"a:b":                        "",
 		"a%2fb":                      "",
-		"$(x).sh":                    "",
+		"$(x).sh":                    "$(x).sh",
 		"a*":                         "",
 		"\u202egpj.exe":              "",
 		"a\u200b.txt":                "",

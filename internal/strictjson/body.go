@@ -97,27 +97,46 @@ func (l *Limits) mediaType(lines []string) (string, bool) {
 	return media, slices.Contains(l.ContentTypes, media)
 }
 
+// Open returns what reads the body of r, decompressed, with its media type, or says
+// what is wrong with it. Beyond MaxBody reading fails; [ReadProblem] says what the
+// answer to an error is.
+func (l *Limits) Open(w http.ResponseWriter, r *http.Request) (src io.Reader, media string, p *rampart.Problem) {
+	media, gzipped, p := l.Media(r)
+	switch {
+	case p != nil:
+		return nil, "", p
+	case r.ContentLength > l.MaxBody:
+		return nil, "", tooLarge(w, r)
+	case r.Body == nil: // a request that was not made by a server
+		return http.NoBody, media, nil
+	}
+	body := http.MaxBytesReader(nil, r.Body, l.MaxBody)
+	if !gzipped {
+		return body, media, nil
+	}
+	inflated, err := gzip.NewReader(body)
+	if err != nil {
+		return nil, "", ReadProblem(w, r, err)
+	}
+	return http.MaxBytesReader(nil, inflated, l.MaxBody), media, nil
+}
+
 // Read appends the body of r to buf, decompressed, and returns it with its media
 // type, or says what is wrong with it. It never holds more than MaxBody+1 bytes
 // of it.
 func (l *Limits) Read(w http.ResponseWriter, r *http.Request, buf []byte) (body []byte, media string, p *rampart.Problem) {
-	media, gzipped, p := l.Media(r)
-	switch {
-	case p != nil:
+	src, media, p := l.Open(w, r)
+	if p != nil {
 		return buf, "", p
-	case r.ContentLength > l.MaxBody:
-		return buf, "", tooLarge(w, r)
-	case r.Body == nil: // a request that was not made by a server
-		return buf, media, nil
 	}
-	var src io.Reader = http.MaxBytesReader(nil, r.Body, l.MaxBody)
-	if gzipped {
-		inflated, err := gzip.NewReader(src)
-		if err != nil {
-			return buf, "", readProblem(w, r, err)
-		}
-		src = io.LimitReader(inflated, l.MaxBody+1)
+	if body, p = l.ReadAll(w, r, src, buf); p != nil {
+		media = ""
 	}
+	return body, media, p
+}
+
+// ReadAll appends what src, of [Limits.Open], reads to buf.
+func (l *Limits) ReadAll(w http.ResponseWriter, r *http.Request, src io.Reader, buf []byte) ([]byte, *rampart.Problem) {
 	if want := min(r.ContentLength, 64<<10) + 1; int64(cap(buf)-len(buf)) < want { // a promise of more has to be kept first
 		buf = append(make([]byte, 0, int64(len(buf))+want), buf...)
 	}
@@ -125,12 +144,10 @@ func (l *Limits) Read(w http.ResponseWriter, r *http.Request, buf []byte) (body 
 		n, err := src.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
 		switch {
-		case int64(len(buf)) > l.MaxBody:
-			return buf, "", tooLarge(w, r)
 		case err == io.EOF:
-			return buf, media, nil
+			return buf, nil
 		case err != nil:
-			return buf, "", readProblem(w, r, err)
+			return buf, ReadProblem(w, r, err)
 		}
 		if len(buf) == cap(buf) {
 			// Not beyond the limit, so that all buffers together are less than twice that.
@@ -147,7 +164,8 @@ func tooLarge(w http.ResponseWriter, r *http.Request) *rampart.Problem {
 	return TooLarge.Problem()
 }
 
-func readProblem(w http.ResponseWriter, r *http.Request, err error) *rampart.Problem {
+// ReadProblem returns the answer to an error in reading the body of r.
+func ReadProblem(w http.ResponseWriter, r *http.Request, err error) *rampart.Problem {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return tooLarge(w, r)
 	}
