@@ -59,3 +59,19 @@ func TestATakenConnectionKeepsItsMethodsAndIsClosedAtTheEnd(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatIsTakenAfterTheEndIsClosed(t *testing.T) {
+	e := server.NewDrain()
+	before, client := net.Pipe()
+	_ = e.Take(before)
+	e.CloseTaken()
+	assert.Zero(t, e.Holds())
+	_, err := client.Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.EOF)
+	after, client := net.Pipe()
+	_ = e.Take(after)
+	assert.Zero(t, e.Holds())
+	require.NoError(t, client.SetDeadline(time.Now().Add(time.Second)))
+	_, err = client.Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.EOF)
+}
