@@ -71,7 +71,7 @@ func TestWhatIsTakenAfterTheEndIsClosed(t *testing.T) {
 	after, client := net.Pipe()
 	_ = e.Take(after)
 	assert.Zero(t, e.Holds())
-	require.NoError(t, client.SetDeadline(time.Now().Add(time.Second)))
+	_ = client.SetDeadline(time.Now().Add(time.Second)) // fails where it is closed already
 	_, err = client.Read(make([]byte, 1))
 	require.ErrorIs(t, err, io.EOF)
 }
