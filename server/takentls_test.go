@@ -37,7 +37,7 @@ func TestATakenConnectionKeepsItsMethodsAndIsClosedAtTheEnd(t *testing.T) {
 			if secure == nil {
 				client, err = net.Dial("tcp", addr)
 			} else {
-				client, err = tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}) //nolint:gosec // a test's certificate
+				client, err = tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
 			}
 			require.NoError(t, err)
 			defer client.Close()
