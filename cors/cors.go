@@ -1,6 +1,8 @@
 package cors
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
@@ -126,7 +128,7 @@ func refusal() http.Handler { return new(DeniedError).Problem() }
 // Repeats of one origin are folded, all malformed ones together.
 func (p *policy) report(r *http.Request, d *decision) {
 	if d.reason == OriginUndecided {
-		if r.Context().Err() == nil { // else the client is gone, not the backend
+		if !errors.Is(r.Context().Err(), context.Canceled) { // else the client is gone; a deadline of ours is a slow backend
 			p.reporter.Refused(r, rampart.SysBackendUnavailable, "cors", rampart.Text("error", d.cause.Error()))
 		}
 		return

@@ -10,7 +10,8 @@ import (
 func (p *policy) leadsToCanonical(r *http.Request, d decision) bool {
 	return p.canonical != "" && d.host.name != p.canonical && !d.host.isLoopback() &&
 		unfit(r) == "" && len(r.Header["Origin"]) == 0 && // a script's, which fails at a redirect
-		p.hosts.admits(p.onCanonical(d)) && !p.tellsCanonical(r.Header)
+		p.hosts.admits(p.onCanonical(d)) && !p.tellsCanonical(r.Header) &&
+		(d.https || p.misled(r) == nil) // the redirect would lead a client of https to http
 }
 
 // onCanonical returns where the redirect leads: the port stays, as the scheme does.

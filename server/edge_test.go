@@ -116,19 +116,6 @@ func TestAStalledH2CUploadIsToldToEndAndAnswers(t *testing.T) {
 	assert.NoError(t, <-ended)
 }
 
-func TestH2CKeepsTheLimitOfTheHeader(t *testing.T) {
-	t.Parallel()
-	addr, _ := start(t, server.Config{Protocols: h2c(), MaxHeaderBytes: 8 << 10, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})})
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr, nil)
-	require.NoError(t, err)
-	req.Header.Set("X", strings.Repeat("a", 32<<10))
-	resp, err := h2cClient(t).Do(req)
-	if err == nil {
-		_ = resp.Body.Close()
-	}
-	assert.Error(t, err, "the handler would answer 200")
-}
-
 func TestProtocolsThatServeNothingAreMistakes(t *testing.T) {
 	_, err := server.New(server.Config{Handler: http.NotFoundHandler(), Protocols: new(http.Protocols)})
 	assert.ErrorContains(t, err, "Protocols")

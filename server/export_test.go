@@ -46,3 +46,6 @@ func (e Drain) Take(c net.Conn) net.Conn { return e.e.take(c) }
 
 // Holds returns how many connections handlers have.
 func (e Drain) Holds() int { return e.e.holds() }
+
+// CloseTaken is the end.
+func (e Drain) CloseTaken() { e.e.closeTaken() }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/ecolaura/rampart"
@@ -82,7 +84,11 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-var errZero = errors.New("server: a zero Server does not serve") // read-only
+// Read-only.
+var (
+	errZero  = errors.New("server: a zero Server does not serve")
+	errTwice = fmt.Errorf("server: Serve may be called once: %w", http.ErrServerClosed)
+)
 
 // A Server is an [http.Server] with safe limits that ends with a context.
 // Create one with [New]. The zero value does not serve.
@@ -93,6 +99,7 @@ type Server struct {
 	health   *Health
 	ending   *ending
 	base     func(net.Listener) context.Context // nil: Serve's
+	used     atomic.Bool
 }
 
 // New returns a Server for cfg, or every mistake in cfg, each a
@@ -205,10 +212,14 @@ func (s *Server) values(ctx context.Context, ln net.Listener) context.Context {
 // time, closes ln, and lets the requests under way, and the connections that handlers
 // have taken over, end within the shutdown timeout.
 // It returns nil after an orderly end, and otherwise what kept the server from
-// serving or ending; nothing is served any more then. It may be called once.
+// serving or ending; nothing is served any more then. It may be called once: the next
+// time it closes ln and returns an error that wraps [http.ErrServerClosed].
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	if s.srv == nil {
 		return errZero
+	}
+	if s.used.Swap(true) {
+		return errors.Join(errTwice, ln.Close())
 	}
 	requests, tell := context.WithCancelCause(context.WithoutCancel(context.WithValue(s.values(ctx, ln), endingKey{}, s.ending)))
 	defer tell(http.ErrServerClosed) // for handlers that run on

@@ -286,3 +286,14 @@ func TestServersShareAHealth(t *testing.T) {
 	assert.Equal(t, 503, resp.StatusCode, "with one of them the instance ends")
 	assert.NoError(t, stopTwo())
 }
+
+func TestASecondServeIsAnError(t *testing.T) {
+	s, err := server.New(server.Config{Addr: "127.0.0.1:0", Handler: http.NotFoundHandler()})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.NoError(t, s.ListenAndServe(ctx))
+	for range 2 {
+		assert.ErrorIs(t, s.ListenAndServe(t.Context()), http.ErrServerClosed)
+	}
+}

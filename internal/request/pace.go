@@ -4,6 +4,8 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"os"
+	"sync"
 	"time"
 )
 
@@ -25,11 +27,12 @@ func Pace(next http.Handler, w http.ResponseWriter, r *http.Request, stall time.
 		paced.stall = 0
 		paced.allow(stall) // for what net/http holds until the handler returns
 	}()
-	ended := func() { _ = paced.SetReadDeadline(time.Time{}) }
 	if r.Body == nil || r.ContentLength == 0 {
-		ended()
+		_ = paced.SetReadDeadline(time.Time{})
 	} else {
-		r.Body = &untilEOF{r.Body, ended}
+		body := &untilEOF{ReadCloser: r.Body, w: paced}
+		defer body.leave()
+		r.Body = body
 	}
 	place.Serve(next, w, r)
 }
@@ -59,13 +62,17 @@ func (w *Writer) writePieces(b []byte) (n int, err error) {
 }
 
 // copyPieces copies so that sendfile stays in reach: net/http looks for a file right
-// behind one [io.LimitedReader].
+// behind one [io.LimitedReader]. Any other source may have nothing for long, which is
+// no fault of the client.
 func (w *Writer) copyPieces(src io.Reader) (n int64, err error) {
-	defer w.allow(0)
 	all, ok := src.(*io.LimitedReader)
 	if !ok {
 		all = &io.LimitedReader{R: src, N: math.MaxInt64}
 	}
+	if !atHand(all.R) {
+		return io.Copy(struct{ io.Writer }{w}, src)
+	}
+	defer w.allow(0)
 	for all.N > 0 {
 		w.allow(w.stall)
 		m, err := io.Copy(w.ResponseWriter, &io.LimitedReader{R: all.R, N: min(piece, all.N)})
@@ -78,17 +85,41 @@ func (w *Writer) copyPieces(src io.Reader) (n int64, err error) {
 	return n, nil
 }
 
-// untilEOF calls ended at the end of a body.
+// atHand reports whether src is a file, but no pipe.
+func atHand(src io.Reader) bool {
+	f, ok := src.(*os.File)
+	if !ok {
+		return false
+	}
+	is, err := f.Stat()
+	return err == nil && is.Mode().IsRegular()
+}
+
+// untilEOF lifts the read deadline at the end of a body. Afterwards the connection may
+// serve another request, and in HTTP/2 the response is gone: a goroutine that outlives
+// the handler moves nothing.
 type untilEOF struct {
 	io.ReadCloser
-	ended func()
+
+	mu sync.Mutex
+	w  *Writer // nil once the handler has returned
 }
 
 // Read implements [io.Reader].
 func (b *untilEOF) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err == io.EOF {
-		b.ended()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.w != nil {
+			_ = b.w.SetReadDeadline(time.Time{})
+		}
 	}
 	return n, err
+}
+
+func (b *untilEOF) leave() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.w = nil
 }
