@@ -3,6 +3,7 @@ package headers_test
 import (
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -125,6 +126,16 @@ func TestAProbeIsNotSentToTheCanonicalHost(t *testing.T) {
 	verdict, err := h.Check(r)
 	require.NoError(t, err)
 	assert.Equal(t, headers.Serve, verdict.Action)
+}
+
+func TestARedirectToTheCanonicalHostIsNoScriptsInACache(t *testing.T) {
+	h := newHeaders(t, canonical("example.com", nil))
+	r := over("https", "GET", "/")
+	r.Host = "www.example.com"
+	w := httptest.NewRecorder()
+	h.Handler(http.NotFoundHandler()).ServeHTTP(w, r)
+	assert.Equal(t, http.StatusPermanentRedirect, w.Code)
+	assert.Equal(t, []string{"Origin"}, w.Header()["Vary"])
 }
 
 func TestALocalClientIsNotSentToTheCanonicalHost(t *testing.T) {

@@ -114,6 +114,9 @@ type refusal struct {
 func (f *refusal) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	if f.d.action == RedirectHTTPS || f.d.action == RedirectHost {
 		w.Header().Set("Location", f.p.location(f.d, f.r.URL))
+		if f.d.action == RedirectHost { // a cache must not give it to a script, see leadsToCanonical
+			request.AddVary(w.Header(), "Origin", new([1]string))
+		}
 		w.WriteHeader(f.p.redirect.Status)
 		return
 	}

@@ -100,13 +100,14 @@ func TestRulesAcrossFields(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.desc, func(t *testing.T) {
-			body := tt.members
+			var body strings.Builder
+			body.WriteString(tt.members)
 			for member := range strings.SplitSeq(valid, ",") {
 				if name, _, _ := strings.Cut(member, ":"); !strings.Contains(tt.members, name+":") {
-					body += "," + member
+					body.WriteString("," + member)
 				}
 			}
-			v, got := bindJSON(t, b, "{"+strings.TrimPrefix(body, ",")+"}")
+			v, got := bindJSON(t, b, "{"+strings.TrimPrefix(body.String(), ",")+"}")
 			assert.Equal(t, tt.want, got)
 			if tt.want == nil {
 				assert.Equal(t, "abc", v.Password)

@@ -75,7 +75,7 @@ func acceptedPolicies(t *testing.T) (all []string) {
 	}
 	for field := range reflect.TypeFor[headers.CSP]().Fields() {
 		for _, list := range sources {
-			if field.Type == reflect.TypeOf(list) {
+			if field.Type == reflect.TypeFor[[]headers.Source]() {
 				csp := headers.CSP{RequireTrustedTypes: slices.Contains(list, headers.TrustedTypesEval)}
 				reflect.ValueOf(&csp).Elem().FieldByName(field.Name).Set(reflect.ValueOf(list))
 				add(csp)
