@@ -81,7 +81,7 @@ func TestRowsThatDjangoCleanedAreLeftAlone(t *testing.T) {
 		assert.Equal(t, markup.StripTags(row.Default), markup.StripTags(once))
 		assert.Equal(t, once, shown.Clean(once), "a second time changes nothing")
 	}
-	assert.LessOrEqual(t, changed, 18, "characters that need no escape, and links that bleach lets run code")
+	assert.LessOrEqual(t, changed, 19, "characters that need no escape, links that bleach lets run code, and an li outside a list")
 }
 
 func TestCustomersThatDjangoWroteAreFoundByPhone(t *testing.T) {
