@@ -75,7 +75,15 @@ func serveBubble(t *testing.T, cfg server.Config) *bubble {
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	b := &bubble{newPipes(), t, cancel, make(chan error, 1)}
-	go func() { b.ended <- s.Serve(ctx, b.pipes) }()
+	done := make(chan struct{})
+	go func() {
+		b.ended <- s.Serve(ctx, b.pipes)
+		close(done)
+	}()
+	t.Cleanup(func() { // no time passes in the bubble once the test has returned
+		cancel()
+		<-done
+	})
 	return b
 }
 

@@ -49,7 +49,9 @@ func (m *material) setPublic(key crypto.PublicKey) rampart.Reason {
 // probe reports why the private key does not sign for the public one.
 func (m *material) probe() error {
 	input := []byte("rampart")
-	sig, err := m.signInput(m.private.Sign, input)
+	sig, err := m.signInput(func(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+		return m.private.Sign(random, bytes.Clone(digest), opts) // it may keep what it got
+	}, input)
 	if err == nil && !Verify(&Key{alg: m.alg, m: m}, input, sig) {
 		err = errForeignSig
 	}
