@@ -456,3 +456,71 @@ func TestAuthDjangoConcurrentSuccessorsAreOne(t *testing.T) {
 		})
 	}
 }
+
+// A table that is not there, or cannot be read, is a failure of the backend wherever it
+// is asked, and never a session that is good.
+func TestAuthDjangoSaysWhichTableFails(t *testing.T) {
+	b := djangoBackends()[0]
+	for _, table := range []string{"auth_user", "token_blacklist_outstandingtoken", "token_blacklist_blacklistedtoken", "rampart_django_tokens", "rampart_sessions"} {
+		t.Run(table, func(t *testing.T) {
+			db := bareDjango(t, b)
+			store := djangoStore(t, db, b.dialect, authdjango.Config{CheckRevokeToken: true})
+			now, later := time.Now(), time.Now().Add(time.Hour)
+			for _, id := range []string{"a", "b"} {
+				require.NoError(t, store.Create(t.Context(), row(id)))
+			}
+			_, _, err := store.Succeed(t.Context(), "b", "made-by-django", now, later)
+			require.NoError(t, err)
+			endAt(t, db, "ended-at-django")
+			_, err = db.ExecContext(t.Context(), `ALTER TABLE `+table+` RENAME TO elsewhere`)
+			require.NoError(t, err)
+
+			failed := 0
+			note := func(err error) {
+				if err != nil {
+					failed++
+					assert.NotErrorIs(t, err, session.ErrNoSession)
+				}
+			}
+			foreign := row("c")
+			foreign.TokenID = "begun-at-django"
+			note(store.Create(t.Context(), row("d")))
+			note(store.Create(t.Context(), foreign))
+			note(errOf(store.Get(t.Context(), "a")))
+			note(errOf(store.Get(t.Context(), "b")))
+			_, _, err = store.Advance(t.Context(), "a", 1, now, later)
+			note(err)
+			_, _, err = store.Succeed(t.Context(), "a", "made-next", now, later)
+			note(err)
+			_, _, err = store.Succeed(t.Context(), "b", "made-by-django", now, later)
+			note(err)
+			note(errOf(store.List(t.Context(), "1", 10)))
+			note(errOf(store.Active(t.Context(), "1")))
+			note(errOf(store.Claims(t.Context(), "1")))
+			note(errOf(store.Census(t.Context())))
+			note(errOf(store.Users(cheap(t, password.Config{}), nil).Login(t.Context(), "ann", "x")))
+			note(errOf(store.Revoke(t.Context(), "a")))
+			note(errOf(store.Revoke(t.Context(), "b")))
+			note(errOf(store.RevokeSubject(t.Context(), "1", later)))
+			note(store.RevokeBefore(t.Context(), later))
+			note(errOf(authdjango.Import(t.Context(), db, b.dialect, authdjango.ImportConfig{Issuer: "x"}, store)))
+			assert.Positive(t, failed)
+		})
+	}
+}
+
+func TestAuthDjangoImportsNoTokenOfASessionThatIsGone(t *testing.T) {
+	for _, b := range djangoBackends() {
+		db := bareDjango(t, b)
+		store := djangoStore(t, db, b.dialect, authdjango.Config{CheckRevokeToken: true, RevokeTokenClaim: "password_print"})
+		endAt(t, db, strings.Repeat("A", 26)+".1")
+		n, err := authdjango.Import(t.Context(), db, b.dialect, authdjango.ImportConfig{Issuer: "x"}, store)
+		require.NoError(t, err)
+		assert.Equal(t, 1, n)
+		_, err = store.Get(t.Context(), strings.Repeat("A", 26))
+		assert.ErrorIs(t, err, session.ErrNoSession)
+		claims, err := store.Claims(t.Context(), "1")
+		require.NoError(t, err)
+		assert.Len(t, claims["password_print"], 32)
+	}
+}
