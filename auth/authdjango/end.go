@@ -144,7 +144,7 @@ func (s *Store) RevokeSubject(ctx context.Context, subject string, before time.T
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	_, err = s.db.ExecContext(ctx, s.q.reach, s.django(time.Now()), key(subject), s.django(alive()), s.django(before), subject, before.UnixMicro())
+	_, err = s.db.ExecContext(ctx, s.q.reach, s.django(time.Now()), key(subject), s.django(alive()), s.django(before), s.django(time.Now()), subject, before.UnixMicro())
 	if err != nil {
 		return ended, fmt.Errorf("authdjango: revoke subject: %w", err)
 	}
@@ -172,7 +172,7 @@ func (s *Store) RevokeBefore(ctx context.Context, before time.Time) error {
 func (s *Store) reachAll(ctx context.Context, before time.Time) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	done, err := s.db.ExecContext(ctx, s.q.reachAll, s.django(time.Now()), s.django(alive()), s.django(alive()), s.django(before), before.UnixMicro())
+	done, err := s.db.ExecContext(ctx, s.q.reachAll, s.django(time.Now()), s.django(alive()), s.django(alive()), s.django(before), s.django(time.Now()), before.UnixMicro())
 	if err != nil {
 		return 0, err
 	}

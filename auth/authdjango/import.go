@@ -20,8 +20,9 @@ import (
 const page = 500
 
 // keepImported is how long a row outlives its token, as that of a token which the
-// service has adopted: the longest leeway, and what clocks may differ by.
-const keepImported = 10 * time.Minute
+// service has adopted: the longest leeway, what clocks may differ by, and a day, since
+// Django may have written another zone's time (see alive).
+const keepImported = 24*time.Hour + 10*time.Minute
 
 // ImportConfig configures [Import]. The zero ImportConfig fits Django's defaults.
 type ImportConfig struct {
@@ -50,14 +51,12 @@ func Import(ctx context.Context, db *sql.DB, d rampart.Dialect, cfg ImportConfig
 	if err := bad.Err(); err != nil {
 		return 0, err
 	}
-	// Numbers, which every driver reads alike.
-	micros := func(column string) string {
-		if d == rampart.SQLite {
-			return `CAST(COALESCE(strftime('%s', ` + column + `), 1) AS INTEGER) * 1000000`
-		}
-		return `CAST(COALESCE(EXTRACT(EPOCH FROM ` + column + `), 1) * 1000000 AS BIGINT)`
+	// A number, which every driver reads alike.
+	expires := `CAST(COALESCE(EXTRACT(EPOCH FROM o.expires_at), 1) * 1000000 AS BIGINT)`
+	if d == rampart.SQLite {
+		expires = `CAST(COALESCE(strftime('%s', o.expires_at), 1) AS INTEGER) * 1000000`
 	}
-	query := sqlutil.Rebind(d, `SELECT b.id, o.jti, COALESCE(CAST(o.user_id AS TEXT), ''), `+micros("o.created_at")+`, `+micros("o.expires_at")+`
+	query := sqlutil.Rebind(d, `SELECT b.id, o.jti, COALESCE(CAST(o.user_id AS TEXT), ''), `+expires+`
 		FROM `+blacklisted+` AS b JOIN `+outstanding+` AS o ON o.id = b.token_id WHERE b.id > ? ORDER BY b.id LIMIT `+strconv.Itoa(page))
 	seen := 0
 	for after := int64(-1 << 62); ; {
@@ -82,9 +81,9 @@ func Import(ctx context.Context, db *sql.DB, d rampart.Dialect, cfg ImportConfig
 
 // ended is a token of Django's blacklist.
 type ended struct {
-	id            int64
-	jti, subject  string
-	made, expires time.Time
+	id           int64
+	jti, subject string
+	expires      time.Time
 }
 
 func readPage(ctx context.Context, db *sql.DB, timeout time.Duration, query string, after int64) (all []ended, err error) {
@@ -97,11 +96,11 @@ func readPage(ctx context.Context, db *sql.DB, timeout time.Duration, query stri
 	defer func() { _ = rows.Close() }() // Err tells
 	for rows.Next() {
 		var e ended
-		var made, expires int64
-		if err := rows.Scan(&e.id, &e.jti, &e.subject, &made, &expires); err != nil {
+		var expires int64
+		if err := rows.Scan(&e.id, &e.jti, &e.subject, &expires); err != nil {
 			return nil, err
 		}
-		e.made, e.expires = time.UnixMicro(made), time.UnixMicro(expires)
+		e.expires = time.UnixMicro(expires)
 		all = append(all, e)
 	}
 	return all, rows.Err()
@@ -120,18 +119,29 @@ func (e ended) end(ctx context.Context, issuer string, store session.Store) erro
 		}
 		return err
 	}
+	// Django may not know when the token was made, or wrote another zone's time. From
+	// before a floor the store would take no row, and so the token at its next use.
+	now := time.Now()
 	if e.subject == "" { // Django does not always know; the session is refused for everybody
 		e.subject = "unknown"
 	}
 	id := jose.ForeignSession(issuer, e.jti)
 	err := store.Create(ctx, session.Session{
-		ID: id, Subject: e.subject, AuthenticatedAt: e.made, Generation: 1, RotatedAt: e.made,
+		ID: id, Subject: e.subject, AuthenticatedAt: now, Generation: 1, RotatedAt: now,
 		Expires: e.expires, Ends: e.expires.Add(keepImported), TokenID: e.jti,
 	})
 	switch {
 	case errors.Is(err, session.ErrSuperseded):
-		return nil // its subject's sessions were ended
-	case err != nil && !errors.Is(err, session.ErrSessionExists):
+		return nil // its subject's sessions were ended just now
+	case errors.Is(err, session.ErrSessionExists):
+		sess, err := store.Get(ctx, id)
+		if errors.Is(err, session.ErrNoSession) || err == nil && sess.Generation > 1 {
+			return nil // it was used up here: as above
+		}
+		if err != nil {
+			return err
+		}
+	case err != nil:
 		return err
 	}
 	_, err = store.Revoke(ctx, id)

@@ -131,11 +131,12 @@ func newQueries(d rampart.Dialect, users, name string) queries {
 			SELECT id, ` + stamp + ` FROM ` + outstanding + ` WHERE jti = ? ON CONFLICT (token_id) DO NOTHING`,
 		listed:     `SELECT ` + isListed + `CAST(? AS TEXT))`,
 		listedMany: `SELECT s.id FROM rampart_sessions AS s WHERE s.subject = ? AND s.expires_at > ? AND ` + isListed + newest + `)`,
-		reach: batch + ` AND o.user_id = CAST(? AS BIGINT) AND o.expires_at > ? AND (o.created_at IS NULL OR o.created_at <= ?
+		// What was made in the future was written with another zone's time (see alive).
+		reach: batch + ` AND o.user_id = CAST(? AS BIGINT) AND o.expires_at > ? AND (o.created_at IS NULL OR o.created_at <= ? OR o.created_at > ?
 				OR o.jti IN (SELECT ` + newest + ` FROM rampart_sessions AS s WHERE s.subject = ? AND s.authenticated_at <= ?))
 			ON CONFLICT (token_id) DO NOTHING`,
 		reachAll: batch + ` AND o.expires_at > ? AND o.id IN (SELECT o.id FROM ` + outstanding + ` AS o
-				WHERE o.expires_at > ? AND (o.created_at IS NULL OR o.created_at <= ?
+				WHERE o.expires_at > ? AND (o.created_at IS NULL OR o.created_at <= ? OR o.created_at > ?
 					OR o.jti IN (SELECT ` + newest + ` FROM rampart_sessions AS s WHERE s.authenticated_at <= ?)) AND ` + unlisted + `
 				ORDER BY o.id LIMIT 1000)
 			ON CONFLICT (token_id) DO NOTHING`,
@@ -247,7 +248,7 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) { return s.own.Now(c
 
 // Create implements [session.Store].
 func (s *Store) Create(ctx context.Context, sess session.Session) error {
-	return s.in(ctx, "create", func(ctx context.Context, tx *sql.Tx) (bool, error) {
+	err := s.in(ctx, "create", func(ctx context.Context, tx *sql.Tx) (bool, error) {
 		if err := s.own.In(tx).Create(ctx, sess); err != nil {
 			return false, err
 		}
@@ -269,6 +270,29 @@ func (s *Store) Create(ctx context.Context, sess session.Session) error {
 		}
 		return true, err
 	})
+	if err != nil {
+		return err
+	}
+	ended, err := s.settle(ctx, sess.ID)
+	if err == nil && ended {
+		err = session.ErrSuperseded
+	}
+	return err
+}
+
+// settle reports whether all sessions were ended while this one's newest token was
+// written. Who did that may not have seen the token, and so it is ended now.
+func (s *Store) settle(ctx context.Context, id string) (ended bool, err error) {
+	ctx = context.WithoutCancel(ctx) // the token is there, though its client may be gone
+	sess, err := s.own.Get(ctx, id)
+	if errors.Is(err, session.ErrNoSession) {
+		return false, nil
+	}
+	if err != nil || !sess.Revoked {
+		return false, err
+	}
+	_, err = s.Revoke(ctx, id)
+	return true, err
 }
 
 // Get implements [session.Store].
@@ -319,10 +343,14 @@ func (s *Store) Advance(ctx context.Context, id string, gen int64, at, expires t
 	if err != nil {
 		return session.Session{}, false, err
 	}
-	if !moved {
+	ended := false
+	if moved {
+		ended, err = s.settle(ctx, id)
+	}
+	if err == nil && (!moved || ended) {
 		now, err = s.Get(ctx, id)
 	}
-	return now, moved, err
+	return now, moved && !ended, err
 }
 
 // Succeed implements [session.Shared]. Of the tokens that Django has made of a session it
@@ -348,6 +376,9 @@ func (s *Store) Succeed(ctx context.Context, id, jti string, at, expires time.Ti
 		sess.TokenID = jti
 		return true, s.outstand(ctx, tx, sess)
 	})
+	if err == nil {
+		_, err = s.settle(ctx, id)
+	}
 	if err != nil {
 		return session.Session{}, 0, err
 	}

@@ -29,7 +29,7 @@ func (s scryptHash) blank() stored {
 }
 
 // parseScrypt reads "<n>$<salt>$<r>$<p>$<key>" after the scheme. It takes memory of
-// 128 n r bytes, and time for n r p.
+// 128 n r and 128 p r bytes, and time for n r p.
 func parseScrypt(text string) (stored, error) {
 	const size = 64
 	malformed := &StoredError{StoredMalformed}
@@ -48,7 +48,7 @@ func parseScrypt(text string) (stored, error) {
 	switch {
 	case n < 2 || n&(n-1) != 0: // RFC 7914 section 2: a power of 2
 		return nil, malformed
-	case n*r > 8*MaxMemory || n*r*p > 8*MaxWork: // each below 2^60; 128 bytes are 1/8 KiB
+	case (n+p)*r > 8*MaxMemory || n*r*p > 8*MaxWork: // each at most 2^60; 128 bytes are 1/8 KiB
 		return nil, &StoredError{StoredTooCostly}
 	}
 	key, ok := decode(base64.StdEncoding, part[4], size, size)

@@ -78,6 +78,7 @@ func TestStoredHashesAreReadStrictly(t *testing.T) {
 		{"scrypt of cost 1", with(scrypt, "16384", "1"), password.StoredMalformed},
 		{"scrypt without blocks", with(scrypt, "$8$", "$0$"), password.StoredMalformed},
 		{"scrypt of too much memory", with(scrypt, "16384$seasalt$8", "262144$seasalt$16"), password.StoredTooCostly},
+		{"scrypt of too much memory for its lanes", with(scrypt, "16384$seasalt$8$1", "2$seasalt$1048576$3"), password.StoredTooCostly},
 		{"scrypt of too much work", with(scrypt, "$1$", "$65$"), password.StoredTooCostly},
 		{"scrypt of numbers beyond all", with(scrypt, "16384", "1048577"), password.StoredTooCostly},
 		{"scrypt with a short key", with(scrypt, "Qj3+", ""), password.StoredMalformed},

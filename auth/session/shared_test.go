@@ -327,3 +327,21 @@ func TestASlidingTokenKeepsItsIDWhereTheOtherIssuerEndsItByThat(t *testing.T) {
 	foreign := signed(t, map[string]any{"token_type": "sliding", "jti": "u1", "iat": now, "exp": now + 60, "refresh_exp": now + 3600, "user_id": 1})
 	assert.Equal(t, "u1", sliding(s.SlideHandler(), `{"token":"`+foreign+`"}`).ID())
 }
+
+func TestASlidingTokenKeepsWhatTheOtherIssuerAsksForWhenItIsRenewed(t *testing.T) {
+	store := newShared()
+	store.claims = map[string]any{"hash_password": "X"}
+	s := sharing(t, store)
+	claim := func(h http.Handler, body string) (raw, value string) {
+		w := postJSON(t, h, body)
+		require.Equal(t, http.StatusOK, w.Code, w.Body.String())
+		raw = member(t, w, "token")
+		_ = claimsOf(t, raw, auth.Sliding).Claim("hash_password", &value) // "" without it
+		return raw, value
+	}
+	raw, value := claim(s.IssueSlidingHandler(), `{"username":"1","password":"x"}`)
+	assert.Equal(t, "X", value)
+	store.claims = map[string]any{"hash_password": "Y"} // the password was changed
+	_, value = claim(s.SlideHandler(), `{"token":"`+raw+`"}`)
+	assert.Equal(t, "X", value, "that of the log-in, so that the change ends it")
+}

@@ -33,14 +33,15 @@ func (s *Service) IssueSlidingHandler() http.Handler {
 func (s *Service) beginSliding(ctx context.Context, in login) (response, error) {
 	sess := s.newSession(in)
 	sess.Ends = sess.Expires
-	claims, err := s.withShared(ctx, in.subject, nil)
-	if err == nil {
-		claims, err = s.accessClaims(ctx, in.subject, claims)
-	}
+	wanted, err := s.withShared(ctx, in.subject, nil)
 	if err != nil {
 		return response{}, err
 	}
-	text, err := s.sliding(ctx, sess, sess.Ends, markFresh(nil, claims))
+	claims, err := s.accessClaims(ctx, in.subject, wanted)
+	if err != nil {
+		return response{}, err
+	}
+	text, err := s.sliding(ctx, sess, sess.Ends, markFresh(wanted, claims))
 	if err != nil {
 		return response{}, err
 	}

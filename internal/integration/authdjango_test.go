@@ -18,6 +18,7 @@ import (
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/auth/authdjango"
+	"github.com/ecolaura/rampart/auth/authsql"
 	"github.com/ecolaura/rampart/auth/authtest"
 	"github.com/ecolaura/rampart/auth/password"
 	"github.com/ecolaura/rampart/auth/session"
@@ -522,5 +523,151 @@ func TestAuthDjangoImportsNoTokenOfASessionThatIsGone(t *testing.T) {
 		claims, err := store.Claims(t.Context(), "1")
 		require.NoError(t, err)
 		assert.Len(t, claims["password_print"], 32)
+	}
+}
+
+// TestAuthDjangoImportsWhateverItsTimesAre: simplejwt 5.2 writes no created_at of a token
+// that a rotation has made, and a Django whose USE_TZ is False writes expires_at too early.
+func TestAuthDjangoImportsWhateverItsTimesAre(t *testing.T) {
+	for _, b := range djangoBackends() {
+		t.Run(b.name, func(t *testing.T) {
+			db := bareDjango(t, b)
+			expires := time.Now().UTC().Add(-5 * time.Hour)
+			endAt(t, db, "u1")
+			endAt(t, db, "u2")
+			_, err := db.ExecContext(t.Context(), `UPDATE token_blacklist_outstandingtoken SET created_at = '2026-01-01 00:00:00', expires_at = '`+expires.Format(time.DateTime)+`' WHERE jti = 'u2'`)
+			require.NoError(t, err)
+			store := session.NewMemoryStore(0)
+			require.NoError(t, store.RevokeBefore(t.Context(), time.Now().Add(-time.Minute))) // of which a token of today knows nothing
+			_, err = authdjango.Import(t.Context(), db, b.dialect, authdjango.ImportConfig{}, store)
+			require.NoError(t, err)
+			for _, jti := range []string{"u1", "u2"} {
+				got, err := store.Get(t.Context(), jose.ForeignSession("", jti))
+				require.NoError(t, err)
+				assert.True(t, got.Revoked)
+				assert.True(t, got.Ends.After(time.Now().Add(5*time.Hour)), "else the store forgets it before the token has expired")
+			}
+		})
+	}
+}
+
+// TestAuthDjangoImportEndsNoSessionThatHasGoneOn: after both sides have run, the blacklist
+// holds the first token of every session that began at Django and was rotated here.
+func TestAuthDjangoImportEndsNoSessionThatHasGoneOn(t *testing.T) {
+	b := djangoBackends()[0]
+	db := bareDjango(t, b)
+	store := djangoStore(t, db, b.dialect, authdjango.Config{})
+	s := row(jose.ForeignSession("", "u1"))
+	s.TokenID = "u1"
+	require.NoError(t, store.Create(t.Context(), s))
+	_, moved, err := store.Advance(t.Context(), s.ID, 1, time.Now(), time.Now().Add(time.Hour))
+	require.NoError(t, err)
+	require.True(t, moved)
+	own, err := authsql.New(db, b.dialect, authsql.Config{})
+	require.NoError(t, err)
+	_, err = authdjango.Import(t.Context(), db, b.dialect, authdjango.ImportConfig{}, own)
+	require.NoError(t, err)
+	got, err := own.Get(t.Context(), s.ID)
+	require.NoError(t, err)
+	assert.False(t, got.Revoked)
+}
+
+// TestAuthDjangoEndsWhatIsMadeWhileAllIsEnded: a transaction of ours is held up just before
+// its end, by a lock of the test, until everything has been ended.
+func TestAuthDjangoEndsWhatIsMadeWhileAllIsEnded(t *testing.T) {
+	b := djangoBackends()[1]
+	later := func() time.Time { return time.Now().Add(time.Hour) }
+	for _, tt := range []struct {
+		desc, jti, hold string
+		before          func(*testing.T, *authdjango.Store, *sql.DB)
+		make            func(context.Context, *authdjango.Store) error
+	}{
+		{
+			"a log-in", "a.1", `LOCK TABLE rampart_django_tokens IN SHARE MODE`, func(*testing.T, *authdjango.Store, *sql.DB) {},
+			func(ctx context.Context, s *authdjango.Store) error {
+				err := s.Create(ctx, row("a"))
+				assert.ErrorIs(t, err, session.ErrSuperseded)
+				return nil
+			},
+		},
+		{
+			"a rotation", "a.2", `INSERT INTO token_blacklist_outstandingtoken (jti, token, expires_at) VALUES ('a.2', '', now())`,
+			func(t *testing.T, s *authdjango.Store, _ *sql.DB) {
+				require.NoError(t, s.Create(t.Context(), row("a")))
+			},
+			func(ctx context.Context, s *authdjango.Store) error {
+				now, moved, err := s.Advance(ctx, "a", 1, time.Now(), later())
+				assert.False(t, moved)
+				assert.True(t, now.Revoked)
+				return err
+			},
+		},
+		{
+			"a token that Django has made", "u1", `LOCK TABLE rampart_django_tokens IN SHARE MODE`,
+			func(t *testing.T, s *authdjango.Store, db *sql.DB) {
+				require.NoError(t, s.Create(t.Context(), row("a")))
+				endAt(t, db, "a.1")
+			},
+			func(ctx context.Context, s *authdjango.Store) error {
+				now, _, err := s.Succeed(ctx, "a", "u1", time.Now(), later())
+				assert.True(t, now.Revoked)
+				return err
+			},
+		},
+	} {
+		t.Run(tt.desc, func(t *testing.T) {
+			db := bareDjango(t, b)
+			store := djangoStore(t, db, b.dialect, authdjango.Config{Timeout: time.Minute})
+			tt.before(t, store, db)
+			ctx := context.WithoutCancel(t.Context())
+			waiting := func(n int) {
+				require.Eventually(t, func() bool {
+					var got int
+					err := db.QueryRowContext(ctx, `SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`).Scan(&got)
+					return err == nil && got >= n
+				}, 20*time.Second, 5*time.Millisecond)
+			}
+			hold, err := db.BeginTx(ctx, nil)
+			require.NoError(t, err)
+			_, err = hold.ExecContext(ctx, tt.hold)
+			require.NoError(t, err)
+			made, ended := make(chan error, 1), make(chan error, 1)
+			go func() { made <- tt.make(ctx, store) }()
+			waiting(1)
+			go func() { ended <- store.RevokeBefore(ctx, time.Now()) }()
+			if tt.desc == "a rotation" { // it waits for the old token's row
+				waiting(2)
+			} else {
+				require.NoError(t, <-ended)
+			}
+			require.NoError(t, hold.Rollback())
+			require.NoError(t, <-made)
+			if tt.desc == "a rotation" {
+				require.NoError(t, <-ended)
+			}
+			assert.True(t, listedAt(t, db, tt.jti), "it is refused here, and so it must be at Django")
+		})
+	}
+}
+
+// TestAuthDjangoEndsATokenFromTheFuture: with USE_TZ False and a TIME_ZONE west of
+// Greenwich, PostgreSQL takes simplejwt's created_at for a time that is to come.
+func TestAuthDjangoEndsATokenFromTheFuture(t *testing.T) {
+	for _, b := range djangoBackends() {
+		t.Run(b.name, func(t *testing.T) {
+			db := bareDjango(t, b)
+			store := djangoStore(t, db, b.dialect, authdjango.Config{})
+			future := time.Now().UTC().Add(5 * time.Hour).Format(time.DateTime)
+			for i, end := range []func() error{
+				func() error { _, err := store.RevokeSubject(t.Context(), "1", time.Now()); return err },
+				func() error { return store.RevokeBefore(t.Context(), time.Now()) },
+			} {
+				jti := fmt.Sprint("u", i)
+				_, err := db.ExecContext(t.Context(), `INSERT INTO token_blacklist_outstandingtoken (jti, token, user_id, created_at, expires_at) VALUES ('`+jti+`', '', 1, '`+future+`', '2100-01-01 00:00:00')`)
+				require.NoError(t, err)
+				require.NoError(t, end())
+				assert.True(t, listedAt(t, db, jti))
+			}
+		})
 	}
 }
