@@ -98,8 +98,8 @@ type Users struct {
 
 // Users returns the accounts of the database, whose passwords hasher checks. Let it write
 // a format that Django reads ([password.Config].Format): a hash that is not as hasher
-// would write it is replaced at a log-in. logger is told of hashes that cannot be read;
-// nil: slog.Default().
+// would write it is replaced at a log-in, but never by one in the PHC format. logger is
+// told of hashes that cannot be read; nil: slog.Default().
 func (s *Store) Users(hasher *password.Hasher, logger *slog.Logger) *Users {
 	if logger == nil {
 		logger = slog.Default()
@@ -126,7 +126,8 @@ func (u *Users) Login(ctx context.Context, name, pw string) (string, error) {
 	if !ok || !active && !u.store.inactive {
 		return "", session.ErrBadCredentials
 	}
-	if fresh != "" && u.store.claim == "" {
+	// One in the PHC format would lock the account out at Django.
+	if fresh != "" && u.store.claim == "" && !strings.HasPrefix(fresh, "$") {
 		u.replace(ctx, id, fresh, stored)
 	}
 	return strconv.FormatInt(id, 10), nil

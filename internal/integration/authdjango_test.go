@@ -671,3 +671,65 @@ func TestAuthDjangoEndsATokenFromTheFuture(t *testing.T) {
 		})
 	}
 }
+
+// TestAuthDjangoGoesOnWithTheSessionsOfAuthsql: they began before Django's tables were
+// written, and Django must not take their old tokens.
+func TestAuthDjangoGoesOnWithTheSessionsOfAuthsql(t *testing.T) {
+	for _, b := range djangoBackends() {
+		t.Run(b.name, func(t *testing.T) {
+			db := bareDjango(t, b)
+			store := djangoStore(t, db, b.dialect, authdjango.Config{})
+			own, err := authsql.New(db, b.dialect, authsql.Config{})
+			require.NoError(t, err)
+			require.NoError(t, own.Create(t.Context(), row("a")))
+			_, moved, err := store.Advance(t.Context(), "a", 1, time.Now(), time.Now().Add(time.Hour))
+			require.NoError(t, err)
+			assert.True(t, moved)
+			assert.True(t, listedAt(t, db, "a.1"))
+		})
+	}
+}
+
+func TestAuthDjangoWritesNoHashThatDjangoCannotRead(t *testing.T) {
+	b := djangoBackends()[0]
+	db := bareDjango(t, b)
+	const old = "pbkdf2_sha256$2000$vuQKA3cykFtKug7qr5GUvw$qkVLoiDvJ1isEfB6qoujLsXNhc4kVClFBF9WIQasF98="
+	_, err := db.ExecContext(t.Context(), `UPDATE auth_user SET password = '`+old+`' WHERE id = 1`)
+	require.NoError(t, err)
+	h, err := password.New(password.Config{Memory: 7168, Time: 5}) // the Format of Django was forgotten
+	require.NoError(t, err)
+	_, err = djangoStore(t, db, b.dialect, authdjango.Config{}).Users(h, nil).Login(t.Context(), "a", "correct horse battery staple")
+	require.NoError(t, err)
+	var stored string
+	require.NoError(t, db.QueryRowContext(t.Context(), `SELECT password FROM auth_user WHERE id = 1`).Scan(&stored))
+	assert.Equal(t, old, stored)
+}
+
+func TestAuthDjangoForgetsWhatHasEnded(t *testing.T) {
+	for _, b := range djangoBackends() {
+		t.Run(b.name, func(t *testing.T) {
+			db := bareDjango(t, b)
+			store := djangoStore(t, db, b.dialect, authdjango.Config{})
+			for _, id := range []string{"a", "b"} {
+				s := row(id)
+				s.TokenID = "u" + id
+				require.NoError(t, store.Create(t.Context(), s))
+			}
+			past := fmt.Sprint(time.Now().Add(-time.Second).UnixMicro())
+			for _, table := range []string{"rampart_sessions WHERE id", "rampart_django_tokens WHERE session"} {
+				name, where, _ := strings.Cut(table, " ")
+				_, err := db.ExecContext(t.Context(), `UPDATE `+name+` SET ends_at = `+past+` `+where+` = 'a'`)
+				require.NoError(t, err)
+			}
+			endAt(t, db, "ua")
+			now, gen, err := store.Succeed(t.Context(), "a", "made-by-django", time.Now(), time.Now().Add(time.Hour))
+			require.NoError(t, err)
+			assert.Zero(t, gen, "its session has ended")
+			assert.EqualValues(t, 1, now.Generation)
+			require.NoError(t, store.Create(t.Context(), row("c")))
+			var left string
+			require.NoError(t, db.QueryRowContext(t.Context(), `SELECT session FROM rampart_django_tokens`).Scan(&left))
+			assert.Equal(t, "b", left)
+		})
+	}
+}
