@@ -20,9 +20,9 @@ import (
 const page = 500
 
 // keepImported is how long a row outlives its token, as that of a token which the
-// service has adopted: the longest leeway, what clocks may differ by, and a day, since
-// Django may have written another zone's time (see alive).
-const keepImported = 24*time.Hour + 10*time.Minute
+// service has adopted: the longest leeway, and what clocks and zones may differ
+// by.
+const keepImported = zones + 10*time.Minute
 
 // ImportConfig configures [Import]. The zero ImportConfig fits Django's defaults.
 type ImportConfig struct {

@@ -131,7 +131,7 @@ func newQueries(d rampart.Dialect, users, name string) queries {
 			SELECT id, ` + stamp + ` FROM ` + outstanding + ` WHERE jti = ? ON CONFLICT (token_id) DO NOTHING`,
 		listed:     `SELECT ` + isListed + `CAST(? AS TEXT))`,
 		listedMany: `SELECT s.id FROM rampart_sessions AS s WHERE s.subject = ? AND s.expires_at > ? AND ` + isListed + newest + `)`,
-		// What was made in the future was written with another zone's time (see alive).
+		// What was made in the future was written with another zone's time (see zones).
 		reach: batch + ` AND o.user_id = CAST(? AS BIGINT) AND o.expires_at > ? AND (o.created_at IS NULL OR o.created_at <= ? OR o.created_at > ?
 				OR o.jti IN (SELECT ` + newest + ` FROM rampart_sessions AS s WHERE s.subject = ? AND s.authenticated_at <= ?))
 			ON CONFLICT (token_id) DO NOTHING`,
@@ -164,9 +164,12 @@ func (s *Store) django(t time.Time) any {
 	return t.UTC()
 }
 
-// alive is the time after which a token of Django's has not expired. Where USE_TZ is
-// False, it may have written another zone's time.
-func alive() time.Time { return time.Now().Add(-24 * time.Hour) }
+// zones is more than the times of two zones differ. Where USE_TZ is False, Django may have
+// written, and may ask for, another zone's time.
+const zones = 24 * time.Hour
+
+// alive is the time after which a token of Django's has not expired.
+func alive() time.Time { return time.Now().Add(-zones) }
 
 // key returns the primary key of an account; 0, which none has, for a subject that is
 // no integer.
@@ -204,12 +207,14 @@ func (s *Store) in(ctx context.Context, what string, do func(ctx context.Context
 
 // outstand writes the newest token of a session into Django's table, unless it is there.
 // It was not made before its session began, whatever the clocks say.
+// Django deletes what has expired, and takes the token again if it was ended: not before
+// it has expired in every zone.
 func (s *Store) outstand(ctx context.Context, tx *sql.Tx, sess session.Session) error {
 	made := sess.RotatedAt
 	if made.Before(sess.AuthenticatedAt) {
 		made = sess.AuthenticatedAt
 	}
-	_, err := tx.ExecContext(ctx, s.q.outstand, tokenID(sess), key(sess.Subject), s.django(made), s.django(sess.Expires))
+	_, err := tx.ExecContext(ctx, s.q.outstand, tokenID(sess), key(sess.Subject), s.django(made), s.django(sess.Expires.Add(zones)))
 	return err
 }
 

@@ -733,3 +733,21 @@ func TestAuthDjangoForgetsWhatHasEnded(t *testing.T) {
 		})
 	}
 }
+
+// TestAuthDjangoKeepsWhatIsEndedFromDjangosCleaning: with USE_TZ False and a TIME_ZONE west
+// of Greenwich, flushexpiredtokens asks PostgreSQL for what expires in some hours.
+func TestAuthDjangoKeepsWhatIsEndedFromDjangosCleaning(t *testing.T) {
+	for _, b := range djangoBackends() {
+		t.Run(b.name, func(t *testing.T) {
+			db := bareDjango(t, b)
+			store := djangoStore(t, db, b.dialect, authdjango.Config{})
+			require.NoError(t, store.Create(t.Context(), row("a")))
+			_, err := store.Revoke(t.Context(), "a")
+			require.NoError(t, err)
+			flush := row("a").Expires.UTC().Add(12 * time.Hour).Format(time.DateTime)
+			var flushed int
+			require.NoError(t, db.QueryRowContext(t.Context(), `SELECT count(*) FROM token_blacklist_outstandingtoken WHERE expires_at <= '`+flush+`'`).Scan(&flushed))
+			assert.Zero(t, flushed)
+		})
+	}
+}
