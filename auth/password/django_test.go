@@ -115,6 +115,24 @@ func TestACensusOfAMixedTableNeedsASecret(t *testing.T) {
 	assert.NoError(t, newHasher(t, cfg).SetCensus(census(pbkdf2Text, scryptText)))
 }
 
+// TestACensusTellsApartWhatCostsDifferently: two kinds are refused without a secret.
+func TestACensusTellsApartWhatCostsDifferently(t *testing.T) {
+	dear := func(text, old, fresh string) string { return strings.Replace(text, old, fresh, 1) }
+	for desc, pair := range map[string][2]string{
+		"SHA-1 and SHA-256":            {pbkdf2Text, sha1Text},
+		"iterations":                   {pbkdf2Text, dear(pbkdf2Text, "2000", "2001")},
+		"argon2i and argon2id":         {argon2Text, dear(argon2Text, "argon2id", "argon2i")},
+		"argon2's memory":              {argon2Text, dear(argon2Text, "m=102400", "m=51200")},
+		"bcrypt and its SHA-256":       {bcryptText, dear(bcryptText, "bcrypt", "bcrypt_sha256")},
+		"bcrypt's rounds":              {bcryptText, dear(bcryptText, "$05$", "$06$")},
+		"scrypt's blocks":              {scryptText, dear(scryptText, "$8$1$", "$4$1$")},
+		"scrypt's parallel computings": {scryptText, dear(scryptText, "$8$1$", "$8$5$")},
+	} {
+		require.NotEqual(t, pair[0], pair[1], desc)
+		assert.Error(t, newHasher(t, least()).SetCensus(census(pair[0], pair[1])), desc)
+	}
+}
+
 // memoryOf returns what checking a name without an account allocates: unlike time it
 // does not depend on the machine, and argon2 and scrypt take different amounts.
 func memoryOf(t testing.TB, h *password.Hasher, name string) uint64 {

@@ -345,3 +345,33 @@ func TestASlidingTokenKeepsWhatTheOtherIssuerAsksForWhenItIsRenewed(t *testing.T
 	_, value = claim(s.SlideHandler(), `{"token":"`+raw+`"}`)
 	assert.Equal(t, "X", value, "that of the log-in, so that the change ends it")
 }
+
+// racing is a sharedStore in which something happens between two questions.
+type racing struct {
+	*sharedStore
+
+	advance func() // before it moves
+	succeed session.Session
+}
+
+func (r racing) Advance(ctx context.Context, id string, gen int64, at, expires time.Time) (session.Session, bool, error) {
+	r.advance()
+	return r.sharedStore.Advance(ctx, id, gen, at, expires)
+}
+
+func (r racing) Succeed(context.Context, string, string, time.Time, time.Time) (session.Session, int64, error) {
+	return r.succeed, 0, nil
+}
+
+func TestATokenThatIsEndedWhileItIsRefreshedIsOnlyRefused(t *testing.T) {
+	store := racing{sharedStore: newShared(), succeed: session.Session{Revoked: true}}
+	s := sharing(t, store)
+	first, err := s.Issue(t.Context(), "1", nil)
+	require.NoError(t, err)
+	_, err = s.Refresh(t.Context(), remade(t, first.Refresh, "u1"))
+	assert.Equal(t, auth.TokenRevoked, reasonOf(err), "here: nobody used it twice")
+	store.advance = func() { store.ended[first.Session+".1"] = true }
+	s = sharing(t, store)
+	_, err = s.Refresh(t.Context(), first.Refresh)
+	assert.Equal(t, auth.TokenRevoked, reasonOf(err), "at the other issuer: it has not expired")
+}

@@ -751,3 +751,48 @@ func TestAuthDjangoKeepsWhatIsEndedFromDjangosCleaning(t *testing.T) {
 		})
 	}
 }
+
+func TestAuthDjangoEndsWhatHasNoTimeAndLeavesWhatHasExpired(t *testing.T) {
+	for _, b := range djangoBackends() {
+		t.Run(b.name, func(t *testing.T) {
+			db := bareDjango(t, b)
+			store := djangoStore(t, db, b.dialect, authdjango.Config{})
+			for i, end := range []func() error{
+				func() error { _, err := store.RevokeSubject(t.Context(), "1", time.Now()); return err },
+				func() error { return store.RevokeBefore(t.Context(), time.Now()) },
+			} {
+				for kind, expires := range map[string]string{"live": "2100-01-01 00:00:00", "expired": "2020-01-01 00:00:00"} {
+					_, err := db.ExecContext(t.Context(), fmt.Sprintf(`INSERT INTO token_blacklist_outstandingtoken (jti, token, user_id, expires_at) VALUES ('%s%d', '', 1, '%s')`, kind, i, expires))
+					require.NoError(t, err)
+				}
+				require.NoError(t, end())
+				assert.True(t, listedAt(t, db, fmt.Sprint("live", i)), "simplejwt 5.2 does not say when a rotation made it")
+				assert.False(t, listedAt(t, db, fmt.Sprint("expired", i)))
+			}
+		})
+	}
+}
+
+func TestAuthDjangoEndsTheNewTokenOfAnOldSession(t *testing.T) {
+	for _, b := range djangoBackends() {
+		t.Run(b.name, func(t *testing.T) {
+			db := bareDjango(t, b)
+			store := djangoStore(t, db, b.dialect, authdjango.Config{})
+			before := time.Now().Add(-time.Minute)
+			for i, end := range []func() error{
+				func() error { _, err := store.RevokeSubject(t.Context(), "1", before); return err },
+				func() error { return store.RevokeBefore(t.Context(), before) },
+			} {
+				id := fmt.Sprint("s", i)
+				s := row(id)
+				s.Subject, s.AuthenticatedAt = fmt.Sprint(i+1), before.Add(-time.Minute)
+				require.NoError(t, store.Create(t.Context(), s))
+				_, moved, err := store.Advance(t.Context(), id, 1, time.Now(), time.Now().Add(time.Hour))
+				require.NoError(t, err)
+				require.True(t, moved)
+				require.NoError(t, end())
+				assert.True(t, listedAt(t, db, id+".2"), "made since, of a session that began before")
+			}
+		})
+	}
+}
