@@ -57,7 +57,7 @@ type Store struct {
 
 // queries are the statements, with the dialect's placeholders.
 type queries struct {
-	mark, succeed, remember, recall, forget, outstand, blacklist, listed, listedMany, reach, reachAll, texts, user, login, upgrade, hashes string
+	mark, succeed, remember, recall, forget, outstand, blacklist, listed, listedMany, reach, reachAll, texts, user, login, upgrade, hashes, ended string
 }
 
 const (
@@ -142,6 +142,8 @@ func newQueries(d rampart.Dialect, users, name string) queries {
 			ON CONFLICT (token_id) DO NOTHING`,
 		texts: `SELECT o.jti, o.token FROM ` + outstanding + ` AS o
 			WHERE o.user_id = CAST(? AS BIGINT) AND o.expires_at > ? AND o.token <> '' AND ` + unlisted,
+		ended: `SELECT EXISTS (SELECT 1 FROM rampart_session_floors WHERE subject IN (CAST(? AS TEXT), '') AND floor >= CAST(? AS BIGINT))`,
+
 		user:    `SELECT is_active, password FROM ` + users + ` WHERE id = CAST(? AS BIGINT)`,
 		login:   `SELECT id, is_active, password FROM ` + users + ` WHERE ` + name + ` = ?`,
 		upgrade: `UPDATE ` + users + ` SET password = ? WHERE id = CAST(? AS BIGINT) AND password = ?`,
@@ -149,7 +151,7 @@ func newQueries(d rampart.Dialect, users, name string) queries {
 	}
 	for _, s := range []*string{
 		&q.mark, &q.succeed, &q.remember, &q.recall, &q.forget, &q.outstand, &q.blacklist, &q.listed, &q.listedMany,
-		&q.reach, &q.reachAll, &q.texts, &q.user, &q.login, &q.upgrade, &q.hashes,
+		&q.reach, &q.reachAll, &q.texts, &q.user, &q.login, &q.upgrade, &q.hashes, &q.ended,
 	} {
 		*s = sqlutil.Rebind(d, *s)
 	}

@@ -15,17 +15,25 @@ import (
 	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/auth/password"
 	"github.com/ecolaura/rampart/auth/session"
+	"github.com/ecolaura/rampart/internal/jose"
 )
 
 // Revoked is for [auth.VerifierConfig] Revoked, and implements [session.Shared]: it
-// reports whether Django would refuse the account of t, whether the session of t was
-// ended here, and, of a sliding token, whether it is blacklisted. It takes two queries.
+// reports whether Django would refuse the account of t, whether the session of t, or
+// all of its account or of everybody, was ended here, and, of a sliding token, whether it
+// is blacklisted. It takes two queries, of a sliding token three.
 func (s *Store) Revoked(ctx context.Context, t *auth.Token) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	revoked, err := session.RevokedIn(s.own)(ctx, t)
 	if err != nil || revoked {
 		return revoked, err
+	}
+	if !jose.IsSession(t.Session()) { // of a log-in at Django: no row says when it was ended
+		err := s.db.QueryRowContext(ctx, s.q.ended, t.Subject(), t.AuthTime().UnixMicro()).Scan(&revoked)
+		if err != nil || revoked {
+			return revoked, wrap("revoked", err)
+		}
 	}
 	if t.Kind() == auth.Sliding {
 		if revoked, err := s.listed(ctx, s.db, t.ID()); err != nil || revoked {

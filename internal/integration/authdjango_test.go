@@ -796,3 +796,34 @@ func TestAuthDjangoEndsTheNewTokenOfAnOldSession(t *testing.T) {
 		})
 	}
 }
+
+// TestAuthDjangoEndsTheAccessTokensOfDjangosLogIns: they name no session of ours.
+func TestAuthDjangoEndsTheAccessTokensOfDjangosLogIns(t *testing.T) {
+	for _, b := range djangoBackends() {
+		t.Run(b.name, func(t *testing.T) {
+			store := djangoStore(t, bareDjango(t, b), b.dialect, authdjango.Config{})
+			_, v := djangoService(t, store, store.Users(cheap(t, password.Config{}), nil))
+			made := time.Now().Add(-time.Minute)
+			access := func(user int) error {
+				key, err := auth.NewKey(auth.HS256, "", []byte(authSecret))
+				require.NoError(t, err)
+				raw, err := jose.Mint(t.Context(), key, "JWT", fmt.Appendf(nil, `{"token_type":"access","exp":%d,"iat":%d,"jti":"x","user_id":%d}`, time.Now().Unix()+60, made.Unix(), user))
+				require.NoError(t, err)
+				_, err = v.Verify(t.Context(), raw, auth.Access)
+				return err
+			}
+			ends := func(before time.Time) {
+				_, err := store.RevokeSubject(t.Context(), "1", before)
+				require.NoError(t, err)
+			}
+			require.NoError(t, access(1))
+			ends(made.Add(-time.Minute))
+			assert.NoError(t, access(1), "it was made since")
+			ends(time.Now())
+			assert.Error(t, access(1))
+			assert.NoError(t, access(2))
+			require.NoError(t, store.RevokeBefore(t.Context(), time.Now()))
+			assert.Error(t, access(2))
+		})
+	}
+}
