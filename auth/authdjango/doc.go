@@ -30,7 +30,8 @@
 //
 // An access token that Django has made lives until it expires, at both sides, although
 // its refresh token was ended at Django: that is how simplejwt has it. Ended here, it is
-// refused here at once.
+// refused here at once, if it names its session or all of its account's were ended: one
+// of a log-in at Django names none, and outlives a log-out.
 //
 // Django before simplejwt 5.5 does not write down the tokens that a rotation makes.
 // [session.Service.EndSession] and [session.Service.EndSubject] end such a token there

@@ -205,12 +205,12 @@ func TestAuthDjangoKeepsDjangosTables(t *testing.T) {
 	}
 }
 
-// TestAuthDjangoOfTwoRefreshesOnlyOneGoesOn: Django has its blacklist row in an open
-// transaction while ours wants to rotate.
+// TestAuthDjangoWaitsForARotationOfDjangos: Django has its blacklist row in an open
+// transaction while ours wants to rotate, whatever level of isolation is the default.
 func TestAuthDjangoWaitsForARotationOfDjangos(t *testing.T) {
-	b := djangoBackends()[1]
-	db := bareDjango(t, b)
-	store := djangoStore(t, db, b.dialect, authdjango.Config{})
+	db := openDSN(t, postgresSchema(t)+"&default_transaction_isolation=repeatable%20read")
+	djangoTables(t, db, rampart.PostgreSQL)
+	store := djangoStore(t, db, rampart.PostgreSQL, authdjango.Config{})
 	require.NoError(t, store.Create(t.Context(), row("a")))
 	tx, err := db.BeginTx(t.Context(), nil)
 	require.NoError(t, err)
@@ -620,15 +620,18 @@ func TestAuthDjangoEndsWhatIsMadeWhileAllIsEnded(t *testing.T) {
 			store := djangoStore(t, db, b.dialect, authdjango.Config{Timeout: time.Minute})
 			tt.before(t, store, db)
 			ctx := context.WithoutCancel(t.Context())
-			waiting := func(n int) {
+			hold, err := db.BeginTx(ctx, nil)
+			require.NoError(t, err)
+			var holder int
+			require.NoError(t, hold.QueryRowContext(ctx, `SELECT pg_backend_pid()`).Scan(&holder))
+			waiting := func(n int) { // for the holder, or for one that waits for it
 				require.Eventually(t, func() bool {
 					var got int
-					err := db.QueryRowContext(ctx, `SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`).Scan(&got)
+					err := db.QueryRowContext(ctx, `WITH w AS (SELECT pid FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid)))
+						SELECT count(*) FROM pg_stat_activity WHERE pid IN (SELECT pid FROM w) OR pg_blocking_pids(pid) && ARRAY (SELECT pid FROM w)`, holder).Scan(&got)
 					return err == nil && got >= n
 				}, 20*time.Second, 5*time.Millisecond)
 			}
-			hold, err := db.BeginTx(ctx, nil)
-			require.NoError(t, err)
 			_, err = hold.ExecContext(ctx, tt.hold)
 			require.NoError(t, err)
 			made, ended := make(chan error, 1), make(chan error, 1)
@@ -825,5 +828,16 @@ func TestAuthDjangoEndsTheAccessTokensOfDjangosLogIns(t *testing.T) {
 			require.NoError(t, store.RevokeBefore(t.Context(), time.Now()))
 			assert.Error(t, access(2))
 		})
+	}
+}
+
+func TestAuthDjangoTakesNoSubjectForTheAccountOfAnother(t *testing.T) {
+	for _, b := range djangoBackends() {
+		store := djangoStore(t, bareDjango(t, b), b.dialect, authdjango.Config{})
+		for subject, want := range map[string]bool{"1": true, "one": false, "": false, "0": false, "1 OR 1=1": false, "99999999999999999999": false} {
+			active, err := store.Active(t.Context(), subject)
+			require.NoError(t, err)
+			assert.Equal(t, want, active, subject)
+		}
 	}
 }
