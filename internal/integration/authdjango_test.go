@@ -841,3 +841,14 @@ func TestAuthDjangoTakesNoSubjectForTheAccountOfAnother(t *testing.T) {
 		}
 	}
 }
+
+func TestAuthDjangoImportGoesOnWhereAllWasEndedMeanwhile(t *testing.T) {
+	b := djangoBackends()[0]
+	db := bareDjango(t, b)
+	endAt(t, db, "u1")
+	store := session.NewMemoryStore(0)
+	require.NoError(t, store.RevokeBefore(t.Context(), time.Now().Add(time.Minute)))
+	n, err := authdjango.Import(t.Context(), db, b.dialect, authdjango.ImportConfig{}, store)
+	require.NoError(t, err)
+	assert.Equal(t, 1, n)
+}
