@@ -52,9 +52,9 @@ func Import(ctx context.Context, db *sql.DB, d rampart.Dialect, cfg ImportConfig
 		return 0, err
 	}
 	// A number, which every driver reads alike.
-	expires := `CAST(COALESCE(EXTRACT(EPOCH FROM o.expires_at), 1) * 1000000 AS BIGINT)`
+	expires := `CAST(EXTRACT(EPOCH FROM o.expires_at) * 1000000 AS BIGINT)`
 	if d == rampart.SQLite {
-		expires = `CAST(COALESCE(strftime('%s', o.expires_at), 1) AS INTEGER) * 1000000`
+		expires = `CAST(strftime('%s', o.expires_at) AS INTEGER) * 1000000` // NULL for what is no date, which fails: it may be alive
 	}
 	query := sqlutil.Rebind(d, `SELECT b.id, o.jti, COALESCE(CAST(o.user_id AS TEXT), ''), `+expires+`
 		FROM `+blacklisted+` AS b JOIN `+outstanding+` AS o ON o.id = b.token_id WHERE b.id > ? ORDER BY b.id LIMIT `+strconv.Itoa(page))

@@ -25,16 +25,34 @@ var djangoKeys = apikey.PlainText()
 // djangoKey is a row of shop_apikey, as manage.py dumpdata prints it.
 type djangoKey struct {
 	Fields struct {
-		Key     string     `json:"key"`
-		Name    string     `json:"name"`
-		Active  bool       `json:"is_active"`
-		Expires *time.Time `json:"expires_at"`
+		Key     string      `json:"key"`
+		Name    string      `json:"name"`
+		Active  bool        `json:"is_active"`
+		Expires *djangoTime `json:"expires_at"`
 	} `json:"fields"`
+}
+
+// djangoTime is a time as Django's serializer writes it: without a zone where USE_TZ is
+// False, and then read as the earliest that it can mean. No key lives longer here.
+type djangoTime struct{ time.Time }
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (t *djangoTime) UnmarshalJSON(b []byte) error {
+	var text string
+	if err := json.Unmarshal(b, &text); err != nil {
+		return err
+	}
+	var err error
+	if t.Time, err = time.Parse(time.RFC3339, text); err != nil {
+		t.Time, err = time.ParseInLocation("2006-01-02T15:04:05", text, time.FixedZone("", 14*60*60))
+	}
+	return err
 }
 
 // importKeys takes over the API keys on standard input for an account, which can then
 // list and revoke them. Keys that are there already are left alone, so that it can be
-// run again.
+// run again. One that cannot be taken does not stop the others; the error names it by
+// its number.
 func (c *command) importKeys(ctx context.Context, db *database, owner string) error {
 	var rows []djangoKey
 	if err := json.NewDecoder(io.LimitReader(c.in, 64<<20)).Decode(&rows); err != nil {
@@ -59,20 +77,29 @@ func (c *command) importKeys(ctx context.Context, db *database, owner string) er
 	}
 	defer func() { _ = keys.Close() }() //nolint:contextcheck // it writes nothing: no key was used
 	taken, there := 0, 0
+	var refused []error
 	for i, row := range rows {
 		_, err := keys.Import(ctx, row.key(subject), djangoKeys, row.Fields.Key)
 		switch {
 		case errors.Is(err, apikey.ErrConflict):
 			there++
-		case err != nil:
+		case unavailable(err):
 			return fmt.Errorf("key %d of %d: %w", i+1, len(rows), err)
+		case err != nil:
+			refused = append(refused, fmt.Errorf("key %d of %d: %w", i+1, len(rows), err))
 		default:
 			taken++
 		}
 	}
 	rampart.NewReporter(c.log).Report(ctx, rampart.AuthzAdmin, "key import", slog.String("actor", "shell"), slog.String("action", "key import"), rampart.Text("target", owner))
 	fmt.Fprintf(c.out, "Imported %d keys for %s; %d were there already.\n", taken, owner, there)
-	return nil
+	return errors.Join(refused...)
+}
+
+// unavailable reports whether err is the database's, and not the key's.
+func unavailable(err error) bool {
+	e, ok := errors.AsType[*apikey.Error](err)
+	return ok && e.Reason == apikey.KeyUnavailable
 }
 
 // key is what is kept of the row beside the hash of its key. Django does not say when a
@@ -83,7 +110,7 @@ func (k djangoKey) key(owner string) apikey.Key {
 		out.Name = "imported"
 	}
 	if k.Fields.Expires != nil {
-		out.Expires = *k.Fields.Expires
+		out.Expires = k.Fields.Expires.Time
 	}
 	if !k.Fields.Active {
 		out.Revoked = time.Now()

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"database/sql"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/url"
 	"os"
@@ -29,6 +31,16 @@ func TestARefreshTokenIsKeptWhereDjangosClientsKeepIt(t *testing.T) {
 	}
 	require.Equal(t, 200, s.post("/api/token/blacklist/", `{"refresh":"`+refresh+`"}`).status)
 	assert.Equal(t, 401, s.post("/api/token/refresh/", `{"refresh":"`+refresh+`"}`).status)
+}
+
+func TestNoDemoAccountIsMadeBesideAnotherServicesTables(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "django.sqlite3")
+	db, err := sql.Open("sqlite", path)
+	require.NoError(t, err)
+	_, err = db.ExecContext(t.Context(), `CREATE TABLE auth_user (id INTEGER PRIMARY KEY, username TEXT)`)
+	require.NoError(t, errors.Join(err, db.Close()))
+	s := startOn(t, path, wide...)
+	assert.Equal(t, 401, s.post("/api/token/", `{"username":"alice","password":"`+demoPassword+`"}`).status, "its id would be that of a user of Django's")
 }
 
 func TestScopesAreInTheRefreshTokenToo(t *testing.T) {
@@ -149,6 +161,17 @@ func TestDjangosAPIKeysWorkOnceTheyAreImported(t *testing.T) {
 	status, out, _ = shell(t, db, rows, "key", "import", "alice")
 	assert.Equal(t, 0, status)
 	assert.Equal(t, "Imported 0 keys for alice; 3 were there already.\n", out)
+
+	const later, gone = "later-key-of-django-0123456789", "gone-key-of-django-0123456789"
+	mixed := `[{"pk":4,"fields":{"key":"short","is_active":true}},
+		{"pk":5,"fields":{"key":"` + later + `","is_active":true,"expires_at":"` + time.Now().AddDate(1, 0, 0).Format("2006-01-02T15:04:05.000") + `"}},
+		{"pk":6,"fields":{"key":"` + gone + `","is_active":true,"expires_at":"` + time.Now().Add(10*time.Hour).UTC().Format("2006-01-02T15:04:05") + `"}}]`
+	status, out, log = shell(t, db, mixed, "key", "import", "alice")
+	assert.NotEqual(t, 0, status)
+	assert.Equal(t, "Imported 2 keys for alice; 0 were there already.\n", out, "one that is refused stops no other")
+	assert.Contains(t, log, "key 1 of 3")
+	assert.Equal(t, 200, call(s, later))
+	assert.Equal(t, 401, call(s, gone), "a time without a zone is the earliest that it can mean")
 
 	for desc, words := range map[string]struct{ rows, owner, want string }{
 		"another account":   {rows, "nobody", "no such account"},

@@ -111,7 +111,7 @@ func (srv *instance) build(ctx context.Context, s *settings, sec *secrets, log *
 	if srv.operator, err = newOperator(srv, orders, log); err != nil {
 		return err
 	}
-	srv.handler, err = routes(srv.app, srv.layers, srv.layers.stack(srv.app), srv.operator, log)
+	srv.handler, err = routes(srv.app, srv.layers, srv.layers.stack(srv.app), srv.operator, log) //nolint:contextcheck // its rules have the requests' contexts
 	return err
 }
 

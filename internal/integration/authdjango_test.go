@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -851,4 +852,15 @@ func TestAuthDjangoImportGoesOnWhereAllWasEndedMeanwhile(t *testing.T) {
 	n, err := authdjango.Import(t.Context(), db, b.dialect, authdjango.ImportConfig{}, store)
 	require.NoError(t, err)
 	assert.Equal(t, 1, n)
+}
+
+func TestAuthDjangoImportsNothingBesideWhatItCannotRead(t *testing.T) {
+	b := djangoBackends()[slices.IndexFunc(djangoBackends(), func(b djangoBackend) bool { return b.dialect == rampart.SQLite })]
+	db := bareDjango(t, b)
+	store := djangoStore(t, db, b.dialect, authdjango.Config{})
+	endAt(t, db, "garbled")
+	_, err := db.ExecContext(t.Context(), `UPDATE token_blacklist_outstandingtoken SET expires_at = 'tomorrow'`)
+	require.NoError(t, err)
+	_, err = authdjango.Import(t.Context(), db, b.dialect, authdjango.ImportConfig{Issuer: "x"}, store)
+	assert.ErrorContains(t, err, "authdjango: import")
 }
