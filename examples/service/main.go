@@ -163,21 +163,28 @@ func (s *store) add(w http.ResponseWriter, r *http.Request, n note) {
 
 func (s *store) list(w http.ResponseWriter, r *http.Request) {
 	caller, _ := rampart.CallerFrom(r.Context())
-	rows, err := s.db.QueryContext(r.Context(), `SELECT text FROM notes WHERE owner = ? ORDER BY id DESC LIMIT 100`, caller.Subject)
+	mine, err := s.notesOf(r.Context(), caller.Subject)
 	if err != nil {
 		rampart.WriteError(w, err)
 		return
 	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(mine)
+}
+
+func (s *store) notesOf(ctx context.Context, owner string) ([]note, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT text FROM notes WHERE owner = ? ORDER BY id DESC LIMIT 100`, owner)
+	if err != nil {
+		return nil, err
+	}
 	defer rows.Close()
-	mine := []note{}
+	notes := []note{}
 	for rows.Next() {
 		var n note
 		if err := rows.Scan(&n.Text); err != nil {
-			rampart.WriteError(w, err)
-			return
+			return nil, err
 		}
-		mine = append(mine, n)
+		notes = append(notes, n)
 	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(mine)
+	return notes, rows.Err()
 }
