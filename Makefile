@@ -13,7 +13,7 @@ $(error RAMPART_REQUIRE names race, but there is no C compiler)
 endif
 endif
 # COVERDIR=dir makes `make test` leave coverage data there for `make cover`.
-SQL     := github.com/ecolaura/rampart/auth/authsql,github.com/ecolaura/rampart/auth/authdjango,github.com/ecolaura/rampart/apikey/apikeysql,github.com/ecolaura/rampart/feed/feedsql,github.com/ecolaura/rampart/incident/incidentsql,github.com/ecolaura/rampart/crypto/column
+SQL     := github.com/ecolaura/rampart/auth/authsql,github.com/ecolaura/rampart/auth/authdjango,github.com/ecolaura/rampart/apikey/apikeysql,github.com/ecolaura/rampart/feed/feedsql,github.com/ecolaura/rampart/incident/incidentsql,github.com/ecolaura/rampart/throttle/throttlesql,github.com/ecolaura/rampart/crypto/column
 COVER_.                    := -cover
 COVER_gateway              := -cover
 COVER_internal/integration := -coverpkg=$(SQL)
