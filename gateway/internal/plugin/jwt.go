@@ -72,13 +72,16 @@ func newTokenKeys(all []*conf.JWTSecret, log *slog.Logger) (map[string]*tokenKey
 
 var errTokens = errors.New("no token, or more than one")
 
-// layer is package auth, with a verifier for each credential. Unlike Kong it
-// always asks for the claim exp, and checks nbf.
-func (j *JWT) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
+// verifiers returns one for each credential. All layers that find a credential by
+// the same claim share them.
+func (e *Env) verifiers(claim string) (map[string]*auth.Verifier, error) {
+	if made, ok := e.checked[claim]; ok {
+		return made, nil
+	}
 	verifiers := map[string]*auth.Verifier{}
 	for key, t := range e.tokens {
-		issuer, subject := "*", j.KeyClaimName
-		switch j.KeyClaimName {
+		issuer, subject := "*", claim
+		switch claim {
 		case "iss":
 			issuer, subject = key, "iss"
 		case "kid": // Kong takes it from the header then
@@ -93,6 +96,17 @@ func (j *JWT) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
 			return nil, err
 		}
 		verifiers[key] = v
+	}
+	e.checked[claim] = verifiers
+	return verifiers, nil
+}
+
+// layer is package auth, with a verifier for each credential. Unlike Kong it
+// always asks for the claim exp, and checks nbf.
+func (j *JWT) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
+	verifiers, err := e.verifiers(j.KeyClaimName)
+	if err != nil {
+		return nil, err
 	}
 	in := &jwtLayer{cfg: j, env: e, verifiers: verifiers}
 	anonymous := e.anonymous(j.Anonymous)

@@ -42,12 +42,13 @@ func (k *KeyAuth) Check(c *conf.Checks, f *conf.File) {
 
 // keyStore is the table of API keys: their hashes, in memory.
 type keyStore struct {
-	store *apikey.MemoryStore
-	owner map[string]*conf.KeyAuth // by the id that apikey gave
+	store  *apikey.MemoryStore
+	owner  map[string]*conf.KeyAuth // by the id that apikey gave
+	opened map[string]*apikey.Keys  // by the headers' names
 }
 
 func newKeyStore(keys []*conf.KeyAuth) (*keyStore, conf.Mistakes) {
-	ks := &keyStore{store: apikey.NewMemoryStore(), owner: map[string]*conf.KeyAuth{}}
+	ks := &keyStore{store: apikey.NewMemoryStore(), owner: map[string]*conf.KeyAuth{}, opened: map[string]*apikey.Keys{}}
 	if len(keys) == 0 {
 		return ks, nil
 	}
@@ -68,6 +69,25 @@ func newKeyStore(keys []*conf.KeyAuth) (*keyStore, conf.Mistakes) {
 	return ks, mistakes
 }
 
+// shared returns what all layers with the same names use.
+func (ks *keyStore) shared(names []string, e *Env) (*apikey.Keys, error) {
+	at := strings.Join(names, " ")
+	if k := ks.opened[at]; k != nil {
+		return k, nil
+	}
+	k, err := ks.open(names, e)
+	if err == nil {
+		ks.opened[at] = k
+	}
+	return k, err
+}
+
+func (ks *keyStore) close() {
+	for _, k := range ks.opened {
+		_ = k.Close()
+	}
+}
+
 func (ks *keyStore) open(names []string, e *Env) (*apikey.Keys, error) {
 	cfg := apikey.Config{
 		Store: ks.store, Prefix: "gateway", Legacy: []apikey.Legacy{apikey.PlainText()},
@@ -83,7 +103,7 @@ func (ks *keyStore) open(names []string, e *Env) (*apikey.Keys, error) {
 
 // layer is package apikey with the keys that Kong's credentials are.
 func (k *KeyAuth) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
-	keys, err := e.keys.open(k.KeyNames, e)
+	keys, err := e.keys.shared(k.KeyNames, e)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +141,7 @@ func (k *KeyAuth) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
 			strict.ServeHTTP(w, asked)
 		})
 	}
-	return &Layer{Handler: layer, close: func() { _ = keys.Close() }}, nil
+	return &Layer{Handler: layer}, nil
 }
 
 // withKey returns r with the key where package apikey looks for it, and nowhere
