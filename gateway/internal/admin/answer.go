@@ -52,8 +52,9 @@ func (c code) String() string {
 		return "invalid declarative configuration"
 	case codeReferenced:
 		return "referenced by others"
+	default:
+		return "schema violation"
 	}
-	return "schema violation"
 }
 
 // A refusal is an error of the request itself.

@@ -50,9 +50,9 @@ func (a *API) ownEndpoints() []endpoint {
 		get("/tags/{tags}", "size offset", a.tags),
 		get("/plugins/enabled", "", a.enabledPlugins),
 		get("/plugins/schema/{name}", "", a.configSchema),
+		post("/schemas/{name}/validate", "", a.validate), // a plugin of that name would have to stand behind it, as in Kong
 		get("/schemas/plugins/{name}", "", a.pluginSchema),
 		get("/schemas/{name}", "", a.schema),
-		post("/schemas/{name}/validate", "", a.validate),
 		get("/upstreams/{upstreams}/health", "size offset", a.health),
 		get("/upstreams/{upstreams}/targets/all", listQuery, a.allTargets),
 		health("healthy"),

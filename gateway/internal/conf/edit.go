@@ -125,10 +125,10 @@ func (c *Change) complete(e, old Entity, d *decoder) {
 		e.setID(newID())
 	}
 	if c.Replace && c.Entity != "" && !LooksLikeID(c.Entity) && c.Kind.Key != "" {
-		named := reflect.ValueOf(c.Entity)
-		if key := fieldNamed(reflect.ValueOf(e).Elem(), c.Kind.Key); key.String() == "" {
-			key.Set(named)
-		} else if key.String() != c.Entity && c.Kind.Name != "targets" {
+		key := fieldNamed(reflect.ValueOf(e).Elem(), c.Kind.Key)
+		if key.String() == "" {
+			key.SetString(c.Entity)
+		} else if c.Kind.full(key.String()) != c.Kind.full(c.Entity) {
 			d.mistakes = append(d.mistakes, Mistake{Path: c.Kind.Key, Reason: "the address has another one"})
 		}
 	}

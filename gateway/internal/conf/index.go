@@ -82,17 +82,22 @@ func (k Kind) Find(f *File, s string) Entity {
 
 // FindBelow is Find below the entity parent, which the reference field names.
 func (k Kind) FindBelow(f *File, field, parent, s string) Entity {
-	if k.Name == "targets" {
-		s = withPort(s)
-	}
 	e := k.Find(f, s)
 	if e == nil && k.Within == field && !LooksLikeID(s) {
-		e = f.by(k.Name, k.Key, Ref(parent), s)
+		e = f.by(k.Name, k.Key, Ref(parent), k.full(s))
 	}
 	if e == nil || Refers(e, field) != parent {
 		return nil
 	}
 	return e
+}
+
+// full returns a Key as entities have it.
+func (k Kind) full(s string) string {
+	if k.Name == "targets" {
+		return withPort(s)
+	}
+	return s
 }
 
 // Consumer returns the consumer with that id or name, nil if there is none.

@@ -46,7 +46,7 @@ func fieldsSchema(v reflect.Value) []any {
 			fields = append(fields, map[string]any{name: fieldSchema(name, option, f)})
 		}
 	})
-	for name, value := range offOf(v) {
+	for name, value := range offShown(v) {
 		s := map[string]any{"type": "string", "description": "not known here, apart from its default"}
 		if def := offValue(value); def != nil {
 			s["default"] = def
@@ -99,9 +99,10 @@ func typeSchema(v reflect.Value) map[string]any {
 		return map[string]any{"type": "record", "required": true, "fields": fieldsSchema(v)}
 	case reflect.Interface: // the configuration of a plugin, which has a schema of its own
 		return map[string]any{"type": "record", "abstract": true}
+	default:
+		if v.Type() == reflect.TypeFor[Ref]() {
+			return map[string]any{"type": "foreign"}
+		}
+		return map[string]any{"type": "string"}
 	}
-	if v.Type() == reflect.TypeFor[Ref]() {
-		return map[string]any{"type": "foreign"}
-	}
-	return map[string]any{"type": "string"}
 }

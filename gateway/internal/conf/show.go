@@ -69,7 +69,7 @@ func (f *File) snisOf(certificate string) (all []*SNI) {
 
 func table(v reflect.Value) map[string]any {
 	out := map[string]any{}
-	for name, value := range offOf(v) {
+	for name, value := range offShown(v) {
 		out[name] = offValue(value)
 	}
 	eachField(v, func(name, option string, f reflect.Value) {
@@ -123,6 +123,13 @@ func plain(v reflect.Value) any {
 	default:
 		return v.Interface()
 	}
+}
+
+// offShown is offOf, without what Kong 3 takes, but does not answer.
+func offShown(v reflect.Value) off {
+	fields := offOf(v)
+	delete(fields, "run_on")
+	return fields
 }
 
 // offValue is how a field that Kong has and this gateway has not is shown: with

@@ -241,7 +241,7 @@ func (e *Engine) environment(f *conf.File, old *state) (*plugin.Env, conf.Mistak
 		File: f, Log: e.opts.Log, Events: e.events, Metrics: e.opts.Metrics,
 		Proxies: e.opts.Proxies, Shared: e.opts.Shared,
 	}
-	return env, env.Prepare()
+	return env, env.Prepare(old.env)
 }
 
 // layers makes the layers of f's plugins, as far as that is possible. Those of

@@ -56,10 +56,14 @@ type tokenKey struct {
 	log  *slog.Logger
 }
 
-func newTokenKeys(all []*conf.JWTSecret, log *slog.Logger) (map[string]*tokenKey, conf.Mistakes) {
+func newTokenKeys(all []*conf.JWTSecret, old map[string]*tokenKey, log *slog.Logger) (map[string]*tokenKey, conf.Mistakes) {
 	out := map[string]*tokenKey{}
 	var mistakes conf.Mistakes
 	for _, j := range all {
+		if t := old[j.Key]; t != nil && t.cred == j {
+			out[j.Key] = t
+			continue
+		}
 		keys, err := j.VerificationKeys()
 		if err != nil {
 			mistakes = append(mistakes, j.Mistake("algorithm", err.Error()))
@@ -75,11 +79,15 @@ var errTokens = errors.New("no token, or more than one")
 // verifiers returns one for each credential. All layers that find a credential by
 // the same claim share them.
 func (e *Env) verifiers(claim string) (map[string]*auth.Verifier, error) {
-	if made, ok := e.checked[claim]; ok {
-		return made, nil
+	verifiers := e.checked[claim]
+	if verifiers == nil {
+		verifiers = map[string]*auth.Verifier{}
+		e.checked[claim] = verifiers
 	}
-	verifiers := map[string]*auth.Verifier{}
 	for key, t := range e.tokens {
+		if verifiers[key] != nil {
+			continue
+		}
 		issuer, subject := "*", claim
 		switch claim {
 		case "iss":
@@ -97,7 +105,6 @@ func (e *Env) verifiers(claim string) (map[string]*auth.Verifier, error) {
 		}
 		verifiers[key] = v
 	}
-	e.checked[claim] = verifiers
 	return verifiers, nil
 }
 

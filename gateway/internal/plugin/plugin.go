@@ -5,6 +5,7 @@ package plugin
 
 import (
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 
@@ -84,8 +85,12 @@ func (e *Env) Close() {
 	}
 }
 
-// Prepare reads credentials and groups of e.File, as far as it can.
-func (e *Env) Prepare() conf.Mistakes {
+// Prepare reads credentials and groups of e.File, as far as it can. What old has
+// read is not read again; old may be nil.
+func (e *Env) Prepare(old *Env) conf.Mistakes {
+	if old == nil {
+		old = &Env{}
+	}
 	e.consumers, e.groups = map[conf.Ref]*conf.Consumer{}, map[conf.Ref][]string{}
 	for _, c := range e.File.Consumers {
 		e.consumers[conf.Ref(c.ID)] = c
@@ -93,10 +98,14 @@ func (e *Env) Prepare() conf.Mistakes {
 	for _, a := range e.File.ACLs {
 		e.groups[a.Consumer] = append(e.groups[a.Consumer], a.Group)
 	}
-	e.checked = map[string]map[string]*auth.Verifier{}
 	var keys, tokens conf.Mistakes
-	e.keys, keys = newKeyStore(e.File.KeyAuths)
-	e.tokens, tokens = newTokenKeys(e.File.JWTSecrets, e.Log)
+	e.keys, keys = newKeyStore(e.File.KeyAuths, old.keys)
+	e.tokens, tokens = newTokenKeys(e.File.JWTSecrets, old.tokens, e.Log)
+	e.checked = map[string]map[string]*auth.Verifier{}
+	for claim, verifiers := range old.checked {
+		e.checked[claim] = maps.Clone(verifiers)
+		maps.DeleteFunc(e.checked[claim], func(key string, _ *auth.Verifier) bool { return e.tokens[key] != old.tokens[key] })
+	}
 	return append(keys, tokens...)
 }
 
