@@ -4,6 +4,7 @@ package call
 
 import (
 	"context"
+	"net/http"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -41,6 +42,8 @@ type Call struct {
 	BodyFailed atomic.Int32 // the status that says how the client's body ended before its end; 0: it has not
 
 	Counts []Counter // told of the end
+
+	Rest []http.Handler // of its way: plugins, and what is behind them
 }
 
 // A Counter is told of each answer.

@@ -21,11 +21,7 @@ func inert(v reflect.Value, name string, value *yaml.Node) bool {
 	if value.Kind == yaml.AliasNode {
 		value = value.Alias
 	}
-	fields := entityOff(ownerName(v.Type().Name()))
-	if t, ok := reflect.TypeAssert[interface{ Inert() map[string]string }](v.Addr()); ok {
-		fields = t.Inert()
-	}
-	allowed, known := fields[name]
+	allowed, known := offOf(v)[name]
 	field, want, table := strings.Cut(allowed, "=")
 	switch {
 	case !known:
@@ -36,6 +32,14 @@ func inert(v reflect.Value, name string, value *yaml.Node) bool {
 		return value.ShortTag() == "!!null" || allowed != "" && slices.Contains([]string{allowed, "*"}, value.Value) || allowed == "*"
 	}
 	return value.Kind == yaml.SequenceNode && len(value.Content) == 0
+}
+
+// offOf is off for the table v, which can be addressed.
+func offOf(v reflect.Value) off {
+	if t, ok := reflect.TypeAssert[interface{ Inert() map[string]string }](v.Addr()); ok {
+		return t.Inert()
+	}
+	return entityOff(ownerName(v.Type().Name()))
 }
 
 // entityOff is off for the entities.
@@ -51,10 +55,9 @@ func entityOff(owner string) off {
 			"hash_on_uri_capture": "", "hash_on_query_arg": "",
 			"hash_fallback": "none", "hash_fallback_header": "", "hash_fallback_uri_capture": "", "hash_fallback_query_arg": "",
 		},
-		"Healthchecks":  {"threshold": "0", "active": "interval=0"},
-		"Certificate":   {"cert_alt": "", "key_alt": ""},
-		"CACertificate": {"cert_digest": "*"},
-		"Plugin":        {"consumer_group": "", "ordering": "", "condition": "", "run_on": "first"},
+		"Healthchecks": {"threshold": "0", "active": "interval=0"},
+		"Certificate":  {"cert_alt": "", "key_alt": ""},
+		"Plugin":       {"consumer_group": "", "ordering": "", "condition": "", "run_on": "first"},
 	}[owner]
 }
 

@@ -102,10 +102,7 @@ func (ps Plugins) parseNode(n *yaml.Node) (*File, error) {
 	}
 	f := ps.Empty()
 	f.flatten(&doc, &d)
-	mistakes := append(d.mistakes, f.resolve()...)
-	f.identify()
-	mistakes = append(mistakes, f.check()...)
-	return f, mistakes.Err()
+	return f, append(d.mistakes, f.settleAll()...).Err()
 }
 
 // flatten takes the entities out of those that they were written in. The
@@ -205,25 +202,6 @@ func derivedID(e Entity, kind, place string) string {
 	return uuid(kind + "\x00place\x00" + place)
 }
 
-// identify gives the rest their ids.
-func (f *File) identify() {
-	for _, k := range Kinds() {
-		short := map[Ref]int{}
-		for i, e := range k.list(f) {
-			var place string
-			switch e := e.(type) {
-			case *KeyAuth:
-				place = credentialPlace(e.Consumer, e.Key, short)
-			case *JWTSecret:
-				place = credentialPlace(e.Consumer, e.Key, short)
-			default:
-				place = placeOf(e, i)
-			}
-			ensureID(e, k.Name, place)
-		}
-	}
-}
-
 // guessable is the length below which a key certainly has not the 128 bits that
 // keep anybody from trying keys until one has a given id: those take 22 letters
 // of base64, and 32 of hex.
@@ -254,9 +232,14 @@ func secret(e Entity) bool {
 	return false
 }
 
-// placeOf tells entities without a name apart: by what they say.
-func placeOf(e Entity, i int) string {
+// placeOf tells entities without a name apart: by what they say, or their place i.
+// Credentials with short keys are counted in short.
+func placeOf(e Entity, i int, short map[Ref]int) string {
 	switch e := e.(type) {
+	case *KeyAuth:
+		return credentialPlace(e.Consumer, e.Key, short)
+	case *JWTSecret:
+		return credentialPlace(e.Consumer, e.Key, short)
 	case *Plugin:
 		return fmt.Sprintf("%s/%s/%s/%s", e.Name, e.Service, e.Route, e.Consumer)
 	case *Target:
@@ -274,46 +257,6 @@ func uuid(text string) string {
 	sum[8] = sum[8]&0x3f | 0x80
 	h := hex.EncodeToString(sum[:16])
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
-}
-
-// resolve turns names in references into ids.
-func (f *File) resolve() (ms Mistakes) {
-	for _, k := range Kinds() {
-		for _, e := range k.list(f) {
-			for _, r := range e.refs() {
-				if *r.ref == "" {
-					if r.must {
-						ms = append(ms, e.at().mistake(r.field, "missing"))
-					}
-					continue
-				}
-				other, _ := KindNamed(r.kind)
-				if found := other.Find(f, string(*r.ref)); found != nil {
-					*r.ref = Ref(found.id())
-				} else {
-					ms = append(ms, e.at().mistake(r.field, "there is none of that name or id in %s: %q", r.kind, string(*r.ref)))
-				}
-			}
-		}
-	}
-	return ms
-}
-
-// check checks each entity by itself and all together.
-func (f *File) check() (ms Mistakes) {
-	for _, k := range Kinds() {
-		ids, names := map[string]bool{}, map[string]bool{}
-		for _, e := range k.list(f) {
-			sameID := !unique(ids, e.id())
-			if n := e.natural(); n != "" && !unique(names, n) {
-				ms = append(ms, taken(e.at().mistake("", "another one of %s has the same name or key", k.Name)))
-			} else if sameID {
-				ms = append(ms, taken(e.at().mistake("id", "another one of %s has it: %q", k.Name, e.id())))
-			}
-			ms = append(ms, e.check(f)...)
-		}
-	}
-	return ms
 }
 
 // taken marks a mistake that is one only beside another entity.

@@ -13,6 +13,9 @@ type Mistake struct {
 	Path   string // such as services[0].routes[1].paths[0]
 	Reason string // a phrase; it never holds a secret
 	Taken  bool   // a name or id that another entity has
+
+	// Missing: it names an entity that is not there.
+	Missing bool
 }
 
 // String returns the mistake without its line.

@@ -56,10 +56,14 @@ type tokenKey struct {
 	log  *slog.Logger
 }
 
-func newTokenKeys(all []*conf.JWTSecret, log *slog.Logger) (map[string]*tokenKey, conf.Mistakes) {
+func newTokenKeys(all []*conf.JWTSecret, old map[string]*tokenKey, log *slog.Logger) (map[string]*tokenKey, conf.Mistakes) {
 	out := map[string]*tokenKey{}
 	var mistakes conf.Mistakes
 	for _, j := range all {
+		if t := old[j.Key]; t != nil && t.cred == j {
+			out[j.Key] = t
+			continue
+		}
 		keys, err := j.VerificationKeys()
 		if err != nil {
 			mistakes = append(mistakes, j.Mistake("algorithm", err.Error()))
@@ -72,13 +76,20 @@ func newTokenKeys(all []*conf.JWTSecret, log *slog.Logger) (map[string]*tokenKey
 
 var errTokens = errors.New("no token, or more than one")
 
-// layer is package auth, with a verifier for each credential. Unlike Kong it
-// always asks for the claim exp, and checks nbf.
-func (j *JWT) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
-	verifiers := map[string]*auth.Verifier{}
+// verifiers returns one for each credential. All layers that find a credential by
+// the same claim share them.
+func (e *Env) verifiers(claim string) (map[string]*auth.Verifier, error) {
+	verifiers := e.checked[claim]
+	if verifiers == nil {
+		verifiers = map[string]*auth.Verifier{}
+		e.checked[claim] = verifiers
+	}
 	for key, t := range e.tokens {
-		issuer, subject := "*", j.KeyClaimName
-		switch j.KeyClaimName {
+		if verifiers[key] != nil {
+			continue
+		}
+		issuer, subject := "*", claim
+		switch claim {
 		case "iss":
 			issuer, subject = key, "iss"
 		case "kid": // Kong takes it from the header then
@@ -93,6 +104,16 @@ func (j *JWT) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
 			return nil, err
 		}
 		verifiers[key] = v
+	}
+	return verifiers, nil
+}
+
+// layer is package auth, with a verifier for each credential. Unlike Kong it
+// always asks for the claim exp, and checks nbf.
+func (j *JWT) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
+	verifiers, err := e.verifiers(j.KeyClaimName)
+	if err != nil {
+		return nil, err
 	}
 	in := &jwtLayer{cfg: j, env: e, verifiers: verifiers}
 	anonymous := e.anonymous(j.Anonymous)
