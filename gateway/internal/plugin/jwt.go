@@ -56,18 +56,14 @@ type tokenKey struct {
 	log  *slog.Logger
 }
 
-func newTokenKeys(all []*conf.JWTSecret, log *slog.Logger) (map[string]*tokenKey, conf.Mistakes) {
+func newTokenKeys(all []*conf.JWTSecret, log *slog.Logger) map[string]*tokenKey {
 	out := map[string]*tokenKey{}
-	var mistakes conf.Mistakes
 	for _, j := range all {
-		keys, err := j.VerificationKeys()
-		if err != nil {
-			mistakes = append(mistakes, j.Mistake("algorithm", err.Error()))
-			continue
+		if keys, err := j.VerificationKeys(); err == nil { // else conf has said so
+			out[j.Key] = &tokenKey{cred: j, keys: keys, log: log}
 		}
-		out[j.Key] = &tokenKey{cred: j, keys: keys, log: log}
 	}
-	return out, mistakes
+	return out
 }
 
 var errTokens = errors.New("no token, or more than one")

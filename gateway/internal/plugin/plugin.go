@@ -90,10 +90,10 @@ func (e *Env) Prepare() conf.Mistakes {
 			e.limiters++
 		}
 	}
-	var keys, tokens conf.Mistakes
-	e.keys, keys = newKeyStore(e.File.KeyAuths)
-	e.tokens, tokens = newTokenKeys(e.File.JWTSecrets, e.Log)
-	return append(keys, tokens...)
+	var mistakes conf.Mistakes
+	e.keys, mistakes = newKeyStore(e.File.KeyAuths)
+	e.tokens = newTokenKeys(e.File.JWTSecrets, e.Log)
+	return mistakes
 }
 
 // clientAddr is the ClientIP of all plugins.

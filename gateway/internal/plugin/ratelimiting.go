@@ -41,6 +41,15 @@ func (*RateLimiting) Inert() map[string]string {
 	}
 }
 
+// Noted says what becomes of fields that have no effect.
+func (*RateLimiting) Noted() map[string]string {
+	const redis = "counts of policy redis are in the Redis of -redis (GATEWAY_REDIS), whatever is written here"
+	return map[string]string{
+		"redis": redis, "redis_host": redis, "redis_port": redis, "redis_password": redis, "redis_username": redis, "redis_timeout": redis,
+		"redis_database": redis, "redis_ssl": redis, "redis_ssl_verify": redis, "redis_server_name": redis,
+	}
+}
+
 // Check looks for mistakes.
 func (l *RateLimiting) Check(c *conf.Checks, _ *conf.File) {
 	periods := []struct {
