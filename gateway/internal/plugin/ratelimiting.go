@@ -24,12 +24,13 @@ type RateLimiting struct {
 	Policy            string `k:"policy"`
 	FaultTolerant     bool   `k:"fault_tolerant"`
 	HideClientHeaders bool   `k:"hide_client_headers"`
+	HeaderStyle       string `k:"header_style"` // ours: ietf or kong
 	ErrorCode         int    `k:"error_code"`
 	ErrorMessage      string `k:"error_message"`
 }
 
 func newRateLimiting() any {
-	return config(&RateLimiting{LimitBy: "consumer", Policy: "local", FaultTolerant: true, ErrorCode: http.StatusTooManyRequests})
+	return config(&RateLimiting{LimitBy: "consumer", Policy: "local", FaultTolerant: true, HeaderStyle: "ietf", ErrorCode: http.StatusTooManyRequests})
 }
 
 // Inert names what Kong has and this gateway has not.
@@ -69,6 +70,7 @@ func (l *RateLimiting) Check(c *conf.Checks, _ *conf.File) {
 	c.Want(l.LimitBy != "header" || conf.Token(l.HeaderName), "config.header_name", "limit_by header needs one")
 	c.Want(l.LimitBy != "path" || conf.Path(l.Path), "config.path", "limit_by path needs one")
 	c.Want(l.Policy == "local" || l.Policy == "redis", "config.policy", "must be local or redis; there is no cluster here")
+	c.OneOf("config.header_style", l.HeaderStyle, "ietf", "kong")
 	c.Within("config.error_code", l.ErrorCode, 400, 599)
 }
 
@@ -95,13 +97,21 @@ func (l *RateLimiting) layer(p *conf.Plugin, e *Env) (*Layer, error) {
 		}
 	}
 	tc := throttle.Config{Policies: policies, Headers: throttle.Both, Logger: e.Log}
-	if l.HideClientHeaders {
+	kong := l.HeaderStyle == "kong"
+	if l.HideClientHeaders || kong {
 		tc.Headers = throttle.None
 	}
 	if l.ErrorCode != http.StatusTooManyRequests || l.ErrorMessage != "" {
 		tc.ErrorHandler = l.refuse()
 	}
-	return limiter(p, tc, l.Policy, l.FaultTolerant, e)
+	lim, err := limiter(p, tc, l.Policy, l.FaultTolerant, e)
+	switch {
+	case err != nil:
+		return nil, err
+	case kong:
+		return &Layer{Handler: kongStyle(lim, tc.ErrorHandler, l.HideClientHeaders, e.Events)}, nil
+	}
+	return &Layer{Handler: lim.Handler}, nil
 }
 
 // refuse writes the response that the configuration asks for.
