@@ -142,6 +142,12 @@ func (j *jwtLayer) check(r *http.Request) (*conf.JWTSecret, error) {
 	if claim := j.cfg.KeyClaimName; claim != "iss" && claim != "kid" && t.Subject() != name {
 		return nil, &auth.TokenError{Reason: auth.TokenNoSubject}
 	}
+	if slices.Contains(j.cfg.ClaimsToVerify, "nbf") { // auth checks it if it is there, and exp in any case
+		var from float64
+		if t.Claim("nbf", &from) != nil {
+			return nil, &auth.TokenError{Reason: auth.TokenClaims}
+		}
+	}
 	if most := time.Duration(j.cfg.MaximumExpiration) * time.Second; most > 0 && time.Until(t.Expires()) > most {
 		return nil, &auth.TokenError{Reason: auth.TokenExpired}
 	}
