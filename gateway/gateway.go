@@ -103,7 +103,7 @@ func (g *Gateway) open(cfg Config) error {
 	g.reloads = &reloader{file: cfg.File, engine: g.engine, log: g.log}
 	refused := rampart.NewReporter(g.log)
 	g.closers = append(g.closers, closer(refused.Flush))
-	api := &admin.API{Engine: g.engine, Reload: g.Reload, Metrics: opts.Metrics.Write, Events: events.Metrics()}
+	api := &admin.API{Engine: g.engine, Reload: g.Reload, Metrics: g.engine.WriteMetrics, Events: events.Metrics()}
 	if cfg.File != "" {
 		api.Save = g.reloads.save
 	}

@@ -167,3 +167,13 @@ func TestAVariableThatIsEmptyTurnsOff(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "127.0.0.1:1", s.admin, "a flag goes before")
 }
+
+func TestACheckPrintsNotes(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "kong.yml")
+	require.NoError(t, os.WriteFile(name, []byte("_format_version: '2.1'\n_workspace: blue\nservices: [{name: s, url: 'http://s'}]\n"), 0o600))
+	var out, bad logBuffer
+	assert.Equal(t, 0, run(context.Background(), []string{"-check", "-config", name}, noEnv, &out, &bad))
+	assert.Equal(t, name+":2: note: _workspace: it tells decK where to send this document, and this gateway nothing\n"+
+		name+": good: 1 services, 0 routes, 0 plugins, 0 consumers.\n", out.String())
+	assert.Empty(t, bad.String())
+}

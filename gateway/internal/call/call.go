@@ -34,6 +34,7 @@ type Call struct {
 	SetHeaders  []string // for the upstream: name, value, name, value …
 	HideHeaders []string // not for the upstream: credentials
 	HideQuery   []string
+	own         []string // headers of the answer that are not the upstream's to set
 
 	Target   string // the last server that was asked
 	Tries    int
@@ -49,6 +50,19 @@ type Call struct {
 // A Counter is told of each answer.
 type Counter interface {
 	Count(c *Call, status int, sent int64, took time.Duration)
+}
+
+// Own puts a header into the answer, in place of what the upstream says there.
+func (c *Call) Own(w http.ResponseWriter, name, value string) {
+	w.Header()[name] = []string{value}
+	c.own = append(c.own, name)
+}
+
+// Disown drops from an upstream's answer what is not its to set.
+func (c *Call) Disown(h http.Header) {
+	for _, name := range c.own {
+		delete(h, name)
+	}
 }
 
 type key struct{}

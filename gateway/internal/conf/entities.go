@@ -16,6 +16,9 @@ type File struct {
 	JWTSecrets     []*JWTSecret
 	ACLs           []*ACL
 
+	// Notes are what the author of the document may not expect; a Clone has none.
+	Notes Mistakes
+
 	known Plugins
 	index map[string]index // by the kind's name
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -18,8 +19,8 @@ import (
 type (
 	document struct {
 		Version        string           `k:"_format_version"`
-		Comment        string           `k:"_comment"`
-		Transform      bool             `k:"_transform"`
+		Transform      bool             `k:"_transform"` // false where hashes stand for secrets; those we have are as they are typed
+		Info           info             `k:"_info"`
 		Services       []*serviceDoc    `k:"services"`
 		Routes         []*routeDoc      `k:"routes"`
 		Upstreams      []*upstreamDoc   `k:"upstreams"`
@@ -32,6 +33,9 @@ type (
 		SNIs           []*SNI           `k:"snis"`
 		CACertificates []*CACertificate `k:"ca_certificates"`
 		Plugins        []*Plugin        `k:"plugins"`
+	}
+	info struct {
+		SelectTags []string `k:"select_tags"` // all entities of the document have them
 	}
 	serviceDoc struct {
 		Service `k:",inline"`
@@ -87,22 +91,42 @@ func (ps Plugins) parseNode(n *yaml.Node) (*File, error) {
 	var doc document
 	d := decoder{known: ps}
 	if n.Kind == yaml.MappingNode {
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			if n.Content[i].Value == "_format_version" { // 3.0 is a number to YAML
-				n.Content[i+1].Tag = "!!str"
-			}
+		if v := field(n, "_format_version"); v != nil {
+			v.Tag = "!!str" // 3.0 is a number to YAML
+			d.old = isOld(v.Value)
 		}
+		d.shared = field(n, "_plugin_configs")
 	}
 	d.into(n, reflect.ValueOf(&doc).Elem(), "", "", nil)
 	switch {
-	case doc.Version == "" && len(d.mistakes) == 0:
+	case doc.Version == "" && d.mistakes.Err() == nil:
 		d.bad(n, "_format_version", `missing: write "3.0"`)
+	case d.old:
+		doc.newPaths()
 	case doc.Version != "3.0" && doc.Version != "":
-		d.bad(n, "_format_version", `only "3.0" is known, in which regular expressions in paths begin with ~`)
+		d.bad(n, "_format_version", `"1.1", "2.1" and "3.0" are known: %q`, doc.Version)
 	}
 	f := ps.Empty()
 	f.flatten(&doc, &d)
-	return f, append(d.mistakes, f.settleAll()...).Err()
+	f.tag(doc.Info.SelectTags)
+	found := slices.DeleteFunc(f.settleAll(), func(m Mistake) bool { return d.unread[m.Path] })
+	mistakes := append(d.mistakes, found...)
+	f.Notes = mistakes.sorted(true)
+	return f, mistakes.Err()
+}
+
+// tag gives every entity the tags, as decK does.
+func (f *File) tag(tags []string) {
+	for _, k := range Kinds() {
+		for e := range k.All(f) {
+			b := e.basis()
+			for _, t := range tags {
+				if !slices.Contains(b.Tags, t) {
+					b.Tags = append(b.Tags, t)
+				}
+			}
+		}
+	}
 }
 
 // flatten takes the entities out of those that they were written in. The

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -339,6 +340,20 @@ func (e *Engine) Health(upstream string) map[string]bool {
 		return p.Health()
 	}
 	return nil
+}
+
+// WriteMetrics writes what the prometheus plugins tell, in Prometheus' text format.
+func (e *Engine) WriteMetrics(w io.Writer) {
+	e.opts.Metrics.Write(w)
+	s := e.current.Load()
+	if !plugin.TellsHealth(s.file) {
+		return
+	}
+	upstreams := map[string]map[string]string{}
+	for name, p := range s.pools {
+		upstreams[name] = p.thing.States()
+	}
+	plugin.WriteHealth(w, upstreams)
 }
 
 // SetHealth marks a target; false if there is none.

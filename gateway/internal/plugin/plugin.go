@@ -98,15 +98,15 @@ func (e *Env) Prepare(old *Env) conf.Mistakes {
 	for _, a := range e.File.ACLs {
 		e.groups[a.Consumer] = append(e.groups[a.Consumer], a.Group)
 	}
-	var keys, tokens conf.Mistakes
-	e.keys, keys = newKeyStore(e.File.KeyAuths, old.keys)
-	e.tokens, tokens = newTokenKeys(e.File.JWTSecrets, old.tokens, e.Log)
+	var mistakes conf.Mistakes
+	e.keys, mistakes = newKeyStore(e.File.KeyAuths, old.keys)
+	e.tokens = newTokenKeys(e.File.JWTSecrets, old.tokens, e.Log)
 	e.checked = map[string]map[string]*auth.Verifier{}
 	for claim, verifiers := range old.checked {
 		e.checked[claim] = maps.Clone(verifiers)
 		maps.DeleteFunc(e.checked[claim], func(key string, _ *auth.Verifier) bool { return e.tokens[key] != old.tokens[key] })
 	}
-	return append(keys, tokens...)
+	return mistakes
 }
 
 // CountLimiters notes how many limiters f has, before its layers are made.

@@ -100,6 +100,7 @@ func (s *Service) RoundTrip(out *http.Request) (*http.Response, error) {
 		c.Upstream = time.Since(begin)
 		if err == nil {
 			s.pool.report(t, answered, resp.StatusCode)
+			c.Disown(resp.Header)
 			s.countDown(resp, t)
 			return resp, nil
 		}
