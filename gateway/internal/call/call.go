@@ -5,6 +5,7 @@ package call
 import (
 	"context"
 	"net/netip"
+	"regexp"
 	"sync/atomic"
 	"time"
 
@@ -17,10 +18,11 @@ type Call struct {
 	Route   *conf.Route   // nil: none matched
 	Service *conf.Service // nil: none matched
 
-	Path    string // normalized and escaped, as the client sent it
-	Matched int    // length of the part that the route matched
-	Scheme  string // http or https, as the client reached the first proxy
-	Port    int    // of the listener
+	Path    string         // normalized and escaped, as the client sent it
+	Matched int            // length of the part that the route matched
+	Regex   *regexp.Regexp // that matched it; nil: a prefix did
+	Scheme  string         // http or https, as the client reached the first proxy
+	Port    int            // of the listener
 	Peer    netip.Addr
 	Client  netip.Addr // behind trusted proxies
 	Trusted bool       // the peer is a trusted proxy
@@ -33,6 +35,10 @@ type Call struct {
 	SetHeaders  []string // for the upstream: name, value, name, value …
 	HideHeaders []string // not for the upstream: credentials
 	HideQuery   []string
+	DropHeaders []string // those that the gateway sets by itself, but not now
+
+	UpstreamPath string // normalized and escaped; "": as service and route say
+	Host         string // for the upstream; "": as service and route say
 
 	Target   string // the last server that was asked
 	Tries    int

@@ -31,6 +31,7 @@ func Types() conf.Plugins {
 		{Name: "acl", New: newACL},
 		{Name: "usage-plan", New: newUsagePlan, PerConsumer: true, Counts: true},
 		{Name: "rate-limiting", New: newRateLimiting, PerConsumer: true, Counts: true},
+		{Name: "request-transformer", New: newRequestTransformer, PerConsumer: true},
 		{Name: "request-termination", New: newRequestTermination, PerConsumer: true},
 	}
 }

@@ -94,6 +94,9 @@ func (s *Service) RoundTrip(out *http.Request) (*http.Response, error) {
 				out.Host = t.addr
 			}
 		}
+		if c.Host != "" {
+			out.Host = c.Host
+		}
 		c.Target, c.Tries = t.addr, c.Tries+1
 		begin := time.Now()
 		resp, err := s.ask(out)
