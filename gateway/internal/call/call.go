@@ -37,12 +37,15 @@ type Call struct {
 	HideQuery   []string
 	DropHeaders []string // those that the gateway sets by itself, but not now
 
+	Secrets []string // names of headers and parameters that may hold credentials, not for logs
+
 	UpstreamPath string // normalized and escaped; "": as service and route say
 	Host         string // for the upstream; "": as service and route say
 
 	Target   string // the last server that was asked
 	Tries    int
 	Upstream time.Duration // until its header was there
+	Status   int           // of its answer; 0: there was none
 
 	BodyFailed atomic.Int32 // the status that says how the client's body ended before its end; 0: it has not
 

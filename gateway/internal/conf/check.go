@@ -354,3 +354,12 @@ func HostPort(s string) bool {
 	}
 	return hostname(s)
 }
+
+// Regexps wants regular expressions of Go's engine.
+func (c *Checks) Regexps(field string, list []string) {
+	for i, s := range list {
+		if _, err := regexp.Compile(s); err != nil {
+			c.Want(false, fmt.Sprintf("%s[%d]", field, i), "%s", regexReason(err))
+		}
+	}
+}

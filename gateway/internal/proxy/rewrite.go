@@ -16,10 +16,10 @@ import (
 func (s *Service) rewrite(pr *httputil.ProxyRequest) {
 	c := call.From(pr.In.Context())
 	out := pr.Out
-	path := c.UpstreamPath
-	if path == "" {
-		path = router.Upstream(s.conf.Path, c.Route, c.Matched, c.Path)
+	if c.UpstreamPath == "" {
+		c.UpstreamPath = router.Upstream(s.conf.Path, c.Route, c.Matched, c.Path)
 	}
+	path := c.UpstreamPath
 	out.URL.Scheme = s.conf.Protocol
 	out.URL.RawQuery = pr.In.URL.RawQuery // as it came: it is the upstream's to judge
 	if len(c.HideQuery) > 0 {

@@ -102,6 +102,7 @@ func (s *Service) RoundTrip(out *http.Request) (*http.Response, error) {
 		resp, err := s.ask(out)
 		c.Upstream = time.Since(begin)
 		if err == nil {
+			c.Status = resp.StatusCode
 			s.pool.report(t, answered, resp.StatusCode)
 			s.countDown(resp, t)
 			return resp, nil
