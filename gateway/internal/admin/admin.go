@@ -304,7 +304,7 @@ func nested(parent, child string) (kind, field string, ok bool) {
 		ok = child == "plugins"
 	case "consumers":
 		field = "consumer"
-		ok = slices.Contains([]string{"plugins", "key-auth", "jwt", "acls"}, child)
+		ok = slices.Contains([]string{"plugins", "key-auth", "jwt", "acls", "basic-auth"}, child)
 	case "upstreams":
 		field = "upstream"
 		ok = child == "targets"
@@ -320,6 +320,8 @@ func collection(name string) string {
 	switch name {
 	case "key-auth", "key-auths":
 		return "keyauth_credentials"
+	case "basic-auth", "basic-auths":
+		return "basicauth_credentials"
 	case "jwt", "jwts":
 		return "jwt_secrets"
 	}

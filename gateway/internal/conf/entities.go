@@ -15,6 +15,7 @@ type File struct {
 	KeyAuths       []*KeyAuth
 	JWTSecrets     []*JWTSecret
 	ACLs           []*ACL
+	BasicAuths     []*BasicAuth
 
 	known Plugins
 }

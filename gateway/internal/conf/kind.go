@@ -79,6 +79,7 @@ func Kinds() []Kind {
 		kindOf("consumers", func() *Consumer { return &Consumer{} }, func(f *File) *[]*Consumer { return &f.Consumers }),
 		kindOf("keyauth_credentials", func() *KeyAuth { return &KeyAuth{} }, func(f *File) *[]*KeyAuth { return &f.KeyAuths }),
 		kindOf("jwt_secrets", NewJWTSecret, func(f *File) *[]*JWTSecret { return &f.JWTSecrets }),
+		kindOf("basicauth_credentials", func() *BasicAuth { return &BasicAuth{} }, func(f *File) *[]*BasicAuth { return &f.BasicAuths }),
 		kindOf("acls", func() *ACL { return &ACL{} }, func(f *File) *[]*ACL { return &f.ACLs }),
 		kindOf("plugins", NewPlugin, func(f *File) *[]*Plugin { return &f.Plugins }),
 	}

@@ -70,6 +70,11 @@ func (f *File) document() document {
 		d := consumers[a.Consumer]
 		a.Consumer, d.ACLs = "", append(d.ACLs, a)
 	}
+	for _, b := range f.BasicAuths {
+		forget(b, "basicauth_credentials")
+		d := consumers[b.Consumer]
+		b.Consumer, d.BasicAuths = "", append(d.BasicAuths, b)
+	}
 	for _, c := range f.Certificates {
 		d := &certDoc{Certificate: *c}
 		certs[Ref(c.ID)], doc.Certificates = d, append(doc.Certificates, d)

@@ -29,6 +29,7 @@ func Types() conf.Plugins {
 		{Name: "cors", New: newCORS},
 		{Name: "jwt", New: newJWT},
 		{Name: "key-auth", New: newKeyAuth},
+		{Name: "basic-auth", New: newBasicAuth},
 		{Name: "ip-restriction", New: newIPRestriction, PerConsumer: true},
 		{Name: "request-size-limiting", New: newRequestSizeLimiting, PerConsumer: true},
 		{Name: "acl", New: newACL},
@@ -71,6 +72,8 @@ type Env struct {
 	Proxies rampart.Proxies
 	// Shared keeps the counts of policy redis; nil: there is none.
 	Shared throttle.Store
+	// Passwords checks those of basic-auth.
+	Passwords *Passwords
 
 	consumers map[conf.Ref]*conf.Consumer
 	groups    map[conf.Ref][]string
