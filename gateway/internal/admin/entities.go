@@ -135,7 +135,7 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, names []string, find
 	if err != nil {
 		return err
 	}
-	var out map[string]any
+	var made conf.Entity
 	err = a.change(r, func(f *conf.File) (*conf.File, error) {
 		at, err := find(f, names)
 		if err != nil {
@@ -148,14 +148,15 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, names []string, find
 		if err != nil {
 			return nil, err
 		}
-		out = next.Show(e)
-		if ws := warnings(e, body); len(ws) > 0 {
-			out["warnings"] = ws
-		}
+		made = e
 		return next, nil
 	})
 	if err != nil {
 		return err
+	}
+	out := a.Engine.File().Show(made) // now: a password is a hash only once it is in use
+	if ws := warnings(made, body); len(ws) > 0 {
+		out["warnings"] = ws
 	}
 	status := http.StatusOK
 	if r.Method == http.MethodPost {

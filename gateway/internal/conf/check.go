@@ -391,3 +391,21 @@ func (ca *CACertificate) check(*File) Mistakes {
 	c.Want(ok, "cert", "a certificate in PEM is wanted")
 	return c.ms
 }
+
+// HostPort reports whether s is a host name or address, perhaps with a port.
+func HostPort(s string) bool {
+	if h, port, err := net.SplitHostPort(s); err == nil {
+		n, err := strconv.Atoi(port)
+		return err == nil && n > 0 && n < 65536 && hostname(h)
+	}
+	return hostname(s)
+}
+
+// Regexps wants regular expressions of Go's engine.
+func (c *Checks) Regexps(field string, list []string) {
+	for i, s := range list {
+		if _, err := regexp.Compile(s); err != nil {
+			c.Want(false, fmt.Sprintf("%s[%d]", field, i), "%s", regexReason(err))
+		}
+	}
+}

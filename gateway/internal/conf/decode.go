@@ -330,6 +330,13 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string) {
 			return
 		}
 		v.SetInt(i)
+	case reflect.Float64:
+		f, err := strconv.ParseFloat(n.Value, 64)
+		if err != nil || math.IsNaN(f) || math.IsInf(f, 0) || tag != "!!int" && tag != "!!float" && !form {
+			d.bad(n, path, "a number is wanted")
+			return
+		}
+		v.SetFloat(f)
 	default:
 		d.bad(n, path, "not known here")
 	}

@@ -15,6 +15,7 @@ type File struct {
 	KeyAuths       []*KeyAuth
 	JWTSecrets     []*JWTSecret
 	ACLs           []*ACL
+	BasicAuths     []*BasicAuth
 
 	// Notes are what the author of the document may not expect; a Clone has none.
 	Notes Mistakes

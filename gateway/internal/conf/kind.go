@@ -140,6 +140,8 @@ func Kinds() []Kind {
 		kindOf(Kind{Name: "keyauth_credentials", Path: "key-auths", Below: "key-auth", Key: "key"},
 			func() *KeyAuth { return &KeyAuth{} }, func(f *File) *[]*KeyAuth { return &f.KeyAuths }),
 		kindOf(Kind{Name: "jwt_secrets", Path: "jwts", Below: "jwt", Key: "key"}, NewJWTSecret, func(f *File) *[]*JWTSecret { return &f.JWTSecrets }),
+		kindOf(Kind{Name: "basicauth_credentials", Path: "basic-auths", Below: "basic-auth", Key: "username"},
+			func() *BasicAuth { return &BasicAuth{} }, func(f *File) *[]*BasicAuth { return &f.BasicAuths }),
 		kindOf(Kind{Name: "acls", Key: "group", Within: "consumer"}, func() *ACL { return &ACL{} }, func(f *File) *[]*ACL { return &f.ACLs }),
 		kindOf(Kind{Name: "plugins", Key: "instance_name"}, NewPlugin, func(f *File) *[]*Plugin { return &f.Plugins }),
 	}

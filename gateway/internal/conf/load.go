@@ -29,6 +29,7 @@ type (
 		KeyAuths       []*KeyAuth       `k:"keyauth_credentials"`
 		JWTSecrets     []*JWTSecret     `k:"jwt_secrets"`
 		ACLs           []*ACL           `k:"acls"`
+		BasicAuths     []*BasicAuth     `k:"basicauth_credentials"`
 		Certificates   []*certDoc       `k:"certificates"`
 		SNIs           []*SNI           `k:"snis"`
 		CACertificates []*CACertificate `k:"ca_certificates"`
@@ -55,6 +56,7 @@ type (
 		KeyAuths   []*KeyAuth   `k:"keyauth_credentials"`
 		JWTSecrets []*JWTSecret `k:"jwt_secrets"`
 		ACLs       []*ACL       `k:"acls"`
+		BasicAuths []*BasicAuth `k:"basicauth_credentials"`
 		Plugins    []*Plugin    `k:"plugins"`
 	}
 	certDoc struct {
@@ -186,6 +188,10 @@ func (f *File) flatten(doc *document, d *decoder) {
 		for _, a := range c.ACLs {
 			parent(a, "consumer", id)
 		}
+		for _, b := range c.BasicAuths {
+			parent(b, "consumer", id)
+		}
+		f.BasicAuths = append(f.BasicAuths, c.BasicAuths...)
 		f.KeyAuths = append(f.KeyAuths, c.KeyAuths...)
 		f.JWTSecrets = append(f.JWTSecrets, c.JWTSecrets...)
 		f.ACLs = append(f.ACLs, c.ACLs...)
@@ -194,6 +200,7 @@ func (f *File) flatten(doc *document, d *decoder) {
 	f.KeyAuths = append(f.KeyAuths, doc.KeyAuths...)
 	f.JWTSecrets = append(f.JWTSecrets, doc.JWTSecrets...)
 	f.ACLs = append(f.ACLs, doc.ACLs...)
+	f.BasicAuths = append(f.BasicAuths, doc.BasicAuths...)
 	for i, c := range doc.Certificates {
 		id := ensureID(&c.Certificate, "certificates", fmt.Sprint(i))
 		f.Certificates = append(f.Certificates, &c.Certificate)

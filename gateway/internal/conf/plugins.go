@@ -17,8 +17,8 @@ type PluginType struct {
 	// PerConsumer: it may be for one consumer, since it runs once one is known.
 	PerConsumer bool
 
-	// Counts: its layer holds counts, so it outlives a reload that does not
-	// change it.
+	// Counts: its layer holds counts, or what waits to be sent, so it outlives a
+	// reload that does not change it.
 	Counts bool
 
 	// Alone: its layer is made of its configuration alone, so that it outlives a

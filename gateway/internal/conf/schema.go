@@ -89,6 +89,8 @@ func typeSchema(v reflect.Value) map[string]any {
 		return map[string]any{"type": "boolean"}
 	case reflect.Int, reflect.Int64:
 		return map[string]any{"type": "integer"}
+	case reflect.Float64:
+		return map[string]any{"type": "number"}
 	case reflect.Pointer:
 		return typeSchema(zero())
 	case reflect.Slice:

@@ -72,6 +72,11 @@ func (f *File) document() document {
 		d := consumers[a.Consumer]
 		a.Consumer, d.ACLs = "", append(d.ACLs, a)
 	}
+	for _, b := range f.BasicAuths {
+		forget(b, "basicauth_credentials")
+		d := consumers[b.Consumer]
+		b.Consumer, d.BasicAuths = "", append(d.BasicAuths, b)
+	}
 	for _, c := range f.Certificates {
 		d := &certDoc{Certificate: *c}
 		certs[Ref(c.ID)], doc.Certificates = d, append(doc.Certificates, d)
@@ -183,6 +188,8 @@ func (ps Plugins) encode(v, def reflect.Value) *yaml.Node {
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(v.Bool())}
 	case reflect.Int, reflect.Int64:
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: strconv.FormatInt(v.Int(), 10)}
+	case reflect.Float64:
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!float", Value: strconv.FormatFloat(v.Float(), 'f', -1, 64)}
 	default:
 		return text(v.String())
 	}

@@ -50,6 +50,8 @@ type Engine struct {
 	clients *server.ClientIP
 	handler http.Handler
 
+	passwords *plugin.Passwords
+
 	change  sync.Mutex // one at a time
 	current atomic.Pointer[state]
 
@@ -84,7 +86,11 @@ func New(opts Options) (*Engine, error) {
 		return nil, err
 	}
 	opts.BodyTimeout = cmp.Or(opts.BodyTimeout, BodyTimeout)
-	e := &Engine{opts: opts, events: rampart.NewReporter(opts.Log), clients: clients}
+	passwords, err := plugin.NewPasswords()
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{opts: opts, events: rampart.NewReporter(opts.Log), clients: clients, passwords: passwords}
 	// Every event below has the client's address from here, a panic's too.
 	e.handler = clients.Handler(server.Recover(opts.Log)(http.HandlerFunc(e.serve)))
 	return e, e.Use(plugin.Types().Empty())
@@ -140,6 +146,9 @@ func (e *Engine) Edit(edit func(*conf.File) (*conf.File, error)) error {
 
 func (e *Engine) use(f *conf.File) error {
 	old := e.current.Load()
+	if err := e.passwords.Hash(f.BasicAuths); err != nil { // f is not in use yet
+		return err
+	}
 	next, err := e.compile(f, old)
 	if err != nil {
 		return err
@@ -240,7 +249,7 @@ func (e *Engine) environment(f *conf.File, old *state) (*plugin.Env, conf.Mistak
 	}
 	env := &plugin.Env{
 		File: f, Log: e.opts.Log, Events: e.events, Metrics: e.opts.Metrics,
-		Proxies: e.opts.Proxies, Shared: e.opts.Shared,
+		Proxies: e.opts.Proxies, Shared: e.opts.Shared, Passwords: e.passwords,
 	}
 	return env, env.Prepare(old.env)
 }

@@ -110,7 +110,7 @@ func (e *Engine) dispatch(w *recorder, r *http.Request, c *call.Call, s *state) 
 		return
 	}
 	found := &s.routes[m.Route]
-	c.Route, c.Service, c.Matched = found.route, found.service, m.Prefix
+	c.Route, c.Service, c.Matched, c.Regex = found.route, found.service, m.Prefix, m.Regex
 	if c.Scheme == "http" && !found.insecure {
 		pass(w, r, c, s.refusals[http.StatusUpgradeRequired])
 		return

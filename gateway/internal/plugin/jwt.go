@@ -118,6 +118,7 @@ func (j *JWT) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
 				next.ServeHTTP(w, r)
 				return
 			}
+			c.Secrets = append(append(c.Secrets, j.HeaderNames...), j.URIParamNames...)
 			cred, err := in.check(r)
 			switch {
 			case err == nil:

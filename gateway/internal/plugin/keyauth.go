@@ -162,6 +162,7 @@ func (k *KeyAuth) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
 				next.ServeHTTP(w, r)
 				return
 			}
+			c.Secrets = append(c.Secrets, k.KeyNames...)
 			asked := k.withKey(r)
 			if anonymous != nil {
 				if _, err := keys.Check(asked); err != nil {

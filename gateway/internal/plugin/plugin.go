@@ -24,15 +24,20 @@ func Types() conf.Plugins {
 		{Name: "correlation-id", New: newCorrelationID, Alone: true},
 		{Name: "security-headers", New: newSecurityHeaders, Alone: true},
 		{Name: "prometheus", New: newPrometheus, Alone: true},
+		{Name: "http-log", New: newHTTPLog, Counts: true, Alone: true},
+		{Name: "file-log", New: newFileLog, Counts: true, Alone: true},
 		{Name: "response-transformer", New: newResponseTransformer, Alone: true},
+		{Name: "bot-detection", New: newBotDetection, Alone: true},
 		{Name: "cors", New: newCORS, Alone: true},
 		{Name: "jwt", New: newJWT},
 		{Name: "key-auth", New: newKeyAuth},
+		{Name: "basic-auth", New: newBasicAuth},
 		{Name: "ip-restriction", New: newIPRestriction, PerConsumer: true, Alone: true},
 		{Name: "request-size-limiting", New: newRequestSizeLimiting, PerConsumer: true, Alone: true},
 		{Name: "acl", New: newACL, Alone: true},
 		{Name: "usage-plan", New: newUsagePlan, PerConsumer: true, Counts: true, Alone: true},
 		{Name: "rate-limiting", New: newRateLimiting, PerConsumer: true, Counts: true, Alone: true},
+		{Name: "request-transformer", New: newRequestTransformer, PerConsumer: true, Alone: true},
 		{Name: "request-termination", New: newRequestTermination, PerConsumer: true, Alone: true},
 	}
 }
@@ -69,6 +74,8 @@ type Env struct {
 	Proxies rampart.Proxies
 	// Shared keeps the counts of policy redis; nil: there is none.
 	Shared throttle.Store
+	// Passwords checks those of basic-auth.
+	Passwords *Passwords
 
 	consumers map[conf.Ref]*conf.Consumer
 	groups    map[conf.Ref][]string
