@@ -209,7 +209,11 @@ const maxEmbedded = 16
 // path adds a field that a path value of the URL fills.
 func (c *compiler) path(o *object, f reflect.StructField, tags tags, path []int, at string) {
 	n := c.node(f.Type, tags, at, nothing)
-	if where := strings.Count(at, "."); where != 1 || !n.flat() || n.kind == kindList || n.late {
+	inner := n
+	for inner.elem != nil {
+		inner = inner.elem
+	}
+	if where := strings.Count(at, "."); where != 1 || !n.flat() || n.kind == kindList || n.late || inner.kind == kindFile {
 		c.mistake(at, ReasonUnsupported, "path:"+f.Tag.Get("path"), "a path value is one text, for a field at the top, with rules that ask no other field")
 	}
 	o.paths = append(o.paths, field{f.Tag.Get("path"), path, n})

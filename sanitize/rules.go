@@ -81,6 +81,8 @@ func wantRule(w tag, reason rampart.Reason) string {
 	switch {
 	case reason == rampart.ReasonUnsafe:
 		return "a file of this type can run code in a browser; remove it"
+	case reason == rampart.ReasonDuplicate:
+		return "a file has one list of types; write all of them into one rule, with spaces between them"
 	case reason == rampart.ReasonUnknown && w.name == "types":
 		return `the content does not tell this type; use such as "image/png", "application/pdf" or "text/csv"`
 	case reason == rampart.ReasonUnknown:
@@ -113,8 +115,11 @@ func (c *compiler) rule(n *node, w tag) (r rule, reason rampart.Reason) {
 	case w.name == "structonly" || w.name == "nostructlevel":
 		return r, reasonUnless(n.kind == kindObject, ReasonUnsupported)
 	case w.name == "types":
-		if n.kind != kindFile {
+		switch {
+		case n.kind != kindFile:
 			return r, ReasonUnsupported
+		case n.files != nil:
+			return r, rampart.ReasonDuplicate
 		}
 		reason := n.types(w, c.uploads)
 		return rule{word: w, run: func(f *findings, v reflect.Value) *Invalid {
@@ -333,7 +338,7 @@ func asInvalid(err error, w tag) *Invalid {
 	if err == nil {
 		return nil
 	}
-	if inv, ok := errors.AsType[*Invalid](err); ok {
+	if inv, ok := errors.AsType[*Invalid](err); ok && inv != nil { // a nil one in an error is an error
 		return inv
 	}
 	return &Invalid{Code: w.name, Detail: "Enter a valid value.", Params: w.params()}
