@@ -273,24 +273,22 @@ func (c *compiler) nulls(n *node, tags tags) {
 		return
 	}
 	lenient := n.kind == kindOptional || n.kind == kindNull || n.kind == kindPointer && n.elem.kind == kindFile
+	asked := false // by one of those few, after which the library takes nil for a value
 	for _, w := range tags.rules {
-		switch w.name {
-		case "omitempty", "omitnil", "omitzero", "isdefault", "dive":
+		switch name := w.name; {
+		case name == "omitempty", name == "omitnil", name == "omitzero", !asked && name == "isdefault", (asked || lenient) && name == "dive":
 			return
-		case "present":
-			n.null = append(n.null, ownControl(w.name)(n, w))
+		case asked && (name == "isdefault" || name == "structonly" || name == "nostructlevel"):
+		case name == "present":
+			n.null = append(n.null, ownControl(name)(n, w))
+		case c.library.takesNil(w):
+			r, reason := c.library.ofNil(n, w, c.owner)
+			if reason != "" { // as is said of the value
+				return
+			}
+			n.null, n.late, asked = append(n.null, r), true, true
+		case lenient && name != "required":
 		default:
-			if c.library.takesNil(w) {
-				r, reason := c.library.ofNil(n, w, c.owner)
-				if reason != "" { // as is said of the value
-					return
-				}
-				n.null, n.late = append(n.null, r), true
-				continue
-			}
-			if lenient && w.name != "required" {
-				continue
-			}
 			n.null = append(n.null, rule{word: w, run: func(f *findings, _ reflect.Value) *Invalid {
 				if f.absent {
 					return shared(strictjson.ErrRequired)
