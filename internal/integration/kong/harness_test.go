@@ -91,4 +91,3 @@ func certificate(t *testing.T, ca bool, names ...string) (cert, key string) {
 	require.NoError(t, pem.Encode(&b, &pem.Block{Type: "PRIVATE KEY", Bytes: secret}))
 	return a.String(), b.String()
 }
-
