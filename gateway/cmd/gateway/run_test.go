@@ -148,7 +148,7 @@ consumers:
 			"23 plugins[0].config",
 			"25 certificates[0].cert",
 			"36 consumers[2].keyauth_credentials[0].key",
-			"37 consumers[2].jwt_secrets[0].algorithm",
+			"37 consumers[2].jwt_secrets[0].secret",
 		}, places)
 	}
 }

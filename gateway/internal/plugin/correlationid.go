@@ -39,7 +39,7 @@ func (i *CorrelationID) Check(c *conf.Checks, _ *conf.File) {
 // the id.
 func (i *CorrelationID) own() bool { return http.CanonicalHeaderKey(i.HeaderName) == "X-Request-Id" }
 
-// layer hands on an id: that of the request if whoever sends it is trusted, a new one
+// layer hands on an id: that of the request if its sender is trusted, a new one
 // otherwise. The upstream and the client see one and the same, once.
 func (i *CorrelationID) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
 	name, fresh := http.CanonicalHeaderKey(i.HeaderName), i.generator()

@@ -111,8 +111,8 @@ func (k *CORS) origins() []string {
 	return out
 }
 
-// bareHost is a name, and perhaps a port.
-var bareHost = regexp.MustCompile(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:[0-9]+)?$`)
+// bareHost is a name that is no mere word, and perhaps a port.
+var bareHost = regexp.MustCompile(`^(localhost|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+)(:[0-9]+)?$`)
 
 // layer is package cors.
 func (k *CORS) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
