@@ -80,7 +80,7 @@ func New(opts Options) (*Engine, error) {
 		return nil, err
 	}
 	opts.BodyTimeout = cmp.Or(opts.BodyTimeout, BodyTimeout)
-	e := &Engine{opts: opts, events: rampart.NewReporter(opts.Log), clients: clients}
+	e := &Engine{opts: opts, events: rampart.NewReporter(opts.Log, "gateway"), clients: clients}
 	// Every event below has the client's address from here, a panic's too.
 	e.handler = clients.Handler(server.Recover(opts.Log)(http.HandlerFunc(e.serve)))
 	return e, e.Use(plugin.Types().Empty())
