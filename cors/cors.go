@@ -38,7 +38,7 @@ func (c *CORS) Reconfigure(cfg Config) error {
 	if old := c.current.Load(); old != nil && old.logger == cfg.Logger {
 		p.reporter = old.reporter // so that repeats stay folded
 	} else {
-		p.reporter = rampart.NewReporter(cfg.Logger)
+		p.reporter = rampart.NewReporter(cfg.Logger, "cors")
 	}
 	c.current.Store(p)
 	return nil

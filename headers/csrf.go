@@ -159,7 +159,7 @@ func (c *CSRF) Reconfigure(cfg CSRFConfig) error {
 	if old := c.policy.Load(); old != nil && old.log == cfg.Logger {
 		p.reporter = old.reporter
 	} else {
-		p.reporter = rampart.NewReporter(cfg.Logger)
+		p.reporter = rampart.NewReporter(cfg.Logger, "headers")
 	}
 	c.policy.Store(p)
 	return nil

@@ -77,7 +77,7 @@ func NewReports(cfg ReportsConfig) (*Reports, error) {
 	if cfg.MaxReports == 0 {
 		cfg.MaxReports = 100
 	}
-	return &Reports{cfg: cfg, reporter: rampart.NewReporter(cfg.Logger)}, nil
+	return &Reports{cfg: cfg, reporter: rampart.NewReporter(cfg.Logger, "headers")}, nil
 }
 
 // Media types of reports.

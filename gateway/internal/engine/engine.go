@@ -90,7 +90,7 @@ func New(opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{opts: opts, events: rampart.NewReporter(opts.Log), clients: clients, passwords: passwords}
+	e := &Engine{opts: opts, events: rampart.NewReporter(opts.Log, "gateway"), clients: clients, passwords: passwords}
 	// Every event below has the client's address from here, a panic's too.
 	e.handler = clients.Handler(server.Recover(opts.Log)(http.HandlerFunc(e.serve)))
 	return e, e.Use(plugin.Types().Empty())
