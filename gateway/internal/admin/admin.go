@@ -61,6 +61,8 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		answer(w, http.StatusOK, map[string]any{"message": "reloaded"})
+	case parts[0] == "proxy-cache":
+		a.cache(w, r, parts[1:])
 	case len(parts) == 3 && parts[0] == "upstreams" && parts[2] == "health":
 		a.health(w, r, parts[1])
 	case len(parts) == 5 && parts[0] == "upstreams" && parts[2] == "targets":

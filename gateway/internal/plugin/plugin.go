@@ -36,6 +36,7 @@ func Types() conf.Plugins {
 		{Name: "usage-plan", New: newUsagePlan, PerConsumer: true, Counts: true},
 		{Name: "rate-limiting", New: newRateLimiting, PerConsumer: true, Counts: true},
 		{Name: "request-transformer", New: newRequestTransformer, PerConsumer: true},
+		{Name: "proxy-cache", New: newProxyCache, PerConsumer: true},
 		{Name: "request-termination", New: newRequestTermination, PerConsumer: true},
 	}
 }
@@ -74,6 +75,8 @@ type Env struct {
 	Shared throttle.Store
 	// Passwords checks those of basic-auth.
 	Passwords *Passwords
+	// Cache is what proxy-cache answers from.
+	Cache *Cache
 
 	consumers map[conf.Ref]*conf.Consumer
 	groups    map[conf.Ref][]string
