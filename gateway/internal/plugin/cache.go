@@ -80,7 +80,7 @@ func (s *Cache) find(key string, h http.Header, now time.Time) *Cached {
 	for _, e := range slices.Clone(s.byKey[key]) {
 		c := e.Value.(*Cached) //nolint:forcetypeassert // the list's
 		switch {
-		case now.Sub(c.Stored) > c.Keep:
+		case now.Sub(c.Stored) >= c.Keep:
 			s.drop(e)
 		case c.fits(h):
 			s.used.MoveToFront(e)
