@@ -149,7 +149,7 @@ func checkQuery(r *http.Request, allowed string) error {
 
 // endpoints lists all; one that has words goes before one that has names there.
 func (a *API) endpoints() []endpoint {
-	table := append(a.ownEndpoints(), a.entityEndpoints()...)
+	table := slices.Concat(a.ownEndpoints(), a.cacheEndpoints(), a.entityEndpoints())
 	for i := range table {
 		table[i].parts = strings.Split(strings.Trim(table[i].path, "/"), "/")
 	}

@@ -51,6 +51,7 @@ type Engine struct {
 	handler http.Handler
 
 	passwords *plugin.Passwords
+	cache     *plugin.Cache
 
 	change  sync.Mutex // one at a time
 	current atomic.Pointer[state]
@@ -90,7 +91,7 @@ func New(opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{opts: opts, events: rampart.NewReporter(opts.Log, "gateway"), clients: clients, passwords: passwords}
+	e := &Engine{opts: opts, events: rampart.NewReporter(opts.Log, "gateway"), clients: clients, passwords: passwords, cache: plugin.NewCache()}
 	// Every event below has the client's address from here, a panic's too.
 	e.handler = clients.Handler(server.Recover(opts.Log)(http.HandlerFunc(e.serve)))
 	return e, e.Use(plugin.Types().Empty())
@@ -249,7 +250,7 @@ func (e *Engine) environment(f *conf.File, old *state) (*plugin.Env, conf.Mistak
 	}
 	env := &plugin.Env{
 		File: f, Log: e.opts.Log, Events: e.events, Metrics: e.opts.Metrics,
-		Proxies: e.opts.Proxies, Shared: e.opts.Shared, Passwords: e.passwords,
+		Proxies: e.opts.Proxies, Shared: e.opts.Shared, Passwords: e.passwords, Cache: e.cache,
 	}
 	return env, env.Prepare(old.env)
 }
@@ -370,6 +371,9 @@ func (e *Engine) SetHealth(upstream, target string, healthy bool) bool {
 	p := e.current.Load().pools[upstream].thing
 	return p != nil && p.Set(target, healthy)
 }
+
+// Cache returns what proxy-cache answers from.
+func (e *Engine) Cache() *plugin.Cache { return e.cache }
 
 // Requests returns how many requests there were and how many are under way.
 func (e *Engine) Requests() (total, active int64) { return e.requests.Load(), e.active.Load() }

@@ -38,6 +38,7 @@ func Types() conf.Plugins {
 		{Name: "usage-plan", New: newUsagePlan, PerConsumer: true, Counts: true, Alone: true},
 		{Name: "rate-limiting", New: newRateLimiting, PerConsumer: true, Counts: true, Alone: true},
 		{Name: "request-transformer", New: newRequestTransformer, PerConsumer: true, Alone: true},
+		{Name: "proxy-cache", New: newProxyCache, PerConsumer: true, Alone: true},
 		{Name: "request-termination", New: newRequestTermination, PerConsumer: true, Alone: true},
 	}
 }
@@ -76,6 +77,8 @@ type Env struct {
 	Shared throttle.Store
 	// Passwords checks those of basic-auth.
 	Passwords *Passwords
+	// Cache is what proxy-cache answers from.
+	Cache *Cache
 
 	consumers map[conf.Ref]*conf.Consumer
 	groups    map[conf.Ref][]string
