@@ -130,8 +130,9 @@ func (e *Engine) Use(f *conf.File) error {
 func (e *Engine) Edit(edit func(*conf.File) (*conf.File, error)) error {
 	e.change.Lock()
 	defer e.change.Unlock()
-	f, err := edit(e.File())
-	if err != nil {
+	old := e.File()
+	f, err := edit(old)
+	if err != nil || f == old {
 		return err
 	}
 	return e.use(f)
