@@ -96,9 +96,18 @@ func TestListsComeInPages(t *testing.T) {
 func TestAQueryParameterThatWouldBeIgnoredIsRefused(t *testing.T) {
 	e := start(t, empty)
 	for _, c := range []struct{ method, path string }{
-		{"GET", "/?x=1"}, {"GET", "/status?unit=m"}, {"GET", "/config?x=1"}, {"GET", "/tags?tags=x"}, {"GET", "/schemas/services?x=1"},
-		{"POST", "/services?tags=x"}, {"PUT", "/services/s?size=1"}, {"DELETE", "/services/s?sav=true"}, {"POST", "/services?save=yes"},
-		{"POST", "/config?check_hash=perhaps"}, {"POST", "/config?flatten_errors=1"}, {"GET", "/services/s?tags=x"},
+		{"GET", "/?x=1"},
+		{"GET", "/status?unit=m"},
+		{"GET", "/config?x=1"},
+		{"GET", "/tags?tags=x"},
+		{"GET", "/schemas/services?x=1"},
+		{"POST", "/services?tags=x"},
+		{"PUT", "/services/s?size=1"},
+		{"DELETE", "/services/s?sav=true"},
+		{"POST", "/services?save=yes"},
+		{"POST", "/config?check_hash=perhaps"},
+		{"POST", "/config?flatten_errors=1"},
+		{"GET", "/services/s?tags=x"},
 	} {
 		r := do(t, c.method, e.admin+c.path, `{"host":"a"}`, "Content-Type: application/json")
 		assert.Equal(t, 400, r.status, c.path)
