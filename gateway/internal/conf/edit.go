@@ -71,8 +71,8 @@ func (f *File) Apply(c Change) (*File, Entity, error) {
 	if cert, ok := e.(*Certificate); ok && names != nil {
 		ms = append(ms, out.setNames(cert, names, c.Now)...)
 	}
-	if ms = append(ms, out.broken(old, e)...); len(ms) > 0 {
-		return nil, nil, ms.Err()
+	if err := append(ms, out.broken(old, e)...).Err(); err != nil {
+		return nil, nil, err
 	}
 	return out, e, nil
 }

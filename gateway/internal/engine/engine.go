@@ -224,7 +224,7 @@ func (e *Engine) compile(f *conf.File, old *state) (*state, error) {
 	var mistakes, wrong conf.Mistakes
 	s.env, mistakes = e.environment(f, old)
 	s.uses, wrong = e.layers(f, s.env, old)
-	if mistakes = append(mistakes, wrong...); len(mistakes) > 0 {
+	if mistakes = append(mistakes, wrong...); mistakes.Err() != nil {
 		s.retire(old)
 		return nil, append(mistakes, e.opts.Certificates.Mistakes(f)...).Err()
 	}
