@@ -83,7 +83,7 @@ func TestJSONMayHoldNulls(t *testing.T) {
 	f, e, err := (&conf.File{}).Apply(conf.Change{Kind: services, Entity: "11111111-2222-4333-8444-555555555555", Replace: true, Body: n})
 	require.NoError(t, err)
 	assert.Equal(t, "11111111-2222-4333-8444-555555555555", conf.ID(e))
-	assert.Empty(t, conf.Name(e))
+	assert.Nil(t, conf.JSON(e)["name"])
 	assert.Equal(t, 5, f.Services[0].Retries)
 	assert.Equal(t, 8080, f.Services[0].Port)
 	for _, bad := range []string{"", "{", `{} {}`} {
@@ -113,7 +113,6 @@ func TestPUTNamesWhatItMakes(t *testing.T) {
 		require.NoError(t, err)
 		next, e, err := f.Apply(conf.Change{Kind: k, Entity: "named", Replace: true, Body: n})
 		require.NoError(t, err, kind)
-		assert.Equal(t, "named", conf.Name(e), kind)
 		assert.Equal(t, e, k.Find(next, "named"))
 	}
 }

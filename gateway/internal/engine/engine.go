@@ -138,8 +138,9 @@ func (e *Engine) Use(f *conf.File) error {
 func (e *Engine) Edit(edit func(*conf.File) (*conf.File, error)) error {
 	e.change.Lock()
 	defer e.change.Unlock()
-	f, err := edit(e.File())
-	if err != nil {
+	old := e.File()
+	f, err := edit(old)
+	if err != nil || f == old {
 		return err
 	}
 	return e.use(f)
@@ -234,7 +235,7 @@ func (e *Engine) compile(f *conf.File, old *state) (*state, error) {
 	var mistakes, wrong conf.Mistakes
 	s.env, mistakes = e.environment(f, old)
 	s.uses, wrong = e.layers(f, s.env, old)
-	if mistakes = append(mistakes, wrong...); len(mistakes) > 0 {
+	if mistakes = append(mistakes, wrong...); mistakes.Err() != nil {
 		s.retire(old)
 		return nil, append(mistakes, e.opts.Certificates.Mistakes(f)...).Err()
 	}
