@@ -59,7 +59,7 @@ type tokenKey struct {
 func newTokenKeys(all []*conf.JWTSecret, log *slog.Logger) map[string]*tokenKey {
 	out := map[string]*tokenKey{}
 	for _, j := range all {
-		if keys, err := j.VerificationKeys(); err == nil { // else conf has said so
+		if keys, err := j.VerificationKeys(); err == nil && j.Key != "" { // else conf has said so
 			out[j.Key] = &tokenKey{cred: j, keys: keys, log: log}
 		}
 	}
