@@ -189,5 +189,8 @@ plugins:
 	notes = parse(t, `_format_version: "3.0"
 plugins: [{name: rate-limiting, config: {minute: 1, policy: redis, redis: {host: cache, port: 6379}}}]
 `).Notes.Error()
+	assert.Contains(t, parse(t, `_format_version: "3.0"
+plugins: [{name: key-auth, config: {identity_realms: [{scope: cp}]}}]
+`).Notes.Error(), "plugins[0].config.identity_realms: realms are Konnect's")
 	assert.Contains(t, notes, "plugins[0].config.redis: counts of policy redis are in the Redis of -redis")
 }

@@ -231,6 +231,7 @@ func TestWhatKongExportsIsRead(t *testing.T) {
 	f, err := plugin.Types().Parse([]byte(exported))
 	require.NoError(t, err)
 	assert.Equal(t, 5, f.Plugins[0].Config.(*plugin.RateLimiting).Second) //nolint:forcetypeassert // of a test
+	assert.Empty(t, f.Notes, "redis has no host")
 	for from, to := range map[string]string{
 		"interval: 0":              "interval: 5",
 		"hash_on: none":            "hash_on: header",

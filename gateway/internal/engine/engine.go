@@ -288,7 +288,11 @@ func (e *Engine) layers(f *conf.File, env *plugin.Env, old *state) (map[string]*
 			continue
 		}
 		if err != nil {
-			mistakes = append(mistakes, p.Mistake("config", err.Error()))
+			reason := err.Error()
+			for m := range rampart.Mistakes(err) { // one is enough
+				reason = conf.Naming{}.Text(m)
+			}
+			mistakes = append(mistakes, p.Mistake("config", reason))
 			continue
 		}
 		made[p.ID] = newUse(p, layer)
