@@ -47,6 +47,8 @@ type Config struct {
 	// Direct serves clients of this machine over plain http; else they are taken for
 	// proxies, which say who asks and how.
 	Direct bool
+
+	Log io.Writer // gets a copy of the log; nil: nobody does
 }
 
 // A Server is the service.
@@ -79,13 +81,22 @@ type product struct {
 }
 
 type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
+	mu   sync.Mutex
+	buf  bytes.Buffer
+	copy io.Writer
 }
 
 func (b *lockedBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.copy != nil {
+		if n, err := b.copy.Write(p); err != nil {
+			return n, err
+		}
+	}
+	if b.buf.Len() > 16<<20 { // the example runs for ever
+		b.buf.Reset()
+	}
 	return b.buf.Write(p)
 }
 
@@ -164,9 +175,9 @@ func answer(status int, body string) http.HandlerFunc {
 }
 
 // New builds the service.
-func New(cfg Config) (*Server, error) {
+func New(ctx context.Context, cfg Config) (*Server, error) {
 	s := &Server{
-		weak: map[string]bool{}, direct: cfg.Direct, log: &lockedBuffer{},
+		weak: map[string]bool{}, direct: cfg.Direct, log: &lockedBuffer{copy: cfg.Log},
 		notes: map[string]string{}, visits: map[string]string{}, known: map[string]bool{}, failed: map[string]int{},
 	}
 	known := map[string]bool{}
@@ -179,7 +190,7 @@ func New(cfg Config) (*Server, error) {
 		}
 		s.weak[id] = true
 	}
-	if err := s.build(); err != nil {
+	if err := s.build(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -188,7 +199,7 @@ func New(cfg Config) (*Server, error) {
 // ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.root.ServeHTTP(w, r) }
 
-func (s *Server) build() error {
+func (s *Server) build(ctx context.Context) error {
 	log := slog.New(slog.NewJSONHandler(s.log, nil))
 	var proxies rampart.Proxies
 	if !s.direct {
@@ -223,15 +234,15 @@ func (s *Server) build() error {
 	}
 	s.service, err = session.New(cfg)
 	keep(err)
-	s.expired = s.expiredToken()
+	s.expired = s.expiredToken(ctx)
 	keys, err := apikey.New(apikey.Config{Store: apikey.NewMemoryStore(), Prefix: "eco_test", ClientIP: s.clientIP.Addr, Logger: log})
 	keep(err)
-	_, key, err := keys.Create(context.Background(), apikey.Key{Owner: "alice", Name: "k"})
+	_, key, err := keys.Create(ctx, apikey.Key{Owner: "alice", Name: "k"})
 	keep(err)
 	s.key = key.Reveal()
-	old, key, err := keys.Create(context.Background(), apikey.Key{Owner: "alice", Name: "old"})
+	old, key, err := keys.Create(ctx, apikey.Key{Owner: "alice", Name: "old"})
 	keep(err)
-	keep(keys.Revoke(context.Background(), old.ID))
+	keep(keys.Revoke(ctx, old.ID))
 	s.ended = key.Reveal()
 
 	root := s.routes(log, keys)
@@ -248,9 +259,9 @@ func (s *Server) build() error {
 	}
 	layer("blocked-served", filter.Handler, nil)
 	switch {
-	case s.on("cors-refused"):
 	case s.on("cors-foreign"):
 		root = reflectOrigin(root)
+	case s.on("cors-refused"):
 	case s.on("cors-vary"):
 		root = final(share.Handler(root), func(_ *http.Request, h http.Header, _ int) { h.Del("Vary") })
 	default:
@@ -258,7 +269,9 @@ func (s *Server) build() error {
 	}
 	root = browser.Handler(root)
 	layer("foreign-host", nil, changed(func(r *http.Request) { r.Host = or(s.direct, "127.0.0.1", Host) }))
-	layer("plain-http", nil, changed(func(r *http.Request) { r.Header.Set("X-Forwarded-Proto", "https") }))
+	if !s.direct { // there is no proxy to say so
+		layer("plain-http", nil, changed(func(r *http.Request) { r.Header.Set("X-Forwarded-Proto", "https") }))
+	}
 	layer("log-clients", s.clientIP.Handler, nil)
 	switch {
 	case s.on("request-id-missing"):
@@ -279,8 +292,8 @@ func or[T any](first bool, a, b T) T {
 }
 
 // expiredToken makes a token as the service did an hour ago.
-func (s *Server) expiredToken() string {
-	pair, err := s.service.Issue(context.Background(), "bob", nil)
+func (s *Server) expiredToken(ctx context.Context) string {
+	pair, err := s.service.Issue(ctx, "bob", nil)
 	s.keep(err)
 	head, rest, _ := strings.Cut(pair.Access, ".")
 	payload, _, _ := strings.Cut(rest, ".")
@@ -371,14 +384,16 @@ func (s *Server) outermost(next http.Handler) http.Handler {
 			_, _ = fmt.Fprintf(s.log, "%q\n", r.Header)
 		}
 		final(next, func(r *http.Request, h http.Header, status int) {
-			switch {
-			case s.on("headers-missing") && status == http.StatusNotFound:
+			if s.on("headers-missing") && status == http.StatusNotFound {
 				h.Del("Referrer-Policy")
-			case s.on("cookie-flags"):
+			}
+			if s.on("cookie-flags") {
 				h.Add("Set-Cookie", "session=1; HttpOnly; SameSite=Lax")
-			case s.on("private-cached") && r.URL.Path == "/api/secure/":
+			}
+			if s.on("private-cached") && r.URL.Path == "/api/secure/" {
 				h.Set("Cache-Control", "max-age=60")
-			case s.on("software-named"):
+			}
+			if s.on("software-named") {
 				h.Set("Server", "weak/1.0")
 			}
 		}).ServeHTTP(w, r)

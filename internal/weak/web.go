@@ -19,6 +19,10 @@ func (s *Server) web(mux interface {
 	if s.on("csrf") {
 		own = func(next http.Handler) http.Handler { return next }
 	}
+	mux.Handle("GET /{$}", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		page(w, http.StatusOK, `<title>A service</title><ul><li><a href="/api/public/">public</a><li><a href="/web/login/">log in</a><li><a href="/api/products/">products</a>
+<li><a href="/api/go/?next=/api/public/">go</a><li><a href="/api/files/?name=a.txt">a file</a><li><a href="/api/preview/?url=https://www.example.com/">a preview</a></ul>`)
+	}))
 	mux.Handle("GET /web/login/{$}", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		page(w, http.StatusOK, `<form method="post"><input name="username"><input name="password" type="password"></form>`)
 	}))
