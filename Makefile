@@ -13,7 +13,7 @@ $(error RAMPART_REQUIRE names race, but there is no C compiler)
 endif
 endif
 # COVERDIR=dir makes `make test` leave coverage data there for `make cover`.
-SQL     := github.com/ecolaura/rampart/auth/authsql,github.com/ecolaura/rampart/auth/authdjango,github.com/ecolaura/rampart/apikey/apikeysql,github.com/ecolaura/rampart/feed/feedsql,github.com/ecolaura/rampart/incident/incidentsql,github.com/ecolaura/rampart/crypto/column
+SQL     := github.com/ecolaura/rampart/auth/authsql,github.com/ecolaura/rampart/auth/authdjango,github.com/ecolaura/rampart/apikey/apikeysql,github.com/ecolaura/rampart/feed/feedsql,github.com/ecolaura/rampart/incident/incidentsql,github.com/ecolaura/rampart/throttle/throttlesql,github.com/ecolaura/rampart/crypto/column
 COVER_.                    := -cover
 COVER_gateway              := -cover
 COVER_monitor/prom         := -cover
@@ -29,7 +29,7 @@ IN = cd $(1) && export GOWORK=$$($(CURDIR)/scripts/work.sh .) &&
 # Each test runs once, with the race detector where it can find something. That makes
 # computing up to ten times slower, and sees nothing in what one goroutine does, nor
 # in what other processes and browsers do: those tests run without it.
-UNRACED_PACKAGES := internal/deptest|sanitize|sanitize/markup|examples/fernet|gateway/cmd/gateway
+UNRACED_PACKAGES := internal/deptest|sanitize|sanitize/markup|examples/fernet|gateway/cmd/gateway|internal/integration/kong
 UNRACED_. := \
 	TestEachWeaknessAloneGivesExactlyItsFinding TestHashesOfDjango TestStoredHashesAreReadStrictly \
 	TestARequestCostsFewAllocations TestRecordedRequests TestNoJunkIsDearerThanAGoodToken TestATokenOpensNowhereElse \

@@ -107,7 +107,7 @@ func (g *Gateway) open(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	api := &admin.API{Engine: g.engine, Reload: g.Reload, Metrics: opts.Metrics.Write, Events: counted}
+	api := &admin.API{Engine: g.engine, Reload: g.Reload, Metrics: g.engine.WriteMetrics, Events: counted}
 	if cfg.File != "" {
 		api.Save = g.reloads.save
 	}

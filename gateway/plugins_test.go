@@ -167,6 +167,10 @@ func TestJWT(t *testing.T) {
 			assert.Contains(t, r.header.Get("WWW-Authenticate"), "Bearer", name)
 		}
 	}
+	strict := start(t, one("  - {name: jwt, config: {claims_to_verify: [nbf]}}")+people)
+	assert.Equal(t, 401, strict.get("/api?jwt="+good).status, "nbf is to be verified, and is not there")
+	from := token(secret, fmt.Sprintf(`{"iss":"alice-issuer","exp":%d,"nbf":%d}`, in(time.Hour), in(-time.Minute)))
+	assert.Equal(t, 200, strict.get("/api?jwt="+from).status)
 	assert.Equal(t, 401, e.get("/api").status)
 	assert.Equal(t, "alice", e.get("/api", "Cookie: session="+good).sent(t, "X-Consumer-Username"))
 	assert.Equal(t, 200, e.get("/api?jwt="+good).status)
