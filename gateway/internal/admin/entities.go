@@ -135,27 +135,25 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, names []string, find
 	if err != nil {
 		return err
 	}
-	var out map[string]any
+	var next *conf.File
+	var made conf.Entity
 	err = a.change(r, func(f *conf.File) (*conf.File, error) {
 		at, err := find(f, names)
 		if err != nil {
 			return nil, err
 		}
-		next, e, err := f.Apply(conf.Change{
+		next, made, err = f.Apply(conf.Change{
 			Kind: at.kind, Entity: at.entity, Field: at.field, Parent: at.parent,
 			Replace: r.Method == http.MethodPut, Body: body, Now: time.Now().Unix(),
 		})
-		if err != nil {
-			return nil, err
-		}
-		out = next.Show(e)
-		if ws := warnings(e, body); len(ws) > 0 {
-			out["warnings"] = ws
-		}
-		return next, nil
+		return next, err
 	})
 	if err != nil {
 		return err
+	}
+	out := next.Show(made)
+	if ws := warnings(made, body); len(ws) > 0 {
+		out["warnings"] = ws
 	}
 	status := http.StatusOK
 	if r.Method == http.MethodPost {

@@ -1,8 +1,6 @@
 package conf
 
-import (
-	"reflect"
-)
+import "reflect"
 
 // Schema describes the kind's fields as Kong's Admin API does. It is made of what
 // documents are read by: the structs, their tags and their defaults.
@@ -89,6 +87,8 @@ func typeSchema(v reflect.Value) map[string]any {
 		return map[string]any{"type": "boolean"}
 	case reflect.Int, reflect.Int64:
 		return map[string]any{"type": "integer"}
+	case reflect.Float64:
+		return map[string]any{"type": "number"}
 	case reflect.Pointer:
 		return typeSchema(zero())
 	case reflect.Slice:

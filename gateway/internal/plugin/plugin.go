@@ -31,8 +31,8 @@ func Types() conf.Plugins {
 		{Name: "ip-restriction", New: newIPRestriction, PerConsumer: true, Alone: true},
 		{Name: "request-size-limiting", New: newRequestSizeLimiting, PerConsumer: true, Alone: true},
 		{Name: "acl", New: newACL, Alone: true},
-		{Name: "usage-plan", New: newUsagePlan, PerConsumer: true, Counts: true, Alone: true},
-		{Name: "rate-limiting", New: newRateLimiting, PerConsumer: true, Counts: true, Alone: true},
+		{Name: "usage-plan", New: newUsagePlan, PerConsumer: true, Counts: true},
+		{Name: "rate-limiting", New: newRateLimiting, PerConsumer: true, Counts: true},
 		{Name: "request-termination", New: newRequestTermination, PerConsumer: true, Alone: true},
 	}
 }
