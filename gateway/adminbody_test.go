@@ -2,6 +2,11 @@ package gateway_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"io"
 	"mime/multipart"
 	"net/url"
@@ -114,6 +119,14 @@ func TestKeysAndSecretsAreMadeWhereNoneIsGiven(t *testing.T) {
 		assert.NotEmpty(t, token.json(t)["key"])
 	}
 	assert.Equal(t, 400, e.json("POST", "/consumers/bob/jwt", `{"algorithm":"RS256"}`).status, "no key is made for these")
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	der, err := x509.MarshalPKIXPublicKey(private.Public())
+	require.NoError(t, err)
+	public := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+	r := e.json("POST", "/consumers/bob/jwt", text(t, map[string]any{"algorithm": "ES256", "rsa_public_key": public}))
+	require.Equal(t, 201, r.status, r.body)
+	assert.Nil(t, r.json(t)["secret"])
 }
 
 func TestFormsMayHaveParts(t *testing.T) {

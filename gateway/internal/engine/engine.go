@@ -273,7 +273,7 @@ func (e *Engine) layers(f *conf.File, env *plugin.Env, old *state) (map[string]*
 		at := order[p.Name]
 		t, was := types[at], old.uses[p.ID]
 		switch {
-		case was == nil, env != old.env && !t.Alone:
+		case was == nil, env != old.env && !t.Alone && !t.Counts:
 		case was.plugin == p:
 			made[p.ID] = was
 			continue
