@@ -119,6 +119,9 @@ func (ps Plugins) parseNode(n *yaml.Node) (*File, error) {
 
 // tag gives every entity the tags, as decK does.
 func (f *File) tag(tags []string) {
+	if len(tags) == 0 {
+		return
+	}
 	for _, k := range Kinds() {
 		for _, e := range k.list(f) {
 			b := e.basis()
