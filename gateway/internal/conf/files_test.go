@@ -139,7 +139,7 @@ func TestAPlaceholderIsNeverTakenForAValue(t *testing.T) {
 		assert.Equal(t, 1, strings.Count(why, "line"), "one mistake is enough: %s", why)
 	}
 	parse(t, `_format_version: "3.0"
-plugins: [{name: request-termination, config: {status_code: 200, body: "<p>costs $5, ${name} and {id}</p>"}}]
+plugins: [{name: request-termination, config: {status_code: 200, body: "<p>costs $5, ${name}, {id} and {{ total }}</p>"}}]
 `)
 }
 

@@ -71,7 +71,7 @@ func (doc *document) newPaths() {
 }
 
 // placeholder is a text that some tool was to replace: envsubst, decK, a chart.
-var placeholder = regexp.MustCompile(`\$\{\{.*?\}\}|\{\{.*?\}\}|\$\{[A-Z][A-Z0-9_]*(:?[-=].*?)?\}|^\$[A-Z][A-Z0-9_]+$|^<[A-Z][A-Z0-9_]+>|\{vault://.*?\}`) // read-only
+var placeholder = regexp.MustCompile(`\$\{\{.*?\}\}|^\{\{.*\}\}$|\$\{[A-Z][A-Z0-9_]*(:?[-=].*?)?\}|^\$[A-Z][A-Z0-9_]+$|^<[A-Z][A-Z0-9_]+>|\{vault://.*?\}`) // read-only
 
 // unfilled reports a placeholder as a mistake: as it stands it might even be taken,
 // for a key that everybody knows.
