@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"sync/atomic"
 	"time"
 
@@ -18,10 +19,11 @@ type Call struct {
 	Route   *conf.Route   // nil: none matched
 	Service *conf.Service // nil: none matched
 
-	Path    string // normalized and escaped, as the client sent it
-	Matched int    // length of the part that the route matched
-	Scheme  string // http or https, as the client reached the first proxy
-	Port    int    // of the listener
+	Path    string         // normalized and escaped, as the client sent it
+	Matched int            // length of the part that the route matched
+	Regex   *regexp.Regexp // that matched it; nil: a prefix did
+	Scheme  string         // http or https, as the client reached the first proxy
+	Port    int            // of the listener
 	Peer    netip.Addr
 	Client  netip.Addr // behind trusted proxies
 	Trusted bool       // the peer is a trusted proxy
@@ -35,14 +37,23 @@ type Call struct {
 	HideHeaders []string // not for the upstream: credentials
 	HideQuery   []string
 	own         []string // headers of the answer that are not the upstream's to set
+	DropHeaders []string // those that the gateway sets by itself, but not now
+
+	Secrets []string // names of headers and parameters that may hold credentials, not for logs
+
+	UpstreamPath string // normalized and escaped; "": as service and route say
+	Host         string // for the upstream; "": as service and route say
 
 	Target   string // the last server that was asked
 	Tries    int
 	Upstream time.Duration // until its header was there
+	Status   int           // of its answer; 0: there was none
 
 	BodyFailed atomic.Int32 // the status that says how the client's body ended before its end; 0: it has not
 
 	Counts []Counter // told of the end
+
+	Rest []http.Handler // of its way: plugins, and what is behind them
 }
 
 // A Counter is told of each answer.

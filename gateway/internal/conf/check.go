@@ -2,6 +2,7 @@ package conf
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -83,8 +84,7 @@ func (c *Checks) Each(field string, list []string, ok func(string) bool, what st
 
 // Anonymous wants a consumer of f who stands for strangers, or nobody.
 func (c *Checks) Anonymous(who string, f *File) {
-	k, _ := KindNamed("consumers")
-	c.Want(who == "" || k.Find(f, who) != nil, "config.anonymous", "there is no consumer %q", who)
+	c.Want(who == "" || f.Consumer(who) != nil, "config.anonymous", "there is no consumer %q", who)
 }
 
 // A Naming says what a document calls the fields of a Config.
@@ -337,17 +337,24 @@ func (u *Upstream) check(*File) Mistakes {
 
 func (t *Target) check(*File) Mistakes {
 	c := Checks{m: t.at()}
-	host, port, err := net.SplitHostPort(t.Target)
-	if err != nil { // Kong's default port
-		host, port = strings.Trim(t.Target, "[]"), "8000"
-	}
-	n, err := strconv.Atoi(port)
-	c.Want(hostname(host) && err == nil && n > 0 && n < 65536, "target", "host:port is wanted: %q", t.Target)
+	full := withPort(t.Target)
+	host, port, err := net.SplitHostPort(full)
+	n, bad := strconv.Atoi(port)
+	c.Want(hostname(host) && err == nil && bad == nil && n > 0 && n < 65536, "target", "host:port is wanted: %q", t.Target)
 	if len(c.ms) == 0 {
-		t.Target = net.JoinHostPort(host, port)
+		t.Target = full
 	}
 	c.Within("weight", t.Weight, 0, 65535)
 	return c.ms
+}
+
+// withPort returns a target with Kong's default port, if it has none.
+func withPort(target string) string {
+	host, port, err := net.SplitHostPort(target)
+	if err != nil {
+		host, port = strings.Trim(target, "[]"), "8000"
+	}
+	return net.JoinHostPort(host, port)
 }
 
 func (ct *Certificate) check(*File) Mistakes {
@@ -360,10 +367,7 @@ func (ct *Certificate) check(*File) Mistakes {
 
 func (s *SNI) check(f *File) Mistakes {
 	c := Checks{m: s.at()}
-	for _, ct := range f.Certificates {
-		if Ref(ct.ID) != s.Certificate {
-			continue
-		}
+	if ct, ok := f.by("certificates", "id", "", string(s.Certificate)).(*Certificate); ok {
 		if pair, err := tls.X509KeyPair([]byte(ct.Cert), []byte(ct.Key)); err == nil {
 			names := pair.Leaf.DNSNames // clients would refuse it for any other
 			c.Want(slices.Contains(names, s.Name) || pair.Leaf.VerifyHostname(strings.TrimPrefix(s.Name, "*.")) == nil, "name",
@@ -379,9 +383,29 @@ func (ca *CACertificate) check(*File) Mistakes {
 	block, _ := pem.Decode([]byte(ca.Cert))
 	ok := block != nil
 	if ok {
-		_, err := x509.ParseCertificate(block.Bytes)
-		ok = err == nil
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if ok = err == nil; ok {
+			ca.CertDigest = fmt.Sprintf("%x", sha256.Sum256(cert.Raw))
+		}
 	}
 	c.Want(ok, "cert", "a certificate in PEM is wanted")
 	return c.ms
+}
+
+// HostPort reports whether s is a host name or address, perhaps with a port.
+func HostPort(s string) bool {
+	if h, port, err := net.SplitHostPort(s); err == nil {
+		n, err := strconv.Atoi(port)
+		return err == nil && n > 0 && n < 65536 && hostname(h)
+	}
+	return hostname(s)
+}
+
+// Regexps wants regular expressions of Go's engine.
+func (c *Checks) Regexps(field string, list []string) {
+	for i, s := range list {
+		if _, err := regexp.Compile(s); err != nil {
+			c.Want(false, fmt.Sprintf("%s[%d]", field, i), "%s", regexReason(err))
+		}
+	}
 }

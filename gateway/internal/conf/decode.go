@@ -247,17 +247,8 @@ func near(a, b string) bool {
 // fieldsOf returns the fields of a struct by their names in a document, those
 // of inlined structs too.
 func fieldsOf(v reflect.Value) map[string]reflect.Value {
-	fields := map[string]reflect.Value{}
-	for i := range v.NumField() {
-		name, option, _ := strings.Cut(v.Type().Field(i).Tag.Get("k"), ",")
-		switch {
-		case name == "-" || name == "" && option != "inline":
-		case option == "inline":
-			maps.Copy(fields, fieldsOf(v.Field(i)))
-		default:
-			fields[name] = v.Field(i)
-		}
-	}
+	fields := make(map[string]reflect.Value, v.NumField())
+	eachField(v, func(name, _ string, f reflect.Value) { fields[name] = f })
 	return fields
 }
 
@@ -339,6 +330,13 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string) {
 			return
 		}
 		v.SetInt(i)
+	case reflect.Float64:
+		f, err := strconv.ParseFloat(n.Value, 64)
+		if err != nil || math.IsNaN(f) || math.IsInf(f, 0) || tag != "!!int" && tag != "!!float" && !form {
+			d.bad(n, path, "a number is wanted")
+			return
+		}
+		v.SetFloat(f)
 	default:
 		d.bad(n, path, "not known here")
 	}
@@ -356,12 +354,14 @@ func integer(s string) (int64, bool) {
 	return int64(f), true
 }
 
-// ref reads {id: …} or {name: …} (a consumer's is username).
+// ref reads {id: …}, {name: …} (a consumer's is username) or a whole entity, of
+// which the id counts.
 func (d *decoder) ref(n *yaml.Node, v reflect.Value, path string) {
-	if len(n.Content) != 2 || n.Content[1].Kind != yaml.ScalarNode ||
-		!slices.Contains([]string{"id", "name", "username"}, n.Content[0].Value) {
-		d.bad(n, path, "a name, or {id: …}, is wanted")
-		return
+	for _, name := range []string{"id", "name", "username"} {
+		if value := field(n, name); value != nil && value.Kind == yaml.ScalarNode && value.ShortTag() != "!!null" {
+			v.SetString(value.Value)
+			return
+		}
 	}
-	v.SetString(n.Content[1].Value)
+	d.bad(n, path, "a name, or {id: …}, is wanted")
 }

@@ -34,7 +34,7 @@ func inert(v reflect.Value, name string, value *yaml.Node) bool {
 	return value.Kind == yaml.SequenceNode && len(value.Content) == 0
 }
 
-// offOf is off for the table v.
+// offOf is off for the table v, which can be addressed.
 func offOf(v reflect.Value) off {
 	if t, ok := reflect.TypeAssert[interface{ Inert() map[string]string }](v.Addr()); ok {
 		return t.Inert()
@@ -64,10 +64,9 @@ func entityOff(owner string) off {
 			"hash_on_uri_capture": "", "hash_on_query_arg": "",
 			"hash_fallback": "none", "hash_fallback_header": "", "hash_fallback_uri_capture": "", "hash_fallback_query_arg": "",
 		},
-		"Healthchecks":  {"threshold": "0", "active": "interval=0"},
-		"Certificate":   {"cert_alt": "", "key_alt": ""},
-		"CACertificate": {"cert_digest": "*"},
-		"Plugin":        {"consumer_group": "", "ordering": "", "condition": "", "run_on": "first"},
+		"Healthchecks": {"threshold": "0", "active": "interval=0"},
+		"Certificate":  {"cert_alt": "", "key_alt": ""},
+		"Plugin":       {"consumer_group": "", "ordering": "", "condition": "", "run_on": "first"},
 	}[owner]
 }
 

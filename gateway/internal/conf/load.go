@@ -29,6 +29,7 @@ type (
 		KeyAuths       []*KeyAuth       `k:"keyauth_credentials"`
 		JWTSecrets     []*JWTSecret     `k:"jwt_secrets"`
 		ACLs           []*ACL           `k:"acls"`
+		BasicAuths     []*BasicAuth     `k:"basicauth_credentials"`
 		Certificates   []*certDoc       `k:"certificates"`
 		SNIs           []*SNI           `k:"snis"`
 		CACertificates []*CACertificate `k:"ca_certificates"`
@@ -55,6 +56,7 @@ type (
 		KeyAuths   []*KeyAuth   `k:"keyauth_credentials"`
 		JWTSecrets []*JWTSecret `k:"jwt_secrets"`
 		ACLs       []*ACL       `k:"acls"`
+		BasicAuths []*BasicAuth `k:"basicauth_credentials"`
 		Plugins    []*Plugin    `k:"plugins"`
 	}
 	certDoc struct {
@@ -109,9 +111,7 @@ func (ps Plugins) parseNode(n *yaml.Node) (*File, error) {
 	f := ps.Empty()
 	f.flatten(&doc, &d)
 	f.tag(doc.Info.SelectTags)
-	found := f.resolve()
-	f.identify()
-	found = slices.DeleteFunc(append(found, f.check()...), func(m Mistake) bool { return d.unread[m.Path] })
+	found := slices.DeleteFunc(f.settleAll(), func(m Mistake) bool { return d.unread[m.Path] })
 	mistakes := append(d.mistakes, found...)
 	f.Notes = mistakes.sorted(true)
 	return f, mistakes.Err()
@@ -123,7 +123,7 @@ func (f *File) tag(tags []string) {
 		return
 	}
 	for _, k := range Kinds() {
-		for _, e := range k.list(f) {
+		for e := range k.All(f) {
 			b := e.basis()
 			for _, t := range tags {
 				if !slices.Contains(b.Tags, t) {
@@ -191,6 +191,10 @@ func (f *File) flatten(doc *document, d *decoder) {
 		for _, a := range c.ACLs {
 			parent(a, "consumer", id)
 		}
+		for _, b := range c.BasicAuths {
+			parent(b, "consumer", id)
+		}
+		f.BasicAuths = append(f.BasicAuths, c.BasicAuths...)
 		f.KeyAuths = append(f.KeyAuths, c.KeyAuths...)
 		f.JWTSecrets = append(f.JWTSecrets, c.JWTSecrets...)
 		f.ACLs = append(f.ACLs, c.ACLs...)
@@ -199,6 +203,7 @@ func (f *File) flatten(doc *document, d *decoder) {
 	f.KeyAuths = append(f.KeyAuths, doc.KeyAuths...)
 	f.JWTSecrets = append(f.JWTSecrets, doc.JWTSecrets...)
 	f.ACLs = append(f.ACLs, doc.ACLs...)
+	f.BasicAuths = append(f.BasicAuths, doc.BasicAuths...)
 	for i, c := range doc.Certificates {
 		id := ensureID(&c.Certificate, "certificates", fmt.Sprint(i))
 		f.Certificates = append(f.Certificates, &c.Certificate)
@@ -231,25 +236,6 @@ func derivedID(e Entity, kind, place string) string {
 	return uuid(kind + "\x00place\x00" + place)
 }
 
-// identify gives the rest their ids.
-func (f *File) identify() {
-	for _, k := range Kinds() {
-		short := map[Ref]int{}
-		for i, e := range k.list(f) {
-			var place string
-			switch e := e.(type) {
-			case *KeyAuth:
-				place = credentialPlace(e.Consumer, e.Key, short)
-			case *JWTSecret:
-				place = credentialPlace(e.Consumer, e.Key, short)
-			default:
-				place = placeOf(e, i)
-			}
-			ensureID(e, k.Name, place)
-		}
-	}
-}
-
 // guessable is the length below which a key certainly has not the 128 bits that
 // keep anybody from trying keys until one has a given id: those take 22 letters
 // of base64, and 32 of hex.
@@ -280,9 +266,14 @@ func secret(e Entity) bool {
 	return false
 }
 
-// placeOf tells entities without a name apart: by what they say.
-func placeOf(e Entity, i int) string {
+// placeOf tells entities without a name apart: by what they say, or their place i.
+// Credentials with short keys are counted in short.
+func placeOf(e Entity, i int, short map[Ref]int) string {
 	switch e := e.(type) {
+	case *KeyAuth:
+		return credentialPlace(e.Consumer, e.Key, short)
+	case *JWTSecret:
+		return credentialPlace(e.Consumer, e.Key, short)
 	case *Plugin:
 		return fmt.Sprintf("%s/%s/%s/%s", e.Name, e.Service, e.Route, e.Consumer)
 	case *Target:
@@ -300,46 +291,6 @@ func uuid(text string) string {
 	sum[8] = sum[8]&0x3f | 0x80
 	h := hex.EncodeToString(sum[:16])
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
-}
-
-// resolve turns names in references into ids.
-func (f *File) resolve() (ms Mistakes) {
-	for _, k := range Kinds() {
-		for _, e := range k.list(f) {
-			for _, r := range e.refs() {
-				if *r.ref == "" {
-					if r.must {
-						ms = append(ms, e.at().mistake(r.field, "missing"))
-					}
-					continue
-				}
-				other, _ := KindNamed(r.kind)
-				if found := other.Find(f, string(*r.ref)); found != nil {
-					*r.ref = Ref(found.id())
-				} else {
-					ms = append(ms, e.at().mistake(r.field, "there is none of that name or id in %s: %q", r.kind, string(*r.ref)))
-				}
-			}
-		}
-	}
-	return ms
-}
-
-// check checks each entity by itself and all together.
-func (f *File) check() (ms Mistakes) {
-	for _, k := range Kinds() {
-		ids, names := map[string]bool{}, map[string]bool{}
-		for _, e := range k.list(f) {
-			sameID := !unique(ids, e.id())
-			if n := e.natural(); n != "" && !unique(names, n) {
-				ms = append(ms, taken(e.at().mistake("", "another one of %s has the same name or key", k.Name)))
-			} else if sameID {
-				ms = append(ms, taken(e.at().mistake("id", "another one of %s has it: %q", k.Name, e.id())))
-			}
-			ms = append(ms, e.check(f)...)
-		}
-	}
-	return ms
 }
 
 // taken marks a mistake that is one only beside another entity.

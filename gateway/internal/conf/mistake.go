@@ -14,6 +14,9 @@ type Mistake struct {
 	Reason string // a phrase; it never holds a secret
 	Taken  bool   // a name or id that another entity has
 	Note   bool   // nothing is wrong, but somebody might expect something else
+
+	// Missing: it names an entity that is not there.
+	Missing bool
 }
 
 // String returns the mistake without its line.

@@ -56,10 +56,12 @@ type tokenKey struct {
 	log  *slog.Logger
 }
 
-func newTokenKeys(all []*conf.JWTSecret, log *slog.Logger) map[string]*tokenKey {
+func newTokenKeys(all []*conf.JWTSecret, old map[string]*tokenKey, log *slog.Logger) map[string]*tokenKey {
 	out := map[string]*tokenKey{}
 	for _, j := range all {
-		if keys, err := j.VerificationKeys(); err == nil && j.Key != "" { // else conf has said so
+		if t := old[j.Key]; t != nil && t.cred == j {
+			out[j.Key] = t
+		} else if keys, err := j.VerificationKeys(); err == nil && j.Key != "" { // else conf has said so
 			out[j.Key] = &tokenKey{cred: j, keys: keys, log: log}
 		}
 	}
@@ -68,13 +70,20 @@ func newTokenKeys(all []*conf.JWTSecret, log *slog.Logger) map[string]*tokenKey 
 
 var errTokens = errors.New("no token, or more than one")
 
-// layer is package auth, with a verifier for each credential. Unlike Kong it
-// always asks for the claim exp, and checks nbf.
-func (j *JWT) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
-	verifiers := map[string]*auth.Verifier{}
+// verifiers returns one for each credential. All layers that find a credential by
+// the same claim share them.
+func (e *Env) verifiers(claim string) (map[string]*auth.Verifier, error) {
+	verifiers := e.checked[claim]
+	if verifiers == nil {
+		verifiers = map[string]*auth.Verifier{}
+		e.checked[claim] = verifiers
+	}
 	for key, t := range e.tokens {
-		issuer, subject := "*", j.KeyClaimName
-		switch j.KeyClaimName {
+		if verifiers[key] != nil {
+			continue
+		}
+		issuer, subject := "*", claim
+		switch claim {
 		case "iss":
 			issuer, subject = key, "iss"
 		case "kid": // Kong takes it from the header then
@@ -90,6 +99,16 @@ func (j *JWT) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
 		}
 		verifiers[key] = v
 	}
+	return verifiers, nil
+}
+
+// layer is package auth, with a verifier for each credential. Unlike Kong it
+// always asks for the claim exp, and checks nbf.
+func (j *JWT) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
+	verifiers, err := e.verifiers(j.KeyClaimName)
+	if err != nil {
+		return nil, err
+	}
 	in := &jwtLayer{cfg: j, env: e, verifiers: verifiers}
 	anonymous := e.anonymous(j.Anonymous)
 	return &Layer{Handler: func(next http.Handler) http.Handler {
@@ -99,6 +118,7 @@ func (j *JWT) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
 				next.ServeHTTP(w, r)
 				return
 			}
+			c.Secrets = append(append(c.Secrets, j.HeaderNames...), j.URIParamNames...)
 			cred, err := in.check(r)
 			switch {
 			case err == nil:

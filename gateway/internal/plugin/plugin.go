@@ -5,10 +5,12 @@ package plugin
 
 import (
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/gateway/internal/call"
 	"github.com/ecolaura/rampart/gateway/internal/conf"
 	"github.com/ecolaura/rampart/throttle"
@@ -19,19 +21,25 @@ import (
 // beside rate-limiting. A new plugin is a file and a line here.
 func Types() conf.Plugins {
 	return conf.Plugins{
-		{Name: "correlation-id", New: newCorrelationID},
-		{Name: "security-headers", New: newSecurityHeaders},
-		{Name: "prometheus", New: newPrometheus},
-		{Name: "response-transformer", New: newResponseTransformer},
-		{Name: "cors", New: newCORS},
+		{Name: "correlation-id", New: newCorrelationID, Alone: true},
+		{Name: "security-headers", New: newSecurityHeaders, Alone: true},
+		{Name: "prometheus", New: newPrometheus, Alone: true},
+		{Name: "http-log", New: newHTTPLog, Counts: true, Alone: true},
+		{Name: "file-log", New: newFileLog, Counts: true, Alone: true},
+		{Name: "response-transformer", New: newResponseTransformer, Alone: true},
+		{Name: "bot-detection", New: newBotDetection, Alone: true},
+		{Name: "cors", New: newCORS, Alone: true},
 		{Name: "jwt", New: newJWT},
 		{Name: "key-auth", New: newKeyAuth},
-		{Name: "ip-restriction", New: newIPRestriction, PerConsumer: true},
-		{Name: "request-size-limiting", New: newRequestSizeLimiting, PerConsumer: true},
-		{Name: "acl", New: newACL},
-		{Name: "usage-plan", New: newUsagePlan, PerConsumer: true, Counts: true},
-		{Name: "rate-limiting", New: newRateLimiting, PerConsumer: true, Counts: true},
-		{Name: "request-termination", New: newRequestTermination, PerConsumer: true},
+		{Name: "basic-auth", New: newBasicAuth},
+		{Name: "ip-restriction", New: newIPRestriction, PerConsumer: true, Alone: true},
+		{Name: "request-size-limiting", New: newRequestSizeLimiting, PerConsumer: true, Alone: true},
+		{Name: "acl", New: newACL, Alone: true},
+		{Name: "usage-plan", New: newUsagePlan, PerConsumer: true, Counts: true, Alone: true},
+		{Name: "rate-limiting", New: newRateLimiting, PerConsumer: true, Counts: true, Alone: true},
+		{Name: "request-transformer", New: newRequestTransformer, PerConsumer: true, Alone: true},
+		{Name: "proxy-cache", New: newProxyCache, PerConsumer: true, Alone: true},
+		{Name: "request-termination", New: newRequestTermination, PerConsumer: true, Alone: true},
 	}
 }
 
@@ -67,16 +75,32 @@ type Env struct {
 	Proxies rampart.Proxies
 	// Shared keeps the counts of policy redis; nil: there is none.
 	Shared throttle.Store
+	// Passwords checks those of basic-auth.
+	Passwords *Passwords
+	// Cache is what proxy-cache answers from.
+	Cache *Cache
 
 	consumers map[conf.Ref]*conf.Consumer
 	groups    map[conf.Ref][]string
 	keys      *keyStore
 	tokens    map[string]*tokenKey
+	checked   map[string]map[string]*auth.Verifier // by the claim that finds the key, and the key
 	limiters  int
 }
 
-// Prepare reads credentials and groups of e.File, as far as it can.
-func (e *Env) Prepare() conf.Mistakes {
+// Close ends what the layers share.
+func (e *Env) Close() {
+	if e != nil {
+		e.keys.close()
+	}
+}
+
+// Prepare reads credentials and groups of e.File, as far as it can. What old has
+// read is not read again; old may be nil.
+func (e *Env) Prepare(old *Env) conf.Mistakes {
+	if old == nil {
+		old = &Env{}
+	}
 	e.consumers, e.groups = map[conf.Ref]*conf.Consumer{}, map[conf.Ref][]string{}
 	for _, c := range e.File.Consumers {
 		e.consumers[conf.Ref(c.ID)] = c
@@ -84,16 +108,26 @@ func (e *Env) Prepare() conf.Mistakes {
 	for _, a := range e.File.ACLs {
 		e.groups[a.Consumer] = append(e.groups[a.Consumer], a.Group)
 	}
+	var mistakes conf.Mistakes
+	e.keys, mistakes = newKeyStore(e.File.KeyAuths, old.keys)
+	e.tokens = newTokenKeys(e.File.JWTSecrets, old.tokens, e.Log)
+	e.checked = map[string]map[string]*auth.Verifier{}
+	for claim, verifiers := range old.checked {
+		e.checked[claim] = maps.Clone(verifiers)
+		maps.DeleteFunc(e.checked[claim], func(key string, _ *auth.Verifier) bool { return e.tokens[key] != old.tokens[key] })
+	}
+	return mistakes
+}
+
+// CountLimiters notes how many limiters f has, before its layers are made.
+func (e *Env) CountLimiters(f *conf.File) {
+	e.limiters = 0
 	types := Types()
-	for _, p := range e.File.Plugins {
+	for _, p := range f.Plugins {
 		if types.Named(p.Name).Counts {
 			e.limiters++
 		}
 	}
-	var mistakes conf.Mistakes
-	e.keys, mistakes = newKeyStore(e.File.KeyAuths)
-	e.tokens = newTokenKeys(e.File.JWTSecrets, e.Log)
-	return mistakes
 }
 
 // clientAddr is the ClientIP of all plugins.
@@ -114,10 +148,5 @@ func (e *Env) known(c *call.Call, consumer conf.Ref, credential string) {
 // anonymous returns the consumer that stands for strangers; nil if there is
 // none.
 func (e *Env) anonymous(name string) *conf.Consumer {
-	for _, c := range e.File.Consumers {
-		if name != "" && (c.ID == name || c.Username == name) {
-			return c
-		}
-	}
-	return nil
+	return e.File.Consumer(name)
 }

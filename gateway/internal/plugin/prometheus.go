@@ -50,6 +50,7 @@ func (p *Prometheus) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
 type Metrics struct {
 	mu   sync.Mutex
 	rows map[row]*numbers
+	logs logCounts
 }
 
 // row is what a line of metrics is about. Consumers are configured, so there is
@@ -131,6 +132,7 @@ func (k *counter) Count(c *call.Call, status int, sent int64, took time.Duration
 
 // Write writes all in Prometheus' text format.
 func (m *Metrics) Write(w io.Writer) {
+	m.logs.write(w)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	rows := slices.SortedFunc(maps.Keys(m.rows), func(a, b row) int {

@@ -12,12 +12,12 @@ import (
 
 // RateLimiting limits requests per period.
 type RateLimiting struct {
-	Second            int    `k:"second"`
-	Minute            int    `k:"minute"`
-	Hour              int    `k:"hour"`
-	Day               int    `k:"day"`
-	Month             int    `k:"month"`
-	Year              int    `k:"year"`
+	Second            int    `k:"second,unset"`
+	Minute            int    `k:"minute,unset"`
+	Hour              int    `k:"hour,unset"`
+	Day               int    `k:"day,unset"`
+	Month             int    `k:"month,unset"`
+	Year              int    `k:"year,unset"`
 	LimitBy           string `k:"limit_by"`
 	HeaderName        string `k:"header_name"`
 	Path              string `k:"path"`

@@ -12,10 +12,10 @@ import (
 // UsagePlan is what AWS and Tyk call so: a rate, a burst and quotas for each
 // credential. It is not Kong's.
 type UsagePlan struct {
-	Rate          int    `k:"rate"`  // requests a second
-	Burst         int    `k:"burst"` // how many at once; 0: rate
-	QuotaDay      int    `k:"quota_day"`
-	QuotaMonth    int    `k:"quota_month"`
+	Rate          int    `k:"rate,unset"`  // requests a second
+	Burst         int    `k:"burst,unset"` // how many at once; 0: rate
+	QuotaDay      int    `k:"quota_day,unset"`
+	QuotaMonth    int    `k:"quota_month,unset"`
 	Policy        string `k:"policy"`
 	FaultTolerant bool   `k:"fault_tolerant"`
 }

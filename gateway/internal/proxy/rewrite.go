@@ -16,11 +16,14 @@ import (
 func (s *Service) rewrite(pr *httputil.ProxyRequest) {
 	c := call.From(pr.In.Context())
 	out := pr.Out
-	path := router.Upstream(s.conf.Path, c.Route, c.Matched, c.Path)
+	if c.UpstreamPath == "" {
+		c.UpstreamPath = router.Upstream(s.conf.Path, c.Route, c.Matched, c.Path)
+	}
+	path := c.UpstreamPath
 	out.URL.Scheme = s.conf.Protocol
 	out.URL.RawQuery = pr.In.URL.RawQuery // as it came: it is the upstream's to judge
 	if len(c.HideQuery) > 0 {
-		out.URL.RawQuery = without(pr.In.URL.RawQuery, c.HideQuery)
+		out.URL.RawQuery = call.Without(pr.In.URL.RawQuery, c.HideQuery)
 	}
 	out.URL.Path, out.URL.RawPath = path, ""
 	if strings.IndexByte(path, '%') >= 0 {
@@ -41,7 +44,7 @@ const ours = 16
 func forwardHeaders(c *call.Call, in, out *http.Request) {
 	h := make(http.Header, len(out.Header)+ours) // which need not grow
 	for name, values := range out.Header {
-		if !reserved(name) {
+		if !call.Reserved(name) {
 			h[name] = values
 		}
 	}
@@ -85,55 +88,11 @@ func forwardHeaders(c *call.Call, in, out *http.Request) {
 		put("X-Forwarded-Prefix", c.Path[:c.Matched])
 	}
 	put("X-Real-Ip", client)
-	if who := c.Consumer; who != nil {
-		put("X-Consumer-Id", who.ID)
-		put("X-Consumer-Custom-Id", who.CustomID)
-		put("X-Consumer-Username", who.Username)
-		put("X-Credential-Identifier", c.Credential)
-		put("X-Consumer-Groups", strings.Join(c.Groups, ", "))
-		if c.Anonymous {
-			put("X-Anonymous-Consumer", "true")
-		}
-	}
+	c.Identity(put)
 	for pair := range slices.Chunk(c.SetHeaders, 2) {
 		h.Set(pair[0], pair[1])
 	}
-}
-
-// reserved reports whether a header of a client is not passed on: what says who
-// it is or asks for something else than the route was found by, and names with an
-// underscore, which an upstream that speaks CGI or WSGI cannot tell from those
-// with a hyphen.
-func reserved(name string) bool {
-	if strings.IndexByte(name, '_') >= 0 {
-		return true
+	for _, name := range c.DropHeaders {
+		delete(h, name)
 	}
-	switch name {
-	case "Http2-Settings", // of h2c
-		"Proxy",                           // HTTP_PROXY to a CGI program
-		"Forwarded",                       // X-Forwarded-* say it to the upstream
-		"X-Original-Url", "X-Rewrite-Url", // a path by which no route was found
-		"X-Http-Method-Override", "X-Http-Method", "X-Method-Override": // nor by that method
-		return true
-	}
-	if len(name) < 2 || name[0] != 'X' {
-		return false
-	}
-	return strings.HasPrefix(name, "X-Consumer-") || strings.HasPrefix(name, "X-Credential-") ||
-		strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Authenticated-") ||
-		name == "X-Anonymous-Consumer" || name == "X-Real-Ip"
-}
-
-// without returns a query without some of its parameters; the others stay byte
-// for byte.
-func without(query string, names []string) string {
-	var keep []string
-	for part := range strings.SplitSeq(query, "&") {
-		name, _, _ := strings.Cut(part, "=")
-		if plain, err := url.QueryUnescape(name); err == nil && slices.Contains(names, plain) {
-			continue
-		}
-		keep = append(keep, part)
-	}
-	return strings.Join(keep, "&")
 }
