@@ -50,6 +50,7 @@ type Engine struct {
 
 	passwords *plugin.Passwords
 	cache     *plugin.Cache
+	issuers   *plugin.Issuers
 
 	change  sync.Mutex // one at a time
 	current atomic.Pointer[state]
@@ -87,7 +88,7 @@ func New(opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{opts: opts, events: rampart.NewReporter(opts.Log), clients: clients, passwords: passwords, cache: plugin.NewCache()}
+	e := &Engine{opts: opts, events: rampart.NewReporter(opts.Log), clients: clients, passwords: passwords, cache: plugin.NewCache(), issuers: plugin.NewIssuers()}
 	// Every event below has the client's address from here, a panic's too.
 	e.handler = clients.Handler(server.Recover(opts.Log)(http.HandlerFunc(e.serve)))
 	return e, e.Use(plugin.Types().Empty())
@@ -236,7 +237,7 @@ func (e *Engine) compile(f *conf.File, old *state) (*state, error) {
 func (e *Engine) layers(f *conf.File, old map[string]keep[*plugin.Layer]) (map[string]keep[*plugin.Layer], conf.Mistakes) {
 	env := &plugin.Env{
 		File: f, Log: e.opts.Log, Events: e.events, Metrics: e.opts.Metrics,
-		Proxies: e.opts.Proxies, Shared: e.opts.Shared, Passwords: e.passwords, Cache: e.cache,
+		Proxies: e.opts.Proxies, Shared: e.opts.Shared, Passwords: e.passwords, Cache: e.cache, Issuers: e.issuers,
 	}
 	mistakes, types := env.Prepare(), plugin.Types()
 	made := map[string]keep[*plugin.Layer]{}
