@@ -69,6 +69,22 @@ func TestAServiceWithoutWeaknessesGivesNoFinding(t *testing.T) {
 	attack.Run(t, target)
 }
 
+func TestAHeaderThatIsRefusedEvadesNoLimit(t *testing.T) {
+	h, target := newWeakServer(t, "")
+	target.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Real-IP") != "" {
+			http.Error(w, "from which proxy?", http.StatusForbidden)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+	findings, err := attack.Scan(t.Context(), target)
+	require.NoError(t, err)
+	for _, f := range findings {
+		assert.NotEqual(t, "A header evades a limit", f.Title, f)
+	}
+}
+
 func TestEachWeaknessAloneGivesExactlyItsFinding(t *testing.T) {
 	for _, weak := range attack.Weaknesses() {
 		t.Run(weak, func(t *testing.T) {

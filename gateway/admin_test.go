@@ -91,11 +91,13 @@ func TestEntitiesAreMadeReadChangedAndRemoved(t *testing.T) {
 
 	r = do(t, "DELETE", e.admin+"/services/s", "")
 	assert.Equal(t, 400, r.status, "a route is left")
-	assert.Equal(t, "foreign_key_violation", r.json(t)["code"])
+	assert.InDelta(t, 4, r.json(t)["code"], 0, "Kong's number")
+	assert.Equal(t, "foreign key violation", r.json(t)["name"])
 	assert.Equal(t, 204, do(t, "DELETE", e.admin+"/routes/r", "").status)
 	assert.Empty(t, do(t, "GET", e.admin+"/plugins", "").json(t)["data"], "its plugin went with it")
 	assert.Equal(t, 204, do(t, "DELETE", e.admin+"/services/s", "").status)
-	assert.Equal(t, 204, do(t, "DELETE", e.admin+"/services/s", "").status)
+	assert.Equal(t, 404, do(t, "DELETE", e.admin+"/services/s", "").status, "a name may be written wrongly")
+	assert.Equal(t, 204, do(t, "DELETE", e.admin+"/services/"+id, "").status, "an id that has gone is gone")
 	assert.Equal(t, 404, do(t, "GET", e.admin+"/services/s", "").status)
 	assert.Equal(t, 404, do(t, "PATCH", e.admin+"/services/s", "").status)
 }
@@ -126,7 +128,7 @@ func TestWhatIsWrongChangesNothing(t *testing.T) {
 	}{
 		"an unknown field":    {"POST", "/services", []string{"host", "a", "hots", "b"}, 400, "hots"},
 		"an unknown plugin":   {"POST", "/services/svc/plugins", []string{"name", "lua"}, 400, "no plugin"},
-		"a name that is used": {"POST", "/services", []string{"name", "svc", "host", "a"}, 409, "same name"},
+		"a name that is used": {"POST", "/services", []string{"name", "svc", "host", "a"}, 409, "(name: another one of services has the same)"},
 		"a bad expression":    {"POST", "/services/svc/routes", []string{"paths", "~/(?=x)"}, 400, "look-around"},
 		"a missing parent":    {"POST", "/services/none/routes", []string{"paths", "/"}, 404, "Not found"},
 		"an unknown kind":     {"POST", "/vaults", nil, 404, "Not found"},
@@ -184,7 +186,7 @@ func TestAChangeThatCannotBeSavedIsInUseAllTheSame(t *testing.T) {
 	require.NoError(t, os.Rename(dir, dir+"-away"))
 	r := e.form("POST", "/services?save=true", "name", "new", "host", "a")
 	assert.Equal(t, 500, r.status)
-	assert.Equal(t, "not_saved", r.json(t)["code"])
+	assert.Equal(t, "not_saved", r.json(t)["name"])
 	assert.Contains(t, r.json(t)["message"], "the change is in use, but not in the file")
 	assert.Equal(t, 200, do(t, "GET", e.admin+"/services/new", "").status)
 

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -236,6 +237,32 @@ func TestAnUploadIsNotRetriedOnceSomeOfItIsSent(t *testing.T) {
 	assert.Equal(t, 1, asked)
 }
 
+func TestASlowUpstreamIsAskedOnce(t *testing.T) {
+	t.Parallel() // most of it is waiting
+	var asked atomic.Int32
+	ended := make(chan struct{})
+	e := before(t, func(w http.ResponseWriter, r *http.Request) {
+		wait := ended
+		if r.URL.Path == "/api/slow" {
+			asked.Add(1)
+		} else { // so long that what the connection waits for has begun before the slow request does
+			wait = make(chan struct{})
+			time.AfterFunc(150*time.Millisecond, func() { close(wait) })
+		}
+		select {
+		case <-wait:
+			_, _ = io.WriteString(w, "warm")
+		case <-r.Context().Done():
+		}
+	}, "")
+	defer close(ended)
+	require.Equal(t, 200, e.form("PATCH", "/services/svc", "read_timeout", "2000").status)
+	require.Equal(t, "warm", e.get("/api").body, "so that a connection to the upstream waits")
+	r := e.get("/api/slow")
+	assert.Equal(t, 504, r.status)
+	assert.EqualValues(t, 1, asked.Load())
+}
+
 // balanced is a gateway before an upstream with several targets, with timeouts
 // of ms.
 func balanced(t *testing.T, ms int, checks string, targets ...string) *edge {
@@ -279,9 +306,12 @@ func TestATargetThatFailsIsLeftOut(t *testing.T) {
 			seen[e.get("/").status]++
 		}
 		assert.Equal(t, map[int]int{200: 18, c.want: 2}, seen, name)
-		health := do(t, "GET", e.admin+"/upstreams/pool.internal/health", "").body
-		assert.Contains(t, health, `{"health":"UNHEALTHY","target":"`+c.bad+`"}`, name)
-		assert.Contains(t, health, `{"health":"HEALTHY","target":"`+good+`"}`, name)
+		health := map[any]any{}
+		for _, one := range do(t, "GET", e.admin+"/upstreams/pool.internal/health", "").json(t)["data"].([]any) { //nolint:forcetypeassert // as documented
+			row, _ := one.(map[string]any)
+			health[row["target"]] = row["health"]
+		}
+		assert.Equal(t, map[any]any{c.bad: "UNHEALTHY", good: "HEALTHY"}, health, name)
 		assert.Equal(t, 204, do(t, "PUT", e.admin+"/upstreams/pool.internal/targets/"+c.bad+"/healthy", "").status)
 		assert.NotContains(t, do(t, "GET", e.admin+"/upstreams/pool.internal/health", "").body, "UNHEALTHY")
 	}

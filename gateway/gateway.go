@@ -101,9 +101,13 @@ func (g *Gateway) open(cfg Config) error {
 	g.proxy = ids.Handler(g.engine)
 
 	g.reloads = &reloader{file: cfg.File, engine: g.engine, log: g.log}
-	refused := rampart.NewReporter(g.log)
+	refused := rampart.NewReporter(g.log, "gateway")
 	g.closers = append(g.closers, closer(refused.Flush))
-	api := &admin.API{Engine: g.engine, Reload: g.Reload, Metrics: opts.Metrics.Write, Events: events.Metrics()}
+	counted, err := metrics(events)
+	if err != nil {
+		return err
+	}
+	api := &admin.API{Engine: g.engine, Reload: g.Reload, Metrics: g.engine.WriteMetrics, Events: counted}
 	if cfg.File != "" {
 		api.Save = g.reloads.save
 	}

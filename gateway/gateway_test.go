@@ -227,3 +227,10 @@ func TestAConfigIsCopied(t *testing.T) {
 	g.ServeHTTP(w, httptest.NewRequest("GET", "/api", nil))
 	assert.Equal(t, 200, w.Code)
 }
+
+func TestNotesOfAConfigurationAreLogged(t *testing.T) {
+	e := start(t, one("  - {name: cors, config: {origins: ['https://a.example'], headers: [Origin, X-Token]}}\n"))
+	assert.Contains(t, e.log.String(), `"level":"WARN","msg":"configuration","line":8,"note":"note: plugins[0].config.headers: \"Origin\" changes nothing`)
+	require.NoError(t, e.g.Use(t.Context(), []byte("_format_version: '3.0'\nplugins: [{name: cors}]\n")))
+	assert.Contains(t, e.log.String(), `plugins[0].config.origins: missing`)
+}

@@ -26,7 +26,7 @@ func ExampleMonitor() {
 		return
 	}
 	log := slog.New(monitor)
-	reporter := rampart.NewReporter(log)
+	reporter := rampart.NewReporter(log, "test")
 	r := httptest.NewRequest(http.MethodPost, "/api/token/", nil)
 	r.RemoteAddr = "203.0.113.7:4711"
 	for range 4 {

@@ -40,14 +40,14 @@ type Config struct {
 	Alert func(ctx context.Context, a Alert)
 
 	// Labels names the attributes that become labels of the metric
-	// rampart_events_total beside the event's name; nil means "reason" and
-	// "policy". Each event has 32 combinations of values at most; what comes
+	// rampart_events_total beside the event's name; nil means "layer", "reason" and
+	// "policy". Each event has 64 combinations of values at most; what comes
 	// later is counted under "other".
 	Labels []string
 }
 
 // A Monitor is a [slog.Handler] that passes every record on, and counts the
-// security events among them: as Prometheus metrics ([Monitor.Metrics]), and by
+// security events among them: for a metrics system ([Monitor.Samples]), and by
 // rules that call for a human ([Rule]). A record counts as an event if its
 // attribute "event" equals its message, as [rampart.Reporter] writes it; where it has a
 // "count", for that many.
@@ -103,7 +103,7 @@ func New(cfg Config) (*Monitor, error) {
 	}
 	labels := cfg.Labels
 	if labels == nil {
-		labels = []string{"reason", "policy"}
+		labels = []string{"layer", "reason", "policy"}
 	}
 	for i, name := range labels {
 		bad.If(!validLabel(name) || name == "event", "Labels", rampart.ReasonInvalid, name, `a label is letters, digits and underscores, such as "reason", does not begin with a digit or "__", and is not "event"`)

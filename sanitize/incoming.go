@@ -52,17 +52,25 @@ func (d *decoder) multipart(e *engine, v reflect.Value, w http.ResponseWriter, r
 	return e.finish(w, d, v, nil)
 }
 
-// settle has the files that were stored removed, unless the request is good.
+// settle has the files that were stored removed, unless the request is good. After
+// it d knows of none: the next request gets d.
 func (e *engine) settle(d *decoder, r *http.Request) {
-	for _, up := range d.kept {
-		if d.good {
-			continue
-		}
-		if err := up.Abort(); err != nil {
-			e.uploads.complain(r, "a file of a refused request could not be removed", err)
-		}
-	}
+	kept, good := d.kept, d.good
 	d.kept, d.good = nil, false
+	if !good {
+		e.uploads.abort(r, kept)
+	}
+}
+
+// abort removes all files in list, even if one of their methods panics.
+func (u *uploads) abort(r *http.Request, list []Upload) {
+	if len(list) == 0 {
+		return
+	}
+	defer u.abort(r, list[1:])
+	if err := list[0].Abort(); err != nil {
+		u.complain(r, "a file of a refused request could not be removed", err)
+	}
 }
 
 func (u *uploads) complain(r *http.Request, what string, err error) {

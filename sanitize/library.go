@@ -103,9 +103,9 @@ type panicked struct{ text string }
 
 func (p *panicked) Error() string { return p.text }
 
-// rule compiles the library's rule w for n, a field of owner, or returns the reason why
-// it cannot. It is tried here, so that it does not panic at a request.
-func (lib *library) rule(n *node, w tag, owner reflect.Type) (r rule, reason rampart.Reason) {
+// rule compiles the library's rule w for n, a field of the struct owner, or returns the
+// reason why it cannot. It is tried here, so that it does not panic at a request.
+func (lib *library) rule(n *node, w tag, owner reflect.Value) (r rule, reason rampart.Reason) {
 	builtIn := lib.knows(lib.plain, w.name)
 	switch {
 	case !builtIn && !lib.knows(lib.v, w.name):
@@ -184,7 +184,7 @@ func (n *node) holdsAll(choices string) bool {
 
 // try runs a rule on a zero value, and on a list that has one. Its verdict does not
 // matter.
-func (lib *library) try(n *node, owner reflect.Type, word string, late, presence bool) error {
+func (lib *library) try(n *node, owner reflect.Value, word string, late, presence bool) error {
 	values := []reflect.Value{reflect.New(n.typ).Elem()}
 	switch {
 	case presence:
@@ -195,8 +195,8 @@ func (lib *library) try(n *node, owner reflect.Type, word string, late, presence
 		values = append(values, reflect.MakeSlice(n.typ, 1, 1))
 	}
 	var parent any
-	if late && owner != nil {
-		parent = reflect.New(owner).Elem().Interface()
+	if late && owner.IsValid() {
+		parent = owner.Interface()
 	}
 	for _, v := range values {
 		if p, ok := errors.AsType[*panicked](lib.ask(context.Background(), "it", v.Interface(), parent, word)); ok {
@@ -258,7 +258,7 @@ func (lib *library) takesNil(w tag) bool {
 }
 
 // ofNil compiles the rule w for a nil pointer.
-func (lib *library) ofNil(n *node, w tag, owner reflect.Type) (r rule, reason rampart.Reason) {
+func (lib *library) ofNil(n *node, w tag, owner reflect.Value) (r rule, reason rampart.Reason) {
 	if !strings.Contains(w.name, "|") {
 		return lib.rule(n, w, owner)
 	}

@@ -93,9 +93,9 @@ func (f *findings) method(v reflect.Value) *rampart.Problem {
 	var p *rampart.Problem
 	switch {
 	case err == nil:
-	case errors.As(err, &inv):
+	case errors.As(err, &inv) && inv != nil: // a nil one in an error is an error
 		f.note(inv)
-	case errors.As(err, &p) && len(p.Errors) == 0:
+	case errors.As(err, &p) && p != nil && len(p.Errors) == 0:
 		return p
 	case p != nil:
 		f.noteAll(p.Errors)

@@ -85,7 +85,7 @@ type compiler struct {
 	cleaners map[string]func(string) string
 	library  *library
 	objects  map[objectKey]*object // also those being built: types may be recursive
-	owner    reflect.Type          // the struct whose fields are being compiled
+	owner    reflect.Value         // a struct of the type whose fields are being compiled, zero but for the embedded pointers on the way to them
 	bare     bool                  // their rules do not apply
 	files    bool                  // there is a File somewhere
 	methods  bool                  // a type has a method Validate
@@ -120,7 +120,7 @@ func (c *compiler) object(t reflect.Type, where string) *object {
 	c.objects[key] = o
 	c.methods = c.methods || hasMethod(t)
 	owner := c.owner
-	c.owner = t
+	c.owner = reflect.New(t).Elem()
 	c.fields(o, t, nil, where)
 	c.owner = owner
 	return o
@@ -194,13 +194,33 @@ func (c *compiler) embed(o *object, f reflect.StructField, t reflect.Type, tags 
 	case t == o.typ || len(path) > maxEmbedded:
 		c.mistake(at, ReasonUnsupported, f.Type, "a struct cannot hold itself among its own fields; give the field a name")
 		return
-	case !tags.none() && slices.ContainsFunc(tags.rules, func(w tag) bool { return w.name != "required" && w.name != "structonly" && w.name != "nostructlevel" }):
+	case !tags.none() && slices.ContainsFunc(tags.rules, func(w tag) bool { return !isIdle(w.name, f.Type.Kind() == reflect.Pointer) }):
 		c.mistake(at, ReasonUnsupported, "validate:"+tags.rules[0].String(), "the fields of an embedded struct are those of the outer one; give them the rules")
 	}
-	bare := c.bare
+	bare, owner := c.bare, c.owner
 	c.bare = bare || tags.bare()
+	if f.Type.Kind() == reflect.Pointer { // where a field of it is checked it is there
+		c.owner = reflect.New(o.typ).Elem()
+		c.owner.Set(owner)
+		pointer, _ := (&field{index: path}).of(c.owner, true)
+		pointer.Set(reflect.New(t))
+	}
 	c.fields(o, t, path, at)
-	c.bare = bare
+	c.bare, c.owner = bare, owner
+}
+
+// isIdle reports whether a rule of an embedded struct asks nothing of the struct
+// itself: it is always there, and a pointer to it may be nil.
+func isIdle(rule string, pointer bool) bool {
+	switch rule {
+	case "structonly", "nostructlevel":
+		return true
+	case "omitempty", "omitnil":
+		return pointer
+	case "required":
+		return !pointer
+	}
+	return false
 }
 
 // maxEmbedded bounds the depth of embedded structs: a pointer could make a circle.
@@ -209,7 +229,11 @@ const maxEmbedded = 16
 // path adds a field that a path value of the URL fills.
 func (c *compiler) path(o *object, f reflect.StructField, tags tags, path []int, at string) {
 	n := c.node(f.Type, tags, at, nothing)
-	if where := strings.Count(at, "."); where != 1 || !n.flat() || n.kind == kindList || n.late {
+	inner := n
+	for inner.elem != nil {
+		inner = inner.elem
+	}
+	if where := strings.Count(at, "."); where != 1 || !n.flat() || n.kind == kindList || n.late || inner.kind == kindFile {
 		c.mistake(at, ReasonUnsupported, "path:"+f.Tag.Get("path"), "a path value is one text, for a field at the top, with rules that ask no other field")
 	}
 	o.paths = append(o.paths, field{f.Tag.Get("path"), path, n})

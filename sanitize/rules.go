@@ -81,6 +81,8 @@ func wantRule(w tag, reason rampart.Reason) string {
 	switch {
 	case reason == rampart.ReasonUnsafe:
 		return "a file of this type can run code in a browser; remove it"
+	case reason == rampart.ReasonDuplicate:
+		return "a file has one list of types; write all of them into one rule, with spaces between them"
 	case reason == rampart.ReasonUnknown && w.name == "types":
 		return `the content does not tell this type; use such as "image/png", "application/pdf" or "text/csv"`
 	case reason == rampart.ReasonUnknown:
@@ -113,8 +115,11 @@ func (c *compiler) rule(n *node, w tag) (r rule, reason rampart.Reason) {
 	case w.name == "structonly" || w.name == "nostructlevel":
 		return r, reasonUnless(n.kind == kindObject, ReasonUnsupported)
 	case w.name == "types":
-		if n.kind != kindFile {
+		switch {
+		case n.kind != kindFile:
 			return r, ReasonUnsupported
+		case n.files != nil:
+			return r, rampart.ReasonDuplicate
 		}
 		reason := n.types(w, c.uploads)
 		return rule{word: w, run: func(f *findings, v reflect.Value) *Invalid {
@@ -268,24 +273,22 @@ func (c *compiler) nulls(n *node, tags tags) {
 		return
 	}
 	lenient := n.kind == kindOptional || n.kind == kindNull || n.kind == kindPointer && n.elem.kind == kindFile
+	asked := false // by one of those few, after which the library takes nil for a value
 	for _, w := range tags.rules {
-		switch w.name {
-		case "omitempty", "omitnil", "omitzero", "isdefault", "dive":
+		switch name := w.name; {
+		case name == "omitempty", name == "omitnil", name == "omitzero", !asked && name == "isdefault", (asked || lenient) && name == "dive":
 			return
-		case "present":
-			n.null = append(n.null, ownControl(w.name)(n, w))
+		case asked && (name == "isdefault" || name == "structonly" || name == "nostructlevel"):
+		case name == "present":
+			n.null = append(n.null, ownControl(name)(n, w))
+		case c.library.takesNil(w):
+			r, reason := c.library.ofNil(n, w, c.owner)
+			if reason != "" { // as is said of the value
+				return
+			}
+			n.null, n.late, asked = append(n.null, r), true, true
+		case lenient && name != "required":
 		default:
-			if c.library.takesNil(w) {
-				r, reason := c.library.ofNil(n, w, c.owner)
-				if reason != "" { // as is said of the value
-					return
-				}
-				n.null, n.late = append(n.null, r), true
-				continue
-			}
-			if lenient && w.name != "required" {
-				continue
-			}
 			n.null = append(n.null, rule{word: w, run: func(f *findings, _ reflect.Value) *Invalid {
 				if f.absent {
 					return shared(strictjson.ErrRequired)
@@ -333,7 +336,7 @@ func asInvalid(err error, w tag) *Invalid {
 	if err == nil {
 		return nil
 	}
-	if inv, ok := errors.AsType[*Invalid](err); ok {
+	if inv, ok := errors.AsType[*Invalid](err); ok && inv != nil { // a nil one in an error is an error
 		return inv
 	}
 	return &Invalid{Code: w.name, Detail: "Enter a valid value.", Params: w.params()}

@@ -64,7 +64,7 @@ func (in *incoming) toStore(f *File, n *node) (*Invalid, error) {
 // open has the store take f.
 func (in *incoming) open(f *File) (*Invalid, error) {
 	up, err := in.store(in.req.Context(), File{Name: f.Name, ContentType: f.ContentType})
-	if inv, ok := errors.AsType[*Invalid](err); ok {
+	if inv, ok := errors.AsType[*Invalid](err); ok && inv != nil {
 		return inv, nil
 	}
 	if err == nil && up == nil {

@@ -46,13 +46,13 @@ func asked(w tag) []string {
 
 // asksExisting reports whether the fields that w asks are there: for the library, one
 // that is not differs from everything.
-func asksExisting(w tag, owner reflect.Type) bool {
+func asksExisting(w tag, owner reflect.Value) bool {
 	for _, path := range asked(w) {
 		name := path[:strings.IndexAny(path+".", ".[")]
-		if owner == nil {
+		if !owner.IsValid() {
 			return false
 		}
-		if _, ok := owner.FieldByName(name); !ok {
+		if _, ok := owner.Type().FieldByName(name); !ok {
 			return false
 		}
 	}
@@ -142,7 +142,7 @@ func mostOf(name string) int {
 const maxPath = 4096
 
 // libraryInvalid says what a client sees of the library's rule w.
-func libraryInvalid(w tag, owner reflect.Type) *Invalid {
+func libraryInvalid(w tag, owner reflect.Value) *Invalid {
 	inv := &Invalid{Code: w.name, Detail: "Enter a valid value.", Params: w.params()}
 	switch w.name {
 	case "oneof", "oneofci", "noneof", "noneofci":
@@ -179,13 +179,13 @@ func libraryInvalid(w tag, owner reflect.Type) *Invalid {
 	return inv
 }
 
-// inputName returns the name in the input of the field of t that is called name, or
-// nothing of a field further down: it is no name that the client knows.
-func inputName(t reflect.Type, name string) string {
-	if t == nil {
+// inputName returns the name in the input of the field of owner that is called name, or
+// "" for a field further down, whose name the client does not know.
+func inputName(owner reflect.Value, name string) string {
+	if !owner.IsValid() {
 		return ""
 	}
-	f, _ := t.FieldByName(name)
+	f, _ := owner.Type().FieldByName(name)
 	word, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 	if word == "" {
 		return f.Name

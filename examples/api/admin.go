@@ -64,7 +64,7 @@ func (d *database) info() map[string]any {
 // admin is the listener for operators. It leaves out /debug/pprof/cmdline: a flag may
 // hold a password.
 func (srv *instance) admin(s *settings) (http.Handler, error) {
-	cfg := server.AdminConfig{Health: srv.health, Metrics: srv.monitor.Metrics()}
+	cfg := server.AdminConfig{Health: srv.health, Metrics: srv.metrics.handler}
 	if s.pprof {
 		cfg.Handlers = map[string]http.Handler{
 			"/debug/pprof/":        http.HandlerFunc(pprof.Index),

@@ -69,7 +69,7 @@ func (p *process) incident() (subject, session, key string) {
 	operator := p.operator()
 	require.Eventually(p.t, func() bool { // what is folded is written within a second
 		metrics := p.do("GET", "/api/ops/metrics/", "", operator).body
-		return strings.Contains(metrics, `{event="authn_login_fail"} 12`) && strings.Contains(metrics, `reason="bad_signature"} 9`)
+		return strings.Contains(metrics, `{event="authn_login_fail",layer="auth/session"} 12`) && strings.Contains(metrics, `reason="bad_signature"} 9`)
 	}, 30*time.Second, 50*time.Millisecond)
 	return claim(p.t, access, "user_id"), session, key
 }

@@ -32,6 +32,7 @@ type instance struct {
 	managed  *managed
 	operator *incident.Operator
 	monitor  *monitor.Monitor
+	metrics  *metrics
 	health   *server.Health
 	dropped  func() uint64 // records of the log; nil: not known
 	log      *slog.Logger  // through the monitor
@@ -96,7 +97,7 @@ func (srv *instance) build(ctx context.Context, s *settings, sec *secrets, log *
 	if srv.health, err = newHealth(srv, srv.dropped, log); err != nil {
 		return err
 	}
-	srv.app = &app{db: srv.db, users: u, standing: standing, columns: newColumns(sec.fields), ready: srv.health.Ready(), log: log, events: rampart.NewReporter(log)}
+	srv.app = &app{db: srv.db, users: u, standing: standing, columns: newColumns(sec.fields), ready: srv.health.Ready(), log: log, events: rampart.NewReporter(log, "examples/api")}
 	if m.reencryption, err = column.NewBackground(column.BackgroundConfig{Jobs: srv.app.columns.jobs(srv.db), Logger: log}); err != nil {
 		return err
 	}
@@ -108,11 +109,18 @@ func (srv *instance) build(ctx context.Context, s *settings, sec *secrets, log *
 	if sec.oldFields || m.rotated || unindexed { // what a kill has cut off goes on
 		m.reencryption.Start() //nolint:contextcheck // it lives until close
 	}
+	if srv.metrics, err = newMetrics(srv); err != nil {
+		return err
+	}
 	if srv.operator, err = newOperator(srv, orders, log); err != nil {
 		return err
 	}
-	srv.handler, err = routes(srv.app, srv.layers, srv.layers.stack(srv.app), srv.operator, log) //nolint:contextcheck // its rules have the requests' contexts
-	return err
+	served, err := routes(srv.app, srv.layers, srv.layers.stack(srv.app), srv.operator, log) //nolint:contextcheck // its rules have the requests' contexts
+	if err != nil {
+		return err
+	}
+	srv.handler = srv.metrics.requests(served)
+	return nil
 }
 
 // prepare makes the tables, and the demo accounts where nobody else can use

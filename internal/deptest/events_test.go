@@ -57,7 +57,7 @@ type eventReader struct {
 }
 
 // event returns the name that an expression such as rampart.AuthzFail stands
-// for; "" if it is none.
+// for; "" for anything else.
 func (er *eventReader) event(e ast.Expr) string {
 	switch x := e.(type) {
 	case *ast.SelectorExpr:

@@ -77,7 +77,7 @@ func (c *Credential) Value(key any) any {
 	}
 }
 
-// CredentialFrom returns the innermost credential of ctx; nil if there is none.
+// CredentialFrom returns the innermost credential of ctx; nil without one.
 func CredentialFrom(ctx context.Context) *Credential {
 	c, _ := ctx.Value(credentialKey{}).(*Credential)
 	return c

@@ -2,6 +2,7 @@ package markup_test
 
 import (
 	"encoding/base64"
+	"slices"
 	"strings"
 	"testing"
 
@@ -163,7 +164,7 @@ func TestStyles(t *testing.T) {
 		assert.Equal(t, got, h.Clean(got))
 	}
 	in := `<td style="border: 1px solid #ccc; border: 21px solid; border: 1px 1px 1px 1px; border-width: thin 2px; width: 100%; width: 101%; width: 4001px; margin: 0 auto; float: left; display: none; display: block">x`
-	assert.Equal(t, `<table><tr><td style="border: 1px solid #ccc; border-width: thin 2px; width: 100%; margin: 0 auto; float: left; display: block">x</td></tr></table>`, h.Clean("<table><tr>"+in))
+	assert.Equal(t, `<table><tr><td style="border: 1px solid #ccc; border-width: thin 2px; width: 100%; margin: 0 auto; float: left; display: block; contain: paint">x</td></tr></table>`, h.Clean("<table><tr>"+in))
 	assert.Equal(t, `<p>x</p>`, h.Clean(`<p style="float: left; width: 1px">x`), "for boxes only")
 }
 
@@ -192,15 +193,38 @@ func TestEveryPropertyHasAGrammar(t *testing.T) {
 		"collapse":   "border-collapse",
 	} {
 		for property := range strings.FieldsSeq(properties) {
-			h, err := markup.New(markup.AllowTags("p"), markup.AllowStyles("p", property))
+			h, err := markup.New(markup.AllowTags("img"), markup.AllowStyles("img", property))
 			require.NoError(t, err)
-			in := `<p style="` + property + ": " + value + `">x</p>`
+			in := `<img style="` + property + ": " + value + `">`
 			assert.Equal(t, in, h.Clean(in))
-			assert.Equal(t, "<p>x</p>", h.Clean(`<p style="`+property+": url(x)"+`">x</p>`))
-			assert.Equal(t, "<p>x</p>", h.Clean(`<p style="`+property+": 99999px"+`">x</p>`))
-			assert.Equal(t, "<p>x</p>", h.Clean(`<p style="`+property+": "+value+" "+value+" "+value+" "+value+" "+value+`,">x</p>`))
+			assert.Equal(t, "<img>", h.Clean(`<img style="`+property+": url(x)"+`">`))
+			assert.Equal(t, "<img>", h.Clean(`<img style="`+property+": 99999px"+`">`))
+			assert.Equal(t, "<img>", h.Clean(`<img style="`+property+": "+value+" "+value+" "+value+" "+value+" "+value+`,">`))
 		}
 	}
+}
+
+// A box that is lower than its content, or floats, would show it over what is below.
+// That it does not is tested in Chromium, in internal/integration.
+func TestContentIsCutOffAtTheEdgeOfItsBox(t *testing.T) {
+	h := policy(t, new(markup.Policy), markup.AllowTags("p", "table", "tr", "td", "caption", "img"), markup.AllowStyles("*", "height", "min-height", "max-height", "display", "float", "color"))
+	cut := map[string][]string{
+		"<p": {"height", "max-height", "float"}, "<table><caption": {"height", "max-height", "float"}, "<img": nil,
+		"<table": {"max-height", "float", "display"}, "<table><tr": {"max-height", "float", "display"}, "<table><tr><td": {"max-height", "float", "display"},
+	}
+	for tag, properties := range cut {
+		for _, declaration := range []string{"height: 0", "min-height: 0", "max-height: 0", "display: block", "float: left"} {
+			property, _, _ := strings.Cut(declaration, ":")
+			want := declaration + "; color: red"
+			if slices.Contains(properties, property) {
+				want += "; contain: paint"
+			}
+			got := h.Clean(tag + ` style="` + declaration + `; color: red">`)
+			assert.Contains(t, got, tag+` style="`+want+`">`)
+			assert.Equal(t, got, h.Clean(got))
+		}
+	}
+	assert.Equal(t, `<p style="color: red">x</p>`, h.Clean(`<p style="contain: paint; color: red; height: 1vh">x</p>`), "only where it is needed")
 }
 
 func TestDataImagesBeginAsTheirTypeDoes(t *testing.T) {

@@ -1,37 +1,53 @@
 package admin
 
-import "net/http"
+import (
+	"net/http"
 
-// cache serves /proxy-cache, /proxy-cache/KEY and /proxy-cache/PLUGIN/caches/KEY.
-func (a *API) cache(w http.ResponseWriter, r *http.Request, parts []string) {
-	store := a.Engine.Cache()
-	plugin, key := "", ""
-	switch {
-	case len(parts) == 0 && r.Method == http.MethodDelete:
-		store.Clear()
+	"github.com/ecolaura/rampart/gateway/internal/conf"
+	"github.com/ecolaura/rampart/gateway/internal/plugin"
+)
+
+// cacheEndpoints show and purge what proxy-cache keeps, as in Kong.
+func (a *API) cacheEndpoints() []endpoint {
+	store := a.Engine.Cache
+	clear := func(w http.ResponseWriter, _ *http.Request, _ []string) error {
+		store().Clear()
 		w.WriteHeader(http.StatusNoContent)
-		return
-	case len(parts) == 1:
-		key = parts[0]
-	case len(parts) == 3 && parts[1] == "caches":
-		plugin, key = parts[0], parts[2]
+		return nil
 	}
-	found := store.Get(key)
-	if found == nil || plugin != "" && found.Plugin != plugin {
-		problem(w, http.StatusNotFound, "not_found", "Not found")
-		return
+	one := func(path string, find func(names []string) (key string, found *plugin.Cached)) endpoint {
+		return endpoint{path: path, methods: []method{
+			{http.MethodGet, "", func(w http.ResponseWriter, _ *http.Request, names []string) error {
+				_, found := find(names)
+				if found == nil {
+					return conf.ErrNotFound
+				}
+				answer(w, http.StatusOK, map[string]any{ // without the body, which is a client's
+					"status": found.Status, "headers": found.Header, "body_len": len(found.Body),
+					"timestamp": found.Stored.Unix(), "ttl": int(found.TTL.Seconds()), "plugin": map[string]any{"id": found.Plugin},
+				})
+				return nil
+			}},
+			{http.MethodDelete, "", func(w http.ResponseWriter, _ *http.Request, names []string) error {
+				key, found := find(names)
+				if found == nil {
+					return conf.ErrNotFound
+				}
+				store().Purge(key)
+				w.WriteHeader(http.StatusNoContent)
+				return nil
+			}},
+		}}
 	}
-	switch r.Method {
-	case http.MethodDelete:
-		store.Purge(key)
-		w.WriteHeader(http.StatusNoContent)
-	case http.MethodGet, http.MethodHead: // without the body, which is a client's
-		answer(w, http.StatusOK, map[string]any{
-			"status": found.Status, "headers": found.Header, "body_len": len(found.Body),
-			"timestamp": found.Stored.Unix(), "ttl": int(found.TTL.Seconds()), "plugin": map[string]any{"id": found.Plugin},
-		})
-	default:
-		w.Header().Set("Allow", "GET, HEAD, DELETE")
-		problem(w, http.StatusMethodNotAllowed, "method_not_allowed", "")
+	return []endpoint{
+		{path: "/proxy-cache", methods: []method{{http.MethodDelete, "", clear}}},
+		one("/proxy-cache/{key}", func(names []string) (string, *plugin.Cached) { return names[0], store().Get(names[0]) }),
+		one("/proxy-cache/{plugins}/caches/{key}", func(names []string) (string, *plugin.Cached) {
+			found := store().Get(names[1])
+			if found != nil && found.Plugin != names[0] {
+				found = nil
+			}
+			return names[1], found
+		}),
 	}
 }

@@ -25,18 +25,18 @@ func Protect(next http.Handler, token string, events *rampart.Reporter) http.Han
 		switch {
 		case len(r.Header["Origin"]) > 0 || site != "" && site != "none" && site != "same-origin":
 			g.report(r, rampart.MaliciousCSRF, "cross_origin")
-			problem(w, http.StatusForbidden, "cross_origin", "")
+			problem(w, http.StatusForbidden, codeNone, "cross_origin", "requests of web pages are refused", nil)
 			return
 		case token == "" && (!loopback(r.Host) || !local(r)):
 			g.report(r, rampart.MaliciousHost, "bad_host")
-			problem(w, http.StatusForbidden, "bad_host", "")
+			problem(w, http.StatusForbidden, codeNone, "bad_host", "name a loopback host", nil)
 			return
 		case token != "":
 			got := sha256.Sum256([]byte(given(r)))
 			if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
 				w.Header().Set("WWW-Authenticate", "Bearer")
 				g.report(r, rampart.AuthnLoginFail, "admin_token")
-				problem(w, http.StatusUnauthorized, "admin_token", "")
+				problem(w, http.StatusUnauthorized, codeNone, "admin_token", "the admin token is wanted", nil)
 				return
 			}
 		}

@@ -4,6 +4,7 @@ package call
 
 import (
 	"context"
+	"net/http"
 	"net/netip"
 	"regexp"
 	"sync/atomic"
@@ -35,6 +36,7 @@ type Call struct {
 	SetHeaders  []string // for the upstream: name, value, name, value …
 	HideHeaders []string // not for the upstream: credentials
 	HideQuery   []string
+	own         []string // headers of the answer that are not the upstream's to set
 	DropHeaders []string // those that the gateway sets by itself, but not now
 
 	Secrets []string // names of headers and parameters that may hold credentials, not for logs
@@ -50,11 +52,26 @@ type Call struct {
 	BodyFailed atomic.Int32 // the status that says how the client's body ended before its end; 0: it has not
 
 	Counts []Counter // told of the end
+
+	Rest []http.Handler // of its way: plugins, and what is behind them
 }
 
 // A Counter is told of each answer.
 type Counter interface {
 	Count(c *Call, status int, sent int64, took time.Duration)
+}
+
+// Own puts a header into the answer, in place of what the upstream says there.
+func (c *Call) Own(w http.ResponseWriter, name, value string) {
+	w.Header()[name] = []string{value}
+	c.own = append(c.own, name)
+}
+
+// Disown drops from an upstream's answer what is not its to set.
+func (c *Call) Disown(h http.Header) {
+	for _, name := range c.own {
+		delete(h, name)
+	}
 }
 
 type key struct{}

@@ -29,6 +29,8 @@ func (b *BasicAuth) refs() []reference {
 	return []reference{{field: "consumer", kind: "consumers", ref: &b.Consumer, must: true, owns: true}}
 }
 
+func (b *BasicAuth) uniques() []uniqueKey { return []uniqueKey{key("username", "", b.Username)} }
+
 func (b *BasicAuth) check(*File) Mistakes {
 	c := Checks{m: b.at()}
 	c.Want(b.Username != "" && len(b.Username) <= 256 && !strings.Contains(b.Username, ":"), "username", "a name without a colon is wanted (RFC 7617)")

@@ -1,6 +1,8 @@
 package conf
 
 import (
+	"cmp"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -53,6 +55,13 @@ func (c *Checks) Want(ok bool, field, format string, args ...any) {
 	}
 }
 
+// Note notes something about a field that is not wrong.
+func (c *Checks) Note(field, format string, args ...any) {
+	m := c.m.mistake(field, format, args...)
+	m.Note = true
+	c.ms = append(c.ms, m)
+}
+
 // OneOf wants a value that is allowed.
 func (c *Checks) OneOf(field, value string, allowed ...string) {
 	c.Want(slices.Contains(allowed, value), field, "must be one of %s", strings.Join(allowed, ", "))
@@ -75,18 +84,35 @@ func (c *Checks) Each(field string, list []string, ok func(string) bool, what st
 
 // Anonymous wants a consumer of f who stands for strangers, or nobody.
 func (c *Checks) Anonymous(who string, f *File) {
-	k, _ := KindNamed("consumers")
-	c.Want(who == "" || k.Find(f, who) != nil, "config.anonymous", "there is no consumer %q", who)
+	c.Want(who == "" || f.Consumer(who) != nil, "config.anonymous", "there is no consumer %q", who)
+}
+
+// A Naming says what a document calls the fields of a Config.
+type Naming map[string]string
+
+// goName is a word that may be the name of a Config's field.
+var goName = regexp.MustCompile(`\b[A-Z][A-Za-z]+\b`)
+
+// Text is what m says, in the document's words. What only a program may allow is
+// left out.
+func (n Naming) Text(m *rampart.ConfigError) string {
+	text := strings.ReplaceAll(string(m.Reason), "_", " ")
+	if m.Value != "" {
+		text += fmt.Sprintf(" %q", m.Value)
+	}
+	want, _, _ := strings.Cut(m.Want, ", or read what Dangerously")
+	return text + ": " + goName.ReplaceAllStringFunc(want, func(s string) string {
+		if own, ok := n[s]; ok {
+			return own
+		}
+		return s
+	})
 }
 
 // Config takes over what a package of rampart says of its Config.
-func (c *Checks) Config(err error) {
+func (c *Checks) Config(err error, names Naming) {
 	for m := range rampart.Mistakes(err) {
-		text := strings.ReplaceAll(string(m.Reason), "_", " ")
-		if m.Value != "" {
-			text += fmt.Sprintf(" %q", m.Value)
-		}
-		c.Want(false, "config."+strings.ToLower(m.Field), "%s: %s", text, m.Want)
+		c.Want(false, "config."+cmp.Or(names[m.Field], m.Field), "%s", names.Text(m))
 	}
 }
 
@@ -249,10 +275,24 @@ func (k *KeyAuth) check(*File) Mistakes {
 func (j *JWTSecret) check(*File) Mistakes {
 	c := Checks{m: j.at()}
 	c.Want(j.Key != "", "key", "missing")
-	if _, err := j.VerificationKeys(); err != nil {
-		c.Want(false, "algorithm", "%s", err.Error())
+	algorithms := []string{"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+	if !slices.Contains(algorithms, j.Algorithm) {
+		c.OneOf("algorithm", j.Algorithm, algorithms...)
+		return c.ms
+	}
+	_, err := j.VerificationKeys()
+	for m := range rampart.Mistakes(err) {
+		c.Want(false, j.material(), "%s", Naming{}.Text(m))
 	}
 	return c.ms
+}
+
+// material is the field that holds the key.
+func (j *JWTSecret) material() string {
+	if strings.HasPrefix(j.Algorithm, "HS") {
+		return "secret"
+	}
+	return "rsa_public_key"
 }
 
 // VerificationKeys returns the key with which tokens of j are checked.
@@ -260,7 +300,7 @@ func (j *JWTSecret) VerificationKeys() (*auth.Keys, error) {
 	alg := auth.Algorithm(j.Algorithm)
 	var key *auth.Key
 	var err error
-	if strings.HasPrefix(j.Algorithm, "HS") {
+	if j.material() == "secret" {
 		key, err = auth.NewKey(alg, "", []byte(j.Secret))
 	} else {
 		key, err = auth.ParseKey(alg, "", []byte(j.PublicKey))
@@ -297,17 +337,24 @@ func (u *Upstream) check(*File) Mistakes {
 
 func (t *Target) check(*File) Mistakes {
 	c := Checks{m: t.at()}
-	host, port, err := net.SplitHostPort(t.Target)
-	if err != nil { // Kong's default port
-		host, port = strings.Trim(t.Target, "[]"), "8000"
-	}
-	n, err := strconv.Atoi(port)
-	c.Want(hostname(host) && err == nil && n > 0 && n < 65536, "target", "host:port is wanted: %q", t.Target)
+	full := withPort(t.Target)
+	host, port, err := net.SplitHostPort(full)
+	n, bad := strconv.Atoi(port)
+	c.Want(hostname(host) && err == nil && bad == nil && n > 0 && n < 65536, "target", "host:port is wanted: %q", t.Target)
 	if len(c.ms) == 0 {
-		t.Target = net.JoinHostPort(host, port)
+		t.Target = full
 	}
 	c.Within("weight", t.Weight, 0, 65535)
 	return c.ms
+}
+
+// withPort returns a target with Kong's default port, if it has none.
+func withPort(target string) string {
+	host, port, err := net.SplitHostPort(target)
+	if err != nil {
+		host, port = strings.Trim(target, "[]"), "8000"
+	}
+	return net.JoinHostPort(host, port)
 }
 
 func (ct *Certificate) check(*File) Mistakes {
@@ -320,10 +367,7 @@ func (ct *Certificate) check(*File) Mistakes {
 
 func (s *SNI) check(f *File) Mistakes {
 	c := Checks{m: s.at()}
-	for _, ct := range f.Certificates {
-		if Ref(ct.ID) != s.Certificate {
-			continue
-		}
+	if ct, ok := f.by("certificates", "id", "", string(s.Certificate)).(*Certificate); ok {
 		if pair, err := tls.X509KeyPair([]byte(ct.Cert), []byte(ct.Key)); err == nil {
 			names := pair.Leaf.DNSNames // clients would refuse it for any other
 			c.Want(slices.Contains(names, s.Name) || pair.Leaf.VerifyHostname(strings.TrimPrefix(s.Name, "*.")) == nil, "name",
@@ -339,8 +383,10 @@ func (ca *CACertificate) check(*File) Mistakes {
 	block, _ := pem.Decode([]byte(ca.Cert))
 	ok := block != nil
 	if ok {
-		_, err := x509.ParseCertificate(block.Bytes)
-		ok = err == nil
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if ok = err == nil; ok {
+			ca.CertDigest = fmt.Sprintf("%x", sha256.Sum256(cert.Raw))
+		}
 	}
 	c.Want(ok, "cert", "a certificate in PEM is wanted")
 	return c.ms

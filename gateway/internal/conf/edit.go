@@ -1,313 +1,314 @@
 package conf
 
 import (
-	"bytes"
-	"encoding/json"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"net/url"
+	"maps"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// Errors of an edit.
-var (
-	ErrNotFound = errors.New("conf: there is no such entity")
-	ErrInUse    = errors.New("conf: other entities refer to it")
-)
+// ErrNotFound says that an edit names an entity that is not there.
+var ErrNotFound = errors.New("conf: there is no such entity")
 
-// cutTag takes a field's tag apart.
-func cutTag(f reflect.StructField) (name, option string, ok bool) {
-	return strings.Cut(f.Tag.Get("k"), ",")
+// An InUseError says that an entity cannot go, since others refer to it.
+type InUseError struct {
+	Kind  string // of the entity
+	By    string // the kind of the others
+	ID    string // of one of those
+	Field string // by which it refers to the entity
 }
 
-// JSON returns an entity as Kong's Admin API shows it: every field, null where
-// it is not set.
-func JSON(e Entity) map[string]any {
-	out := map[string]any{}
-	for name, v := range fieldsOf(reflect.ValueOf(e).Elem()) {
-		if name == "url" {
-			continue
-		}
-		out[name] = plain(v)
-	}
-	return out
-}
-
-func plain(v reflect.Value) any {
-	switch v.Kind() {
-	case reflect.Pointer, reflect.Interface:
-		if v.IsNil() {
-			return nil
-		}
-		return plain(v.Elem())
-	case reflect.Struct:
-		out := map[string]any{}
-		for name, f := range fieldsOf(v) {
-			out[name] = plain(f)
-		}
-		return out
-	case reflect.Slice:
-		if v.Len() == 0 {
-			return nil
-		}
-		out := make([]any, v.Len())
-		for i := range out {
-			out[i] = plain(v.Index(i))
-		}
-		return out
-	case reflect.Map:
-		if v.Len() == 0 {
-			return nil
-		}
-		return v.Interface()
-	case reflect.String:
-		switch {
-		case v.String() == "":
-			return nil
-		case v.Type() == reflect.TypeFor[Ref]():
-			return map[string]any{"id": v.String()}
-		}
-		return v.String()
-	default:
-		return v.Interface()
-	}
-}
-
-// FormNode turns a form into the node of an entity: config.second=5 sets a
-// field of a field, paths=/a&paths=/b, paths[]=/a and paths[1]=/a make lists.
-func FormNode(form url.Values) (*yaml.Node, error) {
-	root := &yaml.Node{Kind: yaml.MappingNode}
-	for name, values := range form {
-		at := root
-		parts := strings.Split(name, ".")
-		for _, p := range parts[:len(parts)-1] {
-			next := field(at, p)
-			if next == nil {
-				next = &yaml.Node{Kind: yaml.MappingNode}
-				at.Content = append(at.Content, text(p), next)
-			}
-			if next.Kind != yaml.MappingNode {
-				return nil, Mistakes{{Path: name, Reason: "it is a value and a table at once"}}
-			}
-			at = next
-		}
-		last, index, isList := strings.Cut(parts[len(parts)-1], "[")
-		if isList && !strings.HasSuffix(index, "]") {
-			return nil, Mistakes{{Path: name, Reason: "a bracket is not closed"}}
-		}
-		list := field(at, last)
-		switch {
-		case !isList && len(values) == 1 && list == nil:
-			at.Content = append(at.Content, text(last), formValue(values[0]))
-			continue
-		case list == nil:
-			list = &yaml.Node{Kind: yaml.SequenceNode}
-			at.Content = append(at.Content, text(last), list)
-		case list.Kind != yaml.SequenceNode:
-			return nil, Mistakes{{Path: name, Reason: "given twice"}}
-		}
-		n, _ := strconv.Atoi(strings.TrimSuffix(index, "]"))
-		for _, v := range values {
-			el := formValue(v)
-			el.Column = n // its place; forms come in no order
-			list.Content = append(list.Content, el)
-		}
-		slices.SortStableFunc(list.Content, func(a, b *yaml.Node) int { return a.Column - b.Column })
-	}
-	return root, nil
-}
-
-func field(n *yaml.Node, name string) *yaml.Node {
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == name {
-			return n.Content[i+1]
-		}
-	}
-	return nil
-}
-
-func formValue(s string) *yaml.Node {
-	return &yaml.Node{Kind: yaml.ScalarNode, Tag: formTag, Value: s}
-}
-
-// JSONNode turns JSON into a node.
-func JSONNode(text []byte) (*yaml.Node, error) {
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.UseNumber()
-	var v any
-	if err := dec.Decode(&v); err != nil {
-		return nil, Mistakes{{Reason: "not JSON"}}
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, Mistakes{{Reason: "something follows the JSON"}}
-	}
-	return jsonNode(v), nil
-}
-
-func jsonNode(v any) *yaml.Node {
-	switch v := v.(type) {
-	case map[string]any:
-		n := &yaml.Node{Kind: yaml.MappingNode}
-		for name, el := range v {
-			n.Content = append(n.Content, text(name), jsonNode(el))
-		}
-		return n
-	case []any:
-		n := &yaml.Node{Kind: yaml.SequenceNode}
-		for _, el := range v {
-			n.Content = append(n.Content, jsonNode(el))
-		}
-		return n
-	case bool:
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(v)}
-	case json.Number:
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!float", Value: v.String()}
-	case string:
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: v}
-	}
-	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}
+// Error implements error.
+func (e *InUseError) Error() string {
+	return fmt.Sprintf("an existing '%s' entity references this '%s' entity: %s, by %s", e.By, e.Kind, e.ID, e.Field)
 }
 
 // A Change is one edit of one entity.
 type Change struct {
 	Kind    Kind
-	Entity  string            // id or name of what is changed; "" makes a new one
-	Replace bool              // start from the defaults (PUT), also where there is none yet
-	Within  map[string]string // references that are given: field to id
-	Body    *yaml.Node
-	ID      string // for a new entity
-	Now     int64
+	Entity  string // how an address names what is changed; "" makes a new one
+	Replace bool   // start from the defaults (PUT), also where there is none yet
+
+	// Field is the reference by which the entity belongs to what it stands below in
+	// an address, and Parent the id of that; "": it stands alone.
+	Field, Parent string
+
+	Body *yaml.Node
+	Now  int64 // Unix time
 }
 
 // Apply returns f with the change, and the changed entity; f stays as it is.
 // The error is Mistakes or ErrNotFound.
 func (f *File) Apply(c Change) (*File, Entity, error) {
-	out := f.Clone()
-	all := c.Kind.list(out)
-	var e Entity
-	if c.Entity != "" {
-		e = c.Kind.Find(out, c.Entity)
-		if e == nil && !c.Replace {
-			return nil, nil, ErrNotFound
-		}
+	old, err := c.find(f)
+	if err != nil {
+		return nil, nil, err
 	}
-	isNew := e == nil
-	if isNew || c.Replace {
-		old := e
-		e = c.Kind.fresh()
-		if old != nil {
-			e.setID(old.id())
-			e.basis().CreatedAt = old.basis().CreatedAt
-			all[slices.Index(all, old)] = e
-		} else {
-			all = append(all, e)
-		}
+	names, body := c.takeNames()
+	e, d := c.Kind.fresh(), decoder{known: f.known}
+	if old != nil && !c.Replace {
+		e, body = d.overlay(c.Kind, old, body)
 	}
-	before := e.id()
-	d := decoder{known: f.known}
-	d.into(c.Body, reflect.ValueOf(e).Elem(), "", "", nil)
-	if before != "" && e.id() != before {
-		d.mistakes = append(d.mistakes, Mistake{Path: "id", Reason: "an id does not change"})
+	d.into(body, reflect.ValueOf(e).Elem(), "", "", nil)
+	c.complete(f, e, old, &d)
+
+	out := f.share()
+	ms := append(d.mistakes, out.resolve(e)...)
+	ms = append(ms, out.checkOne(e)...)
+	x := out.own(c.Kind)
+	if old != nil {
+		x.remove(old)
 	}
-	b := e.basis()
-	b.UpdatedAt = c.Now
-	if isNew {
-		b.CreatedAt = c.Now
-		if e.id() == "" {
-			e.setID(c.ID)
-		}
-		nameFromPath(e, c.Entity)
+	ms = append(ms, x.add(c.Kind, e)...)
+	c.Kind.put(out, old, e)
+	if cert, ok := e.(*Certificate); ok && names != nil {
+		ms = append(ms, out.setNames(cert, names, c.Now)...)
 	}
-	for _, r := range e.refs() {
-		if id, ok := c.Within[r.field]; ok {
-			*r.ref = Ref(id)
-		}
-	}
-	c.Kind.set(out, all)
-	ms := append(d.mistakes, out.resolve()...)
-	ms = append(ms, out.check()...)
-	if err := ms.Err(); err != nil {
+	if err := append(ms, out.broken(old, e)...).Err(); err != nil {
 		return nil, nil, err
 	}
 	return out, e, nil
 }
 
-// nameFromPath names an entity that PUT makes as its address says.
-func nameFromPath(e Entity, named string) {
-	if named == "" || e.natural() != "" || named == e.id() {
-		return
+// find returns what c changes; nil, if that is to be made.
+func (c *Change) find(f *File) (Entity, error) {
+	if c.Entity == "" {
+		return nil, nil
 	}
-	if looksLikeID(named) {
-		e.setID(named)
-		return
+	var old Entity
+	if c.Parent == "" {
+		old = c.Kind.Find(f, c.Entity)
+	} else {
+		old = c.Kind.FindBelow(f, c.Field, c.Parent, c.Entity)
 	}
-	switch e := e.(type) {
-	case *Service:
-		e.Name = named
-	case *Route:
-		e.Name = named
-	case *Consumer:
-		e.Username = named
-	case *Upstream:
-		e.Name = named
-	case *SNI:
-		e.Name = named
-	case *Plugin:
-		e.InstanceName = named
+	switch {
+	case old != nil:
+		return old, nil
+	case !c.Replace, c.Kind.Find(f, c.Entity) != nil: // it belongs to another one
+		return nil, ErrNotFound
+	case !LooksLikeID(c.Entity) && c.Kind.Name != "certificates" && (c.Kind.Key == "" || c.Kind.Within != c.Field && c.Kind.Within != ""):
+		return nil, ErrNotFound // it could not be found by that
 	}
+	return nil, nil
 }
 
-func looksLikeID(s string) bool {
-	if len(s) != 36 {
-		return false
+// complete gives e what c says apart from its body, and what is made where
+// nothing is said.
+func (c *Change) complete(f *File, e, old Entity, d *decoder) {
+	b := e.basis()
+	b.UpdatedAt = c.Now
+	if old != nil {
+		b.CreatedAt = old.basis().CreatedAt
+	} else if b.CreatedAt == 0 {
+		b.CreatedAt = c.Now
 	}
-	for i, c := range s {
-		dash := i == 8 || i == 13 || i == 18 || i == 23
-		if dash != (c == '-') || !dash && !strings.ContainsRune("0123456789abcdefABCDEF", c) {
-			return false
+	id := ""
+	switch {
+	case old != nil:
+		id = old.id()
+	case LooksLikeID(c.Entity):
+		id = strings.ToLower(c.Entity)
+	}
+	switch {
+	case id != "" && e.id() != "" && !strings.EqualFold(e.id(), id):
+		d.mistakes = append(d.mistakes, Mistake{Path: "id", Reason: "an id does not change"})
+	case id != "":
+		e.setID(id)
+	case e.id() == "":
+		e.setID(newID())
+	}
+	if c.Replace && c.Entity != "" && !LooksLikeID(c.Entity) && c.Kind.Key != "" {
+		key := fieldNamed(reflect.ValueOf(e).Elem(), c.Kind.Key)
+		if key.String() == "" {
+			key.SetString(c.Entity)
+		} else if c.Kind.full(key.String()) != c.Kind.full(c.Entity) {
+			d.mistakes = append(d.mistakes, Mistake{Path: c.Kind.Key, Reason: "the address has another one"})
 		}
 	}
-	return true
+	for _, r := range e.refs() {
+		if c.Parent == "" || r.field != c.Field {
+			continue
+		}
+		if given := f.named(r.kind, string(*r.ref)); *r.ref != "" && (given == nil || given.id() != c.Parent) {
+			d.mistakes = append(d.mistakes, Mistake{Path: r.field, Reason: "it belongs to that below which it stands in the address"})
+		}
+		*r.ref = Ref(c.Parent)
+	}
+	if g, ok := e.(interface{ generate(old Entity) }); ok {
+		g.generate(old)
+	}
 }
 
-// Delete returns f without the entity and what belongs to it. The error is
-// ErrNotFound, or ErrInUse with what refers to it.
-func (f *File) Delete(k Kind, idOrName string) (*File, error) {
-	out := f.Clone()
-	e := k.Find(out, idOrName)
-	if e == nil {
-		return nil, ErrNotFound
+// generate makes a key where none is given, as Kong does. A replaced one stays.
+func (k *KeyAuth) generate(old Entity) {
+	if was, ok := old.(*KeyAuth); ok && k.Key == "" {
+		k.Key = was.Key
 	}
-	gone := map[Ref]bool{Ref(e.id()): true}
+	if k.Key == "" {
+		k.Key = random(24)
+	}
+}
+
+// generate makes a key and a secret where none is given, as Kong does. Replaced
+// ones stay.
+func (j *JWTSecret) generate(old Entity) {
+	if was, ok := old.(*JWTSecret); ok {
+		if j.Key == "" {
+			j.Key = was.Key
+		}
+		if j.Secret == "" {
+			j.Secret = was.Secret
+		}
+	}
+	if j.Key == "" {
+		j.Key = random(24)
+	}
+	if j.Secret == "" && strings.HasPrefix(j.Algorithm, "HS") {
+		j.Secret = random(48) // 64 letters: enough for HS512
+	}
+}
+
+// random returns a text made of n random bytes.
+func random(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// newID returns a random UUID (RFC 9562 section 5.4).
+func newID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	h := hex.EncodeToString(b[:])
+	return strings.Join([]string{h[:8], h[8:12], h[12:16], h[16:20], h[20:]}, "-")
+}
+
+// overlay returns the defaults, and a document of what old says and body changes.
+// A field that body has as null gets its default.
+func (d *decoder) overlay(k Kind, old Entity, body *yaml.Node) (Entity, *yaml.Node) {
+	e, def := k.fresh(), k.fresh()
+	if p, ok := old.(*Plugin); ok {
+		if name := child(body, "name"); name != "" && name != p.Name { // it would run as the old one, in the new one's place
+			d.mistakes = append(d.mistakes, Mistake{Path: "name", Reason: "a plugin does not become another: remove it and make a new one"})
+		}
+		def.(*Plugin).Config = d.known.config(p.Name) //nolint:forcetypeassert // as old is
+	}
+	doc := d.known.encode(reflect.ValueOf(old).Elem(), reflect.ValueOf(def).Elem())
+	return e, lay(doc, body, reflect.ValueOf(def).Elem())
+}
+
+// lay changes doc, which describes a struct like v, as body says. Structs are
+// merged, all else is replaced.
+func lay(doc, body *yaml.Node, v reflect.Value) *yaml.Node {
+	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
+		v = v.Elem()
+	}
+	if doc.Kind != yaml.MappingNode || body.Kind != yaml.MappingNode || v.Kind() != reflect.Struct {
+		return body
+	}
+	for i := 0; i+1 < len(body.Content); i += 2 {
+		key, value := body.Content[i], body.Content[i+1]
+		at := fieldAt(doc, key.Value)
+		f := fieldNamed(v, key.Value)
+		switch {
+		case f.IsValid() && value.Kind == yaml.ScalarNode && value.ShortTag() == "!!null":
+			if at >= 0 {
+				doc.Content = slices.Delete(doc.Content, at, at+2)
+			}
+		case at < 0 && f.IsValid():
+			doc.Content = append(doc.Content, key, lay(&yaml.Node{Kind: yaml.MappingNode}, value, f))
+		case at < 0:
+			doc.Content = append(doc.Content, key, value)
+		default:
+			doc.Content[at+1] = lay(doc.Content[at+1], value, f)
+		}
+	}
+	return doc
+}
+
+// share returns a File that shares everything with f.
+func (f *File) share() *File {
+	out := *f
+	out.index = maps.Clone(f.index)
+	return &out
+}
+
+// broken says what of others is wrong once e is in the place of old.
+func (f *File) broken(old, e Entity) (ms Mistakes) {
+	switch was := old.(type) {
+	case *Consumer:
+		if now, ok := e.(*Consumer); ok && was.Username != "" && was.Username != now.Username {
+			if p := f.strangersOf(was.Username); p != nil {
+				ms = append(ms, e.at().mistake("username", "the plugin %s has it as its anonymous consumer", p.ID))
+			}
+		}
+	case *Certificate:
+		for _, s := range f.snisOf(was.ID) {
+			ms = append(ms, s.check(f)...)
+		}
+	}
+	return ms
+}
+
+// strangersOf returns a plugin whose anonymous consumer has that id or name.
+func (f *File) strangersOf(idOrName ...string) *Plugin {
+	for _, p := range f.Plugins {
+		if p.Config == nil {
+			continue
+		}
+		who := fieldNamed(reflect.ValueOf(p.Config).Elem(), "anonymous")
+		if who.IsValid() && who.String() != "" && slices.Contains(idOrName, who.String()) {
+			return p
+		}
+	}
+	return nil
+}
+
+// Delete returns f without the entity e of kind k and what belongs to it. The
+// error is an InUseError.
+func (f *File) Delete(k Kind, e Entity) (*File, error) {
+	type row struct{ kind, id string }
+	gone := map[row]bool{{k.Name, e.id()}: true}
+	out := f.share()
 	for _, other := range Kinds() { // what refers to others comes after them
-		var keep []Entity
-		for _, o := range other.list(out) {
-			drop := other.Name == k.Name && o.id() == e.id()
+		var dropped []Entity
+		for o := range other.All(out) {
+			drop := gone[row{other.Name, o.id()}]
 			for _, r := range o.refs() {
 				switch {
-				case !gone[*r.ref]:
+				case !gone[row{r.kind, string(*r.ref)}]:
 				case r.owns:
 					drop = true
 				default:
-					return nil, fmt.Errorf("%w: %s %s", ErrInUse, other.Name, o.id())
+					return nil, &InUseError{Kind: k.Name, By: other.Name, ID: o.id(), Field: r.field}
 				}
 			}
 			if drop {
-				gone[Ref(o.id())] = true
-				continue
+				gone[row{other.Name, o.id()}] = true
+				dropped = append(dropped, o)
 			}
-			keep = append(keep, o)
 		}
-		other.set(out, keep)
+		if len(dropped) == 0 {
+			continue
+		}
+		x := out.own(other)
+		for _, o := range dropped {
+			x.remove(o)
+		}
+		other.keep(out, func(o Entity) bool { return !gone[row{other.Name, o.id()}] })
+	}
+	if c, ok := e.(*Consumer); ok {
+		if p := out.strangersOf(c.ID, c.Username); p != nil {
+			return nil, &InUseError{Kind: k.Name, By: "plugins", ID: p.ID, Field: "config.anonymous"}
+		}
 	}
 	return out, nil
 }
-
-// Given reports whether a document sets a field.
-func Given(n *yaml.Node, name string) bool { return field(n, name) != nil }

@@ -1,7 +1,7 @@
 package conf
 
-// A File is a whole configuration. It is not changed once it is in use: an edit
-// is made on a Clone.
+// A File is a whole configuration. It is not changed once it is in use, nor are
+// its entities: an edit makes a new one, which shares what has not changed.
 type File struct {
 	Services       []*Service
 	Routes         []*Route
@@ -17,7 +17,11 @@ type File struct {
 	ACLs           []*ACL
 	BasicAuths     []*BasicAuth
 
+	// Notes are what the author of the document may not expect; a Clone has none.
+	Notes Mistakes
+
 	known Plugins
+	index map[string]index // by the kind's name
 }
 
 // A Ref is the id of another entity; while a document is read, its name does.
@@ -26,9 +30,9 @@ type Ref string
 // base is what all entities have.
 type base struct {
 	meta      `k:"-"`
-	ID        string   `k:"id"`
-	CreatedAt int64    `k:"created_at"` // Unix time; 0: unknown
-	UpdatedAt int64    `k:"updated_at"`
+	ID        string   `k:"id,auto"`
+	CreatedAt int64    `k:"created_at,auto"` // Unix time; 0: unknown
+	UpdatedAt int64    `k:"updated_at,auto"`
 	Tags      []string `k:"tags"`
 }
 
@@ -40,7 +44,7 @@ func (b *base) basis() *base    { return b }
 type Service struct {
 	base           `k:",inline"`
 	Name           string `k:"name"`
-	URL            string `k:"url"` // short for the next four; empty once read
+	URL            string `k:"url,short"` // short for the next four; empty once read
 	Protocol       string `k:"protocol"`
 	Host           string `k:"host"` // a name, an address, or the name of an Upstream
 	Port           int    `k:"port"`
@@ -101,16 +105,16 @@ type Consumer struct {
 type KeyAuth struct {
 	base     `k:",inline"`
 	Consumer Ref    `k:"consumer"`
-	Key      string `k:"key"`
+	Key      string `k:"key,auto"`
 }
 
 // A JWTSecret is a key with which a Consumer's tokens are signed.
 type JWTSecret struct {
 	base      `k:",inline"`
 	Consumer  Ref    `k:"consumer"`
-	Key       string `k:"key"` // what the claim key_claim_name says
+	Key       string `k:"key,auto"` // what the claim key_claim_name says
 	Algorithm string `k:"algorithm"`
-	Secret    string `k:"secret"`
+	Secret    string `k:"secret,auto"`
 	PublicKey string `k:"rsa_public_key"`
 }
 
@@ -201,8 +205,9 @@ type SNI struct {
 
 // A CACertificate is what a Service's certificate may be checked against.
 type CACertificate struct {
-	base `k:",inline"`
-	Cert string `k:"cert"`
+	base       `k:",inline"`
+	Cert       string `k:"cert"`
+	CertDigest string `k:"cert_digest,shown"` // SHA-256 of the certificate, in hex
 }
 
 // A Plugin is one use of a plugin: global, or for those requests that all the

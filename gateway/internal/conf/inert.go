@@ -21,11 +21,7 @@ func inert(v reflect.Value, name string, value *yaml.Node) bool {
 	if value.Kind == yaml.AliasNode {
 		value = value.Alias
 	}
-	fields := entityOff(ownerName(v.Type().Name()))
-	if t, ok := reflect.TypeAssert[interface{ Inert() map[string]string }](v.Addr()); ok {
-		fields = t.Inert()
-	}
-	allowed, known := fields[name]
+	allowed, known := offOf(v)[name]
 	field, want, table := strings.Cut(allowed, "=")
 	switch {
 	case !known:
@@ -38,6 +34,23 @@ func inert(v reflect.Value, name string, value *yaml.Node) bool {
 	return value.Kind == yaml.SequenceNode && len(value.Content) == 0
 }
 
+// offOf is off for the table v, which can be addressed.
+func offOf(v reflect.Value) off {
+	if t, ok := reflect.TypeAssert[interface{ Inert() map[string]string }](v.Addr()); ok {
+		return t.Inert()
+	}
+	return entityOff(ownerName(v.Type().Name()))
+}
+
+// foreign reports whether a list of a document is of entities that Kong has and this
+// gateway has not.
+func foreign(list string) bool {
+	return strings.HasSuffix(list, "auth_credentials") || slices.Contains([]string{
+		"oauth2_credentials", "oauth2_tokens", "mtls_auth_credentials", "consumer_groups", "consumer_group_consumers", "groups", "vaults", "keys", "key_sets",
+		"licenses", "service_packages", "filter_chains", "partials", "custom_entities", "rbac_roles", "workspaces",
+	}, list)
+}
+
 // entityOff is off for the entities.
 func entityOff(owner string) off {
 	return map[string]off{
@@ -46,15 +59,14 @@ func entityOff(owner string) off {
 		"Consumer": {"type": ""},
 		"KeyAuth":  {"ttl": ""},
 		"Upstream": {
-			"slots": "10000", "use_srv_name": "false", "client_certificate": "",
+			"slots": "*", "use_srv_name": "false", "client_certificate": "",
 			"hash_on": "none", "hash_on_header": "", "hash_on_cookie": "", "hash_on_cookie_path": "/",
 			"hash_on_uri_capture": "", "hash_on_query_arg": "",
 			"hash_fallback": "none", "hash_fallback_header": "", "hash_fallback_uri_capture": "", "hash_fallback_query_arg": "",
 		},
-		"Healthchecks":  {"threshold": "0", "active": "interval=0"},
-		"Certificate":   {"cert_alt": "", "key_alt": ""},
-		"CACertificate": {"cert_digest": "*"},
-		"Plugin":        {"consumer_group": "", "ordering": "", "condition": "", "run_on": "first"},
+		"Healthchecks": {"threshold": "0", "active": "interval=0"},
+		"Certificate":  {"cert_alt": "", "key_alt": ""},
+		"Plugin":       {"consumer_group": "", "ordering": "", "condition": "", "run_on": "first"},
 	}[owner]
 }
 

@@ -1,6 +1,8 @@
 package conf
 
 import (
+	"cmp"
+	"iter"
 	"slices"
 )
 
@@ -10,16 +12,14 @@ type Entity interface {
 	setID(id string)
 	at() *meta
 	basis() *base
-	natural() string   // its unique name; "" if it has none
-	refs() []reference // the entities that it belongs to
+	natural() string      // its unique name; "" if it has none
+	refs() []reference    // the entities that it belongs to
+	uniques() []uniqueKey // what no other of its kind may have, besides the id
 	check(f *File) Mistakes
 }
 
 // ID returns the id of e.
 func ID(e Entity) string { return e.id() }
-
-// Name returns the unique name of e, "" if it has none.
-func Name(e Entity) string { return e.natural() }
 
 // A reference is a field that names another entity.
 type reference struct {
@@ -32,56 +32,115 @@ type reference struct {
 
 // A Kind is a kind of entity.
 type Kind struct {
-	Name string // of its collection, such as services
+	Name  string // of its collection in a document, such as keyauth_credentials
+	Path  string // of its collection in the Admin API, such as key-auths
+	Below string // of its collection below what it belongs to, such as key-auth
+	Key   string // the field that an address may have in place of the id; "": there is none
+
+	// Within is the reference below which alone an address may have Key, which is
+	// unique only there; "": Key is unique everywhere.
+	Within string
 
 	fresh func() Entity
-	list  func(*File) []Entity
-	set   func(*File, []Entity)
+	all   func(*File) iter.Seq[Entity]
+	count func(*File) int
+	put   func(f *File, old, e Entity) // e in place of old; nil: none
+	keep  func(f *File, stays func(Entity) bool)
+	copy  func(to, from *File) // each entity, but not what it points to
+	same  func(a, b *File) bool
 }
 
-// List returns the entities of the kind.
-func (k Kind) List(f *File) []Entity { return k.list(f) }
+// All returns the entities of the kind, in their order.
+func (k Kind) All(f *File) iter.Seq[Entity] { return k.all(f) }
 
+// Count returns how many there are.
+func (k Kind) Count(f *File) int { return k.count(f) }
+
+// put and keep make a new list: that of another File may be the same.
 func kindOf[T any, E interface {
 	*T
 	Entity
-}](name string, fresh func() E, slot func(*File) *[]E) Kind {
-	return Kind{
-		Name:  name,
-		fresh: func() Entity { return fresh() },
-		list: func(f *File) []Entity {
-			all := make([]Entity, len(*slot(f)))
-			for i, e := range *slot(f) {
-				all[i] = e
+}](k Kind, fresh func() E, slot func(*File) *[]E) Kind {
+	k.Path = cmp.Or(k.Path, k.Name)
+	k.Below = cmp.Or(k.Below, k.Path)
+	k.fresh = func() Entity { return fresh() }
+	k.count = func(f *File) int { return len(*slot(f)) }
+	k.all = func(f *File) iter.Seq[Entity] {
+		return func(yield func(Entity) bool) {
+			for _, e := range *slot(f) {
+				if !yield(e) {
+					return
+				}
 			}
-			return all
-		},
-		set: func(f *File, all []Entity) {
-			out := make([]E, len(all))
-			for i, e := range all {
-				out[i], _ = e.(E)
-			}
-			*slot(f) = out
-		},
+		}
 	}
+	k.put = func(f *File, old, e Entity) {
+		list := slices.Clone(*slot(f))
+		one, _ := e.(E)
+		if i := slices.IndexFunc(list, func(x E) bool { return Entity(x) == old }); i >= 0 {
+			list[i] = one
+		} else {
+			list = append(list, one)
+		}
+		*slot(f) = list
+	}
+	k.copy = func(to, from *File) {
+		list := slices.Clone(*slot(from))
+		for i, x := range list {
+			one := *x
+			list[i] = &one
+		}
+		*slot(to) = list
+	}
+	k.same = func(a, b *File) bool { return slices.Equal(*slot(a), *slot(b)) }
+	k.keep = func(f *File, stays func(Entity) bool) {
+		*slot(f) = slices.DeleteFunc(slices.Clone(*slot(f)), func(x E) bool { return !stays(x) })
+	}
+	return k
+}
+
+// Refers returns the id that a reference of e has, "" if it has none.
+func Refers(e Entity, field string) string {
+	for _, r := range e.refs() {
+		if r.field == field {
+			return string(*r.ref)
+		}
+	}
+	return ""
+}
+
+// Tags returns the tags of e.
+func Tags(e Entity) []string { return e.basis().Tags }
+
+// A Reference is a field that names an entity of another kind.
+type Reference struct{ Field, Kind string }
+
+// References returns those that every entity of the kind has.
+func (k Kind) References() (all []Reference) {
+	for _, r := range k.fresh().refs() {
+		all = append(all, Reference{r.field, r.kind})
+	}
+	return all
 }
 
 // Kinds returns all kinds; what others refer to comes first.
 func Kinds() []Kind {
 	return []Kind{
-		kindOf("ca_certificates", func() *CACertificate { return &CACertificate{} }, func(f *File) *[]*CACertificate { return &f.CACertificates }),
-		kindOf("certificates", func() *Certificate { return &Certificate{} }, func(f *File) *[]*Certificate { return &f.Certificates }),
-		kindOf("snis", func() *SNI { return &SNI{} }, func(f *File) *[]*SNI { return &f.SNIs }),
-		kindOf("upstreams", NewUpstream, func(f *File) *[]*Upstream { return &f.Upstreams }),
-		kindOf("targets", NewTarget, func(f *File) *[]*Target { return &f.Targets }),
-		kindOf("services", NewService, func(f *File) *[]*Service { return &f.Services }),
-		kindOf("routes", NewRoute, func(f *File) *[]*Route { return &f.Routes }),
-		kindOf("consumers", func() *Consumer { return &Consumer{} }, func(f *File) *[]*Consumer { return &f.Consumers }),
-		kindOf("keyauth_credentials", func() *KeyAuth { return &KeyAuth{} }, func(f *File) *[]*KeyAuth { return &f.KeyAuths }),
-		kindOf("jwt_secrets", NewJWTSecret, func(f *File) *[]*JWTSecret { return &f.JWTSecrets }),
-		kindOf("basicauth_credentials", func() *BasicAuth { return &BasicAuth{} }, func(f *File) *[]*BasicAuth { return &f.BasicAuths }),
-		kindOf("acls", func() *ACL { return &ACL{} }, func(f *File) *[]*ACL { return &f.ACLs }),
-		kindOf("plugins", NewPlugin, func(f *File) *[]*Plugin { return &f.Plugins }),
+		kindOf(Kind{Name: "ca_certificates"}, func() *CACertificate { return &CACertificate{} }, func(f *File) *[]*CACertificate { return &f.CACertificates }),
+		kindOf(Kind{Name: "certificates"}, func() *Certificate { return &Certificate{} }, func(f *File) *[]*Certificate { return &f.Certificates }),
+		kindOf(Kind{Name: "snis", Key: "name"}, func() *SNI { return &SNI{} }, func(f *File) *[]*SNI { return &f.SNIs }),
+		kindOf(Kind{Name: "upstreams", Key: "name"}, NewUpstream, func(f *File) *[]*Upstream { return &f.Upstreams }),
+		kindOf(Kind{Name: "targets", Key: "target", Within: "upstream"}, NewTarget, func(f *File) *[]*Target { return &f.Targets }),
+		kindOf(Kind{Name: "services", Key: "name"}, NewService, func(f *File) *[]*Service { return &f.Services }),
+		kindOf(Kind{Name: "routes", Key: "name"}, NewRoute, func(f *File) *[]*Route { return &f.Routes }),
+		kindOf(Kind{Name: "consumers", Key: "username"}, func() *Consumer { return &Consumer{} }, func(f *File) *[]*Consumer { return &f.Consumers }),
+		kindOf(Kind{Name: "keyauth_credentials", Path: "key-auths", Below: "key-auth", Key: "key"},
+			func() *KeyAuth { return &KeyAuth{} }, func(f *File) *[]*KeyAuth { return &f.KeyAuths }),
+		kindOf(Kind{Name: "jwt_secrets", Path: "jwts", Below: "jwt", Key: "key"}, NewJWTSecret, func(f *File) *[]*JWTSecret { return &f.JWTSecrets }),
+		kindOf(Kind{Name: "basicauth_credentials", Path: "basic-auths", Below: "basic-auth", Key: "username"},
+			func() *BasicAuth { return &BasicAuth{} }, func(f *File) *[]*BasicAuth { return &f.BasicAuths }),
+		kindOf(Kind{Name: "acls", Key: "group", Within: "consumer"}, func() *ACL { return &ACL{} }, func(f *File) *[]*ACL { return &f.ACLs }),
+		kindOf(Kind{Name: "plugins", Key: "instance_name"}, NewPlugin, func(f *File) *[]*Plugin { return &f.Plugins }),
 	}
 }
 
@@ -93,23 +152,6 @@ func KindNamed(name string) (Kind, bool) {
 		}
 	}
 	return Kind{}, false
-}
-
-// Find returns the entity with that id or name, nil if there is none.
-func (k Kind) Find(f *File, idOrName string) Entity {
-	if idOrName == "" {
-		return nil
-	}
-	all := k.list(f)
-	for _, same := range []func(Entity) bool{
-		func(e Entity) bool { return e.id() == idOrName },
-		func(e Entity) bool { return e.natural() == idOrName },
-	} {
-		if i := slices.IndexFunc(all, same); i >= 0 {
-			return all[i]
-		}
-	}
-	return nil
 }
 
 func (s *Service) natural() string       { return s.Name }
@@ -165,5 +207,40 @@ func (p *Plugin) refs() []reference {
 		{field: "service", kind: "services", ref: &p.Service, owns: true},
 		{field: "route", kind: "routes", ref: &p.Route, owns: true},
 		{field: "consumer", kind: "consumers", ref: &p.Consumer, owns: true},
+	}
+}
+
+// A uniqueKey is a field whose value no other entity of the kind may have.
+type uniqueKey struct{ field, value string }
+
+// key is the field below the entity named scope; scope is "" if the field is
+// unique everywhere.
+func key(field string, scope Ref, value string) uniqueKey {
+	return uniqueKey{field, string(scope) + "\x00" + value}
+}
+
+func (s *Service) uniques() []uniqueKey  { return []uniqueKey{key("name", "", s.Name)} }
+func (r *Route) uniques() []uniqueKey    { return []uniqueKey{key("name", "", r.Name)} }
+func (u *Upstream) uniques() []uniqueKey { return []uniqueKey{key("name", "", u.Name)} }
+func (s *SNI) uniques() []uniqueKey      { return []uniqueKey{key("name", "", s.Name)} }
+func (k *KeyAuth) uniques() []uniqueKey  { return []uniqueKey{key("key", "", k.Key)} }
+func (j *JWTSecret) uniques() []uniqueKey {
+	return []uniqueKey{key("key", "", j.Key)}
+}
+func (a *ACL) uniques() []uniqueKey       { return []uniqueKey{key("group", a.Consumer, a.Group)} }
+func (t *Target) uniques() []uniqueKey    { return []uniqueKey{key("target", t.Upstream, t.Target)} }
+func (*Certificate) uniques() []uniqueKey { return nil }
+func (ca *CACertificate) uniques() []uniqueKey {
+	return []uniqueKey{key("cert_digest", "", ca.CertDigest)}
+}
+
+func (c *Consumer) uniques() []uniqueKey {
+	return []uniqueKey{key("username", "", c.Username), key("custom_id", "", c.CustomID)}
+}
+
+func (p *Plugin) uniques() []uniqueKey {
+	return []uniqueKey{
+		key("instance_name", "", p.InstanceName),
+		key("name", p.Route+"/"+p.Service+"/"+p.Consumer, p.Name), // of several for the same requests, only one could run
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -18,8 +19,8 @@ import (
 type (
 	document struct {
 		Version        string           `k:"_format_version"`
-		Comment        string           `k:"_comment"`
-		Transform      bool             `k:"_transform"`
+		Transform      bool             `k:"_transform"` // false where hashes stand for secrets; those we have are as they are typed
+		Info           info             `k:"_info"`
 		Services       []*serviceDoc    `k:"services"`
 		Routes         []*routeDoc      `k:"routes"`
 		Upstreams      []*upstreamDoc   `k:"upstreams"`
@@ -33,6 +34,9 @@ type (
 		SNIs           []*SNI           `k:"snis"`
 		CACertificates []*CACertificate `k:"ca_certificates"`
 		Plugins        []*Plugin        `k:"plugins"`
+	}
+	info struct {
+		SelectTags []string `k:"select_tags"` // all entities of the document have them
 	}
 	serviceDoc struct {
 		Service `k:",inline"`
@@ -89,25 +93,42 @@ func (ps Plugins) parseNode(n *yaml.Node) (*File, error) {
 	var doc document
 	d := decoder{known: ps}
 	if n.Kind == yaml.MappingNode {
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			if n.Content[i].Value == "_format_version" { // 3.0 is a number to YAML
-				n.Content[i+1].Tag = "!!str"
-			}
+		if v := field(n, "_format_version"); v != nil {
+			v.Tag = "!!str" // 3.0 is a number to YAML
+			d.old = isOld(v.Value)
 		}
+		d.shared = field(n, "_plugin_configs")
 	}
 	d.into(n, reflect.ValueOf(&doc).Elem(), "", "", nil)
 	switch {
-	case doc.Version == "" && len(d.mistakes) == 0:
+	case doc.Version == "" && d.mistakes.Err() == nil:
 		d.bad(n, "_format_version", `missing: write "3.0"`)
+	case d.old:
+		doc.newPaths()
 	case doc.Version != "3.0" && doc.Version != "":
-		d.bad(n, "_format_version", `only "3.0" is known, in which regular expressions in paths begin with ~`)
+		d.bad(n, "_format_version", `"1.1", "2.1" and "3.0" are known: %q`, doc.Version)
 	}
 	f := ps.Empty()
 	f.flatten(&doc, &d)
-	mistakes := append(d.mistakes, f.resolve()...)
-	f.identify()
-	mistakes = append(mistakes, f.check()...)
+	f.tag(doc.Info.SelectTags)
+	found := slices.DeleteFunc(f.settleAll(), func(m Mistake) bool { return d.unread[m.Path] })
+	mistakes := append(d.mistakes, found...)
+	f.Notes = mistakes.sorted(true)
 	return f, mistakes.Err()
+}
+
+// tag gives every entity the tags, as decK does.
+func (f *File) tag(tags []string) {
+	for _, k := range Kinds() {
+		for e := range k.All(f) {
+			b := e.basis()
+			for _, t := range tags {
+				if !slices.Contains(b.Tags, t) {
+					b.Tags = append(b.Tags, t)
+				}
+			}
+		}
+	}
 }
 
 // flatten takes the entities out of those that they were written in. The
@@ -212,25 +233,6 @@ func derivedID(e Entity, kind, place string) string {
 	return uuid(kind + "\x00place\x00" + place)
 }
 
-// identify gives the rest their ids.
-func (f *File) identify() {
-	for _, k := range Kinds() {
-		short := map[Ref]int{}
-		for i, e := range k.list(f) {
-			var place string
-			switch e := e.(type) {
-			case *KeyAuth:
-				place = credentialPlace(e.Consumer, e.Key, short)
-			case *JWTSecret:
-				place = credentialPlace(e.Consumer, e.Key, short)
-			default:
-				place = placeOf(e, i)
-			}
-			ensureID(e, k.Name, place)
-		}
-	}
-}
-
 // guessable is the length below which a key certainly has not the 128 bits that
 // keep anybody from trying keys until one has a given id: those take 22 letters
 // of base64, and 32 of hex.
@@ -261,9 +263,14 @@ func secret(e Entity) bool {
 	return false
 }
 
-// placeOf tells entities without a name apart: by what they say.
-func placeOf(e Entity, i int) string {
+// placeOf tells entities without a name apart: by what they say, or their place i.
+// Credentials with short keys are counted in short.
+func placeOf(e Entity, i int, short map[Ref]int) string {
 	switch e := e.(type) {
+	case *KeyAuth:
+		return credentialPlace(e.Consumer, e.Key, short)
+	case *JWTSecret:
+		return credentialPlace(e.Consumer, e.Key, short)
 	case *Plugin:
 		return fmt.Sprintf("%s/%s/%s/%s", e.Name, e.Service, e.Route, e.Consumer)
 	case *Target:
@@ -281,46 +288,6 @@ func uuid(text string) string {
 	sum[8] = sum[8]&0x3f | 0x80
 	h := hex.EncodeToString(sum[:16])
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
-}
-
-// resolve turns names in references into ids.
-func (f *File) resolve() (ms Mistakes) {
-	for _, k := range Kinds() {
-		for _, e := range k.list(f) {
-			for _, r := range e.refs() {
-				if *r.ref == "" {
-					if r.must {
-						ms = append(ms, e.at().mistake(r.field, "missing"))
-					}
-					continue
-				}
-				other, _ := KindNamed(r.kind)
-				if found := other.Find(f, string(*r.ref)); found != nil {
-					*r.ref = Ref(found.id())
-				} else {
-					ms = append(ms, e.at().mistake(r.field, "there is none of that name or id in %s: %q", r.kind, string(*r.ref)))
-				}
-			}
-		}
-	}
-	return ms
-}
-
-// check checks each entity by itself and all together.
-func (f *File) check() (ms Mistakes) {
-	for _, k := range Kinds() {
-		ids, names := map[string]bool{}, map[string]bool{}
-		for _, e := range k.list(f) {
-			sameID := !unique(ids, e.id())
-			if n := e.natural(); n != "" && !unique(names, n) {
-				ms = append(ms, taken(e.at().mistake("", "another one of %s has the same name or key", k.Name)))
-			} else if sameID {
-				ms = append(ms, taken(e.at().mistake("id", "another one of %s has it: %q", k.Name, e.id())))
-			}
-			ms = append(ms, e.check(f)...)
-		}
-	}
-	return ms
 }
 
 // taken marks a mistake that is one only beside another entity.

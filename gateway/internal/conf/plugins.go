@@ -1,7 +1,6 @@
 package conf
 
 import (
-	"reflect"
 	"slices"
 	"strings"
 )
@@ -21,6 +20,10 @@ type PluginType struct {
 	// Counts: its layer holds counts, or what waits to be sent, so it outlives a
 	// reload that does not change it.
 	Counts bool
+
+	// Alone: its layer is made of its configuration alone, so that it outlives a
+	// change of consumers and credentials.
+	Alone bool
 }
 
 // Plugins are the plugins that documents may use, in the order in which they run.
@@ -58,27 +61,16 @@ func (ps Plugins) config(name string) any {
 func (p *Plugin) check(f *File) Mistakes {
 	c := Checks{m: p.at()}
 	if p.Config == nil {
-		c.Want(false, "name", "there is no plugin %q; known are %s", p.Name, strings.Join(f.known.Names(), ", "))
-		return c.ms
-	}
-	if reflect.TypeOf(p.Config) != reflect.TypeOf(f.known.config(p.Name)) { // it would run as the old one, in the new one's place
-		c.Want(false, "name", "a plugin does not become another: remove it and make a new one")
+		c.Want(false, "name", "there is no plugin %q here: leave it out, with what needs it; known are %s", p.Name, strings.Join(f.known.Names(), ", "))
 		return c.ms
 	}
 	c.Want(p.InstanceName == "" || name(p.InstanceName), "instance_name", "letters, digits and -._~ are wanted")
 	c.Each("protocols", p.Protocols, func(s string) bool {
-		return slices.Contains([]string{"http", "https", "grpc", "grpcs", "ws", "wss"}, s)
-	}, "http or https")
-	c.Want(len(p.Protocols) > 0, "protocols", "missing")
+		return slices.Contains([]string{"http", "https", "grpc", "grpcs", "ws", "wss", "tcp", "tls", "tls_passthrough", "udp"}, s)
+	}, "a protocol of Kong's")
+	c.Want(slices.Contains(p.Protocols, "http") || slices.Contains(p.Protocols, "https"), "protocols", "at least one of http and https is wanted")
 	if p.Consumer != "" {
 		c.Want(f.known.Named(p.Name).PerConsumer, "consumer", "%s cannot be for a consumer: it runs before one is known, or for all", p.Name)
-	}
-	for _, o := range f.Plugins {
-		if o == p {
-			break
-		}
-		c.Want(o.Name != p.Name || o.Service != p.Service || o.Route != p.Route || o.Consumer != p.Consumer, "name",
-			"a second %s for the same requests", p.Name)
 	}
 	if cfg, ok := p.Config.(interface{ Check(c *Checks, f *File) }); ok {
 		cfg.Check(&c, f)

@@ -3,10 +3,12 @@ package conf
 import (
 	"bytes"
 	"encoding/json"
+	"iter"
 	"maps"
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -25,7 +27,7 @@ func (f *File) YAML() ([]byte, error) {
 
 // Node is YAML before it is text.
 func (f *File) Node() *yaml.Node {
-	doc := f.Clone().document()
+	doc := f.clone().document()
 	return f.known.encode(reflect.ValueOf(doc), reflect.ValueOf(document{}))
 }
 
@@ -119,7 +121,7 @@ func (f *File) document() document {
 // forget clears an id that Parse will find by itself: one made of what the
 // entity says, not of where it stands.
 func forget(e Entity, kind string) {
-	if e.id() == derivedID(e, kind, placeOf(e, -1)) {
+	if e.id() == derivedID(e, kind, placeOf(e, -1, nil)) {
 		e.setID("")
 	}
 }
@@ -127,88 +129,29 @@ func forget(e Entity, kind string) {
 // Same reports whether two Files say the same, in whatever order.
 func Same(a, b *File) bool {
 	for _, k := range Kinds() {
-		if !maps.Equal(byID(k.list(a)), byID(k.list(b))) {
+		if !maps.Equal(byID(k.All(a)), byID(k.All(b))) {
 			return false
 		}
 	}
 	return true
 }
 
-func byID(all []Entity) map[string]string {
+func byID(all iter.Seq[Entity]) map[string]string {
 	m := map[string]string{}
-	for _, e := range all {
+	for e := range all {
 		text, _ := json.Marshal(JSON(e)) // maps, lists and scalars only
 		m[e.id()] = string(text)
 	}
 	return m
 }
 
-// Clone copies f deeply.
-func (f *File) Clone() *File {
+// clone copies f and its entities, so that their own fields can be changed.
+func (f *File) clone() *File {
 	out := f.known.Empty()
 	for _, k := range Kinds() {
-		all := k.list(f)
-		for i, e := range all {
-			all[i] = cloneEntity(k, e)
-		}
-		k.set(out, all)
+		k.copy(out, f)
 	}
 	return out
-}
-
-func cloneEntity(k Kind, e Entity) Entity {
-	c := k.fresh()
-	from, to := reflect.ValueOf(e).Elem(), reflect.ValueOf(c).Elem()
-	to.Set(from)
-	deepen(to)
-	return c
-}
-
-// deepen replaces what v points to by copies.
-func deepen(v reflect.Value) {
-	switch v.Kind() {
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if v.Type().Field(i).Tag.Get("k") != "-" {
-				deepen(v.Field(i))
-			}
-		}
-	case reflect.Pointer:
-		if !v.IsNil() {
-			c := reflect.New(v.Type().Elem())
-			c.Elem().Set(v.Elem())
-			deepen(c.Elem())
-			v.Set(c)
-		}
-	case reflect.Interface:
-		if !v.IsNil() {
-			c := reflect.New(v.Elem().Type()).Elem()
-			c.Set(v.Elem())
-			deepen(c)
-			v.Set(c)
-		}
-	case reflect.Slice:
-		if !v.IsNil() {
-			c := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
-			reflect.Copy(c, v)
-			for i := range c.Len() {
-				deepen(c.Index(i))
-			}
-			v.Set(c)
-		}
-	case reflect.Map:
-		if !v.IsNil() {
-			c := reflect.MakeMap(v.Type())
-			for key, el := range v.Seq2() {
-				e := reflect.New(el.Type()).Elem()
-				e.Set(el)
-				deepen(e)
-				c.SetMapIndex(key, e)
-			}
-			v.Set(c)
-		}
-	default:
-	}
 }
 
 // encode writes v as a node. Fields of a struct that are as in def are left
@@ -276,14 +219,14 @@ func (ps Plugins) defaultsFor(v reflect.Value) reflect.Value {
 
 func (ps Plugins) encodeFields(n *yaml.Node, v, def reflect.Value) {
 	for i := range v.NumField() {
-		name, option, _ := cutTag(v.Type().Field(i))
+		name, option, _ := strings.Cut(v.Type().Field(i).Tag.Get("k"), ",")
 		var d reflect.Value
 		if def.IsValid() {
 			d = def.Field(i)
 		}
 		switch {
-		case name == "-" || name == "" && option != "inline":
-		case option == "inline":
+		case name == "-" || name == "" && option != optInline, option == optShown:
+		case option == optInline:
 			ps.encodeFields(n, v.Field(i), d)
 		case d.IsValid() && reflect.DeepEqual(v.Field(i).Interface(), d.Interface()):
 		case !d.IsValid() && v.Field(i).IsZero():

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 
@@ -10,86 +11,38 @@ import (
 	"github.com/ecolaura/rampart/gateway/internal/plugin"
 )
 
-// compiled is a route with its plugins around its service.
+// compiled is a route with its plugins before its service.
 type compiled struct {
 	route    *conf.Route
 	service  *conf.Service
-	handler  http.Handler
+	chain    []http.Handler
 	insecure bool // may be asked over plain http
 }
 
-// buildRoutes puts the plugins around each route.
-func (e *Engine) buildRoutes(s *state) {
-	services := map[conf.Ref]*conf.Service{}
-	for _, svc := range s.file.Services {
-		services[conf.Ref(svc.ID)] = svc
-	}
-	for _, r := range enabledRoutes(s.file) {
-		svc := services[r.Service]
-		s.routes = append(s.routes, &compiled{
-			route: r, service: svc,
-			handler:  s.chain(r, svc, s.services[svc.ID].thing),
-			insecure: slices.Contains(r.Protocols, "http"),
-		})
-	}
-	s.refusals = map[int]http.Handler{}
-	for status, h := range map[int]http.Handler{
-		http.StatusBadRequest:       &rampart.Problem{Status: http.StatusBadRequest, Code: "bad_request"},
-		http.StatusNotFound:         &rampart.Problem{Status: http.StatusNotFound, Code: "no_route", Detail: "No route matches this request."},
-		http.StatusMethodNotAllowed: &rampart.Problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed"},
-		http.StatusUpgradeRequired:  http.HandlerFunc(redirect),
-	} {
-		s.refusals[status] = s.chain(nil, nil, h)
-	}
+// A use is one use of a plugin. Its handler calls next, so that one will do for
+// all the routes that it is for.
+type use struct {
+	plugin  *conf.Plugin
+	layer   *plugin.Layer
+	handler http.Handler
+	order   int // among the plugins
 }
 
-// chain wraps h in the plugins of a route, in the order of their priorities.
-// For each plugin one of its uses runs: the most specific one.
-func (s *state) chain(r *conf.Route, svc *conf.Service, h http.Handler) http.Handler {
-	for _, name := range slices.Backward(plugin.Types().Names()) {
-		next := h
-		wrap := func(p *conf.Plugin) http.Handler {
-			if p == nil {
-				return next
-			}
-			return onlyFor(p, s.layers[p.ID].thing.Handler(next), next)
-		}
-		base := s.best(name, r, svc, "")
-		by := map[string]http.Handler{}
-		for _, p := range s.file.Plugins {
-			if p.Name == name && p.Enabled && p.Consumer != "" && fits(p, r, svc, p.Consumer) {
-				if _, done := by[string(p.Consumer)]; !done {
-					by[string(p.Consumer)] = wrap(s.best(name, r, svc, p.Consumer))
-				}
-			}
-		}
-		h = wrap(base)
-		if len(by) > 0 {
-			h = byConsumer{by: by, others: h}
-		}
-	}
-	return h
+func newUse(p *conf.Plugin, layer *plugin.Layer) *use {
+	return &use{plugin: p, layer: layer, handler: onlyFor(p, layer.Handler(http.HandlerFunc(next)))}
 }
 
-// byConsumer is where a plugin has a use of its own for some consumers.
-type byConsumer struct {
-	by     map[string]http.Handler
-	others http.Handler
-}
-
-// ServeHTTP implements http.Handler.
-func (b byConsumer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if c := call.From(r.Context()); c.Consumer != nil {
-		if h := b.by[c.Consumer.ID]; h != nil {
-			h.ServeHTTP(w, r)
-			return
-		}
-	}
-	b.others.ServeHTTP(w, r)
+// next serves what is left of a request's way.
+func next(w http.ResponseWriter, r *http.Request) {
+	c := call.From(r.Context())
+	rest := c.Rest
+	c.Rest = rest[1:]
+	rest[0].ServeHTTP(w, r)
+	c.Rest = rest
 }
 
 // onlyFor leaves a plugin out for requests of the scheme that it is not for.
-func onlyFor(p *conf.Plugin, with, without http.Handler) http.Handler {
+func onlyFor(p *conf.Plugin, with http.Handler) http.Handler {
 	plain, secure := slices.Contains(p.Protocols, "http"), slices.Contains(p.Protocols, "https")
 	if plain && secure {
 		return with
@@ -99,41 +52,137 @@ func onlyFor(p *conf.Plugin, with, without http.Handler) http.Handler {
 			with.ServeHTTP(w, r)
 			return
 		}
-		without.ServeHTTP(w, r)
+		next(w, r)
 	})
 }
 
-// fits reports whether p is for requests of that route, service and consumer.
-func fits(p *conf.Plugin, r *conf.Route, svc *conf.Service, consumer conf.Ref) bool {
-	return (p.Route == "" || r != nil && p.Route == conf.Ref(r.ID)) &&
-		(p.Service == "" || svc != nil && p.Service == conf.Ref(svc.ID)) &&
-		(p.Consumer == "" || p.Consumer == consumer)
+// scope is which requests a use is for; "": any.
+type scope struct{ route, service, consumer conf.Ref }
+
+// uses finds the uses of plugins.
+type uses struct {
+	at        map[scope][]*use
+	consumers []bool // by order: is there a use for some consumer?
 }
 
-// best returns the use of a plugin that Kong's precedence names: consumer,
-// route and service, consumer and route, consumer and service, route and
-// service, consumer, route, service, global.
-func (s *state) best(name string, r *conf.Route, svc *conf.Service, consumer conf.Ref) *conf.Plugin {
-	var found *conf.Plugin
-	for _, p := range s.file.Plugins {
-		if p.Name == name && p.Enabled && fits(p, r, svc, consumer) && (found == nil || weight(p) > weight(found)) {
-			found = p
+func newUses(all map[string]*use, kinds int) *uses {
+	us := &uses{at: map[scope][]*use{}, consumers: make([]bool, kinds)}
+	for _, u := range all {
+		p := u.plugin
+		sc := scope{p.Route, p.Service, p.Consumer}
+		us.at[sc] = append(us.at[sc], u)
+		if p.Consumer != "" {
+			us.consumers[u.order] = true
 		}
 	}
-	return found
+	return us
 }
 
-func weight(p *conf.Plugin) int {
-	order := []string{"", "s", "r", "c", "rs", "cs", "cr", "crs"}
-	key := ""
-	if p.Consumer != "" {
-		key += "c"
+// find returns the use of a plugin for just that scope, nil if there is none.
+func (us *uses) find(order int, sc scope) *use {
+	for _, u := range us.at[sc] {
+		if u.order == order {
+			return u
+		}
 	}
-	if p.Route != "" {
-		key += "r"
+	return nil
+}
+
+// chain puts the plugins of a route before h, in the order of their priorities.
+// For each plugin one of its uses runs, the most specific: consumer with route and
+// service, consumer with route, consumer with service, route with service,
+// consumer, route, service, global.
+func (us *uses) chain(route, service conf.Ref, h http.Handler) []http.Handler {
+	base := make([]*use, len(us.consumers))
+	scopes := []scope{{}, {service: service}, {route: route}, {route: route, service: service}}
+	if route == "" {
+		scopes = scopes[:1]
 	}
-	if p.Service != "" {
-		key += "s"
+	for _, sc := range scopes {
+		for _, u := range us.at[sc] {
+			base[u.order] = u
+		}
 	}
-	return slices.Index(order, key)
+	var out []http.Handler
+	for order, u := range base {
+		switch {
+		case us.consumers[order]:
+			out = append(out, &byConsumer{us, order, route, service, u})
+		case u != nil:
+			out = append(out, u.handler)
+		}
+	}
+	return append(out, h)
+}
+
+// byConsumer is where a plugin has uses of its own for some consumers.
+type byConsumer struct {
+	uses           *uses
+	order          int
+	route, service conf.Ref
+	others         *use // for the other consumers; nil: there is none
+}
+
+// ServeHTTP implements http.Handler.
+func (b *byConsumer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if u := b.best(call.From(r.Context()).Consumer); u != nil {
+		u.handler.ServeHTTP(w, r)
+		return
+	}
+	next(w, r)
+}
+
+// best returns the most specific use for the consumer.
+func (b *byConsumer) best(c *conf.Consumer) *use {
+	if c == nil {
+		return b.others
+	}
+	id := conf.Ref(c.ID)
+	only := b.uses.find(b.order, scope{consumer: id})
+	if b.route == "" { // no route was found
+		return cmp.Or(only, b.others)
+	}
+	var both *use
+	if u := b.others; u != nil && u.plugin.Route != "" && u.plugin.Service != "" {
+		both = u
+	}
+	return cmp.Or(
+		b.uses.find(b.order, scope{b.route, b.service, id}),
+		b.uses.find(b.order, scope{route: b.route, consumer: id}),
+		b.uses.find(b.order, scope{service: b.service, consumer: id}),
+		both, only, b.others,
+	)
+}
+
+// buildRoutes puts the plugins before each route.
+func (s *state) buildRoutes() {
+	us := newUses(s.uses, len(plugin.Types()))
+	services := make(map[conf.Ref]*conf.Service, len(s.file.Services))
+	for _, svc := range s.file.Services {
+		services[conf.Ref(svc.ID)] = svc
+	}
+	s.routes = make([]compiled, len(s.enabled))
+	for i, r := range s.enabled {
+		svc := services[r.Service]
+		s.routes[i] = compiled{
+			route: r, service: svc,
+			chain:    us.chain(conf.Ref(r.ID), conf.Ref(svc.ID), s.services[svc.ID].thing),
+			insecure: slices.Contains(r.Protocols, "http"),
+		}
+	}
+	s.refusals = map[int][]http.Handler{}
+	for status, h := range map[int]http.Handler{
+		http.StatusBadRequest:       &rampart.Problem{Status: http.StatusBadRequest, Code: "bad_request"},
+		http.StatusNotFound:         &rampart.Problem{Status: http.StatusNotFound, Code: "no_route", Detail: "No route matches this request."},
+		http.StatusMethodNotAllowed: &rampart.Problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed"},
+		http.StatusUpgradeRequired:  http.HandlerFunc(redirect),
+	} {
+		s.refusals[status] = us.chain("", "", h)
+	}
+}
+
+// pass sends a request on the way that chain is.
+func pass(w http.ResponseWriter, r *http.Request, c *call.Call, chain []http.Handler) {
+	c.Rest = chain
+	next(w, r)
 }

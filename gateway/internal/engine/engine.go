@@ -6,8 +6,10 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,17 +65,19 @@ type Engine struct {
 // began with.
 type state struct {
 	file     *conf.File
+	env      *plugin.Env
+	enabled  []*conf.Route // of services that are not switched off
 	router   *router.Router
-	routes   []*compiled
-	refusals map[int]http.Handler // by status: what has no route, inside the global plugins
+	routes   []compiled             // as enabled
+	refusals map[int][]http.Handler // by status: what has no route, behind the global plugins
 	services map[string]keep[*proxy.Service]
 	pools    map[string]keep[*proxy.Pool]
-	layers   map[string]keep[*plugin.Layer]
+	uses     map[string]*use // by the plugin's id
 }
 
-// keep is something that a reload keeps if the text that made it is the same.
+// keep is something that a change keeps if what made it is the same.
 type keep[T any] struct {
-	made  string
+	made  []conf.Entity
 	thing T
 }
 
@@ -88,7 +92,7 @@ func New(opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{opts: opts, events: rampart.NewReporter(opts.Log), clients: clients, passwords: passwords, cache: plugin.NewCache(), issuers: plugin.NewIssuers()}
+	e := &Engine{opts: opts, events: rampart.NewReporter(opts.Log, "gateway"), clients: clients, passwords: passwords, cache: plugin.NewCache(), issuers: plugin.NewIssuers()}
 	// Every event below has the client's address from here, a panic's too.
 	e.handler = clients.Handler(server.Recover(opts.Log)(http.HandlerFunc(e.serve)))
 	return e, e.Use(plugin.Types().Empty())
@@ -102,10 +106,13 @@ func (e *Engine) Parse(text []byte) (*conf.File, error) {
 	if !ok || f == nil {
 		return f, err
 	}
-	layers, more := e.layers(f, nil)
-	for _, k := range layers {
-		k.thing.Close()
+	env, more := e.environment(f, &state{})
+	uses, wrong := e.layers(f, env, &state{})
+	for _, u := range uses {
+		u.layer.Close()
 	}
+	env.Close()
+	more = append(more, wrong...)
 	return nil, ms.Also(more).Also(e.opts.Certificates.Mistakes(f)).Err()
 }
 
@@ -132,8 +139,9 @@ func (e *Engine) Use(f *conf.File) error {
 func (e *Engine) Edit(edit func(*conf.File) (*conf.File, error)) error {
 	e.change.Lock()
 	defer e.change.Unlock()
-	f, err := edit(e.File())
-	if err != nil {
+	old := e.File()
+	f, err := edit(old)
+	if err != nil || f == old {
 		return err
 	}
 	return e.use(f)
@@ -177,88 +185,119 @@ func (s *state) retire(next *state) {
 			k.thing.Close()
 		}
 	}
-	for id, k := range s.layers {
-		if next.layers[id].thing != k.thing {
-			k.thing.Close()
+	for id, u := range s.uses {
+		if other := next.uses[id]; other == nil || other.layer != u.layer {
+			u.layer.Close()
 		}
+	}
+	if s.env != next.env {
+		s.env.Close()
 	}
 }
 
-// text describes entities exactly.
-func text(parts ...any) string {
-	for i, p := range parts {
-		if e, ok := p.(conf.Entity); ok {
-			fields := conf.JSON(e)
-			delete(fields, "updated_at")
-			delete(fields, "created_at")
-			parts[i] = fields
-		}
-	}
-	b, err := json.Marshal(parts)
+// same reports whether entities say the same, apart from when. What a change does
+// not touch is the very same one.
+func same(a, b []conf.Entity) bool {
+	return slices.EqualFunc(a, b, func(a, b conf.Entity) bool { return a == b || text(a) == text(b) })
+}
+
+// text describes an entity exactly.
+func text(e conf.Entity) string {
+	fields := conf.JSON(e)
+	delete(fields, "updated_at")
+	delete(fields, "created_at")
+	b, err := json.Marshal(fields)
 	if err != nil {
 		return time.Now().String() // never the same
 	}
 	return string(b)
 }
 
-// reuse returns old's thing if it was made of the same text.
-func reuse[T any](old map[string]keep[T], id, made string, fresh func() (T, error)) (keep[T], error) {
-	if k, ok := old[id]; ok && k.made == made {
-		return k, nil
+// reuse returns old's thing if it was made of the same entities.
+func reuse[T any](old map[string]keep[T], id string, made []conf.Entity, fresh func() T) keep[T] {
+	if k, ok := old[id]; ok && same(k.made, made) {
+		return keep[T]{made, k.thing}
 	}
-	thing, err := fresh()
-	return keep[T]{made, thing}, err
+	return keep[T]{made, fresh()}
 }
 
 func (e *Engine) compile(f *conf.File, old *state) (*state, error) {
 	if old == nil {
 		old = &state{}
 	}
-	s := &state{
-		file: f, services: map[string]keep[*proxy.Service]{},
-		pools: map[string]keep[*proxy.Pool]{},
-	}
+	s := &state{file: f, enabled: enabledRoutes(f), services: map[string]keep[*proxy.Service]{}, pools: map[string]keep[*proxy.Pool]{}}
 	var err error
-	if s.router, err = router.New(enabledRoutes(f)); err != nil {
-		return nil, err
+	if s.router = old.router; old.router == nil || !slices.Equal(s.enabled, old.enabled) {
+		if s.router, err = router.New(s.enabled); err != nil {
+			return nil, err
+		}
 	}
 	e.buildServices(s, old)
-	var mistakes conf.Mistakes
-	if s.layers, mistakes = e.layers(f, old.layers); len(mistakes) > 0 {
+	var mistakes, wrong conf.Mistakes
+	s.env, mistakes = e.environment(f, old)
+	s.uses, wrong = e.layers(f, s.env, old)
+	if mistakes = append(mistakes, wrong...); mistakes.Err() != nil {
 		s.retire(old)
 		return nil, append(mistakes, e.opts.Certificates.Mistakes(f)...).Err()
 	}
-	e.buildRoutes(s)
+	s.buildRoutes()
 	return s, nil
 }
 
-// layers makes the layers of f's plugins, as far as that is possible. Those of
-// old that count are kept.
-func (e *Engine) layers(f *conf.File, old map[string]keep[*plugin.Layer]) (map[string]keep[*plugin.Layer], conf.Mistakes) {
+// environment returns what the layers of f share: old's, if all consumers and
+// their credentials are the same.
+func (e *Engine) environment(f *conf.File, old *state) (*plugin.Env, conf.Mistakes) {
+	if old.env != nil && f.SameConsumers(old.file) {
+		return old.env, nil
+	}
 	env := &plugin.Env{
 		File: f, Log: e.opts.Log, Events: e.events, Metrics: e.opts.Metrics,
 		Proxies: e.opts.Proxies, Shared: e.opts.Shared, Passwords: e.passwords, Cache: e.cache, Issuers: e.issuers,
 	}
-	mistakes, types := env.Prepare(), plugin.Types()
-	made := map[string]keep[*plugin.Layer]{}
+	return env, env.Prepare(old.env)
+}
+
+// layers makes the layers of f's plugins, as far as that is possible. Those of
+// old stay where nothing that they are made of has changed.
+func (e *Engine) layers(f *conf.File, env *plugin.Env, old *state) (map[string]*use, conf.Mistakes) {
+	env.CountLimiters(f)
+	var mistakes conf.Mistakes
+	types, order := plugin.Types(), map[string]int{}
+	for i, t := range types {
+		order[t.Name] = i
+	}
+	made := make(map[string]*use, len(f.Plugins))
 	for _, p := range f.Plugins {
 		if !p.Enabled || p.Config == nil {
 			continue
 		}
-		from := old
-		if !types.Named(p.Name).Counts {
-			from = nil
+		at := order[p.Name]
+		t, was := types[at], old.uses[p.ID]
+		switch {
+		case was == nil, env != old.env && !t.Alone:
+		case was.plugin == p:
+			made[p.ID] = was
+			continue
+		case t.Counts && same([]conf.Entity{was.plugin}, []conf.Entity{p}):
+			made[p.ID] = newUse(p, was.layer)
+			made[p.ID].order = at
+			continue
 		}
-		k, err := reuse(from, p.ID, text(p), func() (*plugin.Layer, error) { return plugin.New(p, env) })
+		layer, err := plugin.New(p, env)
 		if ms, ok := errors.AsType[conf.Mistakes](err); ok {
 			mistakes = append(mistakes, ms...)
 			continue
 		}
 		if err != nil {
-			mistakes = append(mistakes, p.Mistake("config", err.Error()))
+			reason := err.Error()
+			for m := range rampart.Mistakes(err) { // one is enough
+				reason = conf.Naming{}.Text(m)
+			}
+			mistakes = append(mistakes, p.Mistake("config", reason))
 			continue
 		}
-		made[p.ID] = k
+		made[p.ID] = newUse(p, layer)
+		made[p.ID].order = at
 	}
 	return made, mistakes
 }
@@ -279,32 +318,33 @@ func enabledRoutes(f *conf.File) []*conf.Route {
 }
 
 func (e *Engine) buildServices(s, old *state) {
+	targets := map[conf.Ref][]*conf.Target{}
+	for _, t := range s.file.Targets {
+		targets[t.Upstream] = append(targets[t.Upstream], t)
+	}
 	upstreams := map[string]*conf.Upstream{}
 	for _, u := range s.file.Upstreams {
-		parts := []any{u}
-		for _, t := range s.file.Targets {
-			if t.Upstream == conf.Ref(u.ID) {
-				parts = append(parts, t)
-			}
+		parts := []conf.Entity{u}
+		for _, t := range targets[conf.Ref(u.ID)] {
+			parts = append(parts, t)
 		}
-		s.pools[u.Name], _ = reuse(old.pools, u.Name, text(parts...), func() (*proxy.Pool, error) {
-			return proxy.NewPool(u, s.file.Targets), nil
-		})
+		s.pools[u.Name] = reuse(old.pools, u.Name, parts, func() *proxy.Pool { return proxy.NewPool(u, targets[conf.Ref(u.ID)]) })
 		upstreams[u.Name] = u
+	}
+	var cas []conf.Entity
+	for _, ca := range s.file.CACertificates {
+		cas = append(cas, ca)
 	}
 	for _, svc := range s.file.Services {
 		var pool *proxy.Pool
 		host := ""
-		parts := []any{svc}
+		parts := append([]conf.Entity{svc}, cas...)
 		if u := upstreams[svc.Host]; u != nil {
 			pool, host = s.pools[u.Name].thing, u.HostHeader
-			parts = append(parts, s.pools[u.Name].made)
+			parts = append(parts, s.pools[u.Name].made...)
 		}
-		for _, ca := range s.file.CACertificates {
-			parts = append(parts, ca)
-		}
-		s.services[svc.ID], _ = reuse(old.services, svc.ID, text(parts...), func() (*proxy.Service, error) {
-			return proxy.NewService(svc, pool, host, s.file.CACertificates, e.opts.Names, e.opts.Log), nil
+		s.services[svc.ID] = reuse(old.services, svc.ID, parts, func() *proxy.Service {
+			return proxy.NewService(svc, pool, host, s.file.CACertificates, e.opts.Names, e.opts.Log)
 		})
 	}
 }
@@ -316,6 +356,20 @@ func (e *Engine) Health(upstream string) map[string]bool {
 		return p.Health()
 	}
 	return nil
+}
+
+// WriteMetrics writes what the prometheus plugins tell, in Prometheus' text format.
+func (e *Engine) WriteMetrics(w io.Writer) {
+	e.opts.Metrics.Write(w)
+	s := e.current.Load()
+	if !plugin.TellsHealth(s.file) {
+		return
+	}
+	upstreams := map[string]map[string]string{}
+	for name, p := range s.pools {
+		upstreams[name] = p.thing.States()
+	}
+	plugin.WriteHealth(w, upstreams)
 }
 
 // SetHealth marks a target; false if there is none.

@@ -84,20 +84,20 @@ func (e *Engine) begin(r *http.Request) *call.Call {
 func (e *Engine) dispatch(w *recorder, r *http.Request, c *call.Call, s *state) {
 	switch {
 	case r.Method == http.MethodTrace: // an upstream's answer shows what proxies have added
-		s.refusals[http.StatusMethodNotAllowed].ServeHTTP(w, r)
+		pass(w, r, c, s.refusals[http.StatusMethodNotAllowed])
 		return
 	case r.Method == http.MethodConnect, !strings.HasPrefix(r.URL.Path, "/"):
-		e.bad(w, r, s, "target")
+		e.bad(w, r, c, s, "target")
 		return
 	case !plainMethod(r.Method):
-		e.bad(w, r, s, "method")
+		e.bad(w, r, c, s, "method")
 		return
 	case !c.Client.IsValid() && c.Peer.IsValid():
-		e.bad(w, r, s, "client_unknown")
+		e.bad(w, r, c, s, "client_unknown")
 		return
 	}
 	if c.Path = router.Normalize(r.URL.EscapedPath()); router.Ambiguous(c.Path) {
-		e.bad(w, r, s, "ambiguous_path")
+		e.bad(w, r, c, s, "ambiguous_path")
 		return
 	}
 	ask := router.Request{Method: r.Method, Host: r.Host, Port: c.Port, Path: c.Path, Header: r.Header, TLS: c.Scheme == "https"}
@@ -106,19 +106,19 @@ func (e *Engine) dispatch(w *recorder, r *http.Request, c *call.Call, s *state) 
 	}
 	m, ok := s.router.Find(&ask)
 	if !ok {
-		s.refusals[http.StatusNotFound].ServeHTTP(w, r)
+		pass(w, r, c, s.refusals[http.StatusNotFound])
 		return
 	}
-	found := s.routes[m.Route]
+	found := &s.routes[m.Route]
 	c.Route, c.Service, c.Matched, c.Regex = found.route, found.service, m.Prefix, m.Regex
 	if c.Scheme == "http" && !found.insecure {
-		s.refusals[http.StatusUpgradeRequired].ServeHTTP(w, r)
+		pass(w, r, c, s.refusals[http.StatusUpgradeRequired])
 		return
 	}
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = &patientBody{ReadCloser: r.Body, control: w.control, timeout: e.opts.BodyTimeout, credit: e.opts.BodyTimeout, call: c}
 	}
-	found.handler.ServeHTTP(w, r)
+	pass(w, r, c, found.chain)
 }
 
 // plainMethod reports whether a method is one that nginx would take too: Django, for
@@ -133,9 +133,9 @@ func plainMethod(s string) bool {
 }
 
 // bad refuses what no honest client sends.
-func (e *Engine) bad(w http.ResponseWriter, r *http.Request, s *state, reason string) {
+func (e *Engine) bad(w http.ResponseWriter, r *http.Request, c *call.Call, s *state, reason string) {
 	e.events.Refused(r, rampart.InputValidationFail, "", slog.String("reason", reason))
-	s.refusals[http.StatusBadRequest].ServeHTTP(w, r)
+	pass(w, r, c, s.refusals[http.StatusBadRequest])
 }
 
 // redirect answers a plain http request of a route that is for https only, as

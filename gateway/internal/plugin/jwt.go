@@ -56,29 +56,34 @@ type tokenKey struct {
 	log  *slog.Logger
 }
 
-func newTokenKeys(all []*conf.JWTSecret, log *slog.Logger) (map[string]*tokenKey, conf.Mistakes) {
+func newTokenKeys(all []*conf.JWTSecret, old map[string]*tokenKey, log *slog.Logger) map[string]*tokenKey {
 	out := map[string]*tokenKey{}
-	var mistakes conf.Mistakes
 	for _, j := range all {
-		keys, err := j.VerificationKeys()
-		if err != nil {
-			mistakes = append(mistakes, j.Mistake("algorithm", err.Error()))
-			continue
+		if t := old[j.Key]; t != nil && t.cred == j {
+			out[j.Key] = t
+		} else if keys, err := j.VerificationKeys(); err == nil && j.Key != "" { // else conf has said so
+			out[j.Key] = &tokenKey{cred: j, keys: keys, log: log}
 		}
-		out[j.Key] = &tokenKey{cred: j, keys: keys, log: log}
 	}
-	return out, mistakes
+	return out
 }
 
 var errTokens = errors.New("no token, or more than one")
 
-// layer is package auth, with a verifier for each credential. Unlike Kong it
-// always asks for the claim exp, and checks nbf.
-func (j *JWT) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
-	verifiers := map[string]*auth.Verifier{}
+// verifiers returns one for each credential. All layers that find a credential by
+// the same claim share them.
+func (e *Env) verifiers(claim string) (map[string]*auth.Verifier, error) {
+	verifiers := e.checked[claim]
+	if verifiers == nil {
+		verifiers = map[string]*auth.Verifier{}
+		e.checked[claim] = verifiers
+	}
 	for key, t := range e.tokens {
-		issuer, subject := "*", j.KeyClaimName
-		switch j.KeyClaimName {
+		if verifiers[key] != nil {
+			continue
+		}
+		issuer, subject := "*", claim
+		switch claim {
 		case "iss":
 			issuer, subject = key, "iss"
 		case "kid": // Kong takes it from the header then
@@ -93,6 +98,16 @@ func (j *JWT) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
 			return nil, err
 		}
 		verifiers[key] = v
+	}
+	return verifiers, nil
+}
+
+// layer is package auth, with a verifier for each credential. Unlike Kong it
+// always asks for the claim exp, and checks nbf.
+func (j *JWT) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
+	verifiers, err := e.verifiers(j.KeyClaimName)
+	if err != nil {
+		return nil, err
 	}
 	in := &jwtLayer{cfg: j, env: e, verifiers: verifiers}
 	anonymous := e.anonymous(j.Anonymous)
@@ -146,6 +161,12 @@ func (j *jwtLayer) check(r *http.Request) (*conf.JWTSecret, error) {
 	}
 	if claim := j.cfg.KeyClaimName; claim != "iss" && claim != "kid" && t.Subject() != name {
 		return nil, &auth.TokenError{Reason: auth.TokenNoSubject}
+	}
+	if slices.Contains(j.cfg.ClaimsToVerify, "nbf") { // auth checks it if it is there, and exp in any case
+		var from float64
+		if t.Claim("nbf", &from) != nil {
+			return nil, &auth.TokenError{Reason: auth.TokenClaims}
+		}
 	}
 	if most := time.Duration(j.cfg.MaximumExpiration) * time.Second; most > 0 && time.Until(t.Expires()) > most {
 		return nil, &auth.TokenError{Reason: auth.TokenExpired}

@@ -32,6 +32,11 @@ func (*KeyAuth) Inert() map[string]string {
 	return map[string]string{"key_in_body": "false", "realm": ""}
 }
 
+// Noted says what becomes of fields that have no effect.
+func (*KeyAuth) Noted() map[string]string {
+	return map[string]string{"identity_realms": "realms are Konnect's: the keys are those of this configuration"}
+}
+
 // Check looks for mistakes.
 func (k *KeyAuth) Check(c *conf.Checks, f *conf.File) {
 	c.Want(len(k.KeyNames) > 0, "config.key_names", "missing")
@@ -42,12 +47,32 @@ func (k *KeyAuth) Check(c *conf.Checks, f *conf.File) {
 
 // keyStore is the table of API keys: their hashes, in memory.
 type keyStore struct {
-	store *apikey.MemoryStore
-	owner map[string]*conf.KeyAuth // by the id that apikey gave
+	*apikey.MemoryStore
+	rows   map[*conf.KeyAuth]hashed
+	owner  map[string]*conf.KeyAuth // by the id that apikey gave
+	opened map[string]*apikey.Keys  // by the headers' names
+
+	hash []byte // of the key that was inserted last
 }
 
-func newKeyStore(keys []*conf.KeyAuth) (*keyStore, conf.Mistakes) {
-	ks := &keyStore{store: apikey.NewMemoryStore(), owner: map[string]*conf.KeyAuth{}}
+// hashed is what apikey has made of a key.
+type hashed struct {
+	key  apikey.Key
+	hash []byte
+}
+
+// Insert implements apikey.Store.
+func (ks *keyStore) Insert(ctx context.Context, k apikey.Key, hash []byte) error {
+	ks.hash = hash
+	return ks.MemoryStore.Insert(ctx, k, hash)
+}
+
+// newKeyStore reads keys. Those that old has too are not hashed again.
+func newKeyStore(keys []*conf.KeyAuth, old *keyStore) (*keyStore, conf.Mistakes) {
+	ks := &keyStore{
+		MemoryStore: apikey.NewMemoryStore(), rows: make(map[*conf.KeyAuth]hashed, len(keys)),
+		owner: make(map[string]*conf.KeyAuth, len(keys)), opened: map[string]*apikey.Keys{},
+	}
 	if len(keys) == 0 {
 		return ks, nil
 	}
@@ -58,19 +83,53 @@ func newKeyStore(keys []*conf.KeyAuth) (*keyStore, conf.Mistakes) {
 	defer func() { _ = in.Close() }()
 	var mistakes conf.Mistakes
 	for _, k := range keys {
-		got, err := in.Import(context.Background(), apikey.Key{Name: k.ID, Owner: string(k.Consumer)}, apikey.PlainText(), k.Key)
-		if err != nil {
+		if err := ks.read(in, k, old); err != nil {
 			mistakes = append(mistakes, k.Mistake("key", err.Error()))
-			continue
 		}
-		ks.owner[got.ID] = k
 	}
 	return ks, mistakes
 }
 
+func (ks *keyStore) read(in *apikey.Keys, k *conf.KeyAuth, old *keyStore) (err error) {
+	var r hashed
+	known := false
+	if old != nil {
+		r, known = old.rows[k]
+	}
+	if known {
+		err = ks.MemoryStore.Insert(context.Background(), r.key, r.hash)
+	} else {
+		r.key, err = in.Import(context.Background(), apikey.Key{Name: k.ID, Owner: string(k.Consumer)}, apikey.PlainText(), k.Key)
+		r.hash = ks.hash
+	}
+	if err == nil {
+		ks.rows[k], ks.owner[r.key.ID] = r, k
+	}
+	return err
+}
+
+// shared returns what all layers with the same names use.
+func (ks *keyStore) shared(names []string, e *Env) (*apikey.Keys, error) {
+	at := strings.Join(names, " ")
+	if k := ks.opened[at]; k != nil {
+		return k, nil
+	}
+	k, err := ks.open(names, e)
+	if err == nil {
+		ks.opened[at] = k
+	}
+	return k, err
+}
+
+func (ks *keyStore) close() {
+	for _, k := range ks.opened {
+		_ = k.Close()
+	}
+}
+
 func (ks *keyStore) open(names []string, e *Env) (*apikey.Keys, error) {
 	cfg := apikey.Config{
-		Store: ks.store, Prefix: "gateway", Legacy: []apikey.Legacy{apikey.PlainText()},
+		Store: ks, Prefix: "gateway", Legacy: []apikey.Legacy{apikey.PlainText()},
 		TouchEvery: -1, Header: names, ClientIP: clientAddr,
 	}
 	if e != nil {
@@ -83,7 +142,7 @@ func (ks *keyStore) open(names []string, e *Env) (*apikey.Keys, error) {
 
 // layer is package apikey with the keys that Kong's credentials are.
 func (k *KeyAuth) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
-	keys, err := e.keys.open(k.KeyNames, e)
+	keys, err := e.keys.shared(k.KeyNames, e)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +181,7 @@ func (k *KeyAuth) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
 			strict.ServeHTTP(w, asked)
 		})
 	}
-	return &Layer{Handler: layer, close: func() { _ = keys.Close() }}, nil
+	return &Layer{Handler: layer}, nil
 }
 
 // withKey returns r with the key where package apikey looks for it, and nowhere

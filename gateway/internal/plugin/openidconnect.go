@@ -83,7 +83,7 @@ func (p *OpenIDConnect) Check(c *conf.Checks, f *conf.File) {
 		ended, end := context.WithCancel(context.Background())
 		end() // so that nobody is asked: its mistakes come first
 		_, err := auth.OpenID(ended, p.settings())
-		c.Config(err)
+		c.Config(err, conf.Naming{"Issuer": "issuer", "Audience": "audience_required", "MetadataURL": "issuer"})
 	}
 }
 

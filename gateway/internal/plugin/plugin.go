@@ -5,10 +5,12 @@ package plugin
 
 import (
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 
 	"github.com/ecolaura/rampart"
+	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/gateway/internal/call"
 	"github.com/ecolaura/rampart/gateway/internal/conf"
 	"github.com/ecolaura/rampart/throttle"
@@ -19,26 +21,26 @@ import (
 // beside rate-limiting. A new plugin is a file and a line here.
 func Types() conf.Plugins {
 	return conf.Plugins{
-		{Name: "correlation-id", New: newCorrelationID},
-		{Name: "security-headers", New: newSecurityHeaders},
-		{Name: "prometheus", New: newPrometheus},
-		{Name: "http-log", New: newHTTPLog, Counts: true},
-		{Name: "file-log", New: newFileLog, Counts: true},
-		{Name: "response-transformer", New: newResponseTransformer},
-		{Name: "bot-detection", New: newBotDetection},
-		{Name: "cors", New: newCORS},
+		{Name: "correlation-id", New: newCorrelationID, Alone: true},
+		{Name: "security-headers", New: newSecurityHeaders, Alone: true},
+		{Name: "prometheus", New: newPrometheus, Alone: true},
+		{Name: "http-log", New: newHTTPLog, Counts: true, Alone: true},
+		{Name: "file-log", New: newFileLog, Counts: true, Alone: true},
+		{Name: "response-transformer", New: newResponseTransformer, Alone: true},
+		{Name: "bot-detection", New: newBotDetection, Alone: true},
+		{Name: "cors", New: newCORS, Alone: true},
 		{Name: "jwt", New: newJWT},
 		{Name: "key-auth", New: newKeyAuth},
 		{Name: "basic-auth", New: newBasicAuth},
 		{Name: "openid-connect", New: newOpenIDConnect},
-		{Name: "ip-restriction", New: newIPRestriction, PerConsumer: true},
-		{Name: "request-size-limiting", New: newRequestSizeLimiting, PerConsumer: true},
-		{Name: "acl", New: newACL},
-		{Name: "usage-plan", New: newUsagePlan, PerConsumer: true, Counts: true},
-		{Name: "rate-limiting", New: newRateLimiting, PerConsumer: true, Counts: true},
-		{Name: "request-transformer", New: newRequestTransformer, PerConsumer: true},
-		{Name: "proxy-cache", New: newProxyCache, PerConsumer: true},
-		{Name: "request-termination", New: newRequestTermination, PerConsumer: true},
+		{Name: "ip-restriction", New: newIPRestriction, PerConsumer: true, Alone: true},
+		{Name: "request-size-limiting", New: newRequestSizeLimiting, PerConsumer: true, Alone: true},
+		{Name: "acl", New: newACL, Alone: true},
+		{Name: "usage-plan", New: newUsagePlan, PerConsumer: true, Counts: true, Alone: true},
+		{Name: "rate-limiting", New: newRateLimiting, PerConsumer: true, Counts: true, Alone: true},
+		{Name: "request-transformer", New: newRequestTransformer, PerConsumer: true, Alone: true},
+		{Name: "proxy-cache", New: newProxyCache, PerConsumer: true, Alone: true},
+		{Name: "request-termination", New: newRequestTermination, PerConsumer: true, Alone: true},
 	}
 }
 
@@ -86,11 +88,23 @@ type Env struct {
 	groups     map[conf.Ref][]string
 	keys       *keyStore
 	tokens     map[string]*tokenKey
+	checked    map[string]map[string]*auth.Verifier // by the claim that finds the key, and the key
 	limiters   int
 }
 
-// Prepare reads credentials and groups of e.File, as far as it can.
-func (e *Env) Prepare() conf.Mistakes {
+// Close ends what the layers share.
+func (e *Env) Close() {
+	if e != nil {
+		e.keys.close()
+	}
+}
+
+// Prepare reads credentials and groups of e.File, as far as it can. What old has
+// read is not read again; old may be nil.
+func (e *Env) Prepare(old *Env) conf.Mistakes {
+	if old == nil {
+		old = &Env{}
+	}
 	e.consumers, e.groups = map[conf.Ref]*conf.Consumer{}, map[conf.Ref][]string{}
 	e.consumerBy = map[string]map[string]*conf.Consumer{"id": {}, "username": {}, "custom_id": {}}
 	for _, c := range e.File.Consumers {
@@ -100,16 +114,26 @@ func (e *Env) Prepare() conf.Mistakes {
 	for _, a := range e.File.ACLs {
 		e.groups[a.Consumer] = append(e.groups[a.Consumer], a.Group)
 	}
+	var mistakes conf.Mistakes
+	e.keys, mistakes = newKeyStore(e.File.KeyAuths, old.keys)
+	e.tokens = newTokenKeys(e.File.JWTSecrets, old.tokens, e.Log)
+	e.checked = map[string]map[string]*auth.Verifier{}
+	for claim, verifiers := range old.checked {
+		e.checked[claim] = maps.Clone(verifiers)
+		maps.DeleteFunc(e.checked[claim], func(key string, _ *auth.Verifier) bool { return e.tokens[key] != old.tokens[key] })
+	}
+	return mistakes
+}
+
+// CountLimiters notes how many limiters f has, before its layers are made.
+func (e *Env) CountLimiters(f *conf.File) {
+	e.limiters = 0
 	types := Types()
-	for _, p := range e.File.Plugins {
+	for _, p := range f.Plugins {
 		if types.Named(p.Name).Counts {
 			e.limiters++
 		}
 	}
-	var keys, tokens conf.Mistakes
-	e.keys, keys = newKeyStore(e.File.KeyAuths)
-	e.tokens, tokens = newTokenKeys(e.File.JWTSecrets, e.Log)
-	return append(keys, tokens...)
 }
 
 // clientAddr is the ClientIP of all plugins.
@@ -130,10 +154,5 @@ func (e *Env) known(c *call.Call, consumer conf.Ref, credential string) {
 // anonymous returns the consumer that stands for strangers; nil if there is
 // none.
 func (e *Env) anonymous(name string) *conf.Consumer {
-	for _, c := range e.File.Consumers {
-		if name != "" && (c.ID == name || c.Username == name) {
-			return c
-		}
-	}
-	return nil
+	return e.File.Consumer(name)
 }

@@ -24,7 +24,10 @@ type Prometheus struct {
 	UpstreamHealth    bool `k:"upstream_health_metrics"`
 }
 
-func newPrometheus() any { return config(&Prometheus{}) }
+// newPrometheus returns the defaults: all metrics, where Kong's are none.
+func newPrometheus() any {
+	return config(&Prometheus{StatusCodeMetrics: true, LatencyMetrics: true, BandwidthMetrics: true, UpstreamHealth: true})
+}
 
 // Inert names what Kong has and this gateway has not.
 func (*Prometheus) Inert() map[string]string {
@@ -58,8 +61,9 @@ type row struct {
 }
 
 type numbers struct {
-	requests, bytes int64
-	total, upstream histogram
+	requests, bytes         int64
+	total, upstream         histogram
+	counted, weighed, timed bool // which of them a plugin asks for
 }
 
 // bounds of latencies in milliseconds.
@@ -109,11 +113,20 @@ func (k *counter) Count(c *call.Call, status int, sent int64, took time.Duration
 		n = &numbers{}
 		k.m.rows[at] = n
 	}
-	n.requests++
-	n.bytes += sent
-	n.total.add(took)
-	if c.Upstream > 0 {
-		n.upstream.add(c.Upstream)
+	if k.cfg.StatusCodeMetrics {
+		n.counted = true
+		n.requests++
+	}
+	if k.cfg.BandwidthMetrics {
+		n.weighed = true
+		n.bytes += sent
+	}
+	if k.cfg.LatencyMetrics {
+		n.timed = true
+		n.total.add(took)
+		if c.Upstream > 0 {
+			n.upstream.add(c.Upstream)
+		}
 	}
 }
 
@@ -127,11 +140,15 @@ func (m *Metrics) Write(w io.Writer) {
 	})
 	fmt.Fprintln(w, "# HELP kong_http_requests_total Requests by service, route and status.\n# TYPE kong_http_requests_total counter")
 	for _, r := range rows {
-		fmt.Fprintf(w, "kong_http_requests_total{%s} %d\n", r.labels(), m.rows[r].requests)
+		if m.rows[r].counted {
+			fmt.Fprintf(w, "kong_http_requests_total{%s} %d\n", r.labels(), m.rows[r].requests)
+		}
 	}
 	fmt.Fprintln(w, "# HELP kong_bandwidth_bytes Bytes of bodies that were sent to clients.\n# TYPE kong_bandwidth_bytes counter")
 	for _, r := range rows {
-		fmt.Fprintf(w, "kong_bandwidth_bytes{direction=\"egress\",%s} %d\n", r.labels(), m.rows[r].bytes)
+		if m.rows[r].weighed {
+			fmt.Fprintf(w, "kong_bandwidth_bytes{direction=\"egress\",%s} %d\n", r.labels(), m.rows[r].bytes)
+		}
 	}
 	for _, h := range []struct {
 		name, help string
@@ -142,7 +159,35 @@ func (m *Metrics) Write(w io.Writer) {
 	} {
 		fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s histogram\n", h.name, h.help, h.name)
 		for _, r := range rows {
-			h.of(m.rows[r]).write(w, h.name, r.labels())
+			if m.rows[r].timed {
+				h.of(m.rows[r]).write(w, h.name, r.labels())
+			}
+		}
+	}
+}
+
+// TellsHealth reports whether a plugin of f wants the health of targets among the
+// metrics.
+func TellsHealth(f *conf.File) bool {
+	return slices.ContainsFunc(f.Plugins, func(p *conf.Plugin) bool {
+		cfg, ok := p.Config.(*Prometheus)
+		return ok && p.Enabled && cfg.UpstreamHealth
+	})
+}
+
+// WriteHealth writes which of Kong's states each upstream's targets are in.
+func WriteHealth(w io.Writer, upstreams map[string]map[string]string) {
+	const name = "kong_upstream_target_health"
+	fmt.Fprintf(w, "# HELP %[1]s 1 for the state that a target is in.\n# TYPE %[1]s gauge\n", name)
+	for _, u := range slices.Sorted(maps.Keys(upstreams)) {
+		for _, target := range slices.Sorted(maps.Keys(upstreams[u])) {
+			for _, state := range []string{"healthchecks_off", "healthy", "unhealthy"} {
+				in := 0
+				if upstreams[u][target] == state {
+					in = 1
+				}
+				fmt.Fprintf(w, "%s{upstream=%q,target=%q,address=%[3]q,state=%q,subsystem=\"http\"} %d\n", name, u, target, state, in)
+			}
 		}
 	}
 }

@@ -12,10 +12,10 @@ import (
 // UsagePlan is what AWS and Tyk call so: a rate, a burst and quotas for each
 // credential. It is not Kong's.
 type UsagePlan struct {
-	Rate          int    `k:"rate"`  // requests a second
-	Burst         int    `k:"burst"` // how many at once; 0: rate
-	QuotaDay      int    `k:"quota_day"`
-	QuotaMonth    int    `k:"quota_month"`
+	Rate          int    `k:"rate,unset"`  // requests a second
+	Burst         int    `k:"burst,unset"` // how many at once; 0: rate
+	QuotaDay      int    `k:"quota_day,unset"`
+	QuotaMonth    int    `k:"quota_month,unset"`
 	Policy        string `k:"policy"`
 	FaultTolerant bool   `k:"fault_tolerant"`
 }
@@ -59,5 +59,9 @@ func (u *UsagePlan) layer(p *conf.Plugin, e *Env) (*Layer, error) {
 	if u.QuotaMonth > 0 {
 		policies = append(policies, throttle.Policy{Name: "quota-month", Rate: throttle.Rate{Count: u.QuotaMonth, Period: 30 * day}, Key: key})
 	}
-	return limiter(p, throttle.Config{Policies: policies, Logger: e.Log}, u.Policy, u.FaultTolerant, e)
+	l, err := limiter(p, throttle.Config{Policies: policies, Logger: e.Log}, u.Policy, u.FaultTolerant, e)
+	if err != nil {
+		return nil, err
+	}
+	return &Layer{Handler: l.Handler}, nil
 }

@@ -104,6 +104,23 @@ func (p *Pool) better(a, b *target) bool {
 	return a.current > b.current
 }
 
+// States returns for each target which of Kong's states it is in.
+func (p *Pool) States() map[string]string {
+	states := map[string]string{}
+	for addr, healthy := range p.Health() {
+		u := p.checks.Unhealthy
+		switch {
+		case !healthy: // as an operator may have said
+			states[addr] = "unhealthy"
+		case u.HTTPFailures+u.TCPFailures+u.Timeouts == 0:
+			states[addr] = "healthchecks_off"
+		default:
+			states[addr] = "healthy"
+		}
+	}
+	return states
+}
+
 // checking reports whether any passive check is on.
 func (p *Pool) checking() bool {
 	u := p.checks.Unhealthy

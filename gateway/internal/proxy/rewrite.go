@@ -33,17 +33,22 @@ func (s *Service) rewrite(pr *httputil.ProxyRequest) {
 	}
 	out.Host = pr.In.Host
 	out.Trailer = nil // a header that comes when nobody looks any more
-	s.forwardHeaders(c, pr.In, out.Header)
+	forwardHeaders(c, pr.In, out)
 }
+
+// ours is how many headers a request gets here, or more.
+const ours = 16
 
 // forwardHeaders says who asks and how, in headers that only this gateway and
 // the proxies before it write.
-func (*Service) forwardHeaders(c *call.Call, in *http.Request, h http.Header) {
-	for name := range h {
-		if call.Reserved(name) {
-			delete(h, name)
+func forwardHeaders(c *call.Call, in, out *http.Request) {
+	h := make(http.Header, len(out.Header)+ours) // which need not grow
+	for name, values := range out.Header {
+		if !call.Reserved(name) {
+			h[name] = values
 		}
 	}
+	out.Header = h
 	// ReverseProxy has put back what asks for another protocol. Behind a 101 no
 	// plugin sees anything, so only WebSockets may have one: never h2c, in which
 	// any other route of the upstream could be asked for (RFC 9113 appendix A).
@@ -54,29 +59,36 @@ func (*Service) forwardHeaders(c *call.Call, in *http.Request, h http.Header) {
 	for _, name := range c.HideHeaders {
 		h.Del(name)
 	}
-	peer := c.Peer.String()
-	set := func(name, value string) {
-		if c.Trusted { // a proxy before this one knows better
-			if old := in.Header[name]; len(old) > 0 {
-				value = old[len(old)-1]
-			}
+	values := make([]string, 0, ours) // one allocation for all
+	put := func(name, value string) {
+		if value != "" {
+			values = append(values, value)
+			h[name] = values[len(values)-1 : len(values) : len(values)]
 		}
-		h[name] = []string{value}
 	}
-	forwarded := peer
-	if before := in.Header["X-Forwarded-For"]; c.Trusted && len(before) > 0 {
-		forwarded = strings.Join(before, ", ") + ", " + peer
+	peer := c.Peer.String()
+	client, forwarded, port := peer, peer, strconv.Itoa(c.Port)
+	if c.Client != c.Peer {
+		client = c.Client.String()
 	}
-	h["X-Forwarded-For"] = []string{forwarded}
-	h["X-Forwarded-Proto"] = []string{c.Scheme} // what routes and plugins went by
-	h["X-Forwarded-Host"] = []string{in.Host}   // never a proxy's word: routes have gone by Host
-	set("X-Forwarded-Port", strconv.Itoa(c.Port))
-	h["X-Forwarded-Path"] = []string{c.Path}
+	if c.Trusted { // a proxy before this one knows better
+		if before := in.Header["X-Forwarded-For"]; len(before) > 0 {
+			forwarded = strings.Join(before, ", ") + ", " + peer
+		}
+		if before := in.Header["X-Forwarded-Port"]; len(before) > 0 {
+			port = before[len(before)-1]
+		}
+	}
+	put("X-Forwarded-For", forwarded)
+	put("X-Forwarded-Proto", c.Scheme) // what routes and plugins went by
+	put("X-Forwarded-Host", in.Host)   // never a proxy's word: routes have gone by Host
+	put("X-Forwarded-Port", port)
+	put("X-Forwarded-Path", c.Path)
 	if c.Route.StripPath && c.Matched > 0 {
-		h["X-Forwarded-Prefix"] = []string{c.Path[:c.Matched]}
+		put("X-Forwarded-Prefix", c.Path[:c.Matched])
 	}
-	h["X-Real-Ip"] = []string{c.Client.String()}
-	c.Identity(func(name, value string) { h[name] = []string{value} })
+	put("X-Real-Ip", client)
+	c.Identity(put)
 	for pair := range slices.Chunk(c.SetHeaders, 2) {
 		h.Set(pair[0], pair[1])
 	}

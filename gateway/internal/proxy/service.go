@@ -104,6 +104,7 @@ func (s *Service) RoundTrip(out *http.Request) (*http.Response, error) {
 		if err == nil {
 			c.Status = resp.StatusCode
 			s.pool.report(t, answered, resp.StatusCode)
+			c.Disown(resp.Header)
 			s.countDown(resp, t)
 			return resp, nil
 		}
