@@ -1,7 +1,7 @@
 # `make test` needs only Go. `make services` (Debian, root) installs and starts
 # Redis, PostgreSQL, Chromium and proxies; tests that need one skip loudly without it.
 GO      ?= go
-MODULES := examples internal/integration . gateway monitor/prom internal/peers
+MODULES := examples internal/integration . gateway monitor/prom cmd/rampart internal/peers
 LINTER  := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VULN    := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 TOOLS   := $(CURDIR)/.tools
@@ -17,6 +17,7 @@ SQL     := github.com/ecolaura/rampart/auth/authsql,github.com/ecolaura/rampart/
 COVER_.                    := -cover
 COVER_gateway              := -cover
 COVER_monitor/prom         := -cover
+COVER_cmd/rampart          := -cover
 COVER_internal/integration := -coverpkg=$(SQL)
 
 # Workspace mode would let the nested modules' requirements change what is tested.

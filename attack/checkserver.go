@@ -15,7 +15,7 @@ func (s *scan) shapes(ctx context.Context, c *Client) {
 	if s.target.Public == "" {
 		return
 	}
-	line := "POST " + s.target.Public + " HTTP/1.1\r\n"
+	line := "POST " + s.at(s.target.Public) + " HTTP/1.1\r\n"
 	good := c.wire(Request{Method: http.MethodPost, Path: s.target.Public, Header: http.Header{"Connection": {"close"}}})
 	start := strings.TrimSuffix(good, "\r\n")
 	_, fields, _ := strings.Cut(strings.TrimPrefix(start, line), "\r\n") // all but the first, Host
@@ -44,13 +44,13 @@ func (s *scan) shapes(ctx context.Context, c *Client) {
 
 // slowHeader sends a header a byte at a time.
 func (s *scan) slowHeader(ctx context.Context, c *Client) {
-	s.drip(ctx, c, slowHeader, "GET / HTTP/1.1\r\nHost: "+s.base.Host+"\r\nX-Slow: ")
+	s.drip(ctx, c, slowHeader, "GET "+s.at("/")+" HTTP/1.1\r\nHost: "+s.base.Host+"\r\nX-Slow: ")
 }
 
 // slowBody sends a body a byte at a time.
 func (s *scan) slowBody(ctx context.Context, c *Client) {
 	r := s.target.Write
-	if r.Path == "" || s.alice.Access == "" {
+	if r.Path == "" || !s.alice.begun() {
 		return
 	}
 	if r.Method == "" {

@@ -13,8 +13,8 @@ import (
 // A rule is the compiled form of one word of a validate tag.
 type rule struct {
 	word tag
-	ends func(v reflect.Value) bool                  // the rules after it do not apply
-	run  func(f *findings, v reflect.Value) *Invalid // nil: it is one that only ends
+	ends func(v reflect.Value) bool                  // reports whether to skip the rules after it
+	run  func(f *findings, v reflect.Value) *Invalid // nil for a rule that only ends
 }
 
 // check runs the rules of n on v until one refuses, or ends the others.
@@ -177,8 +177,7 @@ func textRule(w tag, f func(string) (string, *Invalid)) rule {
 	}}
 }
 
-// either compiles a choice of rules, such as "email|phone": the first that does not
-// refuse decides.
+// either compiles a choice of rules, such as "email|phone": one of them must accept.
 func (c *compiler) either(n *node, w tag) (r rule, reason rampart.Reason) {
 	var some []rule
 	var names []string
@@ -204,8 +203,8 @@ func (c *compiler) either(n *node, w tag) (r rule, reason rampart.Reason) {
 	}}, ""
 }
 
-// ownControl returns what makes the rule of the given name, if it is one of those
-// that look at whether there is a value, whatever its type.
+// ownControl returns the constructor of the named rule, if that rule looks only at
+// whether there is a value; nil for other rules.
 func ownControl(name string) func(n *node, w tag) rule {
 	switch name {
 	case "required":
@@ -264,16 +263,16 @@ func requiredRule(n *node, w tag) rule {
 	}}
 }
 
-// nulls compiles what the rules ask of null, and of a field that is not there: as
-// for the library, a rule refuses it, unless "omitempty" or the like comes first; a
-// few ask other fields whether it may. The rules of an Optional or File are for its
-// value only, but for those few and "required".
+// nulls compiles the rules for null and for a missing field. As in the library, the
+// first rule refuses both, unless it is "omitempty" or the like; required_if and its
+// relatives decide by other fields. Of an Optional or File only these and "required"
+// apply.
 func (c *compiler) nulls(n *node, tags tags) {
 	if c.bare || tags.none() {
 		return
 	}
 	lenient := n.kind == kindOptional || n.kind == kindNull || n.kind == kindPointer && n.elem.kind == kindFile
-	asked := false // by one of those few, after which the library takes nil for a value
+	asked := false // one of those relatives came before: the library then treats nil as a value
 	for _, w := range tags.rules {
 		switch name := w.name; {
 		case name == "omitempty", name == "omitnil", name == "omitzero", !asked && name == "isdefault", (asked || lenient) && name == "dive":

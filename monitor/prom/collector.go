@@ -37,7 +37,7 @@ type Config struct {
 type Collector struct {
 	sources   []iter.Seq[rampart.Sample]
 	durations *prometheus.HistogramVec
-	inFlight  prometheus.Gauge
+	inFlight  atomic.Int64
 
 	known atomic.Pointer[map[series]prometheus.Observer] // a request reads it; a new series makes a copy
 	add   sync.Mutex
@@ -73,7 +73,6 @@ func New(cfg Config) (*Collector, error) {
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "rampart_http_request_duration_seconds", Help: "Time until a handler had returned, by route, method and class of status.", Buckets: buckets,
 		}, []string{"route", "method", "status"}),
-		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rampart_http_requests_in_flight", Help: "Requests that are being served."}),
 	}
 	c.known.Store(&map[series]prometheus.Observer{})
 	return c, nil
@@ -87,13 +86,13 @@ func (c *Collector) Handler(next http.Handler) http.Handler {
 	}
 	measured := monitor.Requests(c.served)(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c.inFlight.Inc()
+		c.inFlight.Add(1)
 		measured.ServeHTTP(w, r)
 	})
 }
 
 func (c *Collector) served(_ *http.Request, q monitor.Request) {
-	c.inFlight.Dec()
+	c.inFlight.Add(-1)
 	s := series{q.Route, q.Method, q.Status / 100}
 	o, ok := (*c.known.Load())[s]
 	if !ok {
@@ -123,7 +122,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		return
 	}
 	c.durations.Collect(ch)
-	c.inFlight.Collect(ch)
+	ch <- metric(rampart.Sample{Name: "rampart_http_requests_in_flight", Help: "Requests that are being served.", Value: float64(c.inFlight.Load())})
 	for _, source := range c.sources {
 		for s := range source {
 			ch <- metric(s)

@@ -91,7 +91,7 @@ func (c *Checks) Anonymous(who string, f *File) {
 type Naming map[string]string
 
 // goName is a word that may be the name of a Config's field.
-var goName = regexp.MustCompile(`\b[A-Z][A-Za-z]+\b`)
+var goName = regexp.MustCompile(`\b[A-Z][A-Za-z]+\b`) // read-only
 
 // Text is what m says, in the document's words. What only a program may allow is
 // left out.

@@ -112,7 +112,7 @@ func (k *CORS) origins() []string {
 }
 
 // bareHost is a name that is no mere word, and perhaps a port.
-var bareHost = regexp.MustCompile(`^(localhost|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+)(:[0-9]+)?$`)
+var bareHost = regexp.MustCompile(`^(localhost|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+)(:[0-9]+)?$`) // read-only
 
 // layer is package cors.
 func (k *CORS) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
