@@ -24,7 +24,7 @@ var goroutines = map[string]string{
 	"serve":        "gateway/cmd/gateway/main.go: ends before serve returns, as its context does",
 	"newLogQueue":  "gateway/internal/plugin/logqueue.go: ends with close, which waits for it; one for each use of a log plugin",
 	"use":          "gateway/internal/plugin/issuers.go: ends with the last release, or once the issuer has answered",
-	"start":        "feed/feed.go, monitor/alert.go, crypto/tlsconf/reloader.go: ends with Close, which waits for it",
+	"start":        "feed/feed.go, gateway/internal/proxy/active.go, monitor/alert.go, crypto/tlsconf/reloader.go: ends with Close, which waits for it",
 }
 
 // constants are package variables that nothing writes: errors, and compiled

@@ -185,6 +185,11 @@ func (s *state) retire(next *state) {
 			k.thing.Close()
 		}
 	}
+	for name, k := range s.pools {
+		if next.pools[name].thing != k.thing {
+			k.thing.Close()
+		}
+	}
 	for id, u := range s.uses {
 		if other := next.uses[id]; other == nil || other.layer != u.layer {
 			u.layer.Close()
@@ -328,7 +333,7 @@ func (e *Engine) buildServices(s, old *state) {
 		for _, t := range targets[conf.Ref(u.ID)] {
 			parts = append(parts, t)
 		}
-		s.pools[u.Name] = reuse(old.pools, u.Name, parts, func() *proxy.Pool { return proxy.NewPool(u, targets[conf.Ref(u.ID)]) })
+		s.pools[u.Name] = reuse(old.pools, u.Name, parts, func() *proxy.Pool { return proxy.NewPool(u, targets[conf.Ref(u.ID)], e.opts.Names) })
 		upstreams[u.Name] = u
 	}
 	var cas []conf.Entity
