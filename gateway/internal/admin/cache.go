@@ -10,7 +10,7 @@ import (
 // cacheEndpoints show and purge what proxy-cache keeps, as in Kong.
 func (a *API) cacheEndpoints() []endpoint {
 	store := a.Engine.Cache
-	clear := func(w http.ResponseWriter, _ *http.Request, _ []string) error {
+	empty := func(w http.ResponseWriter, _ *http.Request, _ []string) error {
 		store().Clear()
 		w.WriteHeader(http.StatusNoContent)
 		return nil
@@ -40,7 +40,7 @@ func (a *API) cacheEndpoints() []endpoint {
 		}}
 	}
 	return []endpoint{
-		{path: "/proxy-cache", methods: []method{{http.MethodDelete, "", clear}}},
+		{path: "/proxy-cache", methods: []method{{http.MethodDelete, "", empty}}},
 		one("/proxy-cache/{key}", func(names []string) (string, *plugin.Cached) { return names[0], store().Get(names[0]) }),
 		one("/proxy-cache/{plugins}/caches/{key}", func(names []string) (string, *plugin.Cached) {
 			found := store().Get(names[1])

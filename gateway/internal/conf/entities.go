@@ -138,8 +138,9 @@ type Upstream struct {
 	Healthchecks Healthchecks `k:"healthchecks"`
 }
 
-// Healthchecks of an Upstream; only passive ones are known here.
+// Healthchecks of an Upstream.
 type Healthchecks struct {
+	Active  Active  `k:"active"`
 	Passive Passive `k:"passive"`
 }
 
@@ -168,7 +169,7 @@ type Unhealthy struct {
 func NewUpstream() *Upstream {
 	return &Upstream{
 		Algorithm: "round-robin", Slots: 10000,
-		Healthchecks: Healthchecks{Passive: Passive{
+		Healthchecks: Healthchecks{Active: newActive(), Passive: Passive{
 			Type: "http",
 			Healthy: Healthy{Statuses: []int{
 				200, 201, 202, 203, 204, 205, 206, 207, 208, 226,

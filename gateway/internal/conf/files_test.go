@@ -105,7 +105,7 @@ consumers: [{username: c, _comment: c, keyauth_credentials: [{key: 0123456789abc
 		"basicauth_sessions: []":                                             "basicauth_sessions: unknown field",
 		"consumer_groups: [{name: gold}]":                                    "consumer_groups: unknown field: an entity that Kong has and this gateway has not; leave it out, with what needs it",
 		"upstreams: [{name: u, hash_on: header}]":                            "upstreams[0].hash_on: unknown field: Kong has it and this gateway has not; leave it out, or let it be none",
-		"upstreams: [{name: u, healthchecks: {active: {a: {interval: 5}}}}]": "healthchecks.active: unknown field: Kong has it and this gateway has not; leave it out, or let each interval in it be 0",
+		"upstreams: [{name: u, healthchecks: {active: {a: {interval: 5}}}}]": "healthchecks.active.a: unknown field",
 		"plugins: [{name: acl, config: {groups: [a]}}]":                      "plugins[0].config.groups: unknown field: there are allow, deny, hide_groups_header",
 		"plugins: [{name: jwt, config: {secret_is_base64: true}}]":           "leave it out, or let it be false",
 	} {

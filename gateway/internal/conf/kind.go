@@ -179,7 +179,7 @@ func (s *Service) refs() (all []reference) {
 }
 
 func (r *Route) refs() []reference {
-	return []reference{{field: "service", kind: "services", ref: &r.Service, must: true}}
+	return []reference{{field: "service", kind: "services", ref: &r.Service}} // none: its plugins answer
 }
 
 func (k *KeyAuth) refs() []reference {

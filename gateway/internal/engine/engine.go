@@ -52,6 +52,7 @@ type Engine struct {
 
 	passwords *plugin.Passwords
 	cache     *plugin.Cache
+	issuers   *plugin.Issuers
 
 	change  sync.Mutex // one at a time
 	current atomic.Pointer[state]
@@ -91,7 +92,7 @@ func New(opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{opts: opts, events: rampart.NewReporter(opts.Log, "gateway"), clients: clients, passwords: passwords, cache: plugin.NewCache()}
+	e := &Engine{opts: opts, events: rampart.NewReporter(opts.Log, "gateway"), clients: clients, passwords: passwords, cache: plugin.NewCache(), issuers: plugin.NewIssuers()}
 	// Every event below has the client's address from here, a panic's too.
 	e.handler = clients.Handler(server.Recover(opts.Log)(http.HandlerFunc(e.serve)))
 	return e, e.Use(plugin.Types().Empty())
@@ -184,6 +185,11 @@ func (s *state) retire(next *state) {
 			k.thing.Close()
 		}
 	}
+	for name, k := range s.pools {
+		if next.pools[name].thing != k.thing {
+			k.thing.Close()
+		}
+	}
 	for id, u := range s.uses {
 		if other := next.uses[id]; other == nil || other.layer != u.layer {
 			u.layer.Close()
@@ -251,7 +257,7 @@ func (e *Engine) environment(f *conf.File, old *state) (*plugin.Env, conf.Mistak
 	}
 	env := &plugin.Env{
 		File: f, Log: e.opts.Log, Events: e.events, Metrics: e.opts.Metrics,
-		Proxies: e.opts.Proxies, Shared: e.opts.Shared, Passwords: e.passwords, Cache: e.cache,
+		Proxies: e.opts.Proxies, Shared: e.opts.Shared, Passwords: e.passwords, Cache: e.cache, Issuers: e.issuers,
 	}
 	return env, env.Prepare(old.env)
 }
@@ -327,7 +333,7 @@ func (e *Engine) buildServices(s, old *state) {
 		for _, t := range targets[conf.Ref(u.ID)] {
 			parts = append(parts, t)
 		}
-		s.pools[u.Name] = reuse(old.pools, u.Name, parts, func() *proxy.Pool { return proxy.NewPool(u, targets[conf.Ref(u.ID)]) })
+		s.pools[u.Name] = reuse(old.pools, u.Name, parts, func() *proxy.Pool { return proxy.NewPool(u, targets[conf.Ref(u.ID)], e.opts.Names) })
 		upstreams[u.Name] = u
 	}
 	var cas []conf.Entity

@@ -32,6 +32,7 @@ func Types() conf.Plugins {
 		{Name: "jwt", New: newJWT},
 		{Name: "key-auth", New: newKeyAuth},
 		{Name: "basic-auth", New: newBasicAuth},
+		{Name: "openid-connect", New: newOpenIDConnect},
 		{Name: "ip-restriction", New: newIPRestriction, PerConsumer: true, Alone: true},
 		{Name: "request-size-limiting", New: newRequestSizeLimiting, PerConsumer: true, Alone: true},
 		{Name: "acl", New: newACL, Alone: true},
@@ -79,13 +80,16 @@ type Env struct {
 	Passwords *Passwords
 	// Cache is what proxy-cache answers from.
 	Cache *Cache
+	// Issuers are those of openid-connect.
+	Issuers *Issuers
 
-	consumers map[conf.Ref]*conf.Consumer
-	groups    map[conf.Ref][]string
-	keys      *keyStore
-	tokens    map[string]*tokenKey
-	checked   map[string]map[string]*auth.Verifier // by the claim that finds the key, and the key
-	limiters  int
+	consumers  map[conf.Ref]*conf.Consumer
+	consumerBy map[string]map[string]*conf.Consumer // by field and value
+	groups     map[conf.Ref][]string
+	keys       *keyStore
+	tokens     map[string]*tokenKey
+	checked    map[string]map[string]*auth.Verifier // by the claim that finds the key, and the key
+	limiters   int
 }
 
 // Close ends what the layers share.
@@ -102,8 +106,10 @@ func (e *Env) Prepare(old *Env) conf.Mistakes {
 		old = &Env{}
 	}
 	e.consumers, e.groups = map[conf.Ref]*conf.Consumer{}, map[conf.Ref][]string{}
+	e.consumerBy = map[string]map[string]*conf.Consumer{"id": {}, "username": {}, "custom_id": {}}
 	for _, c := range e.File.Consumers {
 		e.consumers[conf.Ref(c.ID)] = c
+		e.consumerBy["id"][c.ID], e.consumerBy["username"][c.Username], e.consumerBy["custom_id"][c.CustomID] = c, c, c
 	}
 	for _, a := range e.File.ACLs {
 		e.groups[a.Consumer] = append(e.groups[a.Consumer], a.Group)
