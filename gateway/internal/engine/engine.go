@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -363,18 +362,17 @@ func (e *Engine) Health(upstream string) map[string]bool {
 	return nil
 }
 
-// WriteMetrics writes what the prometheus plugins tell, in Prometheus' text format.
-func (e *Engine) WriteMetrics(w io.Writer) {
-	e.opts.Metrics.Write(w)
+// Samples yields the health of targets, where a plugin prometheus wants it.
+func (e *Engine) Samples(yield func(rampart.Sample) bool) {
 	s := e.current.Load()
 	if !plugin.TellsHealth(s.file) {
 		return
 	}
-	upstreams := map[string]map[string]string{}
 	for name, p := range s.pools {
-		upstreams[name] = p.thing.States()
+		if !plugin.HealthSamples(name, p.thing.States(), yield) {
+			return
+		}
 	}
-	plugin.WriteHealth(w, upstreams)
 }
 
 // SetHealth marks a target; false if there is none.
