@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -28,7 +29,7 @@ func apikeyCommand(t terminal) *cli.Command {
 				Name: "make", Usage: "make a key, which no store knows yet",
 				Flags: []cli.Flag{prefix, &cli.StringFlag{Name: "o", Usage: "`FILE` in place of the standard output, readable by its owner alone"}},
 				Action: func(ctx context.Context, cmd *cli.Command) error {
-					keys, err := apikey.New(apikey.Config{Store: apikey.NewMemoryStore(), Prefix: cmd.String("prefix")})
+					keys, err := apikey.New(apikey.Config{Store: apikey.NewMemoryStore(), Prefix: cmd.String("prefix"), Logger: slog.New(slog.DiscardHandler)})
 					if err != nil {
 						return err
 					}

@@ -124,7 +124,7 @@ func algorithmOf(material any) auth.Algorithm {
 }
 
 // parseKey reads a key in PEM or as a JWK.
-func parseKey(text []byte, alg auth.Algorithm, kid string) (*auth.Key, error) {
+func parseKey(text []byte, alg auth.Algorithm) (*auth.Key, error) {
 	material, err := decodeKey(text)
 	if err != nil {
 		return nil, err
@@ -137,9 +137,9 @@ func parseKey(text []byte, alg auth.Algorithm, kid string) (*auth.Key, error) {
 		}
 	}
 	if _, secret := material.([]byte); secret {
-		return auth.NewKey(alg, kid, material)
+		return auth.NewKey(alg, "", material)
 	}
-	return auth.ParseKey(alg, kid, text)
+	return auth.ParseKey(alg, "", text)
 }
 
 // publish prints the public keys of files.
@@ -153,7 +153,7 @@ func (t terminal) publish(alg auth.Algorithm, files ...string) error {
 		if err != nil {
 			return err
 		}
-		key, err := parseKey(text, alg, "")
+		key, err := parseKey(text, alg)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -181,7 +181,7 @@ func (t terminal) rotateKey(cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	key, err := parseKey(text, auth.Algorithm(cmd.String("alg")), "")
+	key, err := parseKey(text, auth.Algorithm(cmd.String("alg")))
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}

@@ -202,7 +202,7 @@ func (t terminal) keySource(from string, alg auth.Algorithm, log *slog.Logger) (
 	if found, _, err := jose.ParseSet(publicAlgorithms(), string(text)); err == nil {
 		return keySet(found), func() {}, nil
 	}
-	key, err := parseKey(text, alg, "")
+	key, err := parseKey(text, alg)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", from, err)
 	}
