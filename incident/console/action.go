@@ -25,7 +25,7 @@ type action struct {
 }
 
 // actions are the orders with a form, in the order of the page.
-var actions = []action{ // read-only
+var actions = []action{ //nolint:gochecknoglobals // read-only
 	{"lockdown", "Lock down", "Close the service but for reading, or but for a list of addresses.", "lockdown/", []field{
 		{Name: "mode", Label: "Mode", Choices: []string{"read_only", "deny"}},
 		{Name: "allow", Label: "Addresses served with deny", Hint: "separated by blanks", List: true},
@@ -46,7 +46,7 @@ var actions = []action{ // read-only
 }
 
 // lifts are the orders that end a measure: one click, no preview.
-var lifts = []action{ // read-only
+var lifts = []action{ //nolint:gochecknoglobals // read-only
 	{Name: "unblock", Call: "blocks/lift/", Fields: []field{{Name: "prefix"}}},
 	{Name: "loosen", Call: "rates/lift/", Fields: []field{{Name: "policy"}}},
 	{Name: "lift_lockdown", Call: "lockdown/lift/"},

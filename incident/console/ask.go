@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 // An answer is what the operators' calls respond with.
@@ -24,7 +25,7 @@ func (a *answer) Write(b []byte) (int, error) {
 	return a.body.Write(b)
 }
 
-// A refusal is a problem+json as the pages show it.
+// A problem is a problem+json as the pages show it.
 type problem struct {
 	Status int    `json:"status"`
 	Code   string `json:"code"`
@@ -36,11 +37,11 @@ type problem struct {
 }
 
 func (p *problem) Error() string {
-	text := cmp.Or(p.Detail, p.Title, p.Code)
+	texts := []string{cmp.Or(p.Detail, p.Title, p.Code)}
 	for _, e := range p.Errors {
-		text += " " + e.Detail
+		texts = append(texts, e.Detail)
 	}
-	return text
+	return strings.Join(texts, " ")
 }
 
 // ask makes an operators' call as the caller of r, and reads the response into that. Its
@@ -53,7 +54,7 @@ func (c *Console) ask(r *http.Request, method, path string, body any, once strin
 			return err
 		}
 	}
-	inner, err := http.NewRequestWithContext(r.Context(), method, path, bytes.NewReader(text))
+	inner, err := http.NewRequestWithContext(r.Context(), method, path, bytes.NewReader(text)) //nolint:gosec // it never leaves the process
 	if err != nil {
 		return err
 	}

@@ -44,12 +44,24 @@ func New(cfg Config) (*Console, error) {
 		pattern string
 		serve   http.HandlerFunc
 	}{
-		{"GET /{$}", c.fleetPage}, {"GET /now", c.nowPage}, {"GET /who", c.whoPage}, {"GET /who/one", c.onePage},
-		{"GET /orders", c.ordersPage}, {"GET /orders/{id}", c.orderPage}, {"GET /orders/export", c.export},
-		{"POST /orders/preview", c.preview}, {"POST /orders/give", c.give},
-		{"GET /keys", c.keysPage}, {"GET /help", c.helpPage},
-		{"GET /api/fleet", c.fleetAPI}, {"GET /api/now", c.nowAPI}, {"GET /api/events", c.eventsAPI}, {"GET /api/who", c.whoAPI},
-		{"GET /api/who/one", c.oneAPI}, {"GET /api/keys", c.keysAPI}, {"GET /api/live", c.live},
+		{"GET /{$}", c.fleetPage},
+		{"GET /now", c.nowPage},
+		{"GET /who", c.whoPage},
+		{"GET /who/one", c.onePage},
+		{"GET /orders", c.ordersPage},
+		{"GET /orders/{id}", c.orderPage},
+		{"GET /orders/export", c.export},
+		{"POST /orders/preview", c.preview},
+		{"POST /orders/give", c.give},
+		{"GET /keys", c.keysPage},
+		{"GET /help", c.helpPage},
+		{"GET /api/fleet", c.fleetAPI},
+		{"GET /api/now", c.nowAPI},
+		{"GET /api/events", c.eventsAPI},
+		{"GET /api/who", c.whoAPI},
+		{"GET /api/who/one", c.oneAPI},
+		{"GET /api/keys", c.keysAPI},
+		{"GET /api/live", c.live},
 	} {
 		inside.HandleFunc(p.pattern, p.serve)
 	}

@@ -24,6 +24,7 @@ type view struct {
 	Scope       string // what a caller needs
 	Here        string // this page, to come back to
 	Fleet       *Fleet // nil: not for this caller
+	Instance    string // which process answers: a page keeps to the numbers of one
 	Now         time.Time
 	Data        any
 }
@@ -64,6 +65,7 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, status int, name,
 	v := view{
 		Title: title, Page: name, Path: c.cfg.Path, Service: c.cfg.Service, LogIn: c.cfg.LogIn, LogOut: c.cfg.LogOut,
 		User: caller.Subject, May: caller.Scope, Scope: c.cfg.Scope, Now: time.Now().UTC(), Data: data,
+		Instance: c.cfg.Recorder.id,
 	}
 	v.Here = c.cfg.Path + r.URL.Path[1:]
 	if r.URL.RawQuery != "" {

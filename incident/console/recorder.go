@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"slices"
 	"strings"
@@ -63,8 +64,10 @@ type Recorder struct {
 }
 
 type recorder struct {
-	mu      sync.Mutex
+	id      string
 	started time.Time
+
+	mu      sync.Mutex
 	seq     uint64
 	ring    [maxEvents]Event
 	alerts  []Alert
@@ -74,7 +77,7 @@ type recorder struct {
 
 // NewRecorder returns a Recorder that passes records on to next.
 func NewRecorder(next slog.Handler) *Recorder {
-	return &Recorder{recorder: &recorder{started: time.Now()}, next: next}
+	return &Recorder{recorder: &recorder{id: rand.Text(), started: time.Now()}, next: next}
 }
 
 // Enabled implements [slog.Handler]. Events from INFO up are kept even where the next
@@ -188,11 +191,9 @@ func layerOf(e Event) string {
 
 // refusal reports whether an event is a request that a layer has refused.
 func refusal(e Event) bool {
-	switch rampart.Event(e.Event) {
-	case rampart.AuthnLoginFail, rampart.AuthnTokenReuse:
-		return true
-	}
-	return e.Route != "" && e.Layer != "operator" && e.Layer != "system"
+	name := rampart.Event(e.Event)
+	return name == rampart.AuthnLoginFail || name == rampart.AuthnTokenReuse ||
+		e.Route != "" && e.Layer != "operator" && e.Layer != "system"
 }
 
 func (r *recorder) add(e Event, rec slog.Record) {

@@ -15,7 +15,7 @@ type kind struct {
 }
 
 // kinds are the tabs of Who.
-var kinds = [...]kind{ // read-only
+var kinds = [...]kind{ //nolint:gochecknoglobals // read-only
 	{"address", func(e Event) string { return e.Address }},
 	{"subject", func(e Event) string { return e.Subject }},
 	{"key", func(e Event) string { return e.Key }},

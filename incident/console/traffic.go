@@ -10,7 +10,7 @@ import (
 const minutes = 60
 
 // layers are those that refuse, in their order around a request.
-var layers = [...]string{"headers", "cors", "block", "limit", "credential", "input"} // read-only
+var layers = [...]string{"headers", "cors", "block", "limit", "credential", "input"} //nolint:gochecknoglobals // read-only
 
 // A Minute is what this instance did in one minute.
 type Minute struct {

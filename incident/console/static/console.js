@@ -5,6 +5,8 @@ const { path, login, page } = document.body.dataset;
 const live = document.getElementById('live');
 const pollEvery = 5000;
 let asking = false, again = false, timer = 0, held = null;
+let instance = document.body.dataset.instance, heard = Date.now(); // whose numbers this page shows
+const otherAfter = 15000;
 
 // get fetches a page as a document, in which no script runs.
 function get(url, form) {
@@ -55,9 +57,12 @@ async function refresh() {
     const x = await get(page === 'preview' || page === 'given' ? path : location.pathname + location.search);
     if (ended(x)) { askLogin(refresh); return; }
     if (x.status !== 200 || !x.response) { say('cannot be renewed: status ' + x.status); return; }
+    // Behind a load balancer another instance may answer: its events are others.
+    const from = x.response.body.dataset.instance;
+    if (from === instance || Date.now() - heard > otherAfter) { instance = from; heard = Date.now(); }
     for (const fresh of x.response.querySelectorAll('[data-live], [data-held]')) {
       const old = document.getElementById(fresh.id);
-      if (!old || busy(old) || old.isEqualNode(fresh)) continue;
+      if (!old || busy(old) || old.isEqualNode(fresh) || ('own' in fresh.dataset && from !== instance)) continue;
       if ('held' in fresh.dataset) hold(old, fresh); else replace(old, fresh);
     }
     say('live, ' + new Date().toISOString().slice(11, 19));
