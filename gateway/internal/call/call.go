@@ -32,6 +32,7 @@ type Call struct {
 	Credential string         // id of the credential
 	Anonymous  bool           // Consumer stands for those without a credential
 	Groups     []string       // of Consumer, for the upstream
+	Member     []conf.Ref     // the consumer groups that Consumer is in
 
 	SetHeaders  []string // for the upstream: name, value, name, value …
 	HideHeaders []string // not for the upstream: credentials

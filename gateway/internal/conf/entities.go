@@ -16,6 +16,8 @@ type File struct {
 	JWTSecrets     []*JWTSecret
 	ACLs           []*ACL
 	BasicAuths     []*BasicAuth
+	ConsumerGroups []*ConsumerGroup
+	Memberships    []*Membership
 
 	// Notes are what the author of the document may not expect; a Clone has none.
 	Notes Mistakes
@@ -221,6 +223,7 @@ type Plugin struct {
 	Service      Ref      `k:"service"`
 	Route        Ref      `k:"route"`
 	Consumer     Ref      `k:"consumer"`
+	Group        Ref      `k:"consumer_group"`
 	Enabled      bool     `k:"enabled"`
 	Protocols    []string `k:"protocols"`
 	Config       any      `k:"config"`

@@ -103,7 +103,7 @@ consumers: [{username: c, _comment: c, keyauth_credentials: [{key: 0123456789abc
 		"services: [{name: s, url: 'http://s', _konnect: {}}]":               "_konnect: unknown field",
 		"plugins: [{name: key-auth, _config: none}]":                         `plugins[0]._config: there is none of that name in _plugin_configs: "none"`,
 		"basicauth_sessions: []":                                             "basicauth_sessions: unknown field",
-		"consumer_groups: [{name: gold}]":                                    "consumer_groups: unknown field: an entity that Kong has and this gateway has not; leave it out, with what needs it",
+		"vaults: [{name: gold}]":                                             "vaults: unknown field: an entity that Kong has and this gateway has not; leave it out, with what needs it",
 		"upstreams: [{name: u, hash_on: header}]":                            "upstreams[0].hash_on: unknown field: Kong has it and this gateway has not; leave it out, or let it be none",
 		"upstreams: [{name: u, healthchecks: {active: {a: {interval: 5}}}}]": "healthchecks.active.a: unknown field",
 		"plugins: [{name: acl, config: {groups: [a]}}]":                      "plugins[0].config.groups: unknown field: there are allow, deny, hide_groups_header",

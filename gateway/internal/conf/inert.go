@@ -46,7 +46,7 @@ func offOf(v reflect.Value) off {
 // gateway has not.
 func foreign(list string) bool {
 	return strings.HasSuffix(list, "auth_credentials") || slices.Contains([]string{
-		"oauth2_credentials", "oauth2_tokens", "mtls_auth_credentials", "consumer_groups", "consumer_group_consumers", "groups", "vaults", "keys", "key_sets",
+		"oauth2_credentials", "oauth2_tokens", "mtls_auth_credentials", "groups", "vaults", "keys", "key_sets",
 		"licenses", "service_packages", "filter_chains", "partials", "custom_entities", "rbac_roles", "workspaces",
 	}, list)
 }
@@ -66,7 +66,7 @@ func entityOff(owner string) off {
 		},
 		"Healthchecks": {"threshold": "0"},
 		"Certificate":  {"cert_alt": "", "key_alt": ""},
-		"Plugin":       {"consumer_group": "", "ordering": "", "condition": "", "run_on": "first"},
+		"Plugin":       {"ordering": "", "condition": "", "run_on": "first"},
 	}[owner]
 }
 

@@ -18,22 +18,24 @@ import (
 // The document: entities inside those that they belong to.
 type (
 	document struct {
-		Version        string           `k:"_format_version"`
-		Transform      bool             `k:"_transform"` // false where hashes stand for passwords
-		Info           info             `k:"_info"`
-		Services       []*serviceDoc    `k:"services"`
-		Routes         []*routeDoc      `k:"routes"`
-		Upstreams      []*upstreamDoc   `k:"upstreams"`
-		Targets        []*Target        `k:"targets"`
-		Consumers      []*consumerDoc   `k:"consumers"`
-		KeyAuths       []*KeyAuth       `k:"keyauth_credentials"`
-		JWTSecrets     []*JWTSecret     `k:"jwt_secrets"`
-		ACLs           []*ACL           `k:"acls"`
-		BasicAuths     []*BasicAuth     `k:"basicauth_credentials"`
-		Certificates   []*certDoc       `k:"certificates"`
-		SNIs           []*SNI           `k:"snis"`
-		CACertificates []*CACertificate `k:"ca_certificates"`
-		Plugins        []*Plugin        `k:"plugins"`
+		Version        string              `k:"_format_version"`
+		Transform      bool                `k:"_transform"` // false where hashes stand for passwords
+		Info           info                `k:"_info"`
+		Services       []*serviceDoc       `k:"services"`
+		Routes         []*routeDoc         `k:"routes"`
+		Upstreams      []*upstreamDoc      `k:"upstreams"`
+		Targets        []*Target           `k:"targets"`
+		Consumers      []*consumerDoc      `k:"consumers"`
+		ConsumerGroups []*consumerGroupDoc `k:"consumer_groups"`
+		Memberships    []*Membership       `k:"consumer_group_consumers"`
+		KeyAuths       []*KeyAuth          `k:"keyauth_credentials"`
+		JWTSecrets     []*JWTSecret        `k:"jwt_secrets"`
+		ACLs           []*ACL              `k:"acls"`
+		BasicAuths     []*BasicAuth        `k:"basicauth_credentials"`
+		Certificates   []*certDoc          `k:"certificates"`
+		SNIs           []*SNI              `k:"snis"`
+		CACertificates []*CACertificate    `k:"ca_certificates"`
+		Plugins        []*Plugin           `k:"plugins"`
 	}
 	info struct {
 		SelectTags []string `k:"select_tags"` // all entities of the document have them
@@ -57,6 +59,7 @@ type (
 		JWTSecrets []*JWTSecret `k:"jwt_secrets"`
 		ACLs       []*ACL       `k:"acls"`
 		BasicAuths []*BasicAuth `k:"basicauth_credentials"`
+		Groups     []Ref        `k:"groups"`
 		Plugins    []*Plugin    `k:"plugins"`
 	}
 	certDoc struct {
@@ -202,7 +205,15 @@ func (f *File) flatten(doc *document, d *decoder) {
 		f.JWTSecrets = append(f.JWTSecrets, c.JWTSecrets...)
 		f.ACLs = append(f.ACLs, c.ACLs...)
 		plugins(c.Plugins, "consumer", id)
+		f.join(&c.Consumer, "groups", Ref(id), "", c.Groups)
 	}
+	for i, g := range doc.ConsumerGroups {
+		id := ensureID(&g.ConsumerGroup, "consumer_groups", fmt.Sprint(i))
+		f.ConsumerGroups = append(f.ConsumerGroups, &g.ConsumerGroup)
+		plugins(g.Plugins, "consumer_group", id)
+		f.join(&g.ConsumerGroup, "consumers", "", Ref(id), g.Consumers)
+	}
+	f.Memberships = append(f.Memberships, doc.Memberships...)
 	f.KeyAuths = append(f.KeyAuths, doc.KeyAuths...)
 	f.JWTSecrets = append(f.JWTSecrets, doc.JWTSecrets...)
 	f.ACLs = append(f.ACLs, doc.ACLs...)
@@ -278,7 +289,9 @@ func placeOf(e Entity, i int, short map[Ref]int) string {
 	case *JWTSecret:
 		return credentialPlace(e.Consumer, e.Key, short)
 	case *Plugin:
-		return fmt.Sprintf("%s/%s/%s/%s", e.Name, e.Service, e.Route, e.Consumer)
+		return fmt.Sprintf("%s/%s/%s/%s", e.Name, e.Service, e.Route, e.Consumer+e.Group)
+	case *Membership:
+		return fmt.Sprintf("%s/%s", e.Group, e.Consumer)
 	case *Target:
 		return fmt.Sprintf("%s/%s", e.Upstream, e.Target)
 	case *ACL:

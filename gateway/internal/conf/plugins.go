@@ -69,6 +69,10 @@ func (p *Plugin) check(f *File) Mistakes {
 		return slices.Contains([]string{"http", "https", "grpc", "grpcs", "ws", "wss", "tcp", "tls", "tls_passthrough", "udp"}, s)
 	}, "a protocol of Kong's")
 	c.Want(slices.Contains(p.Protocols, "http") || slices.Contains(p.Protocols, "https"), "protocols", "at least one of http and https is wanted")
+	c.Want(p.Consumer == "" || p.Group == "", "consumer_group", "a plugin is for a consumer or for a group of them")
+	if p.Group != "" {
+		c.Want(f.known.Named(p.Name).PerConsumer, "consumer_group", "%s cannot be for a group: it runs before a consumer is known, or for all", p.Name)
+	}
 	if p.Consumer != "" {
 		c.Want(f.known.Named(p.Name).PerConsumer, "consumer", "%s cannot be for a consumer: it runs before one is known, or for all", p.Name)
 	}

@@ -91,9 +91,23 @@ func (f *File) document() document {
 		s.Certificate, d.SNIs = "", append(d.SNIs, s)
 	}
 	doc.CACertificates = f.CACertificates
+	groups := map[Ref]*consumerGroupDoc{}
+	for _, g := range f.ConsumerGroups {
+		d := &consumerGroupDoc{ConsumerGroup: *g}
+		groups[Ref(g.ID)], doc.ConsumerGroups = d, append(doc.ConsumerGroups, d)
+	}
+	for _, m := range f.Memberships {
+		forget(m, "consumer_group_consumers")
+	}
+	doc.Memberships = f.Memberships
 	for _, p := range f.Plugins {
 		forget(p, "plugins")
 		switch {
+		case p.Group != "" && p.Service == "" && p.Route == "":
+			d := groups[p.Group]
+			p.Group, d.Plugins = "", append(d.Plugins, p)
+		case p.Group != "":
+			doc.Plugins = append(doc.Plugins, p)
 		case p.Service != "" && p.Route == "" && p.Consumer == "":
 			d := services[p.Service]
 			p.Service, d.Plugins = "", append(d.Plugins, p)
@@ -118,6 +132,9 @@ func (f *File) document() document {
 	}
 	for _, u := range doc.Upstreams {
 		forget(&u.Upstream, "upstreams")
+	}
+	for _, g := range doc.ConsumerGroups {
+		forget(&g.ConsumerGroup, "consumer_groups")
 	}
 	for _, c := range doc.Consumers {
 		forget(&c.Consumer, "consumers")

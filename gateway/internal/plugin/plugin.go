@@ -85,6 +85,7 @@ type Env struct {
 
 	consumers  map[conf.Ref]*conf.Consumer
 	consumerBy map[string]map[string]*conf.Consumer // by field and value
+	member     map[conf.Ref][]conf.Ref              // the consumer groups of a consumer
 	groups     map[conf.Ref][]string
 	keys       *keyStore
 	tokens     map[string]*tokenKey
@@ -110,6 +111,10 @@ func (e *Env) Prepare(old *Env) conf.Mistakes {
 	for _, c := range e.File.Consumers {
 		e.consumers[conf.Ref(c.ID)] = c
 		e.consumerBy["id"][c.ID], e.consumerBy["username"][c.Username], e.consumerBy["custom_id"][c.CustomID] = c, c, c
+	}
+	e.member = map[conf.Ref][]conf.Ref{}
+	for _, m := range e.File.Memberships {
+		e.member[m.Consumer] = append(e.member[m.Consumer], m.Group)
 	}
 	for _, a := range e.File.ACLs {
 		e.groups[a.Consumer] = append(e.groups[a.Consumer], a.Group)
@@ -148,7 +153,7 @@ func clientAddr(r *http.Request) netip.Addr {
 // consumer that stands for strangers, who may be in groups too.
 func (e *Env) known(c *call.Call, consumer conf.Ref, credential string) {
 	c.Consumer, c.Credential, c.Anonymous = e.consumers[consumer], credential, credential == ""
-	c.Groups = e.groups[consumer]
+	c.Groups, c.Member = e.groups[consumer], e.member[consumer]
 }
 
 // anonymous returns the consumer that stands for strangers; nil if there is
