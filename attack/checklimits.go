@@ -35,11 +35,13 @@ func (s *scan) limit(ctx context.Context, l Limit) {
 		return n
 	}
 	began := time.Now()
+	usual := 0 // status while the limit is not reached
 	for i := range l.Count {
 		got, ok := s.send(ctx, c, numbered())
 		if !ok {
 			return
 		}
+		usual = got.Status
 		if got.Status == http.StatusTooManyRequests {
 			s.found(limitEarly, l.Layer, c.wire(r), "%s: request %d of %d is refused", l.Name, i+1, l.Count)
 			return
@@ -66,12 +68,13 @@ func (s *scan) limit(ctx context.Context, l Limit) {
 	if got.Header.Get("Retry-After") == "" {
 		s.found(noRetryAfter, l.Layer, c.wire(r), "%s", l.Name)
 	}
-	// Each try may find a token that has come back by now, so it must pass twice.
+	// Each try may find a token that has come back by now, so it must pass twice. What
+	// is refused for another reason evades nothing.
 	evades := func(c *Client, query string) bool {
 		for range 2 {
 			n := numbered()
 			n.Path += query
-			if got, ok := s.send(ctx, c, n); !ok || got.Status == http.StatusTooManyRequests {
+			if got, ok := s.send(ctx, c, n); !ok || got.Status != usual {
 				return false
 			}
 		}
