@@ -57,11 +57,11 @@ func TestChromiumLetsNothingThatIsCleanedCoverWhatIsBelow(t *testing.T) {
 		for range 1 + rng.IntN(3) {
 			shape := shapes[rng.IntN(len(shapes))]
 			for strings.Contains(shape, "@") {
-				style := ""
+				var style strings.Builder
 				for range rng.IntN(4) {
-					style += declarations[rng.IntN(len(declarations))] + "; "
+					style.WriteString(declarations[rng.IntN(len(declarations))] + "; ")
 				}
-				shape = strings.Replace(shape, "@", ` style="`+style+`"`, 1)
+				shape = strings.Replace(shape, "@", ` style="`+style.String()+`"`, 1)
 			}
 			s = strings.Replace(shape, "%s", s, 1)
 		}
