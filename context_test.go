@@ -45,7 +45,7 @@ func TestWhatTheLayersTellIsInTheContextAndInEachEvent(t *testing.T) {
 		addr, ok := rampart.ClientAddrFrom(r.Context())
 		assert.True(t, ok)
 		assert.Equal(t, "198.51.100.7", addr.String())
-		rampart.NewReporter(log.Logger()).Refused(r, rampart.AuthzFail, "")
+		rampart.NewReporter(log.Logger(), "test").Refused(r, rampart.AuthzFail, "")
 	})
 	require.Len(t, log.All(t), 1)
 	record := log.All(t)[0]
@@ -87,7 +87,7 @@ func TestAFoldedRecordHasAnAddressOnlyIfAllOfItsEventsCameFromThere(t *testing.T
 	synctest.Test(t, func(t *testing.T) {
 		var log logtest.Records
 		var held []*rampart.Reporter
-		rep := rampart.NewReporter(slog.New(holding{log.Logger().Handler(), &held}))
+		rep := rampart.NewReporter(slog.New(holding{log.Logger().Handler(), &held}), "test")
 		from := func(addr string) {
 			identified(t, addr, func(_ http.ResponseWriter, r *http.Request) { rep.Report(r.Context(), rampart.AuthzFail, "k") })
 		}
@@ -111,7 +111,7 @@ func TestAnEventHasThePathAsItWasAskedFor(t *testing.T) {
 		var log logtest.Records
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/b", nil)
 		r.RequestURI = uri
-		rampart.NewReporter(log.Logger()).Refused(r, rampart.AuthzFail, "k")
+		rampart.NewReporter(log.Logger(), "test").Refused(r, rampart.AuthzFail, "k")
 		assert.Equal(t, want, log.All(t)[0]["path"])
 	}
 }

@@ -90,7 +90,7 @@ func loggingService(t *testing.T, log *slog.Logger) http.Handler {
 	cfg.Users, cfg.Sessions, cfg.NoRotation = nobody{}, session.NewMemoryStore(0), false
 	service, err := session.New(cfg)
 	require.NoError(t, err)
-	rep := rampart.NewReporter(log)
+	rep := rampart.NewReporter(log, "test")
 	secure := verifier.Handler(http.NotFoundHandler())
 	all := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // no mux, which would redirect some of the paths
 		switch r.URL.Path {

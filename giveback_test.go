@@ -25,6 +25,7 @@ import (
 	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/cors"
 	"github.com/ecolaura/rampart/headers"
+	"github.com/ecolaura/rampart/monitor"
 	"github.com/ecolaura/rampart/server"
 	"github.com/ecolaura/rampart/throttle"
 )
@@ -53,6 +54,7 @@ func everyLayer(t *testing.T) (map[string]layerFunc, http.Header) {
 	}}})
 	require.NoError(t, err)
 	return map[string]layerFunc{
+		"measured":        monitor.Requests(func(*http.Request, monitor.Request) {}),
 		"request id":      id.Handler,
 		"client address":  client.Handler,
 		"headers":         browser.Handler,

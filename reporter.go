@@ -43,6 +43,7 @@ const (
 // layers); else it loses the counts of its last second.
 type Reporter struct {
 	log    *slog.Logger
+	layer  string
 	seed   maphash.Seed
 	shards [foldShards]foldShard
 }
@@ -74,9 +75,10 @@ type fold struct {
 type holder interface{ Hold(rp *Reporter) }
 
 // NewReporter returns a Reporter that writes to log; nil means [slog.Default],
-// asked for at each record, so that a later SetDefault takes effect.
-func NewReporter(log *slog.Logger) *Reporter {
-	rp := &Reporter{log: log, seed: maphash.MakeSeed()}
+// asked for at each record, so that a later SetDefault takes effect. Its records have
+// the attribute "layer": the name of the package or part that reports, "" for none.
+func NewReporter(log *slog.Logger, layer string) *Reporter {
+	rp := &Reporter{log: log, layer: layer, seed: maphash.MakeSeed()}
 	for i := range rp.shards {
 		rp.shards[i].folds = make(map[foldKey]*fold)
 		rp.shards[i].overflow = make(map[Event]*fold)
@@ -110,12 +112,12 @@ func (rp *Reporter) Report(ctx context.Context, e Event, key string, attrs ...sl
 // [Reporter.Report] adds.
 func (rp *Reporter) Record(ctx context.Context, e Event, attrs ...slog.Attr) {
 	addr, _ := ClientAddrFrom(ctx)
-	write(ctx, rp.logger(), e, 0, addr, appendCorrelation(slices.Clip(attrs), ctx))
+	rp.write(ctx, e, 0, addr, appendCorrelation(slices.Clip(attrs), ctx))
 }
 
 func (rp *Reporter) report(ctx context.Context, e Event, key string, addr netip.Addr, attrs []slog.Attr) {
 	if rp == nil || rp.admit(ctx, e, key, addr, attrs) {
-		write(ctx, rp.logger(), e, 0, addr, appendCorrelation(slices.Clip(attrs), ctx))
+		rp.write(ctx, e, 0, addr, appendCorrelation(slices.Clip(attrs), ctx))
 	}
 }
 
@@ -282,7 +284,7 @@ func (rp *Reporter) emit(sh *foldShard, f *fold) {
 	f.until = time.Now().Add(foldWindow)
 	sh.mu.Unlock()
 	if n > 0 { // else flushed meanwhile
-		write(context.Background(), rp.logger(), f.event, n, addr, attrs)
+		rp.write(context.Background(), f.event, n, addr, attrs)
 	}
 }
 
@@ -325,15 +327,18 @@ func appendCorrelation(attrs []slog.Attr, ctx context.Context) []slog.Attr { //n
 
 // write writes one record. Its message is the event's name, so that one grep
 // or one alert rule finds it in every handler's output.
-func write(ctx context.Context, log *slog.Logger, e Event, count int, addr netip.Addr, attrs []slog.Attr) {
-	all := make([]slog.Attr, 0, len(attrs)+3)
+func (rp *Reporter) write(ctx context.Context, e Event, count int, addr netip.Addr, attrs []slog.Attr) {
+	all := make([]slog.Attr, 0, len(attrs)+4)
 	all = append(all, slog.String("event", string(e)))
 	if count > 0 {
 		all = append(all, slog.Int("count", count))
 	}
 	all = append(all, attrs...)
+	if rp != nil && rp.layer != "" {
+		all = append(all, slog.String("layer", rp.layer))
+	}
 	if addr.IsValid() {
 		all = append(all, slog.String("client_ip", addr.String()))
 	}
-	log.LogAttrs(ctx, e.Level(), string(e), all...)
+	rp.logger().LogAttrs(ctx, e.Level(), string(e), all...)
 }

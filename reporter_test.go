@@ -24,7 +24,7 @@ import (
 func TestRepeatsWithinASecondAreFoldedIntoOneRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logtest.Records
-		rep := rampart.NewReporter(log.Logger())
+		rep := rampart.NewReporter(log.Logger(), "test")
 		report := func(key string) {
 			rep.Report(t.Context(), rampart.AuthzFail, key, slog.String("reason", "r"))
 		}
@@ -59,7 +59,7 @@ func TestRepeatsWithinASecondAreFoldedIntoOneRecord(t *testing.T) {
 
 func TestRecordFoldsNothing(t *testing.T) {
 	var log logtest.Records
-	rep := rampart.NewReporter(log.Logger())
+	rep := rampart.NewReporter(log.Logger(), "test")
 	for range 3 {
 		rep.Record(t.Context(), rampart.AuthzAdmin, slog.String("action", "block"))
 	}
@@ -74,7 +74,7 @@ func TestRecordFoldsNothing(t *testing.T) {
 func TestAFloodOfKeysStaysBoundedAndEveryEventIsCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logtest.Records
-		rep := rampart.NewReporter(log.Logger())
+		rep := rampart.NewReporter(log.Logger(), "test")
 		const events = 20000
 		for i := range events {
 			rep.Report(t.Context(), rampart.ExcessRateLimit, fmt.Sprint(i%5000))
@@ -96,7 +96,7 @@ func TestAFloodOfKeysStaysBoundedAndEveryEventIsCounted(t *testing.T) {
 func TestCountedCountsInAPendingRecordOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var rs logtest.Records
-		rp := rampart.NewReporter(rs.Logger())
+		rp := rampart.NewReporter(rs.Logger(), "test")
 		ctx := t.Context()
 		for i := range 10 {
 			counted := rp.Counted(ctx, rampart.AuthzFail, "k")
@@ -114,7 +114,7 @@ func TestCountedCountsInAPendingRecordOnly(t *testing.T) {
 }
 
 func TestNothingIsCountedWhereNobodyListens(t *testing.T) {
-	rp := rampart.NewReporter(slog.New(slog.DiscardHandler))
+	rp := rampart.NewReporter(slog.New(slog.DiscardHandler), "test")
 	assert.True(t, rp.Counted(t.Context(), rampart.AuthzFail, "k"))
 	var none *rampart.Reporter
 	assert.False(t, none.Counted(t.Context(), rampart.AuthzFail, "k"))
@@ -123,7 +123,7 @@ func TestNothingIsCountedWhereNobodyListens(t *testing.T) {
 func TestFlushWritesWhatIsPending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logtest.Records
-		rep := rampart.NewReporter(log.Logger())
+		rep := rampart.NewReporter(log.Logger(), "test")
 		for range 3 {
 			rep.Report(t.Context(), rampart.AuthzFail, "a")
 		}
@@ -138,7 +138,7 @@ func TestFlushWritesWhatIsPending(t *testing.T) {
 
 func TestConcurrentReportsAddUp(t *testing.T) {
 	var log logtest.Records
-	rep := rampart.NewReporter(log.Logger())
+	rep := rampart.NewReporter(log.Logger(), "test")
 	var wg sync.WaitGroup
 	for g := range 8 {
 		wg.Go(func() {
@@ -154,7 +154,7 @@ func TestConcurrentReportsAddUp(t *testing.T) {
 
 func TestARefusalNamesTheRequestButNeverItsQuery(t *testing.T) {
 	var log logtest.Records
-	rep := rampart.NewReporter(log.Logger())
+	rep := rampart.NewReporter(log.Logger(), "test")
 	ids, err := server.NewRequestID(server.RequestIDConfig{})
 	require.NoError(t, err)
 	ips, err := server.NewClientIP(rampart.Proxies{})
@@ -178,7 +178,7 @@ func TestARefusalNamesTheRequestButNeverItsQuery(t *testing.T) {
 func TestRefusalsOfOneAddressAreFoldedByTheirReason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logtest.Records
-		rep := rampart.NewReporter(log.Logger())
+		rep := rampart.NewReporter(log.Logger(), "test")
 		outer := httptest.NewRequest(http.MethodGet, "/api/keys/x?y", nil)
 		http.StripPrefix("/api/keys", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			for range 3 {
@@ -202,7 +202,7 @@ func TestANilReporterAndALoggerThatIsOffDoNotPanic(t *testing.T) {
 	var none *rampart.Reporter
 	none.Flush()
 	none.Report(t.Context(), rampart.AuthnLoginSuccess, "k")
-	off := rampart.NewReporter(slog.New(slog.DiscardHandler))
+	off := rampart.NewReporter(slog.New(slog.DiscardHandler), "test")
 	off.Report(t.Context(), rampart.AuthzFail, "k")
 	off.Refused(httptest.NewRequest(http.MethodGet, "/", nil), rampart.AuthzFail, "k")
 	off.Flush()
@@ -230,7 +230,7 @@ func TestEventsHaveALevel(t *testing.T) {
 }
 
 func BenchmarkReporterFolded(b *testing.B) {
-	rep := rampart.NewReporter(slog.New(slog.NewJSONHandler(io.Discard, nil)))
+	rep := rampart.NewReporter(slog.New(slog.NewJSONHandler(io.Discard, nil)), "test")
 	r := httptest.NewRequest(http.MethodGet, "/api/public/", nil)
 	b.ReportAllocs()
 	for b.Loop() {

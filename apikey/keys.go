@@ -52,7 +52,7 @@ func New(cfg Config) (*Keys, error) {
 		challenge:    defaultScheme,
 		clientIP:     cfg.ClientIP,
 		errorHandler: cfg.ErrorHandler,
-		rep:          rampart.NewReporter(cfg.Logger),
+		rep:          rampart.NewReporter(cfg.Logger, "apikey"),
 		now:          cfg.Now,
 		ownerScopes:  cfg.OwnerScopes,
 		malformed:    &Error{Reason: KeyMalformed},

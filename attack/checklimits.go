@@ -35,6 +35,7 @@ func (s *scan) limit(ctx context.Context, l Limit) {
 		return n
 	}
 	began := time.Now()
+	within := map[int]bool{} // the statuses of requests that the limit let pass
 	for i := range l.Count {
 		got, ok := s.send(ctx, c, numbered())
 		if !ok {
@@ -44,6 +45,7 @@ func (s *scan) limit(ctx context.Context, l Limit) {
 			s.found(limitEarly, l.Layer, c.wire(r), "%s: request %d of %d is refused", l.Name, i+1, l.Count)
 			return
 		}
+		within[got.Status] = true
 	}
 	more := 1
 	if l.Refill > 0 {
@@ -66,12 +68,13 @@ func (s *scan) limit(ctx context.Context, l Limit) {
 	if got.Header.Get("Retry-After") == "" {
 		s.found(noRetryAfter, l.Layer, c.wire(r), "%s", l.Name)
 	}
-	// Each try may find a token that has come back by now, so it must pass twice.
+	// Each try may find a token that has come back by now, so it must pass twice. Another
+	// status is no pass: the header itself may be refused.
 	evades := func(c *Client, query string) bool {
 		for range 2 {
 			n := numbered()
 			n.Path += query
-			if got, ok := s.send(ctx, c, n); !ok || got.Status == http.StatusTooManyRequests {
+			if got, ok := s.send(ctx, c, n); !ok || !within[got.Status] {
 				return false
 			}
 		}

@@ -127,7 +127,7 @@ type VerifierConfig struct {
 	// a backend belongs in Revoked, whose failure is a 503. nil: no such check.
 	Check func(*Token) error
 
-	// Source takes the token from a request; ErrNoToken if there is none.
+	// Source takes the token from a request; ErrNoToken if it has none.
 	// nil: [FromHeader].
 	Source func(*http.Request) (string, error)
 

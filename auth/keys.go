@@ -191,7 +191,7 @@ func (ks *Keys) Signing() *Key {
 	return nil
 }
 
-// current returns the set without keys that have ended; nil if there is none.
+// current returns the set without keys that have ended; nil if none is left.
 func (ks *Keys) current() *keySet {
 	if set := ks.set.Load(); set != nil && slices.ContainsFunc(set.keys, keyUntil.ended) {
 		_ = ks.change(func(keys []keyUntil) []keyUntil { return keys }) // a part of a set is one

@@ -142,7 +142,7 @@ func NewRemoteKeys(cfg RemoteKeysConfig) (*RemoteKeys, error) {
 		client:     keysClient(cfg.Client),
 		algorithms: slices.Clone(cfg.Algorithms),
 		maxStale:   max(cmp.Or(cfg.MaxStale, defaultMaxStale), 0),
-		reporter:   rampart.NewReporter(cfg.Logger),
+		reporter:   rampart.NewReporter(cfg.Logger, "auth"),
 	}, nil
 }
 

@@ -99,7 +99,7 @@ func NewRevocations(cfg RevocationsConfig) (*Revocations, error) {
 	r := &Revocations{
 		feed:     cfg.Feed,
 		outage:   cfg.Outage,
-		reporter: rampart.NewReporter(cfg.Logger),
+		reporter: rampart.NewReporter(cfg.Logger, "auth"),
 		sessions: newExpiringSet(cfg.MaxEntries),
 		tokens:   newExpiringSet(cfg.MaxEntries),
 		subjects: newExpiringSet(cfg.MaxEntries),

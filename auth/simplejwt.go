@@ -25,7 +25,7 @@ func Simplejwt(secret []byte) VerifierConfig {
 	}
 }
 
-// hmacKeys returns the one key of the preset, or why there is none.
+// hmacKeys returns the one key of the preset, or why it cannot be made.
 func hmacKeys(secret []byte) KeySource {
 	key, err := NewKey(HS256, "", secret)
 	if err != nil {

@@ -88,7 +88,7 @@ func NewStanding(cfg StandingConfig) (*Standing, error) {
 	if err := bad.Err(); err != nil {
 		return nil, err
 	}
-	return &Standing{cfg: cfg, reporter: rampart.NewReporter(cfg.Logger), known: map[string]standing{}, asking: map[string]chan struct{}{}}, nil
+	return &Standing{cfg: cfg, reporter: rampart.NewReporter(cfg.Logger, "auth"), known: map[string]standing{}, asking: map[string]chan struct{}{}}, nil
 }
 
 // Active reports whether a subject may act. The error is that of the Config's Active,

@@ -146,7 +146,7 @@ func (t *Token) LogValue() slog.Value {
 type tokenKey struct{}
 
 // FromContext returns the token that [Verifier.Handler] or [Verifier.Optional]
-// verified; false if there is none.
+// verified; false without one.
 func FromContext(ctx context.Context) (*Token, bool) {
 	t, ok := ctx.Value(tokenKey{}).(*Token)
 	return t, ok

@@ -88,7 +88,7 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 		check:         cfg.Check,
 		source:        cfg.Source,
 		plainSource:   plainSource,
-		reporter:      rampart.NewReporter(cfg.Logger),
+		reporter:      rampart.NewReporter(cfg.Logger, "auth"),
 		now:           cfg.Now,
 		errorHandler:  cfg.ErrorHandler,
 		cache:         newTokenCache(cfg.CacheSize),

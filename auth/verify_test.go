@@ -151,7 +151,7 @@ func TestVerifyChecksEveryClaim(t *testing.T) {
 		{"no kind", token("token_type", ""), auth.TokenNoKind},
 		{"a refresh token", token("token_type", `"refresh"`), auth.TokenWrongKind},
 		{"a sliding token", token("token_type", `"sliding"`), auth.TokenWrongKind},
-		{"a kind that is none", token("token_type", `"any"`), auth.TokenWrongKind},
+		{"an unknown kind", token("token_type", `"any"`), auth.TokenWrongKind},
 		{"a kind in another case", token("token_type", `"Access"`), auth.TokenWrongKind},
 		{"a list of kinds", token("token_type", `["access"]`), auth.TokenWrongKind},
 		{"no subject", token("user_id", ""), auth.TokenNoSubject},

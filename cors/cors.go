@@ -38,7 +38,7 @@ func (c *CORS) Reconfigure(cfg Config) error {
 	if old := c.current.Load(); old != nil && old.logger == cfg.Logger {
 		p.reporter = old.reporter // so that repeats stay folded
 	} else {
-		p.reporter = rampart.NewReporter(cfg.Logger)
+		p.reporter = rampart.NewReporter(cfg.Logger, "cors")
 	}
 	c.current.Store(p)
 	return nil
@@ -87,7 +87,7 @@ func (c *CORS) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// serve is for whoever is granted nothing; d may be no denial.
+// serve answers those that are granted nothing; d may be no denial.
 func (p *policy) serve(w http.ResponseWriter, r *http.Request, next http.Handler, d *decision) {
 	if d.reason != "" {
 		p.report(r, d)

@@ -22,7 +22,7 @@ import (
 var improvements = map[string]string{
 	"E14": "an origin with a path is no origin, and not echoed",
 	"E15": "an origin with a query and a fragment is no origin, and not echoed",
-	"E16": "an origin in upper case is none that a browser sends, and not echoed",
+	"E16": "no browser sends an origin in upper case; it is not echoed",
 	"E23": "a denied origin gets no Access-Control-Allow-Credentials",
 	"E24": "a denied origin gets no Access-Control-Allow-Credentials",
 	"E25": "a preflight is answered, not redirected: a browser follows no redirect there",

@@ -160,7 +160,7 @@ func echoableHeaders(lines []string) (string, rampart.Denial) {
 // authorizationAsked is for "*" without Credentials, which covers every header
 // but Authorization (Fetch, CORS-preflight fetch, step 7.5). The answer is the
 // constant "*", so nothing else of the list matters: the walk ends where a
-// sorted list has no Authorization any more, or is none that a browser sent.
+// sorted list can have no Authorization any more, or where no browser sent it.
 func authorizationAsked(lines []string) (string, rampart.Denial) {
 	l := headerList{lines: lines, window: nameWindow}
 	for size := 0; size < maxEchoed && l.next() && l.name <= authorization; size += len(l.name) + 1 {

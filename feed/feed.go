@@ -74,7 +74,7 @@ func New(ctx context.Context, cfg Config) (*Feed, error) {
 		source:   cfg.Source,
 		poll:     cfg.Poll,
 		maxStale: cfg.MaxStale,
-		reporter: rampart.NewReporter(cfg.Logger),
+		reporter: rampart.NewReporter(cfg.Logger, "feed"),
 		done:     make(chan struct{}),
 		turn:     make(chan struct{}, 1),
 		self:     newInstance(cfg.Version),

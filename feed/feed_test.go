@@ -319,3 +319,32 @@ func BenchmarkPublish(b *testing.B) {
 		}
 	}
 }
+
+func TestAFeedTellsHowFarItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &broken{Source: feed.Memory()}
+		f := newFeed(t, source)
+		samples := func() map[string]float64 {
+			all := map[string]float64{}
+			for s := range f.Samples {
+				all[s.Name] = s.Value
+			}
+			return all
+		}
+		require.NoError(t, f.Publish(t.Context(), "t", []byte("1"), time.Hour))
+		require.NoError(t, f.Publish(t.Context(), "t", []byte("2"), time.Hour))
+		all := samples()
+		assert.Equal(t, map[string]float64{"rampart_feed_sequence": 2, "rampart_feed_age_seconds": all["rampart_feed_age_seconds"], "rampart_feed_instances": 1}, all)
+		time.Sleep(time.Minute)
+		assert.LessOrEqual(t, samples()["rampart_feed_age_seconds"], 1.0)
+		source.fails.Store(true)
+		time.Sleep(5 * time.Second)
+		assert.InDelta(t, 5, samples()["rampart_feed_age_seconds"], 1, "though it is not stale yet")
+		for range f.Samples {
+			break
+		}
+	})
+	for range new(feed.Feed).Samples {
+		t.Error("a zero Feed tells something")
+	}
+}

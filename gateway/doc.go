@@ -1,5 +1,5 @@
 // Package gateway is a reverse proxy that speaks Kong: it reads Kong's
-// declarative files (_format_version 3.0) and serves its Admin API, and each of
+// declarative files (_format_version 1.1, 2.1 and 3.0) and serves its Admin API, and each of
 // its plugins is one of rampart's packages. The command gateway/cmd/gateway is
 // this package with flags. It is a module of its own: go get
 // github.com/ecolaura/rampart/gateway.

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -234,6 +235,32 @@ func TestAnUploadIsNotRetriedOnceSomeOfItIsSent(t *testing.T) {
 	mu.Lock()
 	defer mu.Unlock()
 	assert.Equal(t, 1, asked)
+}
+
+func TestASlowUpstreamIsAskedOnce(t *testing.T) {
+	t.Parallel() // most of it is waiting
+	var asked atomic.Int32
+	ended := make(chan struct{})
+	e := before(t, func(w http.ResponseWriter, r *http.Request) {
+		wait := ended
+		if r.URL.Path == "/api/slow" {
+			asked.Add(1)
+		} else { // so long that what the connection waits for has begun before the slow request does
+			wait = make(chan struct{})
+			time.AfterFunc(150*time.Millisecond, func() { close(wait) })
+		}
+		select {
+		case <-wait:
+			_, _ = io.WriteString(w, "warm")
+		case <-r.Context().Done():
+		}
+	}, "")
+	defer close(ended)
+	require.Equal(t, 200, e.form("PATCH", "/services/svc", "read_timeout", "2000").status)
+	require.Equal(t, "warm", e.get("/api").body, "so that a connection to the upstream waits")
+	r := e.get("/api/slow")
+	assert.Equal(t, 504, r.status)
+	assert.EqualValues(t, 1, asked.Load())
 }
 
 // balanced is a gateway before an upstream with several targets, with timeouts

@@ -101,9 +101,14 @@ func (g *Gateway) open(cfg Config) error {
 	g.proxy = ids.Handler(g.engine)
 
 	g.reloads = &reloader{file: cfg.File, engine: g.engine, log: g.log}
-	refused := rampart.NewReporter(g.log)
+	refused := rampart.NewReporter(g.log, "gateway")
 	g.closers = append(g.closers, closer(refused.Flush))
-	api := &admin.API{Engine: g.engine, Reload: g.Reload, Metrics: opts.Metrics.Write, Events: events.Metrics()}
+	measured, counts, err := metrics(opts.Metrics, events.Samples, g.engine.Samples)
+	if err != nil {
+		return err
+	}
+	g.proxy = measured(g.proxy)
+	api := &admin.API{Engine: g.engine, Reload: g.Reload, Metrics: counts}
 	if cfg.File != "" {
 		api.Save = g.reloads.save
 	}

@@ -167,6 +167,10 @@ func TestJWT(t *testing.T) {
 			assert.Contains(t, r.header.Get("WWW-Authenticate"), "Bearer", name)
 		}
 	}
+	strict := start(t, one("  - {name: jwt, config: {claims_to_verify: [nbf]}}")+people)
+	assert.Equal(t, 401, strict.get("/api?jwt="+good).status, "nbf is to be verified, and is not there")
+	from := token(secret, fmt.Sprintf(`{"iss":"alice-issuer","exp":%d,"nbf":%d}`, in(time.Hour), in(-time.Minute)))
+	assert.Equal(t, 200, strict.get("/api?jwt="+from).status)
 	assert.Equal(t, 401, e.get("/api").status)
 	assert.Equal(t, "alice", e.get("/api", "Cookie: session="+good).sent(t, "X-Consumer-Username"))
 	assert.Equal(t, 200, e.get("/api?jwt="+good).status)
@@ -205,6 +209,22 @@ func TestCORS(t *testing.T) {
 	r = e.get("/api", "Origin: https://a.example")
 	assert.Equal(t, 401, r.status)
 	assert.Equal(t, "https://a.example", r.header.Get("Access-Control-Allow-Origin"), "its script may read why")
+}
+
+func TestOriginsAreThoseThatBrowsersSend(t *testing.T) {
+	e := start(t, one(`  - {name: cors, config: {origins: ["http://localhost:80", "HTTPS://Shop.Example:443/", app.example, "localhost:3000"], headers: [Origin, X-Token]}}`))
+	for origin, allowed := range map[string]bool{
+		"http://localhost": true, "https://localhost": false, "https://shop.example": true, "http://shop.example": false,
+		"http://app.example": true, "https://app.example": true, "http://localhost:3000": true, "http://other.example": false,
+	} {
+		assert.Equal(t, allowed, e.get("/api", "Origin: "+origin).header.Get("Access-Control-Allow-Origin") == origin, origin)
+	}
+	asked := do(t, http.MethodOptions, e.url+"/api", "", "Origin: http://localhost", "Access-Control-Request-Method: PUT", "Access-Control-Request-Headers: x-token")
+	assert.Equal(t, 204, asked.status)
+	e = start(t, one("  - {name: cors}"))
+	r := e.get("/api", "Origin: https://any.example")
+	assert.Equal(t, "*", r.header.Get("Access-Control-Allow-Origin"), "as in Kong, and never with credentials")
+	assert.Empty(t, r.header.Get("Access-Control-Allow-Credentials"))
 }
 
 func TestRequestSizeLimiting(t *testing.T) {
@@ -275,10 +295,11 @@ func TestPrometheusCounts(t *testing.T) {
 	e.get("/api", "apikey: alice-key-0123456789")
 	e.get("/api")
 	text := do(t, "GET", e.admin+"/metrics", "").body
-	assert.Contains(t, text, `kong_http_requests_total{service="svc",route="r",code="200",consumer="alice"} 1`)
-	assert.Contains(t, text, `kong_http_requests_total{service="svc",route="r",code="401"} 1`)
-	assert.Contains(t, text, `kong_upstream_latency_ms_count{service="svc",route="r",code="200",consumer="alice"} 1`)
-	assert.Contains(t, text, `rampart_events_total{event="authn_login_fail"`)
+	assert.Contains(t, text, `kong_http_requests_total{code="200",consumer="alice",route="r",service="svc"} 1`)
+	assert.Contains(t, text, `kong_http_requests_total{code="401",consumer="",route="r",service="svc"} 1`)
+	assert.Contains(t, text, `kong_upstream_latency_ms_count{code="200",consumer="alice",route="r",service="svc"} 1`)
+	assert.Contains(t, text, `rampart_events_total{event="authn_login_fail",layer="apikey"`)
+	assert.Contains(t, text, `rampart_http_request_duration_seconds_count{method="GET",route="r",status="4xx"} 1`)
 }
 
 func TestThePluginOfTheMostSpecificPlaceRuns(t *testing.T) {

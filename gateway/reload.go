@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ecolaura/rampart/gateway/internal/conf"
 	"github.com/ecolaura/rampart/gateway/internal/engine"
 )
 
@@ -38,8 +39,18 @@ func (r *reloader) first() error {
 		return err
 	}
 	r.sum = sha256.Sum256(text)
-	_, err = r.engine.Load(text)
+	f, err := r.engine.Load(text)
+	if err == nil {
+		r.tell(context.Background(), f)
+	}
 	return err
+}
+
+// tell logs what the author of a configuration may not expect.
+func (r *reloader) tell(ctx context.Context, f *conf.File) {
+	for _, n := range f.Notes {
+		r.log.WarnContext(ctx, "configuration", slog.Int("line", n.Line), slog.String("note", n.String()))
+	}
 }
 
 // save replaces the file, which is then not read again as a changed one.
@@ -98,6 +109,7 @@ func (r *reloader) use(ctx context.Context, text []byte) error {
 		return err
 	}
 	r.log.InfoContext(ctx, "configuration in use", slog.Int("services", len(f.Services)), slog.Int("routes", len(f.Routes)))
+	r.tell(ctx, f)
 	return nil
 }
 

@@ -45,7 +45,7 @@ const (
 )
 
 // Audit does what Django's check --deploy does, on the answers as they really
-// go out: it sends requests for each of the paths ("/" if there is none) through
+// go out: it sends requests for each of the paths ("/" without any) through
 // the layer to next and returns what is weak about the answers, in the order in
 // which it was seen, each weakness of a path once. Use it in a test that wants
 // no finding above SeverityInfo, or log it at start-up.

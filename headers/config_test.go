@@ -43,7 +43,7 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		}, []string{`ProbePaths: invalid: "healthz"`, `ProbePaths: invalid`, `ProbePaths: invalid: "/a/../b"`, `ProbePaths: invalid: "/a?b"`, `ProbePaths: invalid: "/a%20b"`, `ProbePaths: invalid: "//a"`, `ProbePaths: invalid: "/*"`}},
 		{"credential headers", func(c *headers.Config) { c.CredentialHeaders = []string{"X-Ok", "X:No", ""} }, []string{`CredentialHeaders: invalid: "X:No"`, `CredentialHeaders: invalid`}},
 		{"redirect", func(c *headers.Config) { c.Redirect = headers.Redirect{Status: 302, Port: -1, Host: "a:b"} }, []string{`Redirect.Status: invalid: "302"`, `Redirect.Port: invalid: "-1"`, `Redirect.Host: invalid: "a:b"`}},
-		{"redirect to a port that is none", func(c *headers.Config) { c.Redirect.Port = 65536 }, []string{`Redirect.Port: invalid: "65536"`}},
+		{"redirect to an impossible port", func(c *headers.Config) { c.Redirect.Port = 65536 }, []string{`Redirect.Port: invalid: "65536"`}},
 		{"redirect to a host that is refused", func(c *headers.Config) { c.Redirect.Host = "other.example" }, []string{`Redirect.Host: conflict: "other.example"`}},
 		{"redirect to a port that is refused", func(c *headers.Config) { c.Redirect = headers.Redirect{Host: "ok.example", Port: 8443} }, []string{`Redirect.Host: conflict: "ok.example"`}},
 		{"a redirect that never happens", func(c *headers.Config) { c.Redirect = headers.Redirect{Off: true, Status: 301} }, []string{`Redirect: pointless`}},

@@ -57,7 +57,7 @@ type CSRFConfig struct {
 //   - an Origin that no browser writes, such as "//host" or "https://me@host",
 //     of which it compares the host alone;
 //   - an http origin of the same host, on an https request whose browser sends
-//     no Sec-Fetch-Site: whoever is on the wire can write that page;
+//     no Sec-Fetch-Site: anybody on the wire can write that page;
 //   - with RequireSignal, a cookie without any sign of where it comes from.
 //
 // GET, HEAD and OPTIONS without an upgrade pass: a handler must not change
@@ -159,7 +159,7 @@ func (c *CSRF) Reconfigure(cfg CSRFConfig) error {
 	if old := c.policy.Load(); old != nil && old.log == cfg.Logger {
 		p.reporter = old.reporter
 	} else {
-		p.reporter = rampart.NewReporter(cfg.Logger)
+		p.reporter = rampart.NewReporter(cfg.Logger, "headers")
 	}
 	c.policy.Store(p)
 	return nil

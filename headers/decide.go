@@ -14,7 +14,7 @@ import (
 // An Action is what [Headers.Handler] does with a request.
 type Action uint8
 
-// Actions. The zero Action is none of them.
+// Actions. The zero Action is not one of them.
 const (
 	Serve          Action = iota + 1 // next runs
 	RedirectHTTPS                    // to Verdict.Location

@@ -46,7 +46,7 @@ func (h *Headers) Reconfigure(cfg Config) error {
 	if old := h.policy.Load(); old != nil && h.cfg.Logger == cfg.Logger {
 		p.reporter = old.reporter // keeps what it has folded
 	} else {
-		p.reporter = rampart.NewReporter(cfg.Logger)
+		p.reporter = rampart.NewReporter(cfg.Logger, "headers")
 	}
 	p.cookies.reporter = p.reporter
 	p.set.belongTo(h, p.cookies)

@@ -28,7 +28,7 @@ func (h hostPort) String() string {
 	return h.name + ":" + h.port
 }
 
-// add compiles one entry of AllowedHosts, or returns why it is none and what
+// add compiles one entry of AllowedHosts, or returns why it is not one and what
 // would be right.
 func (l *hostList) add(pattern string) (reason rampart.Reason, want string) {
 	if pattern == "*" || pattern == "*:*" {

@@ -77,7 +77,7 @@ func NewReports(cfg ReportsConfig) (*Reports, error) {
 	if cfg.MaxReports == 0 {
 		cfg.MaxReports = 100
 	}
-	return &Reports{cfg: cfg, reporter: rampart.NewReporter(cfg.Logger)}, nil
+	return &Reports{cfg: cfg, reporter: rampart.NewReporter(cfg.Logger, "headers")}, nil
 }
 
 // Media types of reports.
@@ -296,7 +296,7 @@ func (rd *reportReader) object(member func(name string)) {
 	rd.json.Bracket()
 }
 
-// text reads a text, or skips what is none.
+// text reads a string, or skips any other value.
 func (rd *reportReader) text() string {
 	if rd.json.Peek() != '"' {
 		rd.json.Skip()
@@ -311,7 +311,7 @@ func (rd *reportReader) word() string { return short(rd.text()) }
 // short returns at most 512 bytes of s, which keep no longer text in memory.
 func short(s string) string { return strings.Clone(s[:min(len(s), 512)]) }
 
-// number reads a number, or skips what is none.
+// number reads a number, or skips any other value.
 func (rd *reportReader) number() []byte {
 	if rd.json.Peek() != '0' {
 		rd.json.Skip()

@@ -78,7 +78,7 @@ func NewLockdown(cfg LockdownConfig) (*Lockdown, error) {
 	if err := bad.Err(); err != nil {
 		return nil, err
 	}
-	l := &Lockdown{open: slices.Clone(cfg.Open), feed: cfg.Feed, clientIP: cfg.ClientIP, reporter: rampart.NewReporter(cfg.Logger)}
+	l := &Lockdown{open: slices.Clone(cfg.Open), feed: cfg.Feed, clientIP: cfg.ClientIP, reporter: rampart.NewReporter(cfg.Logger, "incident")}
 	if l.clientIP == nil {
 		l.clientIP = clientAddr
 	}

@@ -28,7 +28,7 @@ func New(cfg Config) (*Operator, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	return &Operator{cfg: cfg, reporter: rampart.NewReporter(cfg.Logger)}, nil
+	return &Operator{cfg: cfg, reporter: rampart.NewReporter(cfg.Logger, "incident")}, nil
 }
 
 // By says who gives an order, and why.

@@ -19,14 +19,17 @@ func ExampleMonitor() {
 		Rules: []monitor.Rule{
 			{Name: "guessing", Events: []rampart.Event{rampart.AuthnLoginFail}, Key: monitor.ByAddress, Threshold: 3, Window: time.Minute},
 		},
-		Alert: func(_ context.Context, a monitor.Alert) { fmt.Println(a.Rule, a.Key, a.Count) }, // call somebody
+		Alert: func(_ context.Context, a monitor.Alert) error { // call somebody, or use a Webhook
+			_, err := fmt.Println(a.Rule, a.Key, a.Count)
+			return err
+		},
 	})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	log := slog.New(monitor)
-	reporter := rampart.NewReporter(log)
+	reporter := rampart.NewReporter(log, "test")
 	r := httptest.NewRequest(http.MethodPost, "/api/token/", nil)
 	r.RemoteAddr = "203.0.113.7:4711"
 	for range 4 {

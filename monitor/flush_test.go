@@ -25,17 +25,17 @@ func TestWhatTheReportersOfAllLayersHoldBackIsWrittenAtTheEnd(t *testing.T) {
 			require.NoError(t, err)
 			loggers := []*slog.Logger{slog.New(m), slog.New(m).With("layer", "b"), slog.New(m).WithGroup("c")}
 			for _, log := range loggers {
-				rp := rampart.NewReporter(log)
+				rp := rampart.NewReporter(log, "test")
 				for range 10 {
 					rp.Report(t.Context(), rampart.AuthzFail, "k")
 				}
 			}
 			counted := regexp.MustCompile(`(?m)^rampart_events_total{event="authz_fail".*} 30$`)
-			assert.NotRegexp(t, counted, metrics(t, m))
+			assert.NotRegexp(t, counted, series(m))
 			end(m)
-			assert.Regexp(t, counted, metrics(t, m), name)
+			assert.Regexp(t, counted, series(m), name)
 			end(m)
-			assert.Regexp(t, counted, metrics(t, m), name)
+			assert.Regexp(t, counted, series(m), name)
 		})
 	}
 	(&monitor.Monitor{}).Flush()

@@ -56,7 +56,7 @@ func newEngine(cfg Config, t reflect.Type) (*engine, error) {
 		library:      c.library,
 		catalogues:   newCatalogues(cfg.Catalogues, bad),
 		errorHandler: cfg.ErrorHandler,
-		rep:          rampart.NewReporter(cfg.Logger),
+		rep:          rampart.NewReporter(cfg.Logger, "sanitize"),
 		uploads:      uploads,
 	}
 	e.root = c.node(t, tags{}, "", nothing)

@@ -54,7 +54,7 @@ func NewGuard(cfg GuardConfig) (*Guard, error) {
 	if err := bad.Err(); err != nil {
 		return nil, err
 	}
-	return &Guard{limits, limits.body(), cfg.ErrorHandler, rampart.NewReporter(cfg.Logger)}, nil
+	return &Guard{limits, limits.body(), cfg.ErrorHandler, rampart.NewReporter(cfg.Logger, "sanitize")}, nil
 }
 
 // Check returns nil if r is admitted and a [*rampart.Problem] otherwise. It

@@ -17,10 +17,10 @@ import (
 	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
-// A library runs the validate tags that this package has no rule of its own for.
+// A library runs the validate tags for which this package has no rule of its own.
 type library struct {
 	v      *validator.Validate // with the rules of this package and of the user
-	plain  *validator.Validate // as it comes
+	plain  *validator.Validate // without changes
 	levels bool                // the user may have registered rules for whole structs
 }
 
@@ -63,8 +63,9 @@ func newLibrary(rules map[string]func(string) error, l *strictjson.Limits, setUp
 	return lib, call(func() error { return setUp(lib.v) })
 }
 
-// register has the library ask valid about texts. It takes no name with a character
-// that tags use otherwise; such a rule is not for aliases and choices of the library.
+// register makes valid a rule of the library for strings. The library refuses a name
+// with a character that has a meaning in tags; such a rule works everywhere but in the
+// library's aliases and choices.
 func (lib *library) register(name string, valid func(string) bool) {
 	_ = call(func() error {
 		return lib.v.RegisterValidation(name, func(f validator.FieldLevel) bool {
@@ -84,8 +85,8 @@ func call(f func() error) (err error) {
 	return f()
 }
 
-// ask asks the library about the value of the field called name in the struct parent; nil:
-// the rule is about the value only. A panic counts as a refusal.
+// ask returns the library's verdict on the value of the field called name in the struct
+// parent, which is nil if the rule looks at the value only. A panic counts as a refusal.
 func (lib *library) ask(ctx context.Context, name string, value, parent any, word string) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -103,9 +104,9 @@ type panicked struct{ text string }
 
 func (p *panicked) Error() string { return p.text }
 
-// rule compiles the library's rule w for n, a field of owner, or returns the reason why
-// it cannot. It is tried here, so that it does not panic at a request.
-func (lib *library) rule(n *node, w tag, owner reflect.Type) (r rule, reason rampart.Reason) {
+// rule compiles the library's rule w for n, a field of the struct owner, or returns the
+// reason why it cannot. It is tried here, so that it does not panic at a request.
+func (lib *library) rule(n *node, w tag, owner reflect.Value) (r rule, reason rampart.Reason) {
 	builtIn := lib.knows(lib.plain, w.name)
 	switch {
 	case !builtIn && !lib.knows(lib.v, w.name):
@@ -152,7 +153,8 @@ func (lib *library) rule(n *node, w tag, owner reflect.Type) (r rule, reason ram
 	}}, ""
 }
 
-// isStruct reports whether n's type is a struct to the library, too: a time is none.
+// isStruct reports whether the library treats n's type as a struct, which it does not
+// with a time.
 func (n *node) isStruct() bool {
 	return n.typ.Kind() == reflect.Struct && !n.typ.ConvertibleTo(reflect.TypeFor[time.Time]())
 }
@@ -184,7 +186,7 @@ func (n *node) holdsAll(choices string) bool {
 
 // try runs a rule on a zero value, and on a list that has one. Its verdict does not
 // matter.
-func (lib *library) try(n *node, owner reflect.Type, word string, late, presence bool) error {
+func (lib *library) try(n *node, owner reflect.Value, word string, late, presence bool) error {
 	values := []reflect.Value{reflect.New(n.typ).Elem()}
 	switch {
 	case presence:
@@ -195,8 +197,8 @@ func (lib *library) try(n *node, owner reflect.Type, word string, late, presence
 		values = append(values, reflect.MakeSlice(n.typ, 1, 1))
 	}
 	var parent any
-	if late && owner != nil {
-		parent = reflect.New(owner).Elem().Interface()
+	if late && owner.IsValid() {
+		parent = owner.Interface()
 	}
 	for _, v := range values {
 		if p, ok := errors.AsType[*panicked](lib.ask(context.Background(), "it", v.Interface(), parent, word)); ok {
@@ -236,8 +238,8 @@ func (lib *library) knows(v *validator.Validate, name string) bool {
 	return name != "" && (!bad || whyNot(p) != rampart.ReasonUnknown)
 }
 
-// asksOthers reports whether the rule w looks at other fields than its own. A rule
-// of the user's may.
+// asksOthers reports whether the rule w looks at other fields. A rule that the user
+// registers may.
 func (lib *library) asksOthers(w tag) bool {
 	for name := range strings.SplitSeq(w.name, "|") {
 		name, _, _ = strings.Cut(name, "=")
@@ -249,8 +251,8 @@ func (lib *library) asksOthers(w tag) bool {
 	return false
 }
 
-// takesNil reports whether the rule w is asked of nil too. In a choice the first
-// decides.
+// takesNil reports whether the library runs the rule w on nil, too. In a choice the
+// first rule decides.
 func (lib *library) takesNil(w tag) bool {
 	name, _, _ := strings.Cut(w.name, "|")
 	name, _, _ = strings.Cut(name, "=")
@@ -258,7 +260,7 @@ func (lib *library) takesNil(w tag) bool {
 }
 
 // ofNil compiles the rule w for a nil pointer.
-func (lib *library) ofNil(n *node, w tag, owner reflect.Type) (r rule, reason rampart.Reason) {
+func (lib *library) ofNil(n *node, w tag, owner reflect.Value) (r rule, reason rampart.Reason) {
 	if !strings.Contains(w.name, "|") {
 		return lib.rule(n, w, owner)
 	}

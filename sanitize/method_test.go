@@ -34,6 +34,12 @@ func (s *stay) Validate() error {
 		return &sanitize.Invalid{Code: "no_night", Detail: "Stay for a night."}
 	case s.To == 98:
 		return errors.New("a secret")
+	case s.To == 97:
+		var nothing *rampart.Problem
+		return nothing
+	case s.To == 96:
+		var nothing *sanitize.Invalid
+		return nothing
 	}
 	return nil
 }
@@ -62,16 +68,18 @@ func TestValidateMethodsAreCalledLast(t *testing.T) {
 		return err
 	}
 	for body, want := range map[string][]string{
-		`{"from":1,"to":2}`:                                                nil,
-		`{"from":3,"to":2}`:                                                {"#/from:late", "#/to:early"},
-		`{"from":2,"to":2}`:                                                {"#:no_night"},
-		`{"from":300,"to":200}`:                                            {"#/to:max_value"},
-		`{"from":1,"to":98}`:                                               {"#:invalid"},
-		`{"to":1,"guests":[{"name":"x"},{"name":"a/b"}]}`:                  {"#/guests/1/name:self", "#/guests/1:whole"},
-		`{"to":1,"lead":{"name":"a/b"}}`:                                   {"#/lead/name:self", "#/lead:whole"},
-		`{"to":1,"lead":null,"opt":null}`:                                  nil,
-		`{"to":1,"opt":{"name":"a/b"}}`:                                    {"#/opt/name:self", "#/opt:whole"},
-		`{"to":1,"extras":{"x/y":{"name":"a/b"}}}`:                         {"#/extras/x~1y/name:self", "#/extras/x~1y:whole"},
+		`{"from":1,"to":2}`:                               nil,
+		`{"from":3,"to":2}`:                               {"#/from:late", "#/to:early"},
+		`{"from":2,"to":2}`:                               {"#:no_night"},
+		`{"from":300,"to":200}`:                           {"#/to:max_value"},
+		`{"from":1,"to":98}`:                              {"#:invalid"},
+		`{"from":1,"to":97}`:                              {"#:invalid"},
+		`{"from":1,"to":96}`:                              {"#:invalid"},
+		`{"to":1,"guests":[{"name":"x"},{"name":"a/b"}]}`: {"#/guests/1/name:self", "#/guests/1:whole"},
+		`{"to":1,"lead":{"name":"a/b"}}`:                  {"#/lead/name:self", "#/lead:whole"},
+		`{"to":1,"lead":null,"opt":null}`:                 nil,
+		`{"to":1,"opt":{"name":"a/b"}}`:                   {"#/opt/name:self", "#/opt:whole"},
+		`{"to":1,"extras":{"x/y":{"name":"a/b"}}}`:        {"#/extras/x~1y/name:self", "#/extras/x~1y:whole"},
 		`{"to":0,"guests":[{"name":"a/b"},{"name":"a/b"},{"name":"a/b"}]}`: {"#/guests/0/name:self", "#/guests/0:whole", "#/guests/1/name:self", "#/guests/1:whole", "#/guests/2/name:self"},
 	} {
 		err := bind(body)

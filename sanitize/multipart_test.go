@@ -208,6 +208,9 @@ func TestFileTagsAreChecked(t *testing.T) {
 		Cleaned sanitize.File   `json:"g" sanitize:"trim" validate:"types=image/png,email"`
 		Bad     sanitize.File   `json:"h" validate:"types=image/png,max=x"`
 		Text    string          `json:"i" validate:"types=image/png"`
+		Twice   sanitize.File   `json:"j" validate:"types=image/png,types=image/gif"`
+		Choice  sanitize.File   `json:"k" validate:"types=image/png|max=9,types=image/gif"`
+		Path    *sanitize.File  `path:"l" validate:"types=image/png"`
 	}
 	_, err := sanitize.NewBinder[files](sanitize.Config{Rules: map[string]func(string) error{"types": func(string) error { return nil }}})
 	assert.Equal(t, []string{
@@ -215,6 +218,7 @@ func TestFileTagsAreChecked(t *testing.T) {
 		"Untyped: missing: validate:types", "List: missing: validate:types", "Page: unsafe: validate:types=text/html", "Drawing: unsafe: validate:types=image/svg+xml",
 		"Unknown: unknown: validate:types=image/x", "Nothing: invalid: validate:types", "Cleaned: unsupported: sanitize:trim", "Cleaned: unsupported: validate:email",
 		"Bad: invalid: validate:max=x", "Text: unsupported: validate:types=image/png",
+		"Twice: duplicate: validate:types=image/gif", "Choice: duplicate: validate:types=image/gif", "Path: unsupported: path:l",
 		"Limits.ContentTypes: missing: multipart/form-data",
 	}, mistakes(err))
 }

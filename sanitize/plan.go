@@ -32,7 +32,7 @@ const (
 	kindNull     // an sql.Null
 )
 
-// A nullable is what can be null around a value. A zero in it is a value.
+// A nullable is a type that holds a value or null. A zero value in it counts as sent.
 type nullable uint8
 
 const (
@@ -46,17 +46,17 @@ const (
 type node struct {
 	kind      kind
 	typ       reflect.Type
-	wrong     *Invalid                             // what to say of a value of another type
+	wrong     *Invalid                             // the error for a value of another type
 	elem      *node                                // of a list, dict, pointer, Optional or sql.Null
 	key       *node                                // of a dict
 	object    *object                              // of a struct
-	clean     []func(string) string                // of a text: run first, in order
+	clean     []func(string) string                // cleaners of a text: run first, in order
 	parse     func(v reflect.Value, s string) bool // of what is read from text
 	numeric   bool                                 // the text is a number, and sent as one
-	rules     []rule                               // run then, in order, until one refuses
-	null      []rule                               // what null and nothing are asked, where null is a value
-	late      bool                                 // a rule asks other fields: they must be there first
-	behind    nullable                             // what holds it, and can be null
+	rules     []rule                               // run after the cleaners, in order, until one refuses
+	null      []rule                               // run on null, and on a missing field, if the type can be null
+	late      bool                                 // a rule looks at other fields, so it runs after they are filled
+	behind    nullable                             // the nullable type that holds the value
 	decimal   *decimal                             // of a text that may also be sent as a number
 	files     []fileType                           // that a file may have
 	fileTypes tag                                  // the rule that names them
@@ -85,8 +85,8 @@ type compiler struct {
 	cleaners map[string]func(string) string
 	library  *library
 	objects  map[objectKey]*object // also those being built: types may be recursive
-	owner    reflect.Type          // the struct whose fields are being compiled
-	bare     bool                  // their rules do not apply
+	owner    reflect.Value         // a struct of the type whose fields are being compiled, zero but for the embedded pointers on the way to them
+	bare     bool                  // the rules of these fields are switched off
 	files    bool                  // there is a File somewhere
 	methods  bool                  // a type has a method Validate
 	uploads  *uploads
@@ -94,13 +94,13 @@ type compiler struct {
 	bad      *conferr.Mistakes
 }
 
-// objectKey tells a struct type from the same without its rules.
+// objectKey is a struct type, with or without the rules of its fields.
 type objectKey struct {
 	t    reflect.Type
 	bare bool
 }
 
-// mistake is one in the struct type that is bound, at a path such as ".Name".
+// mistake records a mistake in the bound type, at a path such as ".Name".
 func (c *compiler) mistake(where string, reason rampart.Reason, value any, want string) {
 	field := strings.TrimPrefix(where, ".")
 	if field == "" {
@@ -120,7 +120,7 @@ func (c *compiler) object(t reflect.Type, where string) *object {
 	c.objects[key] = o
 	c.methods = c.methods || hasMethod(t)
 	owner := c.owner
-	c.owner = t
+	c.owner = reflect.New(t).Elem()
 	c.fields(o, t, nil, where)
 	c.owner = owner
 	return o
@@ -143,7 +143,7 @@ func (c *compiler) fields(o *object, t reflect.Type, index []int, where string) 
 			c.path(o, f, tags, path, at)
 			continue
 		case !f.IsExported() || name == "-" && options == "":
-			if len(tags.clean)+len(tags.rules) > 0 && !tags.none() { // somebody believes that they work
+			if len(tags.clean)+len(tags.rules) > 0 && !tags.none() { // tags that do nothing mislead the reader
 				c.mistake(at, rampart.ReasonPointless, nil, "the field is never read, so its tags do nothing; export it, or remove the tags")
 			}
 			continue
@@ -194,13 +194,33 @@ func (c *compiler) embed(o *object, f reflect.StructField, t reflect.Type, tags 
 	case t == o.typ || len(path) > maxEmbedded:
 		c.mistake(at, ReasonUnsupported, f.Type, "a struct cannot hold itself among its own fields; give the field a name")
 		return
-	case !tags.none() && slices.ContainsFunc(tags.rules, func(w tag) bool { return w.name != "required" && w.name != "structonly" && w.name != "nostructlevel" }):
+	case !tags.none() && slices.ContainsFunc(tags.rules, func(w tag) bool { return !isIdle(w.name, f.Type.Kind() == reflect.Pointer) }):
 		c.mistake(at, ReasonUnsupported, "validate:"+tags.rules[0].String(), "the fields of an embedded struct are those of the outer one; give them the rules")
 	}
-	bare := c.bare
+	bare, owner := c.bare, c.owner
 	c.bare = bare || tags.bare()
+	if f.Type.Kind() == reflect.Pointer { // where a field of it is checked it is there
+		c.owner = reflect.New(o.typ).Elem()
+		c.owner.Set(owner)
+		pointer, _ := (&field{index: path}).of(c.owner, true)
+		pointer.Set(reflect.New(t))
+	}
 	c.fields(o, t, path, at)
-	c.bare = bare
+	c.bare, c.owner = bare, owner
+}
+
+// isIdle reports whether a rule of an embedded struct asks nothing of the struct
+// itself: it is always there, and a pointer to it may be nil.
+func isIdle(rule string, pointer bool) bool {
+	switch rule {
+	case "structonly", "nostructlevel":
+		return true
+	case "omitempty", "omitnil":
+		return pointer
+	case "required":
+		return !pointer
+	}
+	return false
 }
 
 // maxEmbedded bounds the depth of embedded structs: a pointer could make a circle.
@@ -209,7 +229,11 @@ const maxEmbedded = 16
 // path adds a field that a path value of the URL fills.
 func (c *compiler) path(o *object, f reflect.StructField, tags tags, path []int, at string) {
 	n := c.node(f.Type, tags, at, nothing)
-	if where := strings.Count(at, "."); where != 1 || !n.flat() || n.kind == kindList || n.late {
+	inner := n
+	for inner.elem != nil {
+		inner = inner.elem
+	}
+	if where := strings.Count(at, "."); where != 1 || !n.flat() || n.kind == kindList || n.late || inner.kind == kindFile {
 		c.mistake(at, ReasonUnsupported, "path:"+f.Tag.Get("path"), "a path value is one text, for a field at the top, with rules that ask no other field")
 	}
 	o.paths = append(o.paths, field{f.Tag.Get("path"), path, n})

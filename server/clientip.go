@@ -41,7 +41,7 @@ func NewClientIP(proxies rampart.Proxies) (*ClientIP, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &ClientIP{proxies: proxies, reporter: rampart.NewReporter(nil)}
+	c := &ClientIP{proxies: proxies, reporter: rampart.NewReporter(nil, "server")}
 	if c.proxies.Hops > 0 || len(c.proxies.Prefixes) > 0 || c.proxies.UnixSocket {
 		c.header = textproto.CanonicalMIMEHeaderKey(cmp.Or(proxies.ClientHeader, "X-Forwarded-For"))
 		c.kind = kindOf(c.header)
@@ -63,7 +63,7 @@ func kindOf(header string) headerKind {
 // LogTo returns a ClientIP like c whose events go to log; nil: [slog.Default].
 func (c *ClientIP) LogTo(log *slog.Logger) *ClientIP {
 	own := *c
-	own.reporter = rampart.NewReporter(log)
+	own.reporter = rampart.NewReporter(log, "server")
 	return &own
 }
 

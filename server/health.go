@@ -106,7 +106,7 @@ var (
 func NewHealth(cfg HealthConfig) (*Health, error) {
 	bad := conferr.For("server.HealthConfig")
 	bad.If(len(cfg.Checks) > 32, "Checks", rampart.ReasonInvalid, len(cfg.Checks), "use up to 32 checks")
-	h := &Health{timeout: cfg.Timeout, keep: cfg.Keep, version: cfg.Version, reporter: rampart.NewReporter(cfg.Logger), turn: make(chan struct{}, 1)}
+	h := &Health{timeout: cfg.Timeout, keep: cfg.Keep, version: cfg.Version, reporter: rampart.NewReporter(cfg.Logger, "server"), turn: make(chan struct{}, 1)}
 	for i, c := range cfg.Checks {
 		same := func(o HealthCheck) bool { return o.Name == c.Name }
 		bad.If(c.Name == "", "Checks.Name", rampart.ReasonMissing, nil, "give each check a name for the log")

@@ -19,7 +19,7 @@ import (
 //
 // [Server] has it built in, outside every layer.
 func Recover(log *slog.Logger) func(http.Handler) http.Handler {
-	reporter := rampart.NewReporter(log)
+	reporter := rampart.NewReporter(log, "server")
 	return func(next http.Handler) http.Handler { return recovering(reporter, next, nil) }
 }
 

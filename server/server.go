@@ -161,7 +161,7 @@ func New(cfg Config) (*Server, error) {
 		ending:   e,
 		srv: &http.Server{
 			Addr:                         cfg.Addr,
-			Handler:                      e.layer(recovering(rampart.NewReporter(cfg.Logger), cfg.Handler, e)),
+			Handler:                      e.layer(recovering(rampart.NewReporter(cfg.Logger, "server"), cfg.Handler, e)),
 			ConnState:                    e.connState,
 			ConnContext:                  e.connContext,
 			TLSConfig:                    cfg.TLSConfig.Clone(),

@@ -98,7 +98,7 @@ func TestOnlyATrustedPeersTraceIsInEachRecord(t *testing.T) {
 		t.Run(tt.desc, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var rs logtest.Records
-				rep := rampart.NewReporter(rs.Logger())
+				rep := rampart.NewReporter(rs.Logger(), "test")
 				q, err := server.NewRequestID(server.RequestIDConfig{Proxies: rampart.Proxies{Prefixes: prefixes("10.0.0.0/8")}})
 				require.NoError(t, err)
 				r := httptest.NewRequest(http.MethodGet, "/", nil)
@@ -146,7 +146,7 @@ func TestAFoldedRecordHasAnAddressOnlyIfAllItsEventsCameFromThere(t *testing.T) 
 			t.Run(tt.desc, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					var rs logtest.Records
-					rep := rampart.NewReporter(rs.Logger())
+					rep := rampart.NewReporter(rs.Logger(), "test")
 					h := http.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 						rep.Refused(r, rampart.MaliciousCORS, "https://evil.example")
 					}))

@@ -3,7 +3,6 @@ package throttle
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"reflect"
 	"sync/atomic"
 	"time"
@@ -149,9 +148,9 @@ func (b *backend) note(ctx context.Context, err error) {
 		return
 	}
 	if failed {
-		b.reporter.Report(ctx, rampart.SysBackendUnavailable, "throttle", slog.String("layer", "throttle"), rampart.Text("error", err.Error()))
+		b.reporter.Report(ctx, rampart.SysBackendUnavailable, "throttle", rampart.Text("error", err.Error()))
 	} else {
-		b.reporter.Report(ctx, rampart.SysBackendRecovered, "throttle", slog.String("layer", "throttle"))
+		b.reporter.Report(ctx, rampart.SysBackendRecovered, "throttle")
 	}
 }
 

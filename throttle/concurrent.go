@@ -33,7 +33,7 @@ func NewConcurrent(cfg ConcurrentConfig) (*Concurrent, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	return &Concurrent{cfg: cfg, reporter: rampart.NewReporter(cfg.Logger), seed: maphash.MakeSeed(), keys: make(map[uint64]int)}, nil
+	return &Concurrent{cfg: cfg, reporter: rampart.NewReporter(cfg.Logger, "throttle"), seed: maphash.MakeSeed(), keys: make(map[uint64]int)}, nil
 }
 
 // Acquire takes a place for r, and waits for one as long as the Config lets it and the

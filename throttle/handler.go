@@ -55,19 +55,6 @@ func (q *call) refundable() bool {
 	return false
 }
 
-// status notes the status of a response; 0 until it has one.
-type status struct {
-	request.Base
-	code int
-}
-
-// Final implements [request.Layer].
-func (s *status) Final(_ *request.Writer, _ http.Header, code int, _ request.Look) {
-	if code > 0 {
-		s.code = code
-	}
-}
-
 // refunding is next, and then gives back, as the status is known, what policies
 // want to.
 type refunding struct {
@@ -78,18 +65,9 @@ type refunding struct {
 
 // ServeHTTP implements [http.Handler].
 func (f *refunding) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s, place := request.Join[status](w, r, request.Status)
+	n, place := request.Join[request.Note](w, r, request.Status)
 	ctx, returned := r.Context(), false
-	defer func() {
-		switch {
-		case s.code != 0:
-		case returned: // net/http is going to answer 200
-			s.code = http.StatusOK
-		default:
-			s.code = http.StatusInternalServerError
-		}
-		f.c.refund(ctx, f.q, s.code)
-	}()
+	defer func() { f.c.refund(ctx, f.q, n.Status(returned)) }()
 	place.Serve(f.next, w, r)
 	returned = true
 }

@@ -26,6 +26,7 @@ type keeper interface {
 	look(at place, now moment, it *Item, res *Result) bool
 	give(at place, now moment, it *Item)
 	reset(at place)
+	fill(shard int, now moment) (used, slots int)
 }
 
 // keeperOf is the keeper of an algorithm whose slots are P. Its tables are made

@@ -101,7 +101,7 @@ func compile(cfg *Config, old *compiled) *compiled {
 	if old != nil && old.logger == cfg.Logger {
 		c.reporter = old.reporter
 	} else {
-		c.reporter = rampart.NewReporter(cfg.Logger)
+		c.reporter = rampart.NewReporter(cfg.Logger, "throttle")
 	}
 	c.backend = newBackend(cfg, c.reporter, old)
 	if m := c.backend.memory; m != nil {

@@ -104,7 +104,7 @@ func NewOverrides(cfg OverridesConfig) (*Overrides, error) {
 	if err := bad.Err(); err != nil {
 		return nil, err
 	}
-	o := &Overrides{feed: cfg.Feed, outage: cfg.Outage, reporter: rampart.NewReporter(cfg.Logger), policies: []overridable{}}
+	o := &Overrides{feed: cfg.Feed, outage: cfg.Outage, reporter: rampart.NewReporter(cfg.Logger, "throttle"), policies: []overridable{}}
 	if o.feed != nil {
 		o.feed.Subscribe(overridesTopic, o.apply)
 	}
@@ -235,7 +235,7 @@ func (o *Overrides) apply(data []byte, _ time.Time) {
 	}
 	if !ok {
 		o.reporter.Report(context.Background(), rampart.SysBackendUnavailable, overridesTopic,
-			slog.String("layer", "throttle"), slog.String("backend", "feed"), slog.String("reason", "an override was not understood or found no room"))
+			slog.String("backend", "feed"), slog.String("reason", "an override was not understood or found no room"))
 		return
 	}
 	if len(next) == 0 {

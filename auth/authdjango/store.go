@@ -124,7 +124,7 @@ func newQueries(d rampart.Dialect, users, name string) queries {
 		recall: `SELECT generation FROM rampart_django_tokens WHERE session = ? AND jti = ?`,
 		forget: `DELETE FROM rampart_django_tokens WHERE session IN
 			(SELECT session FROM rampart_django_tokens WHERE ends_at <= ? ORDER BY ends_at LIMIT 8)`,
-		// A subject without an account is nobody's there.
+		// The token of a subject without an account has no owner there.
 		outstand: `INSERT INTO ` + outstanding + ` (jti, token, user_id, created_at, expires_at)
 			VALUES (?, '', (SELECT id FROM ` + users + ` WHERE id = CAST(? AS BIGINT)), ?, ?) ON CONFLICT (jti) DO NOTHING`,
 		blacklist: `INSERT INTO ` + blacklisted + ` (token_id, blacklisted_at)

@@ -99,7 +99,7 @@ func New(do DoFunc, cfg Config) (*Store, error) {
 	if err := bad.Err(); err != nil {
 		return nil, err
 	}
-	reads := redisx.New(do, cfg.Timeout, "auth", cfg.Logger)
+	reads := redisx.New(do, cfg.Timeout, "auth/authredis", cfg.Logger)
 	tag := "{" + cfg.Prefix + "}:"
 	return &Store{
 		reads:   reads,
@@ -116,6 +116,9 @@ func New(do DoFunc, cfg Config) (*Store, error) {
 		raise:   redisx.NewScript(raiseText),
 	}, nil
 }
+
+// Samples yields whether the Store has stopped to ask Redis, since it does not answer.
+func (s *Store) Samples(yield func(rampart.Sample) bool) { s.reads.Samples(yield) }
 
 var (
 	errReply  = errors.New("a reply of Redis that this command does not have")

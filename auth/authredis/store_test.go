@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -264,4 +265,26 @@ func TestNoCommandIsWaitedForLonger(t *testing.T) {
 		assert.Equal(t, 400*time.Millisecond, time.Since(began))
 		close(ended)
 	})
+}
+
+func TestAStoreTellsThatItsCircuitIsOpen(t *testing.T) {
+	store, err := authredis.New(func(context.Context, ...any) (any, error) { return nil, errors.New("refused") },
+		authredis.Config{Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	open := func() (n float64) {
+		for s := range store.Samples {
+			assert.Equal(t, map[string]string{"layer": "auth/authredis"}, s.Labels)
+			n = s.Value
+		}
+		return n
+	}
+	assert.Zero(t, open())
+	for range 10 {
+		_, err = store.Get(t.Context(), "a")
+		require.Error(t, err)
+	}
+	assert.InDelta(t, 1, open(), 0)
+	for range new(authredis.Store).Samples {
+		t.Error("a zero Store tells something")
+	}
 }

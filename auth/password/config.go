@@ -71,8 +71,8 @@ const (
 	maxWait     = time.Minute
 )
 
-// Bounds of the cost of a hash, whether configured or read from a store: whoever
-// can write to the table of hashes shall not be able to stop the server with it.
+// Bounds of the cost of a hash, whether configured or read from a store:
+// somebody who can write to the table of hashes must not be able to stop the server with it.
 const (
 	MaxMemory     = 256 << 10  // argon2, scrypt: KiB of memory
 	MaxWork       = 1 << 20    // argon2, scrypt: memory in KiB × passes (scrypt's p); about a second, of scrypt some

@@ -16,7 +16,7 @@ import (
 const MaxBytes = 4096
 
 // ErrTooLong is the error of [Hasher.Hash] for a password of more than
-// [MaxBytes]: a mistake of whoever chose it, not of the server.
+// [MaxBytes]: a mistake of the person who chose it, not of the server.
 var ErrTooLong = errors.New("password: too long")
 
 // A Hasher hashes and verifies passwords. It is safe for concurrent use. Create

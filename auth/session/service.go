@@ -187,7 +187,7 @@ func New(cfg Config) (*Service, error) {
 		guard:        cfg.Guard,
 		device:       cfg.DeviceCookie,
 		errorHandler: cfg.ErrorHandler,
-		reporter:     rampart.NewReporter(cfg.Logger),
+		reporter:     rampart.NewReporter(cfg.Logger, "auth/session"),
 		nameKey:      []byte(rand.Text()),
 	}
 	s.keys, _ = cfg.Tokens.Keys.(*auth.Keys) // check saw it

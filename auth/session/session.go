@@ -66,7 +66,7 @@ type Store interface {
 	// to at and Expires to expires, or Ends if that is earlier. It does not
 	// move a session whose Generation is not gen, which is revoked, or which
 	// expired at or before at. Either way it returns the session as it then
-	// is: ErrNoSession if there is none.
+	// is: ErrNoSession if it is unknown.
 	Advance(ctx context.Context, id string, gen int64, at, expires time.Time) (now Session, moved bool, err error)
 
 	// List returns the live sessions of subject, at most limit of them, and none if
@@ -99,8 +99,8 @@ type Shared interface {
 	// session, its newest one, if that was blacklisted and jti is not: it sets
 	// Generation one higher, TokenID to jti, and RotatedAt and Expires to those times,
 	// also where the session had expired. It returns the session as it then is, and
-	// which generation jti is or was; 0 if it is no token of the session: then
-	// Blacklisted says whether jti itself is. ErrNoSession: there is no such session.
+	// which generation jti is or was, or 0 if jti is not a token of the session: then
+	// Blacklisted reports about jti itself. It returns ErrNoSession for an unknown session.
 	Succeed(ctx context.Context, id, jti string, at, expires time.Time) (now Session, gen int64, err error)
 
 	// Revoked reports whether the other issuer refuses the subject of t or what t says

@@ -40,7 +40,7 @@ func New(cfg Config) (*Reloader, error) {
 	if err := cfg.compile(); err != nil {
 		return nil, err
 	}
-	r := &Reloader{cfg: cfg, report: rampart.NewReporter(cfg.Logger), done: make(chan struct{}), reported: map[[sha256.Size]byte]time.Time{}}
+	r := &Reloader{cfg: cfg, report: rampart.NewReporter(cfg.Logger, "crypto/tlsconf"), done: make(chan struct{}), reported: map[[sha256.Size]byte]time.Time{}}
 	if err := r.Reload(); err != nil {
 		return nil, err
 	}

@@ -140,7 +140,7 @@ const longestToken = 6 * time.Minute
 
 // tell keeps in the log what was done, as it does with the orders of operators.
 func (c *command) tell(ctx context.Context, verb string, words []string) error {
-	rampart.NewReporter(c.log).Report(ctx, rampart.AuthzAdmin, verb, slog.String("actor", "shell"), slog.String("action", verb), rampart.Text("target", words[0]), rampart.Text("scopes", strings.Join(words[1:], " ")))
+	rampart.NewReporter(c.log, "examples/api").Report(ctx, rampart.AuthzAdmin, verb, slog.String("actor", "shell"), slog.String("action", verb), rampart.Text("target", words[0]), rampart.Text("scopes", strings.Join(words[1:], " ")))
 	fmt.Fprintf(c.out, "Done: %s %s.\n", verb, strings.Join(words, " "))
 	return nil
 }

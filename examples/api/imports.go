@@ -91,7 +91,7 @@ func (c *command) importKeys(ctx context.Context, db *database, owner string) er
 			taken++
 		}
 	}
-	rampart.NewReporter(c.log).Report(ctx, rampart.AuthzAdmin, "key import", slog.String("actor", "shell"), slog.String("action", "key import"), rampart.Text("target", owner))
+	rampart.NewReporter(c.log, "examples/api").Report(ctx, rampart.AuthzAdmin, "key import", slog.String("actor", "shell"), slog.String("action", "key import"), rampart.Text("target", owner))
 	fmt.Fprintf(c.out, "Imported %d keys for %s; %d were there already.\n", taken, owner, there)
 	return errors.Join(refused...)
 }

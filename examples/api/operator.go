@@ -25,7 +25,7 @@ func newOperator(srv *instance, orders *incidentsql.Store, log *slog.Logger) (*i
 		RotateSigningKey: m.rotateSigning, RotateFieldKey: m.rotateField,
 		Lockdown: l.lockdown,
 		State:    func() map[string]any { return map[string]any{"reencryption": m.reencryption.State()} },
-		Metrics:  srv.monitor.Metrics(),
+		Metrics:  srv.metrics.handler,
 		Feed:     srv.shared.feed, Instances: srv.shared.feed.Instances,
 		Orders: orders, ClientIP: l.clientIP.Addr, Logger: log,
 		// Together with what the caller's token and the audit trail may ask: the db-timeout.

@@ -15,6 +15,7 @@ import (
 	"github.com/ecolaura/rampart/crypto/column"
 	"github.com/ecolaura/rampart/headers"
 	"github.com/ecolaura/rampart/incident"
+	"github.com/ecolaura/rampart/incident/console"
 	"github.com/ecolaura/rampart/incident/incidentsql"
 	"github.com/ecolaura/rampart/monitor"
 	"github.com/ecolaura/rampart/server"
@@ -32,6 +33,10 @@ type instance struct {
 	managed  *managed
 	operator *incident.Operator
 	monitor  *monitor.Monitor
+	metrics  *metrics
+	recorder *console.Recorder
+	browser  *browser
+	console  *console.Console
 	health   *server.Health
 	dropped  func() uint64 // records of the log; nil: not known
 	log      *slog.Logger  // through the monitor
@@ -52,7 +57,8 @@ func open(ctx context.Context, s *settings, log *slog.Logger, dropped func() uin
 		return nil, err
 	}
 	srv := &instance{db: db, notes: sec.notes, dropped: dropped}
-	if srv.monitor, err = newMonitor(log); err != nil { //nolint:contextcheck // it alerts until Close
+	srv.recorder = console.NewRecorder(log.Handler())            // behind the monitor, so that it sees the alerts
+	if srv.monitor, err = newMonitor(srv.recorder); err != nil { //nolint:contextcheck // it alerts until Close
 		return nil, errors.Join(err, db.Close())
 	}
 	srv.log = slog.New(srv.monitor)
@@ -96,7 +102,7 @@ func (srv *instance) build(ctx context.Context, s *settings, sec *secrets, log *
 	if srv.health, err = newHealth(srv, srv.dropped, log); err != nil {
 		return err
 	}
-	srv.app = &app{db: srv.db, users: u, standing: standing, columns: newColumns(sec.fields), ready: srv.health.Ready(), log: log, events: rampart.NewReporter(log)}
+	srv.app = &app{db: srv.db, users: u, standing: standing, columns: newColumns(sec.fields), ready: srv.health.Ready(), log: log, events: rampart.NewReporter(log, "examples/api")}
 	if m.reencryption, err = column.NewBackground(column.BackgroundConfig{Jobs: srv.app.columns.jobs(srv.db), Logger: log}); err != nil {
 		return err
 	}
@@ -108,11 +114,26 @@ func (srv *instance) build(ctx context.Context, s *settings, sec *secrets, log *
 	if sec.oldFields || m.rotated || unindexed { // what a kill has cut off goes on
 		m.reencryption.Start() //nolint:contextcheck // it lives until close
 	}
+	if srv.metrics, err = newMetrics(srv); err != nil {
+		return err
+	}
 	if srv.operator, err = newOperator(srv, orders, log); err != nil {
 		return err
 	}
-	srv.handler, err = routes(srv.app, srv.layers, srv.layers.stack(srv.app), srv.operator, log) //nolint:contextcheck // its rules have the requests' contexts
-	return err
+	st := srv.layers.stack(srv.app)
+	if srv.browser, err = newBrowser(srv.app, srv.layers, st, log); err != nil {
+		return err
+	}
+	srv.browser.demo = srv.demo
+	if srv.console, err = newConsole(srv); err != nil {
+		return err
+	}
+	served, err := routes(srv, st, log) //nolint:contextcheck // its rules have the requests' contexts
+	if err != nil {
+		return err
+	}
+	srv.handler = srv.metrics.requests(served)
+	return nil
 }
 
 // prepare makes the tables, and the demo accounts where nobody else can use
@@ -195,7 +216,10 @@ func (srv *instance) greet(w io.Writer, s *settings, addr, admin string) {
 		return
 	}
 	fmt.Fprintf(w, `
-Demo users, password %q:
+In a browser: %[2]s/ is the shop, %[2]s/try has attacks to try, and %[2]s/console/ shows
+them to oscar.
+
+Demo users, password %[1]q:
   alice  products:write customers:read keys:manage
   bob    no scope
   oscar  ops

@@ -102,7 +102,7 @@ func New(do DoFunc, cfg Config) (*Store, error) {
 	if err := bad.Err(); err != nil {
 		return nil, err
 	}
-	reads := redisx.New(do, cfg.Timeout, "incident", cfg.Logger)
+	reads := redisx.New(do, cfg.Timeout, "incident/incidentredis", cfg.Logger)
 	tag := "{" + cfg.Prefix + "}:"
 	return &Store{
 		reads:  reads,
@@ -118,6 +118,9 @@ func New(do DoFunc, cfg Config) (*Store, error) {
 		list:   redisx.NewScript(listText),
 	}, nil
 }
+
+// Samples yields whether the Store has stopped to ask Redis, since it does not answer.
+func (s *Store) Samples(yield func(rampart.Sample) bool) { s.reads.Samples(yield) }
 
 var (
 	errReply = errors.New("a reply of Redis that this command does not have")

@@ -162,3 +162,20 @@ func TestNoCommandIsWaitedForLonger(t *testing.T) {
 		})
 	}
 }
+
+func TestAStoreTellsThatItsCircuitIsOpen(t *testing.T) {
+	store := newStore(t, answering(nil, errors.New("refused")))
+	for i := range 10 {
+		for s := range store.Samples {
+			assert.Equal(t, map[string]string{"layer": "incident/incidentredis"}, s.Labels)
+			if i == 0 {
+				assert.Zero(t, s.Value)
+			}
+			if i == 9 {
+				assert.InDelta(t, 1, s.Value, 0)
+			}
+		}
+		_, err := store.Get(t.Context(), "a")
+		require.Error(t, err)
+	}
+}

@@ -27,7 +27,7 @@ var notGo = []string{"Authorization", "Bearer", "False", "Lax"}
 
 // TestEveryNameOfTheSettingsTablesExists reads the tables of the guide for those who
 // come from Django: what the column "Here" names is a Go name that exists and that a
-// test uses, or the cell says in words that there is none, or what holds always.
+// test uses, or the cell says in words that nothing corresponds, or what always holds.
 func TestEveryNameOfTheSettingsTablesExists(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root(t), "docs", "migrating-from-django.md"))
 	if err != nil {

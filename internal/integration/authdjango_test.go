@@ -176,7 +176,7 @@ func TestAuthDjangoKeepsDjangosTables(t *testing.T) {
 				_, _, err = store.Succeed(t.Context(), "nobody", "u2", time.Now(), expires)
 				assert.ErrorIs(t, err, session.ErrNoSession)
 			})
-			t.Run("the end of a session ends its newest token, whoever made it", func(t *testing.T) {
+			t.Run("the end of a session ends its newest token, made at either side", func(t *testing.T) {
 				s := row("e")
 				s.TokenID = "u3"
 				require.NoError(t, store.Create(t.Context(), s))

@@ -42,6 +42,7 @@ require (
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/decred/dcrd/dcrec/secp256k1/v4 v4.4.1 // indirect
 	github.com/dustin/go-humanize v1.1.0 // indirect
+	github.com/ecolaura/rampart/monitor/prom v0.0.0 // indirect
 	github.com/fatih/color v1.17.0 // indirect
 	github.com/felixge/httpsnoop v1.1.0 // indirect
 	github.com/gabriel-vasile/mimetype v1.4.16 // indirect
@@ -121,3 +122,5 @@ require (
 replace github.com/ecolaura/rampart => ../..
 
 replace github.com/ecolaura/rampart/gateway => ../../gateway
+
+replace github.com/ecolaura/rampart/monitor/prom => ../../monitor/prom

@@ -22,8 +22,8 @@ import (
 )
 
 // TestChromiumShowsWhatIsCleanedAsItWas compares pictures of what goldmark and three
-// editors write with pictures of it after cleaning. The one thing that may look
-// different is a checkbox that can be ticked, so there is none in them.
+// editors write with pictures of it after cleaning. A checkbox that can be
+// ticked may look different, so they have no checkboxes.
 func TestChromiumShowsWhatIsCleanedAsItWas(t *testing.T) {
 	images := markup.AllowDataImages(1000, "image/png")
 	markdown, err := markup.Markdown().With(images)

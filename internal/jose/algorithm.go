@@ -53,7 +53,7 @@ const (
 	familyEd25519
 )
 
-// scheme returns what a stands for; unknownFamily if it is none of the above.
+// scheme returns what a stands for; unknownFamily for anything else.
 func scheme(a Algorithm) (family, crypto.Hash) {
 	switch a {
 	case HS256:

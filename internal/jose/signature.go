@@ -12,7 +12,7 @@ import (
 )
 
 // Verify reports whether sig is k's signature of input. A token has one signature, and
-// that must be good (RFC 8725 section 3.3): one in several is none.
+// that must be good (RFC 8725 section 3.3): one good signature among several is not enough.
 func Verify(k *Key, input, sig []byte) bool {
 	m := k.m
 	if m == nil || len(sig) != m.sigSize { // before the hash of an input that may be long

@@ -88,6 +88,6 @@ type events struct {
 
 func (e *events) report(ctx context.Context, event rampart.Event, key string, attrs ...slog.Attr) {
 	if e.layer != "" {
-		e.reporter.Report(ctx, event, key, append([]slog.Attr{slog.String("layer", e.layer), slog.String("backend", "redis")}, attrs...)...)
+		e.reporter.Report(ctx, event, key, append([]slog.Attr{slog.String("backend", "redis")}, attrs...)...)
 	}
 }

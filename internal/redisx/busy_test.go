@@ -64,7 +64,7 @@ func TestACallThatWaitsWhileOthersAreAnsweredIsBusyAfterASecondAndNoFailure(t *t
 				for range 20 {
 					err := <-errs
 					assert.True(t, busy(err), err)
-					assert.Equal(t, f.layer == "throttle", errors.Is(err, throttle.ErrBusy), "by which a Limiter knows")
+					assert.Equal(t, f.layer == "throttle/throttleredis", errors.Is(err, throttle.ErrBusy), "by which a Limiter knows")
 				}
 				f.set(replying(f.good))
 				require.NoError(t, f.ask())

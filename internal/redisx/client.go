@@ -54,7 +54,7 @@ type Client struct {
 // if that is longer, and then is [ErrBusy]. New reports an outage for that layer
 // when it begins and when it ends, or not at all if layer is "".
 func New(do DoFunc, wait time.Duration, layer string, log *slog.Logger) *Client {
-	return newClient(do, wait, &events{reporter: rampart.NewReporter(log), layer: layer})
+	return newClient(do, wait, &events{reporter: rampart.NewReporter(log, layer), layer: layer})
 }
 
 func newClient(do DoFunc, wait time.Duration, e *events) *Client {
@@ -67,6 +67,18 @@ func (c *Client) Apart() *Client { return newClient(c.do, c.wait, c.breaker.even
 
 // Open reports whether Redis is known to fail, so that calls do not wait for it.
 func (c *Client) Open() bool { return c != nil && c.breaker.open.Load() }
+
+// Samples yields whether a circuit of c, or one [Client.Apart] from it, is open.
+func (c *Client) Samples(yield func(rampart.Sample) bool) {
+	if c == nil {
+		return
+	}
+	e := c.breaker.events
+	yield(rampart.Sample{
+		Name: "rampart_redis_circuits_open", Help: "Circuits that are open: calls of a layer fail without asking Redis.",
+		Labels: map[string]string{"layer": e.layer}, Value: float64(e.open.Load()),
+	})
+}
 
 // Do sends one command, unless Redis is known to fail.
 func (c *Client) Do(ctx context.Context, args ...any) (any, error) {

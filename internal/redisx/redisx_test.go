@@ -44,7 +44,7 @@ type user struct {
 func users() map[string]user {
 	session := session.Session{ID: "a", Subject: "1"}
 	return map[string]user{
-		"authredis": {400 * time.Millisecond, "auth", []any{"1", "1", "2", "3", "4", "5", "0", "d"}, func(t *testing.T, do redisx.DoFunc, log *slog.Logger) (ask, write func(context.Context) error) {
+		"authredis": {400 * time.Millisecond, "auth/authredis", []any{"1", "1", "2", "3", "4", "5", "0", "d"}, func(t *testing.T, do redisx.DoFunc, log *slog.Logger) (ask, write func(context.Context) error) {
 			store, err := authredis.New(do, authredis.Config{Logger: log})
 			require.NoError(t, err)
 			return func(ctx context.Context) error {
@@ -59,7 +59,7 @@ func users() map[string]user {
 				return err
 			}, func(ctx context.Context) error { return source.Publish(ctx, "t", nil, time.Hour) }
 		}},
-		"incidentredis": {400 * time.Millisecond, "incident", []any{}, func(t *testing.T, do redisx.DoFunc, log *slog.Logger) (ask, write func(context.Context) error) {
+		"incidentredis": {400 * time.Millisecond, "incident/incidentredis", []any{}, func(t *testing.T, do redisx.DoFunc, log *slog.Logger) (ask, write func(context.Context) error) {
 			store, err := incidentredis.New(do, incidentredis.Config{Logger: log})
 			require.NoError(t, err)
 			return func(ctx context.Context) error {
@@ -67,7 +67,7 @@ func users() map[string]user {
 				return err
 			}, func(ctx context.Context) error { return store.Finish(ctx, incident.Order{ID: "a"}) }
 		}},
-		"throttleredis": {400 * time.Millisecond, "throttle", doubles(1, 0, 9, 0, 0, 0), func(t *testing.T, do redisx.DoFunc, log *slog.Logger) (ask, write func(context.Context) error) {
+		"throttleredis": {400 * time.Millisecond, "throttle/throttleredis", doubles(1, 0, 9, 0, 0, 0), func(t *testing.T, do redisx.DoFunc, log *slog.Logger) (ask, write func(context.Context) error) {
 			store, err := throttleredis.New(do, throttleredis.Config{Logger: log})
 			require.NoError(t, err)
 			item := throttle.Item{Policy: "p", Key: "k", Rate: throttle.Rate{Count: 10, Period: time.Hour}, Cost: 1}

@@ -188,7 +188,7 @@ func validPort(scheme, port string) bool {
 }
 
 // DefaultPort returns ":" and the port that an origin of the scheme, which has its
-// "://", leaves out; "" if there is none.
+// "://", leaves out; "" for another scheme.
 func DefaultPort(scheme string) string {
 	switch scheme {
 	case "https://", "wss://":

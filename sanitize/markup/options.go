@@ -64,6 +64,8 @@ func AllowIDs(prefix string) Option {
 // Declarations that are anything else go, and with them whatever has an escape, a
 // comment, a URL or "!important". Properties that place or cover something (such as
 // position, z-index, transform, opacity) or load it (background, content) are mistakes.
+// Where a height or float could let the content out over what is below, "contain:
+// paint" is added, which cuts it off at the edge of its box.
 func AllowStyles(tag string, properties ...string) Option {
 	properties = slices.Clone(properties)
 	return func(h *Policy) error {
@@ -153,8 +155,8 @@ func AllowNewTabs() Option {
 	}
 }
 
-// AllowCheckboxes allows checkboxes that nobody can tick, as in the lists of tasks
-// that Markdown has: input with type="checkbox", and disabled in any case. No other
+// AllowCheckboxes allows disabled checkboxes, as in Markdown's task lists: input with
+// type="checkbox" and disabled, which is added if it is missing. No other
 // input can be allowed.
 func AllowCheckboxes() Option {
 	return func(h *Policy) error {

@@ -2,6 +2,7 @@ package markup_test
 
 import (
 	"encoding/base64"
+	"slices"
 	"strings"
 	"testing"
 
@@ -90,7 +91,7 @@ func TestRichPolicies(t *testing.T) {
 		{"a data image where none are allowed", markup.Editor(), `<img src="data:image/gif;base64,` + gif + `">`, "<img>"},
 		{"a data image that is too large", policy(t, markup.UGC(), markup.AllowDataImages(34, "image/gif")), `<img src="data:image/gif;base64,` + gif + `">`, "<img>"},
 		{"a data image of just the size", policy(t, markup.UGC(), markup.AllowDataImages(35, "image/gif")), `<img src="data:image/gif;base64,` + gif + `">`, `<img src="data:image/gif;base64,` + gif + `">`},
-		{"base64 that is none", rich(t), `<img src="data:image/gif;base64,R0lGODlhAQABAIAAAAUEBAAAACwAAAAAAQABAAACAkQBADt=">`, "<img>"},
+		{"malformed base64", rich(t), `<img src="data:image/gif;base64,R0lGODlhAQABAIAAAAUEBAAAACwAAAAAAQABAAACAkQBADt=">`, "<img>"},
 		{"SVG and parameters", rich(t), `<img src="data:image/svg+xml;base64,PHN2Zz4="><img src="data:image/gif;x=y;base64,` + gif + `"><img src="data:text/html,x">`, "<img><img><img>"},
 		{"a data URL is an image's only", rich(t), `<a href="data:image/gif;base64,` + gif + `">x</a><img srcset="data:image/gif;base64,` + gif + ` 1x">`, "<a>x</a><img>"},
 		{"a frame of a named host", rich(t), `<iframe src="HTTPS://www.YouTube-nocookie.com/embed/x?y#z" width="1" sandbox="allow-top-navigation" allow="camera" srcdoc="<script>" name="x" onload="y" allowfullscreen><b>no frames</b></iframe>x`, `<iframe src="HTTPS://www.YouTube-nocookie.com/embed/x?y#z" width="1" allowfullscreen=""` + sandbox + "x"},
@@ -163,7 +164,7 @@ func TestStyles(t *testing.T) {
 		assert.Equal(t, got, h.Clean(got))
 	}
 	in := `<td style="border: 1px solid #ccc; border: 21px solid; border: 1px 1px 1px 1px; border-width: thin 2px; width: 100%; width: 101%; width: 4001px; margin: 0 auto; float: left; display: none; display: block">x`
-	assert.Equal(t, `<table><tr><td style="border: 1px solid #ccc; border-width: thin 2px; width: 100%; margin: 0 auto; float: left; display: block">x</td></tr></table>`, h.Clean("<table><tr>"+in))
+	assert.Equal(t, `<table><tr><td style="border: 1px solid #ccc; border-width: thin 2px; width: 100%; margin: 0 auto; float: left; display: block; contain: paint">x</td></tr></table>`, h.Clean("<table><tr>"+in))
 	assert.Equal(t, `<p>x</p>`, h.Clean(`<p style="float: left; width: 1px">x`), "for boxes only")
 }
 
@@ -192,15 +193,38 @@ func TestEveryPropertyHasAGrammar(t *testing.T) {
 		"collapse":   "border-collapse",
 	} {
 		for property := range strings.FieldsSeq(properties) {
-			h, err := markup.New(markup.AllowTags("p"), markup.AllowStyles("p", property))
+			h, err := markup.New(markup.AllowTags("img"), markup.AllowStyles("img", property))
 			require.NoError(t, err)
-			in := `<p style="` + property + ": " + value + `">x</p>`
+			in := `<img style="` + property + ": " + value + `">`
 			assert.Equal(t, in, h.Clean(in))
-			assert.Equal(t, "<p>x</p>", h.Clean(`<p style="`+property+": url(x)"+`">x</p>`))
-			assert.Equal(t, "<p>x</p>", h.Clean(`<p style="`+property+": 99999px"+`">x</p>`))
-			assert.Equal(t, "<p>x</p>", h.Clean(`<p style="`+property+": "+value+" "+value+" "+value+" "+value+" "+value+`,">x</p>`))
+			assert.Equal(t, "<img>", h.Clean(`<img style="`+property+": url(x)"+`">`))
+			assert.Equal(t, "<img>", h.Clean(`<img style="`+property+": 99999px"+`">`))
+			assert.Equal(t, "<img>", h.Clean(`<img style="`+property+": "+value+" "+value+" "+value+" "+value+" "+value+`,">`))
 		}
 	}
+}
+
+// A box that is lower than its content, or floats, would show it over what is below.
+// That it does not is tested in Chromium, in internal/integration.
+func TestContentIsCutOffAtTheEdgeOfItsBox(t *testing.T) {
+	h := policy(t, new(markup.Policy), markup.AllowTags("p", "table", "tr", "td", "caption", "img"), markup.AllowStyles("*", "height", "min-height", "max-height", "display", "float", "color"))
+	cut := map[string][]string{
+		"<p": {"height", "max-height", "float"}, "<table><caption": {"height", "max-height", "float"}, "<img": nil,
+		"<table": {"max-height", "float", "display"}, "<table><tr": {"max-height", "float", "display"}, "<table><tr><td": {"max-height", "float", "display"},
+	}
+	for tag, properties := range cut {
+		for _, declaration := range []string{"height: 0", "min-height: 0", "max-height: 0", "display: block", "float: left"} {
+			property, _, _ := strings.Cut(declaration, ":")
+			want := declaration + "; color: red"
+			if slices.Contains(properties, property) {
+				want += "; contain: paint"
+			}
+			got := h.Clean(tag + ` style="` + declaration + `; color: red">`)
+			assert.Contains(t, got, tag+` style="`+want+`">`)
+			assert.Equal(t, got, h.Clean(got))
+		}
+	}
+	assert.Equal(t, `<p style="color: red">x</p>`, h.Clean(`<p style="contain: paint; color: red; height: 1vh">x</p>`), "only where it is needed")
 }
 
 func TestDataImagesBeginAsTheirTypeDoes(t *testing.T) {
@@ -282,4 +306,9 @@ func TestWithSharesNothing(t *testing.T) {
 	assert.Contains(t, one.Clean(`<iframe src="https://one.example/"></iframe>`), "one.example")
 	assert.Empty(t, one.Clean(`<iframe src="https://two.example/"></iframe>`))
 	assert.Contains(t, two.Clean(`<iframe src="https://two.example/"></iframe>`), "two.example")
+}
+
+func TestFramesAreOfPublicHosts(t *testing.T) {
+	_, err := markup.New(markup.AllowFrames("localhost", "intranet", "127.0.0.1", "a.example"))
+	assert.Equal(t, []string{"hosts: invalid: localhost", "hosts: invalid: intranet", "hosts: invalid: 127.0.0.1"}, mistakes(err))
 }

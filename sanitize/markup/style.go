@@ -13,6 +13,7 @@ import (
 // written anew from what was read, so that no two parsers can differ on them.
 func (t *tagPolicy) styleOf(s string) string {
 	var out []byte
+	escapes := false
 	for n := 0; s != "" && n < maxDeclarations; {
 		var declaration string
 		declaration, s = cutDeclaration(s)
@@ -31,8 +32,29 @@ func (t *tagPolicy) styleOf(s string) string {
 		}
 		out = append(out, name...)
 		out = appendCSS(append(out, ':'), words)
+		escapes = escapes || t.contentEscapes(name)
+	}
+	if escapes {
+		out = append(out, "; contain: paint"...)
 	}
 	return string(out)
+}
+
+// contentEscapes reports whether t's content can leave its box by the property, and
+// show over what is below or beside it, where a click would hit it: a box that is
+// lower than its content, and one that floats beside what follows. Tables and their
+// parts are as high as their content, unless they are displayed as something else.
+func (t *tagPolicy) contentEscapes(property string) bool {
+	isPart := t.flags&(isTable|isTablePart) != 0 && t.name != "caption"
+	switch property {
+	case "float", "max-height":
+		return t.flags&isVoid == 0
+	case "height":
+		return t.flags&isVoid == 0 && !isPart
+	case "display":
+		return isPart
+	}
+	return false
 }
 
 // maxDeclarations bounds those of an element: what comes after so many goes.

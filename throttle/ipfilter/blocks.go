@@ -115,7 +115,7 @@ func (f *Filter) apply(data []byte, _ time.Time) {
 	if err != nil || err2 != nil || !ok || !f.blocks.set(p, time.UnixMicro(micros)) {
 		if c := f.current.Load(); c != nil {
 			c.reporter.Report(context.Background(), rampart.SysBackendUnavailable, blocksTopic,
-				slog.String("layer", "ipfilter"), slog.String("backend", "feed"), slog.String("reason", "a block was not understood or found no room"))
+				slog.String("backend", "feed"), slog.String("reason", "a block was not understood or found no room"))
 		}
 	}
 }

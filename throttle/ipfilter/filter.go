@@ -70,7 +70,7 @@ func (f *Filter) Reconfigure(cfg Config) error {
 	if old := f.current.Load(); old != nil && old.logger == cfg.Logger {
 		c.reporter = old.reporter // it may hold counts that are not written yet
 	} else {
-		c.reporter = rampart.NewReporter(cfg.Logger)
+		c.reporter = rampart.NewReporter(cfg.Logger, "throttle/ipfilter")
 	}
 	f.current.Store(c)
 	return nil

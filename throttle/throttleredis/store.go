@@ -43,7 +43,7 @@ func New(do DoFunc, cfg Config) (*Store, error) {
 	}
 	take, give := scripts()
 	return &Store{
-		redis: redisx.New(do, cfg.Timeout, "throttle", cfg.Logger),
+		redis: redisx.New(do, cfg.Timeout, "throttle/throttleredis", cfg.Logger),
 		take:  redisx.NewScript(take), give: redisx.NewScript(give),
 		prefix: cfg.Prefix, spread: cfg.Spread, denied: newDenyCache(cfg.DenyFor),
 	}, nil

@@ -150,6 +150,9 @@ func check(s *settings, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if len(f.Notes) > 0 {
+		fmt.Fprintln(stdout, f.Notes.In(s.config))
+	}
 	fmt.Fprintf(stdout, "%s: good: %d services, %d routes, %d plugins, %d consumers.\n", s.config,
 		len(f.Services), len(f.Routes), len(f.Plugins), len(f.Consumers))
 	return nil

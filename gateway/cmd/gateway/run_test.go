@@ -148,7 +148,7 @@ consumers:
 			"23 plugins[0].config",
 			"25 certificates[0].cert",
 			"36 consumers[2].keyauth_credentials[0].key",
-			"37 consumers[2].jwt_secrets[0].algorithm",
+			"37 consumers[2].jwt_secrets[0].secret",
 		}, places)
 	}
 }
@@ -166,4 +166,14 @@ func TestAVariableThatIsEmptyTurnsOff(t *testing.T) {
 	s, err = parse([]string{"-admin", "127.0.0.1:1"}, env(map[string]string{"GATEWAY_ADMIN": ""}), &logBuffer{})
 	require.NoError(t, err)
 	assert.Equal(t, "127.0.0.1:1", s.admin, "a flag goes before")
+}
+
+func TestACheckPrintsNotes(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "kong.yml")
+	require.NoError(t, os.WriteFile(name, []byte("_format_version: '2.1'\n_workspace: blue\nservices: [{name: s, url: 'http://s'}]\n"), 0o600))
+	var out, bad logBuffer
+	assert.Equal(t, 0, run(context.Background(), []string{"-check", "-config", name}, noEnv, &out, &bad))
+	assert.Equal(t, name+":2: note: _workspace: it tells decK where to send this document, and this gateway nothing\n"+
+		name+": good: 1 services, 0 routes, 0 plugins, 0 consumers.\n", out.String())
+	assert.Empty(t, bad.String())
 }

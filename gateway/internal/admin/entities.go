@@ -26,6 +26,9 @@ const (
 // other way round.
 func (a *API) entityEndpoints() (all []endpoint) {
 	for _, k := range conf.Kinds() {
+		if k.Name == memberships {
+			continue
+		}
 		path := "/" + k.Path
 		query := listQuery
 		if k.Name == "consumers" {

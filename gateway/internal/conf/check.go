@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -54,6 +55,13 @@ func (c *Checks) Want(ok bool, field, format string, args ...any) {
 	}
 }
 
+// Note notes something about a field that is not wrong.
+func (c *Checks) Note(field, format string, args ...any) {
+	m := c.m.mistake(field, format, args...)
+	m.Note = true
+	c.ms = append(c.ms, m)
+}
+
 // OneOf wants a value that is allowed.
 func (c *Checks) OneOf(field, value string, allowed ...string) {
 	c.Want(slices.Contains(allowed, value), field, "must be one of %s", strings.Join(allowed, ", "))
@@ -79,14 +87,32 @@ func (c *Checks) Anonymous(who string, f *File) {
 	c.Want(who == "" || f.Consumer(who) != nil, "config.anonymous", "there is no consumer %q", who)
 }
 
-// Config takes over what a package of rampart says of its Config.
-func (c *Checks) Config(err error) {
-	for m := range rampart.Mistakes(err) {
-		text := strings.ReplaceAll(string(m.Reason), "_", " ")
-		if m.Value != "" {
-			text += fmt.Sprintf(" %q", m.Value)
+// A Naming says what a document calls the fields of a Config.
+type Naming map[string]string
+
+// goName is a word that may be the name of a Config's field.
+var goName = regexp.MustCompile(`\b[A-Z][A-Za-z]+\b`) // read-only
+
+// Text is what m says, in the document's words. What only a program may allow is
+// left out.
+func (n Naming) Text(m *rampart.ConfigError) string {
+	text := strings.ReplaceAll(string(m.Reason), "_", " ")
+	if m.Value != "" {
+		text += fmt.Sprintf(" %q", m.Value)
+	}
+	want, _, _ := strings.Cut(m.Want, ", or read what Dangerously")
+	return text + ": " + goName.ReplaceAllStringFunc(want, func(s string) string {
+		if own, ok := n[s]; ok {
+			return own
 		}
-		c.Want(false, "config."+strings.ToLower(m.Field), "%s: %s", text, m.Want)
+		return s
+	})
+}
+
+// Config takes over what a package of rampart says of its Config.
+func (c *Checks) Config(err error, names Naming) {
+	for m := range rampart.Mistakes(err) {
+		c.Want(false, "config."+cmp.Or(names[m.Field], m.Field), "%s", names.Text(m))
 	}
 }
 
@@ -249,10 +275,24 @@ func (k *KeyAuth) check(*File) Mistakes {
 func (j *JWTSecret) check(*File) Mistakes {
 	c := Checks{m: j.at()}
 	c.Want(j.Key != "", "key", "missing")
-	if _, err := j.VerificationKeys(); err != nil {
-		c.Want(false, "algorithm", "%s", err.Error())
+	algorithms := []string{"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+	if !slices.Contains(algorithms, j.Algorithm) {
+		c.OneOf("algorithm", j.Algorithm, algorithms...)
+		return c.ms
+	}
+	_, err := j.VerificationKeys()
+	for m := range rampart.Mistakes(err) {
+		c.Want(false, j.material(), "%s", Naming{}.Text(m))
 	}
 	return c.ms
+}
+
+// material is the field that holds the key.
+func (j *JWTSecret) material() string {
+	if strings.HasPrefix(j.Algorithm, "HS") {
+		return "secret"
+	}
+	return "rsa_public_key"
 }
 
 // VerificationKeys returns the key with which tokens of j are checked.
@@ -260,7 +300,7 @@ func (j *JWTSecret) VerificationKeys() (*auth.Keys, error) {
 	alg := auth.Algorithm(j.Algorithm)
 	var key *auth.Key
 	var err error
-	if strings.HasPrefix(j.Algorithm, "HS") {
+	if j.material() == "secret" {
 		key, err = auth.NewKey(alg, "", []byte(j.Secret))
 	} else {
 		key, err = auth.ParseKey(alg, "", []byte(j.PublicKey))
@@ -282,6 +322,8 @@ func (u *Upstream) check(*File) Mistakes {
 	c.Want(hostname(u.Name), "name", "a host name is wanted: %q", u.Name)
 	c.OneOf("algorithm", u.Algorithm, "round-robin", "least-connections")
 	c.Want(u.HostHeader == "" || hostname(u.HostHeader), "host_header", "a host name is wanted")
+	c.Within("slots", u.Slots, 10, 65536)
+	u.Healthchecks.Active.check(&c)
 	p := u.Healthchecks.Passive
 	c.OneOf("healthchecks.passive.type", p.Type, "http", "https")
 	at := "healthchecks.passive."
@@ -350,4 +392,22 @@ func (ca *CACertificate) check(*File) Mistakes {
 	}
 	c.Want(ok, "cert", "a certificate in PEM is wanted")
 	return c.ms
+}
+
+// HostPort reports whether s is a host name or address, perhaps with a port.
+func HostPort(s string) bool {
+	if h, port, err := net.SplitHostPort(s); err == nil {
+		n, err := strconv.Atoi(port)
+		return err == nil && n > 0 && n < 65536 && hostname(h)
+	}
+	return hostname(s)
+}
+
+// Regexps wants regular expressions of Go's engine.
+func (c *Checks) Regexps(field string, list []string) {
+	for i, s := range list {
+		if _, err := regexp.Compile(s); err != nil {
+			c.Want(false, fmt.Sprintf("%s[%d]", field, i), "%s", regexReason(err))
+		}
+	}
 }

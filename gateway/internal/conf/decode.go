@@ -18,11 +18,20 @@ const formTag = "!form"
 // A decoder fills entities from a document, and collects what does not fit.
 type decoder struct {
 	known    Plugins
+	old      bool       // the document is from before 3.0
+	shared   *yaml.Node // _plugin_configs; nil: there are none
 	mistakes Mistakes
+	unread   map[string]bool // paths of placeholders, which look wrong in every other way too
 }
 
 func (d *decoder) bad(n *yaml.Node, path, format string, args ...any) {
 	d.mistakes = append(d.mistakes, Mistake{Line: n.Line, Path: path, Reason: fmt.Sprintf(format, args...)})
+}
+
+// note is bad for what is not wrong.
+func (d *decoder) note(n *yaml.Node, path, format string, args ...any) {
+	d.bad(n, path, format, args...)
+	d.mistakes[len(d.mistakes)-1].Note = true
 }
 
 // defaults makes the elements of a list of entities.
@@ -36,6 +45,12 @@ func (d *decoder) into(n *yaml.Node, v reflect.Value, path, at string, lines map
 	}
 	if lines != nil {
 		lines[at] = n.Line
+	}
+	if n.Kind == yaml.ScalarNode && d.unfilled(n, path) {
+		if v.Kind() == reflect.String {
+			v.SetString(n.Value) // or it would be missing, too
+		}
+		return
 	}
 	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" {
 		switch v.Kind() {
@@ -87,6 +102,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path, at string, line
 	}
 	if p, ok := reflect.TypeAssert[*Plugin](v.Addr()); ok && p.Config == nil {
 		p.Config = d.known.config(child(n, "name")) // config may stand before name
+		d.sharedConfig(p, n, path)
 	}
 	fields := fieldsOf(v)
 	seen := map[string]bool{}
@@ -94,17 +110,96 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path, at string, line
 		key, value := n.Content[i], n.Content[i+1]
 		name := key.Value
 		f, ok := fields[name]
+		if since := oldName(name); !ok && since != "" && fields[since].IsValid() {
+			if f, ok = fields[since], d.old; !ok {
+				d.bad(key, join(path, name), "unknown field: since 3.0 it is called %s", since)
+				continue
+			}
+			name = since
+		}
 		switch {
 		case seen[name]:
 			d.bad(key, join(path, name), "given twice")
-		case !ok && inert(v, name, value):
+		case !ok && (d.aside(v, name, value, path) || inert(v, name, value)):
 		case !ok:
-			d.bad(key, join(path, name), "unknown field%s", hint(name, fields))
+			d.unknown(key, v, path, fields)
 		default:
 			d.into(value, f, join(path, name), join(at, name), lines)
 		}
 		seen[name] = true
 	}
+}
+
+// aside reports whether a field is for people or tools and changes nothing: Kong
+// has them in every entity.
+func (d *decoder) aside(v reflect.Value, name string, value *yaml.Node, path string) bool {
+	_, entity := reflect.TypeAssert[interface{ at() *meta }](v.Addr())
+	doc := v.Type() == reflect.TypeFor[document]()
+	_, plugin := reflect.TypeAssert[*Plugin](v.Addr())
+	if t, ok := reflect.TypeAssert[interface{ Noted() map[string]string }](v.Addr()); ok && t.Noted()[name] != "" {
+		if !inert(v, name, value) {
+			d.note(value, join(path, name), "%s", t.Noted()[name])
+		}
+		return true
+	}
+	switch name {
+	case "_comment":
+		return (entity || doc) && value.Kind == yaml.ScalarNode
+	case "_ignore":
+		return (entity || doc) && value.Kind == yaml.SequenceNode
+	case "_config":
+		return plugin // see sharedConfig
+	case "_plugin_configs":
+		return doc && value.Kind == yaml.MappingNode
+	case "_konnect", "_workspace":
+		if doc {
+			d.note(value, name, "it tells decK where to send this document, and this gateway nothing")
+		}
+		return doc
+	}
+	return false
+}
+
+// sharedConfig decodes what _config names, before the plugin's own configuration
+// goes over it.
+func (d *decoder) sharedConfig(p *Plugin, n *yaml.Node, path string) {
+	name := field(n, "_config")
+	if name == nil || p.Config == nil {
+		return
+	}
+	var shared *yaml.Node
+	if d.shared != nil && d.shared.Kind == yaml.MappingNode {
+		shared = field(d.shared, name.Value)
+	}
+	if shared == nil {
+		d.bad(name, join(path, "_config"), "there is none of that name in _plugin_configs: %q", name.Value)
+		return
+	}
+	d.into(shared, reflect.ValueOf(&p.Config).Elem(), join("_plugin_configs", name.Value), "", nil)
+}
+
+// unknown says what is to be done about a field that is not there.
+func (d *decoder) unknown(key *yaml.Node, v reflect.Value, path string, fields map[string]reflect.Value) {
+	name := key.Value
+	off, known := offOf(v)[name]
+	field, want, table := strings.Cut(off, "=")
+	reason := hint(name, fields)
+	switch {
+	case reason != "":
+	case known && table && want == "":
+		reason = fmt.Sprintf(": Kong has it and this gateway has not; leave it out, or without %s", field)
+	case known && table:
+		reason = fmt.Sprintf(": Kong has it and this gateway has not; leave it out, or let each %s in it be %s", field, want)
+	case known && off != "" && off != "*":
+		reason = fmt.Sprintf(": Kong has it and this gateway has not; leave it out, or let it be %s", off)
+	case known:
+		reason = ": Kong has it and this gateway has not; leave it out"
+	case foreign(name) && strings.LastIndexByte(path, '.') <= strings.LastIndexByte(path, '['): // not inside config
+		reason = ": an entity that Kong has and this gateway has not; leave it out, with what needs it"
+	case path != "":
+		reason = ": there are " + strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
+	}
+	d.bad(key, join(path, name), "unknown field%s", reason)
 }
 
 // child returns the text of a field, "" if it is not there.
@@ -235,6 +330,13 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string) {
 			return
 		}
 		v.SetInt(i)
+	case reflect.Float64:
+		f, err := strconv.ParseFloat(n.Value, 64)
+		if err != nil || math.IsNaN(f) || math.IsInf(f, 0) || tag != "!!int" && tag != "!!float" && !form {
+			d.bad(n, path, "a number is wanted")
+			return
+		}
+		v.SetFloat(f)
 	default:
 		d.bad(n, path, "not known here")
 	}

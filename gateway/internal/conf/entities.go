@@ -15,6 +15,12 @@ type File struct {
 	KeyAuths       []*KeyAuth
 	JWTSecrets     []*JWTSecret
 	ACLs           []*ACL
+	BasicAuths     []*BasicAuth
+	ConsumerGroups []*ConsumerGroup
+	Memberships    []*Membership
+
+	// Notes are what the author of the document may not expect; a Clone has none.
+	Notes Mistakes
 
 	known Plugins
 	index map[string]index // by the kind's name
@@ -130,11 +136,13 @@ type Upstream struct {
 	Name         string       `k:"name"`
 	Algorithm    string       `k:"algorithm"`
 	HostHeader   string       `k:"host_header"`
+	Slots        int          `k:"slots"` // of Kong's ring of hashes; targets are chosen without one here
 	Healthchecks Healthchecks `k:"healthchecks"`
 }
 
-// Healthchecks of an Upstream; only passive ones are known here.
+// Healthchecks of an Upstream.
 type Healthchecks struct {
+	Active  Active  `k:"active"`
 	Passive Passive `k:"passive"`
 }
 
@@ -162,8 +170,8 @@ type Unhealthy struct {
 // NewUpstream returns an Upstream with Kong's defaults: passive checks are off.
 func NewUpstream() *Upstream {
 	return &Upstream{
-		Algorithm: "round-robin",
-		Healthchecks: Healthchecks{Passive: Passive{
+		Algorithm: "round-robin", Slots: 10000,
+		Healthchecks: Healthchecks{Active: newActive(), Passive: Passive{
 			Type: "http",
 			Healthy: Healthy{Statuses: []int{
 				200, 201, 202, 203, 204, 205, 206, 207, 208, 226,
@@ -215,6 +223,7 @@ type Plugin struct {
 	Service      Ref      `k:"service"`
 	Route        Ref      `k:"route"`
 	Consumer     Ref      `k:"consumer"`
+	Group        Ref      `k:"consumer_group"`
 	Enabled      bool     `k:"enabled"`
 	Protocols    []string `k:"protocols"`
 	Config       any      `k:"config"`

@@ -42,6 +42,15 @@ func offOf(v reflect.Value) off {
 	return entityOff(ownerName(v.Type().Name()))
 }
 
+// foreign reports whether a list of a document is of entities that Kong has and this
+// gateway has not.
+func foreign(list string) bool {
+	return strings.HasSuffix(list, "auth_credentials") || slices.Contains([]string{
+		"oauth2_credentials", "oauth2_tokens", "mtls_auth_credentials", "groups", "vaults", "keys", "key_sets",
+		"licenses", "service_packages", "filter_chains", "partials", "custom_entities", "rbac_roles", "workspaces",
+	}, list)
+}
+
 // entityOff is off for the entities.
 func entityOff(owner string) off {
 	return map[string]off{
@@ -50,14 +59,14 @@ func entityOff(owner string) off {
 		"Consumer": {"type": ""},
 		"KeyAuth":  {"ttl": ""},
 		"Upstream": {
-			"slots": "10000", "use_srv_name": "false", "client_certificate": "",
+			"use_srv_name": "false", "client_certificate": "",
 			"hash_on": "none", "hash_on_header": "", "hash_on_cookie": "", "hash_on_cookie_path": "/",
 			"hash_on_uri_capture": "", "hash_on_query_arg": "",
 			"hash_fallback": "none", "hash_fallback_header": "", "hash_fallback_uri_capture": "", "hash_fallback_query_arg": "",
 		},
-		"Healthchecks": {"threshold": "0", "active": "interval=0"},
+		"Healthchecks": {"threshold": "0"},
 		"Certificate":  {"cert_alt": "", "key_alt": ""},
-		"Plugin":       {"consumer_group": "", "ordering": "", "condition": "", "run_on": "first"},
+		"Plugin":       {"ordering": "", "condition": "", "run_on": "first"},
 	}[owner]
 }
 

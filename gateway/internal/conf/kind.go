@@ -133,11 +133,15 @@ func Kinds() []Kind {
 		kindOf(Kind{Name: "targets", Key: "target", Within: "upstream"}, NewTarget, func(f *File) *[]*Target { return &f.Targets }),
 		kindOf(Kind{Name: "services", Key: "name"}, NewService, func(f *File) *[]*Service { return &f.Services }),
 		kindOf(Kind{Name: "routes", Key: "name"}, NewRoute, func(f *File) *[]*Route { return &f.Routes }),
+		kindOf(Kind{Name: "consumer_groups", Key: "name"}, func() *ConsumerGroup { return &ConsumerGroup{} }, func(f *File) *[]*ConsumerGroup { return &f.ConsumerGroups }),
 		kindOf(Kind{Name: "consumers", Key: "username"}, func() *Consumer { return &Consumer{} }, func(f *File) *[]*Consumer { return &f.Consumers }),
 		kindOf(Kind{Name: "keyauth_credentials", Path: "key-auths", Below: "key-auth", Key: "key"},
 			func() *KeyAuth { return &KeyAuth{} }, func(f *File) *[]*KeyAuth { return &f.KeyAuths }),
 		kindOf(Kind{Name: "jwt_secrets", Path: "jwts", Below: "jwt", Key: "key"}, NewJWTSecret, func(f *File) *[]*JWTSecret { return &f.JWTSecrets }),
+		kindOf(Kind{Name: "basicauth_credentials", Path: "basic-auths", Below: "basic-auth", Key: "username"},
+			func() *BasicAuth { return &BasicAuth{} }, func(f *File) *[]*BasicAuth { return &f.BasicAuths }),
 		kindOf(Kind{Name: "acls", Key: "group", Within: "consumer"}, func() *ACL { return &ACL{} }, func(f *File) *[]*ACL { return &f.ACLs }),
+		kindOf(Kind{Name: "consumer_group_consumers"}, func() *Membership { return &Membership{} }, func(f *File) *[]*Membership { return &f.Memberships }),
 		kindOf(Kind{Name: "plugins", Key: "instance_name"}, NewPlugin, func(f *File) *[]*Plugin { return &f.Plugins }),
 	}
 }
@@ -177,7 +181,7 @@ func (s *Service) refs() (all []reference) {
 }
 
 func (r *Route) refs() []reference {
-	return []reference{{field: "service", kind: "services", ref: &r.Service, must: true}}
+	return []reference{{field: "service", kind: "services", ref: &r.Service}} // none: its plugins answer
 }
 
 func (k *KeyAuth) refs() []reference {
@@ -205,6 +209,7 @@ func (p *Plugin) refs() []reference {
 		{field: "service", kind: "services", ref: &p.Service, owns: true},
 		{field: "route", kind: "routes", ref: &p.Route, owns: true},
 		{field: "consumer", kind: "consumers", ref: &p.Consumer, owns: true},
+		{field: "consumer_group", kind: "consumer_groups", ref: &p.Group, owns: true},
 	}
 }
 
@@ -239,6 +244,6 @@ func (c *Consumer) uniques() []uniqueKey {
 func (p *Plugin) uniques() []uniqueKey {
 	return []uniqueKey{
 		key("instance_name", "", p.InstanceName),
-		key("name", p.Route+"/"+p.Service+"/"+p.Consumer, p.Name), // of several for the same requests, only one could run
+		key("name", p.Route+"/"+p.Service+"/"+p.Consumer+"/"+p.Group, p.Name), // of several for the same requests, only one could run
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -17,21 +18,27 @@ import (
 // The document: entities inside those that they belong to.
 type (
 	document struct {
-		Version        string           `k:"_format_version"`
-		Comment        string           `k:"_comment"`
-		Transform      bool             `k:"_transform"`
-		Services       []*serviceDoc    `k:"services"`
-		Routes         []*routeDoc      `k:"routes"`
-		Upstreams      []*upstreamDoc   `k:"upstreams"`
-		Targets        []*Target        `k:"targets"`
-		Consumers      []*consumerDoc   `k:"consumers"`
-		KeyAuths       []*KeyAuth       `k:"keyauth_credentials"`
-		JWTSecrets     []*JWTSecret     `k:"jwt_secrets"`
-		ACLs           []*ACL           `k:"acls"`
-		Certificates   []*certDoc       `k:"certificates"`
-		SNIs           []*SNI           `k:"snis"`
-		CACertificates []*CACertificate `k:"ca_certificates"`
-		Plugins        []*Plugin        `k:"plugins"`
+		Version        string              `k:"_format_version"`
+		Transform      bool                `k:"_transform"` // false where hashes stand for passwords
+		Info           info                `k:"_info"`
+		Services       []*serviceDoc       `k:"services"`
+		Routes         []*routeDoc         `k:"routes"`
+		Upstreams      []*upstreamDoc      `k:"upstreams"`
+		Targets        []*Target           `k:"targets"`
+		Consumers      []*consumerDoc      `k:"consumers"`
+		ConsumerGroups []*consumerGroupDoc `k:"consumer_groups"`
+		Memberships    []*Membership       `k:"consumer_group_consumers"`
+		KeyAuths       []*KeyAuth          `k:"keyauth_credentials"`
+		JWTSecrets     []*JWTSecret        `k:"jwt_secrets"`
+		ACLs           []*ACL              `k:"acls"`
+		BasicAuths     []*BasicAuth        `k:"basicauth_credentials"`
+		Certificates   []*certDoc          `k:"certificates"`
+		SNIs           []*SNI              `k:"snis"`
+		CACertificates []*CACertificate    `k:"ca_certificates"`
+		Plugins        []*Plugin           `k:"plugins"`
+	}
+	info struct {
+		SelectTags []string `k:"select_tags"` // all entities of the document have them
 	}
 	serviceDoc struct {
 		Service `k:",inline"`
@@ -51,6 +58,8 @@ type (
 		KeyAuths   []*KeyAuth   `k:"keyauth_credentials"`
 		JWTSecrets []*JWTSecret `k:"jwt_secrets"`
 		ACLs       []*ACL       `k:"acls"`
+		BasicAuths []*BasicAuth `k:"basicauth_credentials"`
+		Groups     []Ref        `k:"groups"`
 		Plugins    []*Plugin    `k:"plugins"`
 	}
 	certDoc struct {
@@ -84,25 +93,51 @@ func (ps Plugins) Parse(text []byte) (*File, error) {
 }
 
 func (ps Plugins) parseNode(n *yaml.Node) (*File, error) {
-	var doc document
+	doc := document{Transform: true}
 	d := decoder{known: ps}
 	if n.Kind == yaml.MappingNode {
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			if n.Content[i].Value == "_format_version" { // 3.0 is a number to YAML
-				n.Content[i+1].Tag = "!!str"
-			}
+		if v := field(n, "_format_version"); v != nil {
+			v.Tag = "!!str" // 3.0 is a number to YAML
+			d.old = isOld(v.Value)
 		}
+		d.shared = field(n, "_plugin_configs")
 	}
 	d.into(n, reflect.ValueOf(&doc).Elem(), "", "", nil)
 	switch {
-	case doc.Version == "" && len(d.mistakes) == 0:
+	case doc.Version == "" && d.mistakes.Err() == nil:
 		d.bad(n, "_format_version", `missing: write "3.0"`)
+	case d.old:
+		doc.newPaths()
 	case doc.Version != "3.0" && doc.Version != "":
-		d.bad(n, "_format_version", `only "3.0" is known, in which regular expressions in paths begin with ~`)
+		d.bad(n, "_format_version", `"1.1", "2.1" and "3.0" are known: %q`, doc.Version)
 	}
 	f := ps.Empty()
 	f.flatten(&doc, &d)
-	return f, append(d.mistakes, f.settleAll()...).Err()
+	if !doc.Transform && slices.ContainsFunc(f.BasicAuths, func(b *BasicAuth) bool { return !b.Hashed() }) {
+		d.bad(field(n, "_transform"), "_transform", "false says that the passwords are Kong's hashes, which are not read here: write the passwords, and leave it out")
+	}
+	f.tag(doc.Info.SelectTags)
+	found := slices.DeleteFunc(f.settleAll(), func(m Mistake) bool { return d.unread[m.Path] })
+	mistakes := append(d.mistakes, found...)
+	f.Notes = mistakes.sorted(true)
+	return f, mistakes.Err()
+}
+
+// tag gives every entity the tags, as decK does.
+func (f *File) tag(tags []string) {
+	if len(tags) == 0 {
+		return
+	}
+	for _, k := range Kinds() {
+		for e := range k.All(f) {
+			b := e.basis()
+			for _, t := range tags {
+				if !slices.Contains(b.Tags, t) {
+					b.Tags = append(b.Tags, t)
+				}
+			}
+		}
+	}
 }
 
 // flatten takes the entities out of those that they were written in. The
@@ -162,14 +197,27 @@ func (f *File) flatten(doc *document, d *decoder) {
 		for _, a := range c.ACLs {
 			parent(a, "consumer", id)
 		}
+		for _, b := range c.BasicAuths {
+			parent(b, "consumer", id)
+		}
+		f.BasicAuths = append(f.BasicAuths, c.BasicAuths...)
 		f.KeyAuths = append(f.KeyAuths, c.KeyAuths...)
 		f.JWTSecrets = append(f.JWTSecrets, c.JWTSecrets...)
 		f.ACLs = append(f.ACLs, c.ACLs...)
 		plugins(c.Plugins, "consumer", id)
+		f.join(&c.Consumer, "groups", Ref(id), "", c.Groups)
 	}
+	for i, g := range doc.ConsumerGroups {
+		id := ensureID(&g.ConsumerGroup, "consumer_groups", fmt.Sprint(i))
+		f.ConsumerGroups = append(f.ConsumerGroups, &g.ConsumerGroup)
+		plugins(g.Plugins, "consumer_group", id)
+		f.join(&g.ConsumerGroup, "consumers", "", Ref(id), g.Consumers)
+	}
+	f.Memberships = append(f.Memberships, doc.Memberships...)
 	f.KeyAuths = append(f.KeyAuths, doc.KeyAuths...)
 	f.JWTSecrets = append(f.JWTSecrets, doc.JWTSecrets...)
 	f.ACLs = append(f.ACLs, doc.ACLs...)
+	f.BasicAuths = append(f.BasicAuths, doc.BasicAuths...)
 	for i, c := range doc.Certificates {
 		id := ensureID(&c.Certificate, "certificates", fmt.Sprint(i))
 		f.Certificates = append(f.Certificates, &c.Certificate)
@@ -241,7 +289,9 @@ func placeOf(e Entity, i int, short map[Ref]int) string {
 	case *JWTSecret:
 		return credentialPlace(e.Consumer, e.Key, short)
 	case *Plugin:
-		return fmt.Sprintf("%s/%s/%s/%s", e.Name, e.Service, e.Route, e.Consumer)
+		return fmt.Sprintf("%s/%s/%s/%s", e.Name, e.Service, e.Route, e.Consumer+e.Group)
+	case *Membership:
+		return fmt.Sprintf("%s/%s", e.Group, e.Consumer)
 	case *Target:
 		return fmt.Sprintf("%s/%s", e.Upstream, e.Target)
 	case *ACL:

@@ -13,6 +13,7 @@ type Mistake struct {
 	Path   string // such as services[0].routes[1].paths[0]
 	Reason string // a phrase; it never holds a secret
 	Taken  bool   // a name or id that another entity has
+	Note   bool   // nothing is wrong, but somebody might expect something else
 
 	// Missing: it names an entity that is not there.
 	Missing bool
@@ -20,10 +21,14 @@ type Mistake struct {
 
 // String returns the mistake without its line.
 func (m Mistake) String() string {
-	if m.Path == "" {
-		return m.Reason
+	text := m.Reason
+	if m.Path != "" {
+		text = m.Path + ": " + text
 	}
-	return m.Path + ": " + m.Reason
+	if m.Note {
+		text = "note: " + text
+	}
+	return text
 }
 
 // Mistakes are all things wrong with a document, in the order of its lines.
@@ -52,19 +57,28 @@ func (ms Mistakes) In(file string) string {
 	return b.String()
 }
 
-// Err returns ms as an error, in the order of the document's lines and nothing
-// twice; nil if there are none.
+// Err returns ms as an error, in the order of the document's lines, nothing twice
+// and without the notes; nil if nothing is wrong.
 func (ms Mistakes) Err() error {
-	if len(ms) == 0 {
-		return nil
+	if wrong := ms.sorted(false); len(wrong) > 0 {
+		return wrong
 	}
-	slices.SortStableFunc(ms, func(a, b Mistake) int { return cmp.Compare(a.Line, b.Line) })
+	return nil
+}
+
+// sorted returns the notes, or all the others, in the order of their lines and
+// nothing twice.
+func (ms Mistakes) sorted(notes bool) Mistakes {
+	var out Mistakes
 	seen := map[Mistake]bool{}
-	return slices.DeleteFunc(ms, func(m Mistake) bool {
-		had := seen[m]
-		seen[m] = true
-		return had
-	})
+	for _, m := range ms {
+		if m.Note == notes && !seen[m] {
+			seen[m] = true
+			out = append(out, m)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Mistake) int { return cmp.Compare(a.Line, b.Line) })
+	return out
 }
 
 // Also returns ms and what another look at the document has found: without what

@@ -100,7 +100,7 @@ func TestTheIDOfACredentialGoesWithItsKey(t *testing.T) {
 
 // each line that is wrong says so behind it.
 const wrong = `_format_version: "3.0"
-_workspace: default                        # unknown field
+_workspaces: default                       # unknown field
 services:
   - name: one
     url: http://one:8000?x=1               # url
@@ -146,7 +146,7 @@ consumers:
     keyauth_credentials:
       - key: tiny-key                      # 16 to 128
     jwt_secrets:
-      - {key: k, secret: tiny-key}         # algorithm
+      - {key: k, secret: tiny-key}         # secret: weak
     plugins:
       - name: cors                         # cannot be for a consumer
         config: {origins: ["*"], credentials: true}   # wildcard
@@ -154,7 +154,7 @@ upstreams:
   - name: up
     algorithm: random                      # must be one of
     healthchecks:
-      active: {healthy: {interval: 5}}     # unknown field
+      active: {healthy: {intervals: 5}}    # unknown field
     targets:
       - target: host:99999                 # host:port
 `
@@ -231,12 +231,10 @@ func TestWhatKongExportsIsRead(t *testing.T) {
 	f, err := plugin.Types().Parse([]byte(exported))
 	require.NoError(t, err)
 	assert.Equal(t, 5, f.Plugins[0].Config.(*plugin.RateLimiting).Second) //nolint:forcetypeassert // of a test
+	assert.Empty(t, f.Notes, "redis has no host")
 	for from, to := range map[string]string{
-		"interval: 0":              "interval: 5",
 		"hash_on: none":            "hash_on: header",
-		"slots: 10000":             "slots: 500",
 		"json: [],":                "json: [a:b],",
-		"redis: {host: null":       "redis: {host: cache",
 		"secret_is_base64: false":  "secret_is_base64: true",
 		"sources: null":            "sources: [{ip: 10.0.0.1}]",
 		"client_certificate: null": "client_certificate: x",
@@ -255,7 +253,7 @@ func TestWhatIsNoDocumentIsAMistake(t *testing.T) {
 		"_format_version: 3.0\nservices:\n- ": "nothing is there",
 		"- 1":                                 "a table of fields is wanted",
 		"services: []":                        "missing",
-		"_format_version: '2.1'":              "begin with ~",
+		"_format_version: '0.1'":              `"1.1", "2.1" and "3.0" are known: "0.1"`,
 		"_format_version: 3.0\nx: 1":          "unknown field",
 		"_format_version: 3.0\nx: &a [*a]":    "unknown field",
 	} {

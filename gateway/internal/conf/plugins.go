@@ -17,8 +17,8 @@ type PluginType struct {
 	// PerConsumer: it may be for one consumer, since it runs once one is known.
 	PerConsumer bool
 
-	// Counts: its layer holds counts, so it outlives a reload that does not
-	// change it.
+	// Counts: its layer holds counts, or what waits to be sent, so it outlives a
+	// reload that does not change it.
 	Counts bool
 
 	// Alone: its layer is made of its configuration alone, so that it outlives a
@@ -61,14 +61,18 @@ func (ps Plugins) config(name string) any {
 func (p *Plugin) check(f *File) Mistakes {
 	c := Checks{m: p.at()}
 	if p.Config == nil {
-		c.Want(false, "name", "there is no plugin %q; known are %s", p.Name, strings.Join(f.known.Names(), ", "))
+		c.Want(false, "name", "there is no plugin %q here: leave it out, with what needs it; known are %s", p.Name, strings.Join(f.known.Names(), ", "))
 		return c.ms
 	}
 	c.Want(p.InstanceName == "" || name(p.InstanceName), "instance_name", "letters, digits and -._~ are wanted")
 	c.Each("protocols", p.Protocols, func(s string) bool {
-		return slices.Contains([]string{"http", "https", "grpc", "grpcs", "ws", "wss"}, s)
-	}, "http or https")
-	c.Want(len(p.Protocols) > 0, "protocols", "missing")
+		return slices.Contains([]string{"http", "https", "grpc", "grpcs", "ws", "wss", "tcp", "tls", "tls_passthrough", "udp"}, s)
+	}, "a protocol of Kong's")
+	c.Want(slices.Contains(p.Protocols, "http") || slices.Contains(p.Protocols, "https"), "protocols", "at least one of http and https is wanted")
+	c.Want(p.Consumer == "" || p.Group == "", "consumer_group", "a plugin is for a consumer or for a group of them")
+	if p.Group != "" {
+		c.Want(f.known.Named(p.Name).PerConsumer, "consumer_group", "%s cannot be for a group: it runs before a consumer is known, or for all", p.Name)
+	}
 	if p.Consumer != "" {
 		c.Want(f.known.Named(p.Name).PerConsumer, "consumer", "%s cannot be for a consumer: it runs before one is known, or for all", p.Name)
 	}

@@ -30,7 +30,7 @@ func (ps Plugins) Schema(name string) (map[string]any, bool) {
 		switch name {
 		case "config":
 			fields = append(fields, map[string]any{name: config})
-		case "protocols", "service", "route", "consumer":
+		case "protocols", "service", "route", "consumer", "consumer_group":
 			fields = append(fields, map[string]any{name: fieldSchema(name, option, v)})
 		}
 	})

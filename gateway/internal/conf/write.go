@@ -43,8 +43,12 @@ func (f *File) document() document {
 	}
 	for _, r := range f.Routes {
 		d, s := &routeDoc{Route: *r}, services[r.Service]
-		d.Service = ""
-		routes[Ref(r.ID)], s.Routes = d, append(s.Routes, d)
+		routes[Ref(r.ID)] = d
+		if s == nil { // it has no service
+			doc.Routes = append(doc.Routes, d)
+			continue
+		}
+		d.Service, s.Routes = "", append(s.Routes, d)
 	}
 	for _, u := range f.Upstreams {
 		d := &upstreamDoc{Upstream: *u}
@@ -72,6 +76,11 @@ func (f *File) document() document {
 		d := consumers[a.Consumer]
 		a.Consumer, d.ACLs = "", append(d.ACLs, a)
 	}
+	for _, b := range f.BasicAuths {
+		forget(b, "basicauth_credentials")
+		d := consumers[b.Consumer]
+		b.Consumer, d.BasicAuths = "", append(d.BasicAuths, b)
+	}
 	for _, c := range f.Certificates {
 		d := &certDoc{Certificate: *c}
 		certs[Ref(c.ID)], doc.Certificates = d, append(doc.Certificates, d)
@@ -82,9 +91,23 @@ func (f *File) document() document {
 		s.Certificate, d.SNIs = "", append(d.SNIs, s)
 	}
 	doc.CACertificates = f.CACertificates
+	groups := map[Ref]*consumerGroupDoc{}
+	for _, g := range f.ConsumerGroups {
+		d := &consumerGroupDoc{ConsumerGroup: *g}
+		groups[Ref(g.ID)], doc.ConsumerGroups = d, append(doc.ConsumerGroups, d)
+	}
+	for _, m := range f.Memberships {
+		forget(m, "consumer_group_consumers")
+	}
+	doc.Memberships = f.Memberships
 	for _, p := range f.Plugins {
 		forget(p, "plugins")
 		switch {
+		case p.Group != "" && p.Service == "" && p.Route == "":
+			d := groups[p.Group]
+			p.Group, d.Plugins = "", append(d.Plugins, p)
+		case p.Group != "":
+			doc.Plugins = append(doc.Plugins, p)
 		case p.Service != "" && p.Route == "" && p.Consumer == "":
 			d := services[p.Service]
 			p.Service, d.Plugins = "", append(d.Plugins, p)
@@ -98,6 +121,9 @@ func (f *File) document() document {
 			doc.Plugins = append(doc.Plugins, p)
 		}
 	}
+	for _, r := range doc.Routes {
+		forget(&r.Route, "routes")
+	}
 	for _, s := range doc.Services {
 		forget(&s.Service, "services")
 		for _, r := range s.Routes {
@@ -106,6 +132,9 @@ func (f *File) document() document {
 	}
 	for _, u := range doc.Upstreams {
 		forget(&u.Upstream, "upstreams")
+	}
+	for _, g := range doc.ConsumerGroups {
+		forget(&g.ConsumerGroup, "consumer_groups")
 	}
 	for _, c := range doc.Consumers {
 		forget(&c.Consumer, "consumers")
@@ -183,6 +212,8 @@ func (ps Plugins) encode(v, def reflect.Value) *yaml.Node {
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(v.Bool())}
 	case reflect.Int, reflect.Int64:
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: strconv.FormatInt(v.Int(), 10)}
+	case reflect.Float64:
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!float", Value: strconv.FormatFloat(v.Float(), 'f', -1, 64)}
 	default:
 		return text(v.String())
 	}

@@ -57,21 +57,21 @@ func onlyFor(p *conf.Plugin, with http.Handler) http.Handler {
 }
 
 // scope is which requests a use is for; "": any.
-type scope struct{ route, service, consumer conf.Ref }
+type scope struct{ route, service, consumer, group conf.Ref }
 
 // uses finds the uses of plugins.
 type uses struct {
 	at        map[scope][]*use
-	consumers []bool // by order: is there a use for some consumer?
+	consumers []bool // by order: is there a use for some consumer, or group of them?
 }
 
 func newUses(all map[string]*use, kinds int) *uses {
 	us := &uses{at: map[scope][]*use{}, consumers: make([]bool, kinds)}
 	for _, u := range all {
 		p := u.plugin
-		sc := scope{p.Route, p.Service, p.Consumer}
+		sc := scope{p.Route, p.Service, p.Consumer, p.Group}
 		us.at[sc] = append(us.at[sc], u)
-		if p.Consumer != "" {
+		if p.Consumer != "" || p.Group != "" {
 			us.consumers[u.order] = true
 		}
 	}
@@ -90,8 +90,9 @@ func (us *uses) find(order int, sc scope) *use {
 
 // chain puts the plugins of a route before h, in the order of their priorities.
 // For each plugin one of its uses runs, the most specific: consumer with route and
-// service, consumer with route, consumer with service, route with service,
-// consumer, route, service, global.
+// service, group with route and service, consumer with route, consumer with service,
+// group with route, group with service, route with service, consumer, group, route,
+// service, global.
 func (us *uses) chain(route, service conf.Ref, h http.Handler) []http.Handler {
 	base := make([]*use, len(us.consumers))
 	scopes := []scope{{}, {service: service}, {route: route}, {route: route, service: service}}
@@ -125,33 +126,72 @@ type byConsumer struct {
 
 // ServeHTTP implements http.Handler.
 func (b *byConsumer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if u := b.best(call.From(r.Context()).Consumer); u != nil {
+	if u := b.best(call.From(r.Context())); u != nil {
 		u.handler.ServeHTTP(w, r)
 		return
 	}
 	next(w, r)
 }
 
-// best returns the most specific use for the consumer.
-func (b *byConsumer) best(c *conf.Consumer) *use {
-	if c == nil {
+// A step is one kind of scope. Kong's documentation has the order.
+type step struct{ consumer, group, route, service bool }
+
+// steps returns the kinds of scopes for consumers and their groups, the most
+// specific first. One of route and service, without either, stands between the
+// first six and the last two.
+func steps() (first, last []step) {
+	return []step{
+		{consumer: true, route: true, service: true},
+		{group: true, route: true, service: true},
+		{consumer: true, route: true},
+		{consumer: true, service: true},
+		{group: true, route: true},
+		{group: true, service: true},
+	}, []step{{consumer: true}, {group: true}}
+}
+
+// best returns the most specific use for the caller.
+func (b *byConsumer) best(c *call.Call) *use {
+	if c.Consumer == nil {
 		return b.others
 	}
-	id := conf.Ref(c.ID)
-	only := b.uses.find(b.order, scope{consumer: id})
-	if b.route == "" { // no route was found
-		return cmp.Or(only, b.others)
+	first, last := steps()
+	if u := b.first(c, first); u != nil {
+		return u
 	}
-	var both *use
 	if u := b.others; u != nil && u.plugin.Route != "" && u.plugin.Service != "" {
-		both = u
+		return u
 	}
-	return cmp.Or(
-		b.uses.find(b.order, scope{b.route, b.service, id}),
-		b.uses.find(b.order, scope{route: b.route, consumer: id}),
-		b.uses.find(b.order, scope{service: b.service, consumer: id}),
-		both, only, b.others,
-	)
+	return cmp.Or(b.first(c, last), b.others)
+}
+
+// first returns the use of the first step that has one.
+func (b *byConsumer) first(c *call.Call, all []step) *use {
+	for _, s := range all {
+		if s.route && b.route == "" || s.service && b.service == "" {
+			continue
+		}
+		var sc scope
+		if s.route {
+			sc.route = b.route
+		}
+		if s.service {
+			sc.service = b.service
+		}
+		if s.consumer {
+			sc.consumer = conf.Ref(c.Consumer.ID)
+			if u := b.uses.find(b.order, sc); u != nil {
+				return u
+			}
+			continue
+		}
+		for _, sc.group = range c.Member {
+			if u := b.uses.find(b.order, sc); u != nil {
+				return u
+			}
+		}
+	}
+	return nil
 }
 
 // buildRoutes puts the plugins before each route.
@@ -164,9 +204,12 @@ func (s *state) buildRoutes() {
 	s.routes = make([]compiled, len(s.enabled))
 	for i, r := range s.enabled {
 		svc := services[r.Service]
+		var h http.Handler = &rampart.Problem{Status: http.StatusServiceUnavailable, Code: "no_service", Detail: "No service is behind this route."}
+		if svc != nil {
+			h = s.services[svc.ID].thing
+		}
 		s.routes[i] = compiled{
-			route: r, service: svc,
-			chain:    us.chain(conf.Ref(r.ID), conf.Ref(svc.ID), s.services[svc.ID].thing),
+			route: r, service: svc, chain: us.chain(conf.Ref(r.ID), r.Service, h),
 			insecure: slices.Contains(r.Protocols, "http"),
 		}
 	}

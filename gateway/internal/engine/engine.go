@@ -49,6 +49,10 @@ type Engine struct {
 	clients *server.ClientIP
 	handler http.Handler
 
+	passwords *plugin.Passwords
+	cache     *plugin.Cache
+	issuers   *plugin.Issuers
+
 	change  sync.Mutex // one at a time
 	current atomic.Pointer[state]
 
@@ -83,7 +87,11 @@ func New(opts Options) (*Engine, error) {
 		return nil, err
 	}
 	opts.BodyTimeout = cmp.Or(opts.BodyTimeout, BodyTimeout)
-	e := &Engine{opts: opts, events: rampart.NewReporter(opts.Log), clients: clients}
+	passwords, err := plugin.NewPasswords()
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{opts: opts, events: rampart.NewReporter(opts.Log, "gateway"), clients: clients, passwords: passwords, cache: plugin.NewCache(), issuers: plugin.NewIssuers()}
 	// Every event below has the client's address from here, a panic's too.
 	e.handler = clients.Handler(server.Recover(opts.Log)(http.HandlerFunc(e.serve)))
 	return e, e.Use(plugin.Types().Empty())
@@ -140,6 +148,9 @@ func (e *Engine) Edit(edit func(*conf.File) (*conf.File, error)) error {
 
 func (e *Engine) use(f *conf.File) error {
 	old := e.current.Load()
+	if err := e.passwords.Hash(f.BasicAuths); err != nil { // f is not in use yet
+		return err
+	}
 	next, err := e.compile(f, old)
 	if err != nil {
 		return err
@@ -170,6 +181,11 @@ func (s *state) retire(next *state) {
 	}
 	for id, k := range s.services {
 		if next.services[id].thing != k.thing {
+			k.thing.Close()
+		}
+	}
+	for name, k := range s.pools {
+		if next.pools[name].thing != k.thing {
 			k.thing.Close()
 		}
 	}
@@ -240,7 +256,7 @@ func (e *Engine) environment(f *conf.File, old *state) (*plugin.Env, conf.Mistak
 	}
 	env := &plugin.Env{
 		File: f, Log: e.opts.Log, Events: e.events, Metrics: e.opts.Metrics,
-		Proxies: e.opts.Proxies, Shared: e.opts.Shared,
+		Proxies: e.opts.Proxies, Shared: e.opts.Shared, Passwords: e.passwords, Cache: e.cache, Issuers: e.issuers,
 	}
 	return env, env.Prepare(old.env)
 }
@@ -277,7 +293,11 @@ func (e *Engine) layers(f *conf.File, env *plugin.Env, old *state) (map[string]*
 			continue
 		}
 		if err != nil {
-			mistakes = append(mistakes, p.Mistake("config", err.Error()))
+			reason := err.Error()
+			for m := range rampart.Mistakes(err) { // one is enough
+				reason = conf.Naming{}.Text(m)
+			}
+			mistakes = append(mistakes, p.Mistake("config", reason))
 			continue
 		}
 		made[p.ID] = newUse(p, layer)
@@ -312,7 +332,7 @@ func (e *Engine) buildServices(s, old *state) {
 		for _, t := range targets[conf.Ref(u.ID)] {
 			parts = append(parts, t)
 		}
-		s.pools[u.Name] = reuse(old.pools, u.Name, parts, func() *proxy.Pool { return proxy.NewPool(u, targets[conf.Ref(u.ID)]) })
+		s.pools[u.Name] = reuse(old.pools, u.Name, parts, func() *proxy.Pool { return proxy.NewPool(u, targets[conf.Ref(u.ID)], e.opts.Names) })
 		upstreams[u.Name] = u
 	}
 	var cas []conf.Entity
@@ -342,11 +362,27 @@ func (e *Engine) Health(upstream string) map[string]bool {
 	return nil
 }
 
+// Samples yields the health of targets, where a plugin prometheus wants it.
+func (e *Engine) Samples(yield func(rampart.Sample) bool) {
+	s := e.current.Load()
+	if !plugin.TellsHealth(s.file) {
+		return
+	}
+	for name, p := range s.pools {
+		if !plugin.HealthSamples(name, p.thing.States(), yield) {
+			return
+		}
+	}
+}
+
 // SetHealth marks a target; false if there is none.
 func (e *Engine) SetHealth(upstream, target string, healthy bool) bool {
 	p := e.current.Load().pools[upstream].thing
 	return p != nil && p.Set(target, healthy)
 }
+
+// Cache returns what proxy-cache answers from.
+func (e *Engine) Cache() *plugin.Cache { return e.cache }
 
 // Requests returns how many requests there were and how many are under way.
 func (e *Engine) Requests() (total, active int64) { return e.requests.Load(), e.active.Load() }

@@ -56,22 +56,16 @@ type tokenKey struct {
 	log  *slog.Logger
 }
 
-func newTokenKeys(all []*conf.JWTSecret, old map[string]*tokenKey, log *slog.Logger) (map[string]*tokenKey, conf.Mistakes) {
+func newTokenKeys(all []*conf.JWTSecret, old map[string]*tokenKey, log *slog.Logger) map[string]*tokenKey {
 	out := map[string]*tokenKey{}
-	var mistakes conf.Mistakes
 	for _, j := range all {
 		if t := old[j.Key]; t != nil && t.cred == j {
 			out[j.Key] = t
-			continue
+		} else if keys, err := j.VerificationKeys(); err == nil && j.Key != "" { // else conf has said so
+			out[j.Key] = &tokenKey{cred: j, keys: keys, log: log}
 		}
-		keys, err := j.VerificationKeys()
-		if err != nil {
-			mistakes = append(mistakes, j.Mistake("algorithm", err.Error()))
-			continue
-		}
-		out[j.Key] = &tokenKey{cred: j, keys: keys, log: log}
 	}
-	return out, mistakes
+	return out
 }
 
 var errTokens = errors.New("no token, or more than one")
@@ -124,6 +118,7 @@ func (j *JWT) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
 				next.ServeHTTP(w, r)
 				return
 			}
+			c.Secrets = append(append(c.Secrets, j.HeaderNames...), j.URIParamNames...)
 			cred, err := in.check(r)
 			switch {
 			case err == nil:
@@ -166,6 +161,12 @@ func (j *jwtLayer) check(r *http.Request) (*conf.JWTSecret, error) {
 	}
 	if claim := j.cfg.KeyClaimName; claim != "iss" && claim != "kid" && t.Subject() != name {
 		return nil, &auth.TokenError{Reason: auth.TokenNoSubject}
+	}
+	if slices.Contains(j.cfg.ClaimsToVerify, "nbf") { // auth checks it if it is there, and exp in any case
+		var from float64
+		if t.Claim("nbf", &from) != nil {
+			return nil, &auth.TokenError{Reason: auth.TokenClaims}
+		}
 	}
 	if most := time.Duration(j.cfg.MaximumExpiration) * time.Second; most > 0 && time.Until(t.Expires()) > most {
 		return nil, &auth.TokenError{Reason: auth.TokenExpired}

@@ -15,8 +15,8 @@ func localKeys(limiters int) int { return min(max((1<<19)/max(limiters, 1), 1<<1
 
 const day = 24 * time.Hour
 
-// limiter makes the layer, with its counts here or shared.
-func limiter(p *conf.Plugin, tc throttle.Config, policy string, tolerant bool, e *Env) (*Layer, error) {
+// limiter makes a Limiter, with its counts here or shared.
+func limiter(p *conf.Plugin, tc throttle.Config, policy string, tolerant bool, e *Env) (*throttle.Limiter, error) {
 	tc.Store = throttle.NewMemory(localKeys(e.limiters))
 	if policy == "redis" {
 		if e.Shared == nil {
@@ -28,11 +28,7 @@ func limiter(p *conf.Plugin, tc throttle.Config, policy string, tolerant bool, e
 			tc.Outage = rampart.FailOpen
 		}
 	}
-	l, err := throttle.New(tc)
-	if err != nil {
-		return nil, err
-	}
-	return &Layer{Handler: l.Handler}, nil
+	return throttle.New(tc)
 }
 
 // scoped is a shared store in which each plugin has counts of its own.

@@ -24,15 +24,22 @@ func Types() conf.Plugins {
 		{Name: "correlation-id", New: newCorrelationID, Alone: true},
 		{Name: "security-headers", New: newSecurityHeaders, Alone: true},
 		{Name: "prometheus", New: newPrometheus, Alone: true},
+		{Name: "http-log", New: newHTTPLog, Counts: true, Alone: true},
+		{Name: "file-log", New: newFileLog, Counts: true, Alone: true},
 		{Name: "response-transformer", New: newResponseTransformer, Alone: true},
+		{Name: "bot-detection", New: newBotDetection, Alone: true},
 		{Name: "cors", New: newCORS, Alone: true},
 		{Name: "jwt", New: newJWT},
 		{Name: "key-auth", New: newKeyAuth},
+		{Name: "basic-auth", New: newBasicAuth},
+		{Name: "openid-connect", New: newOpenIDConnect},
 		{Name: "ip-restriction", New: newIPRestriction, PerConsumer: true, Alone: true},
 		{Name: "request-size-limiting", New: newRequestSizeLimiting, PerConsumer: true, Alone: true},
 		{Name: "acl", New: newACL, Alone: true},
 		{Name: "usage-plan", New: newUsagePlan, PerConsumer: true, Counts: true},
 		{Name: "rate-limiting", New: newRateLimiting, PerConsumer: true, Counts: true},
+		{Name: "request-transformer", New: newRequestTransformer, PerConsumer: true, Alone: true},
+		{Name: "proxy-cache", New: newProxyCache, PerConsumer: true, Alone: true},
 		{Name: "request-termination", New: newRequestTermination, PerConsumer: true, Alone: true},
 	}
 }
@@ -69,13 +76,21 @@ type Env struct {
 	Proxies rampart.Proxies
 	// Shared keeps the counts of policy redis; nil: there is none.
 	Shared throttle.Store
+	// Passwords checks those of basic-auth.
+	Passwords *Passwords
+	// Cache is what proxy-cache answers from.
+	Cache *Cache
+	// Issuers are those of openid-connect.
+	Issuers *Issuers
 
-	consumers map[conf.Ref]*conf.Consumer
-	groups    map[conf.Ref][]string
-	keys      *keyStore
-	tokens    map[string]*tokenKey
-	checked   map[string]map[string]*auth.Verifier // by the claim that finds the key, and the key
-	limiters  int
+	consumers  map[conf.Ref]*conf.Consumer
+	consumerBy map[string]map[string]*conf.Consumer // by field and value
+	member     map[conf.Ref][]conf.Ref              // the consumer groups of a consumer
+	groups     map[conf.Ref][]string
+	keys       *keyStore
+	tokens     map[string]*tokenKey
+	checked    map[string]map[string]*auth.Verifier // by the claim that finds the key, and the key
+	limiters   int
 }
 
 // Close ends what the layers share.
@@ -92,21 +107,27 @@ func (e *Env) Prepare(old *Env) conf.Mistakes {
 		old = &Env{}
 	}
 	e.consumers, e.groups = map[conf.Ref]*conf.Consumer{}, map[conf.Ref][]string{}
+	e.consumerBy = map[string]map[string]*conf.Consumer{"id": {}, "username": {}, "custom_id": {}}
 	for _, c := range e.File.Consumers {
 		e.consumers[conf.Ref(c.ID)] = c
+		e.consumerBy["id"][c.ID], e.consumerBy["username"][c.Username], e.consumerBy["custom_id"][c.CustomID] = c, c, c
+	}
+	e.member = map[conf.Ref][]conf.Ref{}
+	for _, m := range e.File.Memberships {
+		e.member[m.Consumer] = append(e.member[m.Consumer], m.Group)
 	}
 	for _, a := range e.File.ACLs {
 		e.groups[a.Consumer] = append(e.groups[a.Consumer], a.Group)
 	}
-	var keys, tokens conf.Mistakes
-	e.keys, keys = newKeyStore(e.File.KeyAuths, old.keys)
-	e.tokens, tokens = newTokenKeys(e.File.JWTSecrets, old.tokens, e.Log)
+	var mistakes conf.Mistakes
+	e.keys, mistakes = newKeyStore(e.File.KeyAuths, old.keys)
+	e.tokens = newTokenKeys(e.File.JWTSecrets, old.tokens, e.Log)
 	e.checked = map[string]map[string]*auth.Verifier{}
 	for claim, verifiers := range old.checked {
 		e.checked[claim] = maps.Clone(verifiers)
 		maps.DeleteFunc(e.checked[claim], func(key string, _ *auth.Verifier) bool { return e.tokens[key] != old.tokens[key] })
 	}
-	return append(keys, tokens...)
+	return mistakes
 }
 
 // CountLimiters notes how many limiters f has, before its layers are made.
@@ -132,7 +153,7 @@ func clientAddr(r *http.Request) netip.Addr {
 // consumer that stands for strangers, who may be in groups too.
 func (e *Env) known(c *call.Call, consumer conf.Ref, credential string) {
 	c.Consumer, c.Credential, c.Anonymous = e.consumers[consumer], credential, credential == ""
-	c.Groups = e.groups[consumer]
+	c.Groups, c.Member = e.groups[consumer], e.member[consumer]
 }
 
 // anonymous returns the consumer that stands for strangers; nil if there is

@@ -24,12 +24,13 @@ type RateLimiting struct {
 	Policy            string `k:"policy"`
 	FaultTolerant     bool   `k:"fault_tolerant"`
 	HideClientHeaders bool   `k:"hide_client_headers"`
+	HeaderStyle       string `k:"header_style"` // ours: ietf or kong
 	ErrorCode         int    `k:"error_code"`
 	ErrorMessage      string `k:"error_message"`
 }
 
 func newRateLimiting() any {
-	return config(&RateLimiting{LimitBy: "consumer", Policy: "local", FaultTolerant: true, ErrorCode: http.StatusTooManyRequests})
+	return config(&RateLimiting{LimitBy: "consumer", Policy: "local", FaultTolerant: true, HeaderStyle: "ietf", ErrorCode: http.StatusTooManyRequests})
 }
 
 // Inert names what Kong has and this gateway has not.
@@ -38,6 +39,15 @@ func (*RateLimiting) Inert() map[string]string {
 		"redis": "host=", "redis_host": "", "redis_port": "6379", "redis_password": "", "redis_username": "",
 		"redis_timeout": "2000", "redis_database": "0", "redis_ssl": "false", "redis_ssl_verify": "false",
 		"redis_server_name": "", "sync_rate": "-1",
+	}
+}
+
+// Noted says what becomes of fields that have no effect.
+func (*RateLimiting) Noted() map[string]string {
+	const redis = "counts of policy redis are in the Redis of -redis (GATEWAY_REDIS), whatever is written here"
+	return map[string]string{
+		"redis": redis, "redis_host": redis, "redis_port": redis, "redis_password": redis, "redis_username": redis, "redis_timeout": redis,
+		"redis_database": redis, "redis_ssl": redis, "redis_ssl_verify": redis, "redis_server_name": redis,
 	}
 }
 
@@ -60,6 +70,7 @@ func (l *RateLimiting) Check(c *conf.Checks, _ *conf.File) {
 	c.Want(l.LimitBy != "header" || conf.Token(l.HeaderName), "config.header_name", "limit_by header needs one")
 	c.Want(l.LimitBy != "path" || conf.Path(l.Path), "config.path", "limit_by path needs one")
 	c.Want(l.Policy == "local" || l.Policy == "redis", "config.policy", "must be local or redis; there is no cluster here")
+	c.OneOf("config.header_style", l.HeaderStyle, "ietf", "kong")
 	c.Within("config.error_code", l.ErrorCode, 400, 599)
 }
 
@@ -86,13 +97,21 @@ func (l *RateLimiting) layer(p *conf.Plugin, e *Env) (*Layer, error) {
 		}
 	}
 	tc := throttle.Config{Policies: policies, Headers: throttle.Both, Logger: e.Log}
-	if l.HideClientHeaders {
+	kong := l.HeaderStyle == "kong"
+	if l.HideClientHeaders || kong {
 		tc.Headers = throttle.None
 	}
 	if l.ErrorCode != http.StatusTooManyRequests || l.ErrorMessage != "" {
 		tc.ErrorHandler = l.refuse()
 	}
-	return limiter(p, tc, l.Policy, l.FaultTolerant, e)
+	lim, err := limiter(p, tc, l.Policy, l.FaultTolerant, e)
+	switch {
+	case err != nil:
+		return nil, err
+	case kong:
+		return &Layer{Handler: kongStyle(lim, tc.ErrorHandler, l.HideClientHeaders, e.Events)}, nil
+	}
+	return &Layer{Handler: lim.Handler}, nil
 }
 
 // refuse writes the response that the configuration asks for.

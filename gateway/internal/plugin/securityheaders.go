@@ -24,7 +24,10 @@ func (s *SecurityHeaders) Check(c *conf.Checks, _ *conf.File) {
 	c.OneOf("config.preset", s.Preset, "api", "web")
 	c.Within("config.hsts_max_age", s.HSTSMaxAge, 0, 1<<31-1)
 	_, err := headers.New(s.settings())
-	c.Config(err)
+	c.Config(err, conf.Naming{
+		"Preset": "preset", "HSTS.MaxAge": "hsts_max_age", "FrameOptions": "frame_options",
+		"ReferrerPolicy": "referrer_policy", "CacheControl": "cache_control",
+	})
 }
 
 // settings returns what package headers makes of s. Hosts and https are the

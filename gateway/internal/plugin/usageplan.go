@@ -59,5 +59,9 @@ func (u *UsagePlan) layer(p *conf.Plugin, e *Env) (*Layer, error) {
 	if u.QuotaMonth > 0 {
 		policies = append(policies, throttle.Policy{Name: "quota-month", Rate: throttle.Rate{Count: u.QuotaMonth, Period: 30 * day}, Key: key})
 	}
-	return limiter(p, throttle.Config{Policies: policies, Logger: e.Log}, u.Policy, u.FaultTolerant, e)
+	l, err := limiter(p, throttle.Config{Policies: policies, Logger: e.Log}, u.Policy, u.FaultTolerant, e)
+	if err != nil {
+		return nil, err
+	}
+	return &Layer{Handler: l.Handler}, nil
 }

@@ -16,11 +16,14 @@ import (
 func (s *Service) rewrite(pr *httputil.ProxyRequest) {
 	c := call.From(pr.In.Context())
 	out := pr.Out
-	path := router.Upstream(s.conf.Path, c.Route, c.Matched, c.Path)
+	if c.UpstreamPath == "" {
+		c.UpstreamPath = router.Upstream(s.conf.Path, c.Route, c.Matched, c.Path)
+	}
+	path := c.UpstreamPath
 	out.URL.Scheme = s.conf.Protocol
 	out.URL.RawQuery = pr.In.URL.RawQuery // as it came: it is the upstream's to judge
 	if len(c.HideQuery) > 0 {
-		out.URL.RawQuery = without(pr.In.URL.RawQuery, c.HideQuery)
+		out.URL.RawQuery = call.Without(pr.In.URL.RawQuery, c.HideQuery)
 	}
 	out.URL.Path, out.URL.RawPath = path, ""
 	if strings.IndexByte(path, '%') >= 0 {
@@ -30,17 +33,22 @@ func (s *Service) rewrite(pr *httputil.ProxyRequest) {
 	}
 	out.Host = pr.In.Host
 	out.Trailer = nil // a header that comes when nobody looks any more
-	s.forwardHeaders(c, pr.In, out.Header)
+	forwardHeaders(c, pr.In, out)
 }
+
+// ours is how many headers a request gets here, or more.
+const ours = 16
 
 // forwardHeaders says who asks and how, in headers that only this gateway and
 // the proxies before it write.
-func (*Service) forwardHeaders(c *call.Call, in *http.Request, h http.Header) {
-	for name := range h {
-		if reserved(name) {
-			delete(h, name)
+func forwardHeaders(c *call.Call, in, out *http.Request) {
+	h := make(http.Header, len(out.Header)+ours) // which need not grow
+	for name, values := range out.Header {
+		if !call.Reserved(name) {
+			h[name] = values
 		}
 	}
+	out.Header = h
 	// ReverseProxy has put back what asks for another protocol. Behind a 101 no
 	// plugin sees anything, so only WebSockets may have one: never h2c, in which
 	// any other route of the upstream could be asked for (RFC 9113 appendix A).
@@ -51,83 +59,40 @@ func (*Service) forwardHeaders(c *call.Call, in *http.Request, h http.Header) {
 	for _, name := range c.HideHeaders {
 		h.Del(name)
 	}
+	values := make([]string, 0, ours) // one allocation for all
+	put := func(name, value string) {
+		if value != "" {
+			values = append(values, value)
+			h[name] = values[len(values)-1 : len(values) : len(values)]
+		}
+	}
 	peer := c.Peer.String()
-	set := func(name, value string) {
-		if c.Trusted { // a proxy before this one knows better
-			if old := in.Header[name]; len(old) > 0 {
-				value = old[len(old)-1]
-			}
+	client, forwarded, port := peer, peer, strconv.Itoa(c.Port)
+	if c.Client != c.Peer {
+		client = c.Client.String()
+	}
+	if c.Trusted { // a proxy before this one knows better
+		if before := in.Header["X-Forwarded-For"]; len(before) > 0 {
+			forwarded = strings.Join(before, ", ") + ", " + peer
 		}
-		h[name] = []string{value}
+		if before := in.Header["X-Forwarded-Port"]; len(before) > 0 {
+			port = before[len(before)-1]
+		}
 	}
-	forwarded := peer
-	if before := in.Header["X-Forwarded-For"]; c.Trusted && len(before) > 0 {
-		forwarded = strings.Join(before, ", ") + ", " + peer
-	}
-	h["X-Forwarded-For"] = []string{forwarded}
-	h["X-Forwarded-Proto"] = []string{c.Scheme} // what routes and plugins went by
-	h["X-Forwarded-Host"] = []string{in.Host}   // never a proxy's word: routes have gone by Host
-	set("X-Forwarded-Port", strconv.Itoa(c.Port))
-	h["X-Forwarded-Path"] = []string{c.Path}
+	put("X-Forwarded-For", forwarded)
+	put("X-Forwarded-Proto", c.Scheme) // what routes and plugins went by
+	put("X-Forwarded-Host", in.Host)   // never a proxy's word: routes have gone by Host
+	put("X-Forwarded-Port", port)
+	put("X-Forwarded-Path", c.Path)
 	if c.Route.StripPath && c.Matched > 0 {
-		h["X-Forwarded-Prefix"] = []string{c.Path[:c.Matched]}
+		put("X-Forwarded-Prefix", c.Path[:c.Matched])
 	}
-	h["X-Real-Ip"] = []string{c.Client.String()}
-	if who := c.Consumer; who != nil {
-		put(h, "X-Consumer-Id", who.ID)
-		put(h, "X-Consumer-Custom-Id", who.CustomID)
-		put(h, "X-Consumer-Username", who.Username)
-		put(h, "X-Credential-Identifier", c.Credential)
-		put(h, "X-Consumer-Groups", strings.Join(c.Groups, ", "))
-		if c.Anonymous {
-			put(h, "X-Anonymous-Consumer", "true")
-		}
-	}
+	put("X-Real-Ip", client)
+	c.Identity(put)
 	for pair := range slices.Chunk(c.SetHeaders, 2) {
 		h.Set(pair[0], pair[1])
 	}
-}
-
-func put(h http.Header, name, value string) {
-	if value != "" {
-		h[name] = []string{value}
+	for _, name := range c.DropHeaders {
+		delete(h, name)
 	}
-}
-
-// reserved reports whether a header of a client is not passed on: what says who
-// it is or asks for something else than the route was found by, and names with an
-// underscore, which an upstream that speaks CGI or WSGI cannot tell from those
-// with a hyphen.
-func reserved(name string) bool {
-	if strings.IndexByte(name, '_') >= 0 {
-		return true
-	}
-	switch name {
-	case "Http2-Settings", // of h2c
-		"Proxy",                           // HTTP_PROXY to a CGI program
-		"Forwarded",                       // X-Forwarded-* say it to the upstream
-		"X-Original-Url", "X-Rewrite-Url", // a path by which no route was found
-		"X-Http-Method-Override", "X-Http-Method", "X-Method-Override": // nor by that method
-		return true
-	}
-	if len(name) < 2 || name[0] != 'X' {
-		return false
-	}
-	return strings.HasPrefix(name, "X-Consumer-") || strings.HasPrefix(name, "X-Credential-") ||
-		strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Authenticated-") ||
-		name == "X-Anonymous-Consumer" || name == "X-Real-Ip"
-}
-
-// without returns a query without some of its parameters; the others stay byte
-// for byte.
-func without(query string, names []string) string {
-	var keep []string
-	for part := range strings.SplitSeq(query, "&") {
-		name, _, _ := strings.Cut(part, "=")
-		if plain, err := url.QueryUnescape(name); err == nil && slices.Contains(names, plain) {
-			continue
-		}
-		keep = append(keep, part)
-	}
-	return strings.Join(keep, "&")
 }

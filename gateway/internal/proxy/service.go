@@ -94,12 +94,17 @@ func (s *Service) RoundTrip(out *http.Request) (*http.Response, error) {
 				out.Host = t.addr
 			}
 		}
+		if c.Host != "" {
+			out.Host = c.Host
+		}
 		c.Target, c.Tries = t.addr, c.Tries+1
 		begin := time.Now()
 		resp, err := s.ask(out)
 		c.Upstream = time.Since(begin)
 		if err == nil {
+			c.Status = resp.StatusCode
 			s.pool.report(t, answered, resp.StatusCode)
+			c.Disown(resp.Header)
 			s.countDown(resp, t)
 			return resp, nil
 		}

@@ -56,7 +56,9 @@ func newTransport(s *conf.Service, cas []*conf.CACertificate, names Resolver) *h
 			if err != nil {
 				return nil, err
 			}
-			return &conn{Conn: c, read: read, write: write, born: time.Now()}, nil
+			// A conn that gave up on the answer before the transport does would look
+			// broken to it, and the transport asks a reused one's server again.
+			return &conn{Conn: c, read: read + read/4, write: write, born: time.Now()}, nil
 		},
 		Protocols:              new(http.Protocols),
 		DisableCompression:     true, // what the client and the upstream agree on is theirs
@@ -92,8 +94,8 @@ func newTransport(s *conf.Service, cas []*conf.CACertificate, names Resolver) *h
 	return t
 }
 
-// conn ends when nothing moves for as long as its timeouts say, give or take
-// an eighth: deadlines are not set anew for each part.
+// conn ends when nothing moves for as long as its timeouts say, or up to an eighth
+// less: deadlines are not set anew for each part.
 type conn struct {
 	net.Conn
 	read, write     time.Duration

@@ -20,6 +20,8 @@ import (
 type Match struct {
 	Route  int // index into the list that New got
 	Prefix int // length of the matched part; 0 if the route has no paths
+
+	Regex *regexp.Regexp // that matched it; nil: a prefix did
 }
 
 // A Router finds routes. It is immutable and safe for concurrent use.
@@ -207,7 +209,7 @@ func (rt *Router) Find(r *Request) (Match, bool) {
 	if s.best == nil {
 		return Match{}, false
 	}
-	return Match{Route: s.best.route, Prefix: s.length}, true
+	return Match{Route: s.best.route, Prefix: s.length, Regex: s.best.regex}, true
 }
 
 // splitHost returns a Host in lower case and its port.
