@@ -62,6 +62,11 @@ func TestConsumerGroupsInTheAdminAPI(t *testing.T) {
 		return strings.Join(all, " ")
 	}
 	assert.Equal(t, "alice", names("/consumer_groups/gold/consumers", "username"))
+	assert.Empty(t, names("/consumer_groups/gold/consumers?tags=none", "username"))
+	assert.Equal(t, 400, do(t, "GET", e.admin+"/consumer_groups/gold/consumers?tags=", "").status)
+	whole := do(t, "GET", e.admin+"/consumer_groups/gold", "").json(t)
+	assert.Equal(t, "gold", whole["consumer_group"].(map[string]any)["name"]) //nolint:forcetypeassert // of a test
+	assert.Len(t, whole["consumers"], 1, "beside its consumers, as in Kong")
 	assert.Equal(t, "other", names("/consumers/bob/consumer_groups", "name"))
 	require.Equal(t, 201, e.form("POST", "/consumer_groups", "name", "silver").status)
 	require.Equal(t, 201, e.form("POST", "/consumer_groups/silver/consumers", "consumer", "bob").status)

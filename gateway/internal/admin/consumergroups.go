@@ -40,13 +40,17 @@ func (a *API) memberEndpoints() []endpoint {
 				if e == nil {
 					return conf.ErrNotFound
 				}
+				has, err := tagFilter(r.URL.Query())
+				if err != nil {
+					return err
+				}
 				var items []item
 				for other := range m.below.All(f) {
 					g, c := conf.ID(e), conf.ID(other)
 					if !m.same {
 						g, c = c, g
 					}
-					if f.Member(g, c) != nil {
+					if f.Member(g, c) != nil && has(conf.Tags(other)) {
 						items = append(items, item{conf.ID(other), func() any { return f.Show(other) }})
 					}
 				}
@@ -107,6 +111,17 @@ func (a *API) memberEndpoints() []endpoint {
 		}})
 	}
 	return all
+}
+
+// withMembers shows a group as Kong does: beside its consumers.
+func withMembers(f *conf.File, g *conf.ConsumerGroup) map[string]any {
+	consumers := []any{}
+	for _, c := range f.Consumers {
+		if f.Member(g.ID, c.ID) != nil {
+			consumers = append(consumers, f.Show(c))
+		}
+	}
+	return map[string]any{"consumer_group": f.Show(g), "consumers": consumers}
 }
 
 // join puts a consumer into a group.

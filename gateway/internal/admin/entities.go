@@ -127,6 +127,10 @@ func (a *API) show(w http.ResponseWriter, names []string, find finder) error {
 	if e == nil {
 		return conf.ErrNotFound
 	}
+	if g, ok := e.(*conf.ConsumerGroup); ok {
+		answer(w, http.StatusOK, withMembers(f, g))
+		return nil
+	}
 	answer(w, http.StatusOK, f.Show(e))
 	return nil
 }

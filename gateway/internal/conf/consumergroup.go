@@ -73,9 +73,13 @@ func (f *File) join(e Entity, list string, consumer, group Ref, others []Ref) {
 	}
 }
 
-// Only returns the text of the one field that a body has.
+// Only returns the text of the one field that a body has. Kong's Go client sends it
+// as a list of one.
 func Only(body *yaml.Node, name string) (string, error) {
 	v := field(body, name)
+	if v != nil && v.Kind == yaml.SequenceNode && len(v.Content) == 1 {
+		v = v.Content[0]
+	}
 	if v == nil || v.Kind != yaml.ScalarNode || v.Value == "" || len(body.Content) != 2 {
 		return "", Mistakes{{Path: name, Reason: "its name or id is wanted, and nothing else"}}
 	}

@@ -132,13 +132,13 @@ func (e *Env) Prepare(old *Env) conf.Mistakes {
 
 // CountLimiters notes how many limiters f has, before its layers are made.
 func (e *Env) CountLimiters(f *conf.File) {
-	e.limiters = 0
-	types := Types()
+	n, types := 0, Types()
 	for _, p := range f.Plugins {
 		if types.Named(p.Name).Counts {
-			e.limiters++
+			n++
 		}
 	}
+	e.limiters = n
 }
 
 // clientAddr is the ClientIP of all plugins.

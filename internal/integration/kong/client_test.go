@@ -30,6 +30,7 @@ func TestKongsClientManagesEveryEntity(t *testing.T) {
 		{"services", services},
 		{"routes", routes},
 		{"consumers and credentials", consumers},
+		{"groups of consumers", consumerGroups},
 		{"upstreams and targets", upstreams},
 		{"certificates", certificates},
 		{"plugins", plugins},
@@ -197,10 +198,49 @@ func consumers(t *testing.T, s *server) {
 	require.NoError(t, err)
 	assert.Len(t, groups, 1, "dave's is left")
 
+	login, err := s.BasicAuths.Create(ctx, str("carol"), &kong.BasicAuth{Username: str("carol@example"), Password: str("a password of carol's")})
+	require.NoError(t, err)
+	assert.NotContains(t, *login.Password, "carol", "it is a hash")
+	named, err := s.BasicAuths.Get(ctx, str("carol"), str("carol@example"))
+	require.NoError(t, err)
+	assert.Equal(t, *login.ID, *named.ID)
+	_, err = s.BasicAuths.Create(ctx, str("dave"), &kong.BasicAuth{Username: str("carol@example"), Password: str("another")})
+	refused(t, http.StatusConflict, err)
+	assert.True(t, kong.IsNotFoundErr(s.BasicAuths.Delete(ctx, str("dave"), login.ID)), "it is another's")
+	require.NoError(t, s.BasicAuths.Delete(ctx, str("carol"), login.ID))
+
 	require.NoError(t, s.Consumers.Delete(ctx, made.ID))
 	keys, err = s.KeyAuths.ListAll(ctx)
 	require.NoError(t, err)
 	assert.Empty(t, keys, "they went with carol")
+}
+
+func consumerGroups(t *testing.T, s *server) {
+	ctx, str := t.Context(), kong.String
+	gold, err := s.ConsumerGroups.Create(ctx, &kong.ConsumerGroup{Name: str("gold"), Tags: kong.StringSlice("a")})
+	require.NoError(t, err)
+	_, err = s.ConsumerGroups.Create(ctx, &kong.ConsumerGroup{Name: str("gold")})
+	refused(t, http.StatusConflict, err)
+	_, err = s.ConsumerGroupConsumers.Create(ctx, gold.Name, str("dave"))
+	require.NoError(t, err)
+	members, err := s.ConsumerGroupConsumers.ListAll(ctx, gold.Name)
+	require.NoError(t, err)
+	require.Len(t, members, 1)
+	assert.Equal(t, "dave", *members[0].Username)
+	whole, err := s.ConsumerGroups.Get(ctx, gold.Name)
+	require.NoError(t, err)
+	assert.Equal(t, *gold.ID, *whole.ConsumerGroup.ID)
+	plugin, err := s.Plugins.Create(ctx, &kong.Plugin{Name: str("rate-limiting"), ConsumerGroup: gold, Config: kong.Configuration{"minute": 5}})
+	require.NoError(t, err)
+	assert.Equal(t, *gold.ID, *plugin.ConsumerGroup.ID)
+	all, err := s.Plugins.ListAllForConsumerGroups(ctx, gold.ID)
+	require.NoError(t, err)
+	assert.Len(t, all, 1)
+	require.NoError(t, s.ConsumerGroupConsumers.Delete(ctx, gold.Name, str("dave")))
+	require.NoError(t, s.ConsumerGroups.Delete(ctx, gold.ID))
+	left, err := s.Plugins.ListAll(ctx)
+	require.NoError(t, err)
+	assert.Empty(t, left, "it went with its group")
 }
 
 func upstreams(t *testing.T, s *server) {

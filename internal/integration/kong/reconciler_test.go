@@ -85,7 +85,7 @@ func (s *server) everything(t *testing.T) map[string]map[string]any {
 	all := map[string]map[string]any{}
 	for _, path := range []string{
 		"/services", "/routes", "/consumers", "/key-auths", "/jwts", "/acls", "/upstreams", "/targets",
-		"/certificates", "/snis", "/ca_certificates", "/plugins",
+		"/certificates", "/snis", "/ca_certificates", "/plugins", "/consumer_groups",
 	} {
 		rows := s.rows(t, path)
 		assert.NotEmpty(t, rows, path)
@@ -119,6 +119,11 @@ services:
     config: {key_names: [x-key]}
   - name: acl
     config: {allow: [g-TEAM]}
+consumer_groups:
+- name: cg-TEAM
+  plugins:
+  - name: request-size-limiting
+    config: {allowed_payload_size: 7}
 upstreams:
 - name: up-TEAM.internal
   slots: 10000
@@ -131,6 +136,8 @@ upstreams:
 consumers:
 - username: c-TEAM
   custom_id: id-TEAM
+  groups:
+  - name: cg-TEAM
   keyauth_credentials:
   - key: a-key-of-the-team-TEAM
   jwt_secrets:
@@ -176,15 +183,15 @@ func TestTheReconcilerSyncsDiffsAndDumpsEverything(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := start(t)
 			if tags != nil {
-				assert.Equal(t, counts{made: 18}, s.reconcile(t, document(t, "b"), []string{"team-b"}, false))
+				assert.Equal(t, counts{made: 21}, s.reconcile(t, document(t, "b"), []string{"team-b"}, false))
 			}
 			theirs := map[string]map[string]any{}
 			if tags != nil {
 				theirs = s.everything(t)
 			}
 			mine := document(t, "a")
-			assert.Equal(t, counts{made: 18}, s.reconcile(t, mine, tags, true))
-			assert.Equal(t, counts{made: 18}, s.reconcile(t, mine, tags, false))
+			assert.Equal(t, counts{made: 21}, s.reconcile(t, mine, tags, true))
+			assert.Equal(t, counts{made: 21}, s.reconcile(t, mine, tags, false))
 			assert.Equal(t, counts{}, s.reconcile(t, mine, tags, true), "a second diff is empty")
 
 			copied := s.dumped(t, tags)
@@ -196,12 +203,12 @@ func TestTheReconcilerSyncsDiffsAndDumpsEverything(t *testing.T) {
 			require.NoError(t, os.WriteFile(changed, []byte(strings.NewReplacer(
 				"minute: 5", "hour: 9", "weight: 10", "weight: 20", "[/a]", "[/a, /c]", "custom_id: id-a", "custom_id: other", "status_code: 418", "status_code: 503",
 			).Replace(string(text))), 0o600))
-			assert.Equal(t, counts{changed: 5}, s.reconcile(t, changed, tags, false))
+			assert.Equal(t, counts{changed: 6}, s.reconcile(t, changed, tags, false), "five, and the membership of the consumer")
 			assert.Equal(t, counts{}, s.reconcile(t, changed, tags, true))
 
 			nothing := filepath.Join(t.TempDir(), "nothing.yml")
 			require.NoError(t, os.WriteFile(nothing, []byte("_format_version: \"3.0\"\n"), 0o600))
-			assert.Equal(t, counts{removed: 18}, s.reconcile(t, nothing, tags, false))
+			assert.Equal(t, counts{removed: 21}, s.reconcile(t, nothing, tags, false))
 			if tags != nil {
 				assert.Equal(t, theirs, s.everything(t), "another team's entities are as they were")
 			} else {
