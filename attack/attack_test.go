@@ -75,13 +75,14 @@ func TestAServiceWithoutWeaknessesGivesNoFinding(t *testing.T) {
 }
 
 func TestAHeaderThatIsRefusedEvadesNoLimit(t *testing.T) {
-	h, target := newWeakServer(t, "")
+	s := newWeak(t)
+	target := s.Target()
 	target.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Real-IP") != "" {
 			http.Error(w, "from which proxy?", http.StatusForbidden)
 			return
 		}
-		h.ServeHTTP(w, r)
+		s.ServeHTTP(w, r)
 	})
 	findings, err := attack.Scan(t.Context(), target)
 	require.NoError(t, err)

@@ -86,7 +86,7 @@ func (s *scan) spellings(ctx context.Context, c *Client) {
 		trimmed, trimmed + "/", "/" + path, "//" + path, path + "/", dir + "//" + name, dir + "/./" + name, path + ".", path + "/.", "/x/.." + path,
 		dir + "/x/../" + name, dir + "/x/..;/" + name, dir + "%2f" + name, dir + "/%2e/" + name, dir + "\\" + name, strings.ToUpper(path),
 		dir + "/" + percent(name), path + "%00", path + "%20", path + "%09", trimmed + ";x=y", trimmed + "/;x=y", trimmed + ".json", path + "?x=/../", path + "#x",
-		"http://" + s.base.Host + path, "/" + percent("%") + percent(path[1:]),
+		"http://" + s.base.Host + s.at(path), "/" + percent("%") + percent(path[1:]),
 	}
 	if s.target.Public != "" {
 		variants = append(variants, strings.TrimSuffix(s.target.Public, "/")+"/.."+strings.Repeat("/..", strings.Count(strings.Trim(s.target.Public, "/"), "/"))+path)

@@ -197,6 +197,35 @@ func (c *Client) raw(ctx context.Context, text string) (Response, error) {
 	return got, nil
 }
 
+// pipelined sends two requests at once on a connection and returns the statuses of
+// the answers.
+func (c *Client) pipelined(ctx context.Context, first, second string) (statuses []int) {
+	if c.scan.admit(ctx) != nil {
+		return nil
+	}
+	conn, err := c.connect(ctx)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(answerTimeout)) // a closed connection fails below
+	if _, err := io.WriteString(conn, first+second); err != nil {
+		return nil
+	}
+	for in := bufio.NewReader(conn); len(statuses) < 2; {
+		resp, err := http.ReadResponse(in, nil) //nolint:bodyclose // read closes it
+		if err != nil {
+			return statuses
+		}
+		got, err := read(resp)
+		statuses = append(statuses, got.Status)
+		if err != nil || resp.Close {
+			return statuses
+		}
+	}
+	return statuses
+}
+
 // sendRaw is Send for a path that a URL would not keep as it is.
 func (c *Client) sendRaw(ctx context.Context, r Request) (Response, error) {
 	r.Header = r.Header.Clone()

@@ -40,6 +40,16 @@ func (e *edge) rows(path string) []any {
 	return data
 }
 
+// groupID returns the id of a consumer's group.
+func (e *edge) groupID(consumer, group string) string {
+	for _, row := range e.rows("/consumers/" + consumer + "/acls") {
+		if m, _ := row.(map[string]any); m["group"] == group {
+			return m["id"].(string) //nolint:forcetypeassert // of a test
+		}
+	}
+	return ""
+}
+
 func TestTheSamePUTSaysTheSameEachTime(t *testing.T) {
 	e := start(t, empty)
 	e.made("/consumers", `{"username":"bob"}`)
@@ -146,7 +156,7 @@ func TestEveryAddressIsResolvedOrNotFound(t *testing.T) {
 	}
 	ids := map[string]string{
 		"key":  e.made("/consumers/bob/key-auth", `{"key":"a-key-of-bobs-0001"}`),
-		"bobs": e.rows("/consumers/bob/acls")[0].(map[string]any)["id"].(string), //nolint:forcetypeassert // of a test
+		"bobs": e.groupID("bob", "admins"),
 	}
 	cert, key := pair(t, "a.example", "*.b.example")
 	e.made("/certificates", text(t, map[string]any{"cert": cert, "key": key, "snis": []string{"a.example", "*.b.example"}}))
@@ -174,6 +184,9 @@ func TestEveryAddressIsResolvedOrNotFound(t *testing.T) {
 	for _, path := range []string{"/consumers/none/acls", "/certificates/" + unknown + "/snis", "/services/" + unknown} {
 		assert.Equal(t, 404, do(t, "GET", e.admin+path, "").status, path)
 	}
+	e.made("/consumers/eve/acls", `{"group":"`+unknown+`"}`)
+	assert.Equal(t, 404, do(t, "DELETE", e.admin+"/consumers/eve/acls/"+unknown, "").status, "what looks like an id is one")
+	assert.Equal(t, 204, do(t, "DELETE", e.admin+"/acls/"+e.groupID("eve", unknown), "").status)
 	// What belongs to one parent cannot be replaced below another.
 	for _, path := range []string{"/consumers/eve/acls/" + ids["bobs"], "/consumers/eve/key-auth/" + ids["key"], "/consumers/eve/key-auth/a-key-of-bobs-0001"} {
 		assert.Equal(t, 404, e.json("PUT", path, `{}`).status, path)

@@ -2,6 +2,11 @@ package gateway_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"io"
 	"mime/multipart"
 	"net/url"
@@ -94,6 +99,10 @@ func TestReferencesAreIDsNamesOrWholeEntities(t *testing.T) {
 	r := e.json("POST", "/routes", `{"paths":["/x"],"service":{"host":"a"}}`)
 	assert.Equal(t, 400, r.status)
 	assert.InDelta(t, 2, r.json(t)["code"], 0)
+	cert, _ := pair(t, "a.example")
+	ca := e.made("/ca_certificates", text(t, map[string]any{"cert": cert}))
+	secure := e.json("POST", "/services", `{"url":"https://a.example","ca_certificates":["`+ca+`"]}`)
+	assert.Equal(t, []any{ca}, secure.json(t)["ca_certificates"], "a list of ids")
 	assert.Equal(t, 200, e.json("PATCH", "/routes/"+e.made("/routes", `{"paths":["/y"],"service":"s"}`)+"/service", `{"retries":1}`).status)
 	assert.InDelta(t, 1, do(t, "GET", e.admin+"/services/s", "").json(t)["retries"], 0)
 }
@@ -114,6 +123,14 @@ func TestKeysAndSecretsAreMadeWhereNoneIsGiven(t *testing.T) {
 		assert.NotEmpty(t, token.json(t)["key"])
 	}
 	assert.Equal(t, 400, e.json("POST", "/consumers/bob/jwt", `{"algorithm":"RS256"}`).status, "no key is made for these")
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	der, err := x509.MarshalPKIXPublicKey(private.Public())
+	require.NoError(t, err)
+	public := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+	r := e.json("POST", "/consumers/bob/jwt", text(t, map[string]any{"algorithm": "ES256", "rsa_public_key": public}))
+	require.Equal(t, 201, r.status, r.body)
+	assert.Nil(t, r.json(t)["secret"])
 }
 
 func TestFormsMayHaveParts(t *testing.T) {
@@ -134,27 +151,29 @@ func TestFormsMayHaveParts(t *testing.T) {
 		body   string
 		head   string
 		status int
+		says   string
 	}{
-		"no boundary":             {"--b--\r\n", "Content-Type: multipart/form-data", 415},
-		"it ends too early":       {"--b\r\nContent-Disposition: form-data; name=\"host\"\r\n\r\na", head, 400},
-		"a part without a name":   {"--b\r\nContent-Disposition: form-data\r\n\r\na\r\n--b--\r\n", head, 400},
-		"no form at all":          {"host=a", head, 400},
-		"very many parts":         {strings.Repeat("--b\r\nContent-Disposition: form-data; name=\"tags\"\r\n\r\na\r\n", 1100) + "--b--\r\n", head, 400},
-		"very many fields":        {strings.Repeat("tags=a&", 1100) + "host=a", "Content-Type: application/x-www-form-urlencoded", 400},
-		"a name of many dots":     {strings.Repeat("a.", 100) + "b=1", "Content-Type: application/x-www-form-urlencoded", 400},
-		"an escape that is none":  {"host=%zz", "Content-Type: application/x-www-form-urlencoded", 400},
-		"a large body":            {"host=" + strings.Repeat("a", 2<<20), "Content-Type: application/x-www-form-urlencoded", 413},
-		"a large body of parts":   {"--b\r\nContent-Disposition: form-data; name=\"host\"\r\n\r\n" + strings.Repeat("a", 2<<20) + "\r\n--b--\r\n", head, 413},
-		"JSON that is a form":     {"host=a", "Content-Type: application/json", 400},
-		"a form that is JSON":     {`{"host":"a"}`, "Content-Type: application/x-www-form-urlencoded", 400},
-		"a name twice":            {`{"host":"a","host":"b"}`, "Content-Type: application/json", 400},
-		"JSON that is very deep":  {`{"host":` + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + `}`, "Content-Type: application/json", 400},
-		"JSON that is only begun": {strings.Repeat("[", 1000), "Content-Type: application/json", 400},
-		"a list":                  {`[{"host":"a"}]`, "Content-Type: application/json", 400},
-		"no type":                 {`{"host":"a"}`, "X-None: 1", 415},
+		"no boundary":             {"--b--\r\n", "Content-Type: multipart/form-data", 415, ""},
+		"it ends too early":       {"--b\r\nContent-Disposition: form-data; name=\"host\"\r\n\r\na", head, 400, "not a form"},
+		"a part without a name":   {"--b\r\nContent-Disposition: form-data\r\n\r\na\r\n--b--\r\n", head, 400, "has no name"},
+		"no form at all":          {"host=a", head, 400, "not a form"},
+		"very many parts":         {strings.Repeat("--b\r\nContent-Disposition: form-data; name=\"tags\"\r\n\r\na\r\n", 1100) + "--b--\r\n", head, 400, "1000 fields"},
+		"very many fields":        {strings.Repeat("tags=a&", 1100) + "host=a", "Content-Type: application/x-www-form-urlencoded", 400, "1000 fields"},
+		"a name of many dots":     {strings.Repeat("a.", 100) + "b=1", "Content-Type: application/x-www-form-urlencoded", 400, "too many dots"},
+		"an escape that is none":  {"host=%zz", "Content-Type: application/x-www-form-urlencoded", 400, "not a form"},
+		"a large body":            {"host=" + strings.Repeat("a", 2<<20), "Content-Type: application/x-www-form-urlencoded", 413, ""},
+		"a large body of parts":   {"--b\r\nContent-Disposition: form-data; name=\"host\"\r\n\r\n" + strings.Repeat("a", 2<<20) + "\r\n--b--\r\n", head, 413, ""},
+		"JSON that is a form":     {"host=a", "Content-Type: application/json", 400, "not JSON"},
+		"a form that is JSON":     {`{"host":"a"}`, "Content-Type: application/x-www-form-urlencoded", 400, ""},
+		"a name twice":            {`{"host":"a","host":"b"}`, "Content-Type: application/json", 400, "given twice"},
+		"JSON that is very deep":  {`{"host":` + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + `}`, "Content-Type: application/json", 400, "too deep"},
+		"JSON that is only begun": {strings.Repeat("[", 1000), "Content-Type: application/json", 400, "too deep"},
+		"a list":                  {`[{"host":"a"}]`, "Content-Type: application/json", 400, "a table of fields"},
+		"no type":                 {`{"host":"a"}`, "X-None: 1", 415, ""},
 	} {
 		r := do(t, "POST", e.admin+"/services", c.body, c.head)
 		assert.Equal(t, c.status, r.status, name+": "+r.body)
+		assert.Contains(t, r.body, c.says, name)
 		assert.Less(t, len(r.body), 2000, name)
 	}
 	r = do(t, "POST", e.admin+"/services", `{"host":"a"}`, "Content-Type: application/json", "Content-Type: application/x-www-form-urlencoded")

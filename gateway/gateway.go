@@ -103,11 +103,12 @@ func (g *Gateway) open(cfg Config) error {
 	g.reloads = &reloader{file: cfg.File, engine: g.engine, log: g.log}
 	refused := rampart.NewReporter(g.log, "gateway")
 	g.closers = append(g.closers, closer(refused.Flush))
-	counted, err := metrics(events)
+	measured, counts, err := metrics(opts.Metrics, events.Samples, g.engine.Samples)
 	if err != nil {
 		return err
 	}
-	api := &admin.API{Engine: g.engine, Reload: g.Reload, Metrics: g.engine.WriteMetrics, Events: counted}
+	g.proxy = measured(g.proxy)
+	api := &admin.API{Engine: g.engine, Reload: g.Reload, Metrics: counts}
 	if cfg.File != "" {
 		api.Save = g.reloads.save
 	}

@@ -100,7 +100,7 @@ func TestHTTPLogSendsWhatKongDocuments(t *testing.T) {
 	assert.NotContains(t, text, "a-key-that", "a wrong key may be nearly right")
 	require.Equal(t, 404, e.get("/none", "X-Id: alice-key-0123456789").status)
 	assert.Contains(t, next(t, bodies), `"source":"kong"`)
-	assert.Contains(t, do(t, "GET", e.admin+"/metrics", "").body, `rampart_gateway_log_entries_total{plugin="http-log",outcome="sent"} 3`)
+	assert.Contains(t, do(t, "GET", e.admin+"/metrics", "").body, `rampart_gateway_log_entries_total{outcome="sent",plugin="http-log"} 3`)
 }
 
 func TestHTTPLogBatchesAndTriesAgain(t *testing.T) {

@@ -119,10 +119,10 @@ upstreams:
 		assert.Contains(t, text, line, "all, unless it is told otherwise")
 	}
 	for _, line := range []string{
-		`{upstream="checked.internal",target="a.internal:1",address="a.internal:1",state="healthy",subsystem="http"} 1`,
-		`{upstream="checked.internal",target="a.internal:1",address="a.internal:1",state="unhealthy",subsystem="http"} 0`,
-		`{upstream="checked.internal",target="b.internal:2",address="b.internal:2",state="unhealthy",subsystem="http"} 1`,
-		`{upstream="unchecked.internal",target="c.internal:3",address="c.internal:3",state="healthchecks_off",subsystem="http"} 1`,
+		`{address="a.internal:1",state="healthy",subsystem="http",target="a.internal:1",upstream="checked.internal"} 1`,
+		`{address="a.internal:1",state="unhealthy",subsystem="http",target="a.internal:1",upstream="checked.internal"} 0`,
+		`{address="b.internal:2",state="unhealthy",subsystem="http",target="b.internal:2",upstream="checked.internal"} 1`,
+		`{address="c.internal:3",state="healthchecks_off",subsystem="http",target="c.internal:3",upstream="unchecked.internal"} 1`,
 	} {
 		assert.Contains(t, text, "kong_upstream_target_health"+line)
 	}

@@ -295,10 +295,11 @@ func TestPrometheusCounts(t *testing.T) {
 	e.get("/api", "apikey: alice-key-0123456789")
 	e.get("/api")
 	text := do(t, "GET", e.admin+"/metrics", "").body
-	assert.Contains(t, text, `kong_http_requests_total{service="svc",route="r",code="200",consumer="alice"} 1`)
-	assert.Contains(t, text, `kong_http_requests_total{service="svc",route="r",code="401"} 1`)
-	assert.Contains(t, text, `kong_upstream_latency_ms_count{service="svc",route="r",code="200",consumer="alice"} 1`)
-	assert.Contains(t, text, `rampart_events_total{event="authn_login_fail"`)
+	assert.Contains(t, text, `kong_http_requests_total{code="200",consumer="alice",route="r",service="svc"} 1`)
+	assert.Contains(t, text, `kong_http_requests_total{code="401",consumer="",route="r",service="svc"} 1`)
+	assert.Contains(t, text, `kong_upstream_latency_ms_count{code="200",consumer="alice",route="r",service="svc"} 1`)
+	assert.Contains(t, text, `rampart_events_total{event="authn_login_fail",layer="apikey"`)
+	assert.Contains(t, text, `rampart_http_request_duration_seconds_count{method="GET",route="r",status="4xx"} 1`)
 }
 
 func TestThePluginOfTheMostSpecificPlaceRuns(t *testing.T) {

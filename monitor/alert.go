@@ -2,29 +2,37 @@ package monitor
 
 import (
 	"context"
+	"log/slog"
 	"time"
+
+	"github.com/ecolaura/rampart"
 )
 
 // alertQueue is how many alerts wait for the alert function.
 const alertQueue = 64
 
-// start starts the goroutine that calls the alert function. It ends with Close.
-func (m *monitor) start() {
+// start starts the goroutine that calls the alert function. It ends with Close. What it
+// has to say goes to next.
+func (m *monitor) start(next slog.Handler) {
 	ctx, cancel := context.WithCancel(context.Background())
 	m.queue = make(chan Alert, alertQueue)
 	m.stop, m.ended, m.cancel = make(chan struct{}), make(chan struct{}), cancel
 	go func() {
 		defer close(m.ended)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
 		for {
 			select {
 			case a := <-m.queue:
-				m.call(ctx, a)
+				m.call(ctx, next, a)
 				continue
 			default:
 			}
 			select {
 			case a := <-m.queue:
-				m.call(ctx, a)
+				m.call(ctx, next, a)
+			case <-tick.C:
+				m.resolve(ctx, next)
 			case <-m.stop:
 				return
 			}
@@ -32,7 +40,32 @@ func (m *monitor) start() {
 	}()
 }
 
-func (m *monitor) call(ctx context.Context, a Alert) {
+// resolve queues the alerts that are over, as far as there is room: behind those that
+// began.
+func (m *monitor) resolve(ctx context.Context, next slog.Handler) {
+	var over []Alert
+	m.mu.Lock()
+	for _, r := range m.rules {
+		r.resolve(time.Now(), func(a Alert) bool {
+			select {
+			case m.queue <- a:
+				over = append(over, a)
+				m.counts.add(Occurrence{Event: rampart.SysAlert, Count: 1, rec: a.record()})
+				return true
+			default:
+				return false
+			}
+		})
+	}
+	m.mu.Unlock()
+	for _, a := range over {
+		if next.Enabled(ctx, rampart.SysAlert.Level()) {
+			_ = next.Handle(ctx, a.record()) // there is nobody to tell
+		}
+	}
+}
+
+func (m *monitor) call(ctx context.Context, next slog.Handler, a Alert) {
 	defer func() {
 		if recover() != nil {
 			m.mu.Lock()
@@ -40,7 +73,18 @@ func (m *monitor) call(ctx context.Context, a Alert) {
 			m.mu.Unlock()
 		}
 	}()
-	m.alert(ctx, a)
+	err := m.alert(ctx, a)
+	if err == nil {
+		return
+	}
+	m.mu.Lock()
+	for _, r := range m.rules {
+		if r.Name == a.Rule {
+			r.failed++
+		}
+	}
+	m.mu.Unlock()
+	slog.New(next).LogAttrs(ctx, slog.LevelError, "an alert was not delivered", slog.String("rule", a.Rule), rampart.Text("error", err.Error()))
 }
 
 // Close writes what is pending, as [Monitor.Flush] does, and ends the Monitor's

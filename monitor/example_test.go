@@ -19,7 +19,10 @@ func ExampleMonitor() {
 		Rules: []monitor.Rule{
 			{Name: "guessing", Events: []rampart.Event{rampart.AuthnLoginFail}, Key: monitor.ByAddress, Threshold: 3, Window: time.Minute},
 		},
-		Alert: func(_ context.Context, a monitor.Alert) { fmt.Println(a.Rule, a.Key, a.Count) }, // call somebody
+		Alert: func(_ context.Context, a monitor.Alert) error { // call somebody, or use a Webhook
+			_, err := fmt.Println(a.Rule, a.Key, a.Count)
+			return err
+		},
 	})
 	if err != nil {
 		fmt.Println(err)

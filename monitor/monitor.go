@@ -32,12 +32,13 @@ type Config struct {
 	// Rules say when to call Alert.
 	Rules []Rule
 
-	// Alert is called when a rule fires: one call at a time, on a goroutine of
-	// the Monitor's, so that it delays no request. While it works, 64 alerts
-	// wait; further ones are only logged and counted as dropped. A panic is
-	// caught and counted. ctx ends with the Monitor. Nil: an alert is only a
-	// record in the log (the event sys_alert) and a number in the metrics.
-	Alert func(ctx context.Context, a Alert)
+	// Alert is called when a rule fires, and again when the alert is resolved, such
+	// as that of a [Webhook]: one call at a time, on a goroutine of the Monitor's, so
+	// that it delays no request. While it works, 64 alerts wait; further ones are only
+	// logged and counted as dropped. An error is logged and counted, a panic caught
+	// and counted. ctx ends with the Monitor. Nil: an alert is only a record in the
+	// log (the event sys_alert) and a number in the metrics.
+	Alert func(ctx context.Context, a Alert) error
 
 	// Labels names the attributes that become labels of the metric
 	// rampart_events_total beside the event's name; nil means "layer", "reason" and
@@ -70,7 +71,7 @@ type Monitor struct {
 
 // monitor is what a Monitor shares with the handlers derived from it.
 type monitor struct {
-	alert  func(context.Context, Alert)
+	alert  func(context.Context, Alert) error
 	queue  chan Alert
 	stop   chan struct{}
 	ended  chan struct{}
@@ -117,7 +118,7 @@ func New(cfg Config) (*Monitor, error) {
 		m.rules = append(m.rules, newRuleState(&cfg.Rules[i]))
 	}
 	if cfg.Alert != nil {
-		m.start()
+		m.start(cfg.Handler)
 	}
 	return &Monitor{m, cfg.Handler}, nil
 }

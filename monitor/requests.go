@@ -1,14 +1,12 @@
 package monitor
 
 import (
-	"maps"
 	"net/http"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/ecolaura/rampart/internal/logline"
+	"github.com/ecolaura/rampart/internal/memo"
 	"github.com/ecolaura/rampart/internal/request"
 )
 
@@ -38,62 +36,49 @@ type Request struct {
 // the pattern.
 func Requests(done func(r *http.Request, served Request)) func(http.Handler) http.Handler {
 	known := new(routes)
-	known.names.Store(&map[string]string{})
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			var n *request.Note
-			began, returned := time.Now(), false
-			own := request.JoinCopy(w, r, request.Status, false, func(layer *request.Note) { n = layer })
-			defer func() {
-				status := n.Status(returned)
-				if !returned && status == http.StatusInternalServerError && r.Context().Err() != nil {
-					status = clientClosed
-				}
-				done(r, Request{method(r.Method), known.name(r.Pattern), status, time.Since(began)})
-			}()
-			own.Serve(next, w, r)
-			returned = true
-		})
-	}
+	return func(next http.Handler) http.Handler { return &measured{next, known, done} }
 }
 
-// method returns a name of the methods that there are: clients make up others.
-func method(m string) string {
-	switch m {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
-		http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace:
-		return m
-	default:
-		return "_OTHER" // as OpenTelemetry's semantic conventions have it
-	}
+// measured is next, whose requests are told.
+type measured struct {
+	next  http.Handler
+	known *routes
+	done  func(*http.Request, Request)
 }
 
-// routes are the names of the patterns so far. A request reads them; only a new pattern
-// makes a copy.
-type routes struct {
-	names atomic.Pointer[map[string]string]
-	add   sync.Mutex
+// ServeHTTP implements [http.Handler].
+func (m *measured) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var n *request.Note
+	began, returned := time.Now(), false
+	own := request.JoinCopy(w, r, request.Status, false, func(layer *request.Note) { n = layer })
+	defer func() {
+		status := n.Status(returned)
+		if !returned && status == http.StatusInternalServerError && r.Context().Err() != nil {
+			status = clientClosed
+		}
+		m.done(r, Request{request.Method(r.Method), m.known.name(r.Pattern), status, time.Since(began)})
+	}()
+	own.Serve(m.next, w, r)
+	returned = true
 }
+
+// routes are the names of the patterns so far.
+type routes struct{ memo.Map[string, string] }
 
 func (rs *routes) name(pattern string) string {
 	if pattern == "" {
 		return "unmatched"
 	}
-	if name, ok := (*rs.names.Load())[pattern]; ok {
+	if name, ok := rs.Get(pattern); ok {
 		return name
 	}
-	rs.add.Lock()
-	defer rs.add.Unlock()
-	names := *rs.names.Load()
-	if len(names) >= maxRoutes {
-		return otherLabel
-	}
-	next := maps.Clone(names)
 	_, route, hasMethod := strings.Cut(pattern, " ")
 	if !hasMethod {
 		route = pattern
 	}
-	next[pattern] = logline.Escape(strings.TrimSpace(route), maxRoute)
-	rs.names.Store(&next)
-	return next[pattern]
+	name, ok := rs.Add(pattern, logline.Escape(strings.TrimSpace(route), maxRoute), maxRoutes)
+	if !ok {
+		return otherLabel
+	}
+	return name
 }

@@ -111,15 +111,20 @@ type Alert struct {
 	Key    string        // what the events were counted under; "" if all together
 	Count  int64         // events of this key in the window, Threshold or more
 	Window time.Duration // the rule's
-	Event  rampart.Event // the last of them
-	At     time.Time     // when the last of them was logged
+	Event  rampart.Event // the last of them; "" of one that is resolved
+	At     time.Time     // when the last of them was logged, or when it was resolved
+
+	// Resolved says that the alert is over: fewer events than Threshold are left in
+	// the window. It comes once, a second late at most.
+	Resolved bool
 }
 
 // record is the alert's line in the log.
 func (a Alert) record() slog.Record {
 	rec := slog.NewRecord(a.At, rampart.SysAlert.Level(), string(rampart.SysAlert), 0)
 	rec.AddAttrs(slog.String("event", string(rampart.SysAlert)), slog.String("rule", a.Rule), rampart.Text("key", a.Key),
-		slog.Int64("total", a.Count), slog.Duration("window", a.Window), rampart.Text("last", string(a.Event)))
+		slog.Int64("total", a.Count), slog.Duration("window", a.Window), rampart.Text("last", string(a.Event)),
+		slog.Bool("resolved", a.Resolved), slog.String("layer", "monitor"))
 	return rec
 }
 
@@ -129,14 +134,16 @@ type ruleState struct {
 	width   time.Duration // of one slot of a tally
 	began   time.Time
 	tallies map[string]*tally
+	firing  map[string]*tally // those of alerts that are not resolved
 	swept   time.Time
 	evicted int // keys forgotten before their time
 	fired   int
 	dropped int // alerts that found the queue full
+	failed  int // alerts whose function returned an error
 }
 
 func newRuleState(r *Rule) *ruleState {
-	rs := &ruleState{Rule: *r, width: r.Window / (tallySlots - 1), began: time.Now(), tallies: make(map[string]*tally)}
+	rs := &ruleState{Rule: *r, width: r.Window / (tallySlots - 1), began: time.Now(), tallies: make(map[string]*tally), firing: make(map[string]*tally)}
 	rs.Events = slices.Clone(r.Events)
 	return rs
 }
@@ -167,7 +174,7 @@ func (r *ruleState) applies(o Occurrence) (v verdict) {
 
 // count counts o under key and reports whether that sets the rule off.
 func (r *ruleState) count(key string, o Occurrence, now time.Time) (Alert, bool) {
-	slot := int64(now.Sub(r.began) / r.width)
+	slot := r.slot(now)
 	t := r.tallies[key]
 	if t == nil {
 		r.makeRoom(now, slot)
@@ -180,7 +187,32 @@ func (r *ruleState) count(key string, o Occurrence, now time.Time) (Alert, bool)
 	}
 	t.quiet = now.Add(r.Window)
 	r.fired++
+	if len(r.firing) < maxTallies {
+		r.firing[key] = t
+	}
 	return Alert{Rule: r.Name, Key: key, Count: n, Window: r.Window, Event: o.Event, At: now}, true
+}
+
+func (r *ruleState) slot(now time.Time) int64 { return int64(now.Sub(r.began) / r.width) }
+
+// resolve hands take the alerts that are over. One that it does not take comes again.
+func (r *ruleState) resolve(now time.Time, take func(Alert) bool) {
+	for key, t := range r.firing {
+		n := t.at(r.slot(now))
+		if n < r.Threshold && take(Alert{Rule: r.Name, Key: key, Count: n, Window: r.Window, At: now, Resolved: true}) {
+			delete(r.firing, key)
+		}
+	}
+}
+
+// unresolved counts the alerts that are not over.
+func (r *ruleState) unresolved(now time.Time) (n int) {
+	for _, t := range r.firing {
+		if t.at(r.slot(now)) >= r.Threshold {
+			n++
+		}
+	}
+	return n
 }
 
 // makeRoom keeps the number of keys within bounds: it forgets those whose window

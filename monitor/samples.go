@@ -3,6 +3,7 @@ package monitor
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/logline"
@@ -83,10 +84,15 @@ func (m *monitor) samples() (all []rampart.Sample) {
 		}
 	}
 	for _, r := range m.rules {
+		if m.alert == nil { // nobody else forgets them
+			r.resolve(time.Now(), func(Alert) bool { return true })
+		}
 		labels := map[string]string{"rule": logline.Escape(r.Name, maxLabelValue)}
 		for _, s := range [...]rampart.Sample{
 			{Name: "rampart_alerts_total", Help: "How often a rule has fired.", Value: float64(r.fired)},
 			{Name: "rampart_alerts_dropped_total", Help: "Alerts that were logged only: the alert function was too slow.", Value: float64(r.dropped)},
+			{Name: "rampart_alerts_failed_total", Help: "Alerts whose function returned an error.", Value: float64(r.failed)},
+			{Name: "rampart_alerts_firing", Help: "Alerts of a rule that are not resolved.", Value: float64(r.unresolved(time.Now()))},
 			{Name: "rampart_alert_keys", Help: "Keys that a rule follows.", Value: float64(len(r.tallies))},
 			{Name: "rampart_alert_keys_evicted_total", Help: "Keys that a rule forgot before their window had passed, for lack of room.", Value: float64(r.evicted)},
 		} {

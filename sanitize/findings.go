@@ -48,7 +48,8 @@ type finding struct {
 // A segment is a step of a path: a name or an index.
 type segment struct {
 	name  string
-	index int // of an element, plus one; 0 for a name
+	index int    // of an element, plus one; 0 for a name
+	at    string // the pointer up to here, once it was asked for
 }
 
 func (f *findings) under(name string)    { f.path = append(f.path, segment{name: name}) }
@@ -56,17 +57,27 @@ func (f *findings) underIndex(index int) { f.path = append(f.path, segment{index
 func (f *findings) up()                  { f.path = f.path[:len(f.path)-1] }
 func (f *findings) full() bool           { return len(f.found) >= f.most }
 
-// pointer returns the place of what is being checked.
+// pointer returns the place of what is being checked. A form asks at each field, so
+// that the pointers of the structs around it are kept.
 func (f *findings) pointer() string {
+	known := len(f.path)
+	for known > 0 && f.path[known-1].at == "" {
+		known--
+	}
 	p := ""
-	if f.base != nil {
+	switch {
+	case known > 0:
+		p = f.path[known-1].at
+	case f.base != nil:
 		p = f.base()
 	}
-	for _, s := range f.path {
+	for i := known; i < len(f.path); i++ {
+		s := &f.path[i]
 		if s.index > 0 {
 			s.name = strconv.Itoa(s.index - 1)
 		}
 		p = strictjson.Under(p, s.name)
+		s.at = p
 	}
 	return p
 }

@@ -2,6 +2,7 @@ package sanitize_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -275,4 +276,32 @@ func TestPathValues(t *testing.T) {
 	assert.Equal(t, []string{"id:required", "ref:required"}, got)
 	_, got = do(query, formType, "", "id", "42", "ref", "r", "name", "abcd")
 	assert.Equal(t, []string{"name:max_length"}, got)
+}
+
+// TestNestedNamesTakeTimeInProportion: each parameter leads through as many structs as
+// may be, each with places of its own to look at.
+func TestNestedNamesTakeTimeInProportion(t *testing.T) {
+	type deep struct {
+		N string          `json:"n"`
+		M map[string]deep `json:"m"`
+		A []deep          `json:"a"`
+		B *deep           `json:"b"`
+	}
+	cfg := forms()
+	cfg.Limits.MaxParams = 1000
+	b := newBinder[deep](t, cfg)
+	allocs := func(params int) float64 {
+		var body strings.Builder
+		for i := range params {
+			fmt.Fprintf(&body, "m%s[n]=x&", strings.Repeat(fmt.Sprintf("[k%d][m]", i), 14)+"[k]")
+		}
+		text := strings.TrimSuffix(body.String(), "&")
+		return testing.AllocsPerRun(1, func() {
+			_, err := b.Bind(httptest.NewRecorder(), post(formType, text))
+			require.NoError(t, err)
+		})
+	}
+	few, many := allocs(50), allocs(500)
+	assert.Less(t, many, 12*few)
+	assert.Less(t, many/500, 1000., "for each parameter")
 }

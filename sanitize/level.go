@@ -55,7 +55,7 @@ func (o *object) nameOf(structField, field string) string {
 
 // localise adds the library's own error of the broken rule to inv, for a catalogue.
 func (f *findings) localise(w tag, v reflect.Value, inv *Invalid) *Invalid {
-	if !f.localised || f.absent {
+	if !f.localised {
 		return inv
 	}
 	var parent any

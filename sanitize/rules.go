@@ -62,7 +62,7 @@ func (c *compiler) steps(n *node, tags tags, where string) {
 		}
 		r, reason := c.rule(n, w)
 		if reason != "" {
-			c.mistake(where, reason, "validate:"+w.String(), wantRule(w, reason))
+			c.mistake(where, reason, "validate:"+w.String(), wantRule(n, w, reason))
 		}
 		if r.run != nil || r.ends != nil {
 			n.rules = append(n.rules, r)
@@ -76,8 +76,10 @@ func (c *compiler) steps(n *node, tags tags, where string) {
 	}
 }
 
-// wantRule says what would be right in place of the rule w.
-func wantRule(w tag, reason rampart.Reason) string {
+// wantRule says what would be right in place of n's rule w.
+func wantRule(n *node, w tag, reason rampart.Reason) string {
+	name, _, _ := strings.Cut(w.name, "|")
+	name, _, _ = strings.Cut(name, "=")
 	switch {
 	case reason == rampart.ReasonUnsafe:
 		return "a file of this type can run code in a browser; remove it"
@@ -85,10 +87,22 @@ func wantRule(w tag, reason rampart.Reason) string {
 		return "a file has one list of types; write all of them into one rule, with spaces between them"
 	case reason == rampart.ReasonUnknown && w.name == "types":
 		return `the content does not tell this type; use such as "image/png", "application/pdf" or "text/csv"`
+	case name == "keys" || name == "endkeys":
+		return `these stand behind the "dive" of a map, around the rules for its keys, such as "dive,keys,alpha,endkeys,max=9"`
+	case reason == rampart.ReasonUnknown && strings.TrimSpace(w.name) != w.name:
+		return "only a comma separates rules; remove the space"
 	case reason == rampart.ReasonUnknown:
 		return "there is no such rule; fix the spelling, or add it to Config.Rules"
+	case reason == ReasonUnsupported && (n.kind == kindList || n.kind == kindDict):
+		return `the rule does not fit a list or map; for its elements, write it behind "dive"`
 	case reason == ReasonUnsupported:
 		return "the rule does not fit the field's type; remove it"
+	case asksPairs(name):
+		return "write pairs of a Go field of this struct and a value that the field can hold, such as " + name + "=Country DE"
+	case asksField(name), strings.HasPrefix(name, "required_"), strings.HasPrefix(name, "excluded_"):
+		return "name Go fields of this struct (not names of the input), of a type that can be compared, such as " + name + "=Other"
+	case (name == "oneof" || name == "noneof") && w.param != "":
+		return "each choice must be a number that the field's type can hold"
 	default:
 		return "the rule has a wrong parameter, or lacks one, or takes none; see the documentation of package sanitize"
 	}

@@ -47,6 +47,9 @@ func discover(ctx context.Context, target *attack.Target) ([]attack.Route, error
 		return nil, fmt.Errorf("nothing answers at %s: %w", base, err)
 	}
 	defer func() { _ = resp.Body.Close() }() // it was read only
+	if resp.StatusCode >= 500 {
+		return nil, fmt.Errorf("%s answers with status %d: a service that is down refuses everything", base, resp.StatusCode)
+	}
 	page, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err != nil {
 		return nil, fmt.Errorf("%s does not answer to the end: %w", base, err)

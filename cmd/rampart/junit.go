@@ -65,7 +65,7 @@ func writeJUnit(out io.Writer, r *report, _ painter) error {
 			for _, a := range r.Accepted {
 				if a.ID == w.ID && c.Skipped == nil {
 					suite.Skipped++
-					c.Skipped = &junitMessage{Message: a.reason}
+					c.Skipped = &junitMessage{Message: clean(a.reason)}
 				}
 			}
 		}

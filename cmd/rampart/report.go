@@ -74,13 +74,16 @@ func plural(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
+// maxPlaces is how many a terminal shows of each weakness.
+const maxPlaces = 3
+
 // writeText is for a terminal: each weakness, below it the places.
 func writeText(out io.Writer, r *report, p painter) error {
 	var b strings.Builder
-	last := ""
-	for _, f := range r.Findings {
+	last, places := "", 0
+	for i, f := range r.Findings {
 		if f.ID != last {
-			last = f.ID
+			last, places = f.ID, 0
 			colour := yellow
 			if f.Severity >= attack.High {
 				colour = red
@@ -88,6 +91,12 @@ func writeText(out io.Writer, r *report, p painter) error {
 			about := strings.Join(notEmpty(f.CWE, f.Top10), ", ")
 			fmt.Fprintf(&b, "%s %s [%s] (%s)\n", p.paint(colour, strings.ToUpper(f.Severity.String())), p.paint(bold, f.Title), f.ID, about)
 			fmt.Fprintf(&b, "  fix: %s\n", f.Fix)
+		}
+		if places++; places > maxPlaces {
+			if i+1 == len(r.Findings) || r.Findings[i+1].ID != f.ID {
+				fmt.Fprintf(&b, "  … and %s; -format json has all\n", plural(places-maxPlaces, "place more", "places more"))
+			}
+			continue
 		}
 		fmt.Fprintf(&b, "  %s\n", clean(oneLine(strings.TrimSpace(f.Method+" "+f.Path+": "+f.Detail))))
 		if f.Request != "" {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/ecolaura/rampart/attack"
@@ -94,13 +95,13 @@ func writeSARIF(out io.Writer, r *report, _ painter) error {
 		index[w.ID] = i
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, rule(w))
 	}
-	notes := r.Notes
+	notes := slices.Clone(r.Notes)
 	if r.Incomplete != nil {
 		notes = append(notes, r.Incomplete.Error())
 	}
 	invocation := sarifInvocation{Successful: r.Incomplete == nil, Started: r.Began.UTC().Format("2006-01-02T15:04:05.000Z")}
 	for _, note := range notes {
-		invocation.Notes = append(invocation.Notes, sarifMessage{sarifText{valid(note)}})
+		invocation.Notes = append(invocation.Notes, sarifMessage{sarifText{plain(note)}})
 	}
 	run.Invocations = []sarifInvocation{invocation}
 	for _, f := range r.Findings {
@@ -108,7 +109,7 @@ func writeSARIF(out io.Writer, r *report, _ painter) error {
 	}
 	for _, a := range r.Accepted {
 		result := r.result(a.Finding, index)
-		result.Suppressions = []sarifSuppression{{"external", a.reason}}
+		result.Suppressions = []sarifSuppression{{"external", clean(valid(a.reason))}}
 		run.Results = append(run.Results, result)
 	}
 	enc := json.NewEncoder(out)

@@ -288,7 +288,7 @@ func reportedEvents(t *testing.T) []reportedEvent {
 		t.Fatal(err)
 	}
 	// The Monitor writes its own event, past the Reporter.
-	reader("monitor").add(string(rampart.SysAlert), []string{"rule", "key", "total", "window", "last"})
+	reader("monitor").add(string(rampart.SysAlert), []string{"rule", "key", "total", "window", "last", "resolved"})
 	var all []reportedEvent
 	used := map[string]bool{}
 	rows := map[[2]string]map[string]bool{} // event and layer → attributes

@@ -15,7 +15,7 @@ import (
 
 // released are the modules that users get, by their folders. They have no
 // replace: what users get would not have it either.
-var released = []string{".", "cmd/rampart", "gateway", "monitor/prom"} // read-only
+var released = []string{".", "cmd/rampart", "gateway", "monitor/otel", "monitor/prom"} // read-only
 
 // outside is a program of a user's, in a module of its own.
 const outside = `package main

@@ -38,7 +38,7 @@ func ServeAs(next http.Handler, w http.ResponseWriter, r *http.Request, key, hol
 	})
 	c.Credential = Credential{Context: r.Context(), Holder: holder, Refuse: refuse, key: key}
 	c.r = *r.WithContext(&c.Credential) //nolint:contextcheck // it wraps that of r; inlined, so that it is part of c
-	serveCopy(next, w, r, &c.r)
+	ServeCopy(next, w, r, &c.r)
 }
 
 // ServeWithout has next respond to r for a layer that found no credential. What a
@@ -54,11 +54,13 @@ func ServeWithout(next http.Handler, w http.ResponseWriter, r *http.Request, key
 	case outer == nil:
 		next.ServeHTTP(w, r)
 	default:
-		serveCopy(next, w, r, r.WithContext(context.WithValue(ctx, key, nil)))
+		ServeCopy(next, w, r, r.WithContext(context.WithValue(ctx, key, nil)))
 	}
 }
 
-func serveCopy(next http.Handler, w http.ResponseWriter, r, inner *http.Request) {
+// ServeCopy has next respond to inner, a copy of r, and gives back to r what belongs
+// further out: the form that was read and the pattern.
+func ServeCopy(next http.Handler, w http.ResponseWriter, r, inner *http.Request) {
 	returned := false
 	defer func() { giveBack(r, inner, returned) }()
 	next.ServeHTTP(w, inner)

@@ -26,3 +26,15 @@ func (n *Note) Status(returned bool) int {
 		return http.StatusInternalServerError
 	}
 }
+
+// Method returns m if net/http has a constant for it, else "_OTHER", as the semantic
+// conventions of OpenTelemetry have it: clients make up methods.
+func Method(m string) string {
+	switch m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
+		http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace:
+		return m
+	default:
+		return "_OTHER"
+	}
+}

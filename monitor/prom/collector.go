@@ -2,18 +2,17 @@ package prom
 
 import (
 	"iter"
-	"maps"
 	"math"
 	"net/http"
 	"slices"
 	"strconv"
-	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/internal/conferr"
+	"github.com/ecolaura/rampart/internal/memo"
 	"github.com/ecolaura/rampart/monitor"
 )
 
@@ -38,9 +37,7 @@ type Collector struct {
 	sources   []iter.Seq[rampart.Sample]
 	durations *prometheus.HistogramVec
 	inFlight  atomic.Int64
-
-	known atomic.Pointer[map[series]prometheus.Observer] // a request reads it; a new series makes a copy
-	add   sync.Mutex
+	known     memo.Map[series, prometheus.Observer]
 }
 
 // series tells the histograms apart.
@@ -74,7 +71,6 @@ func New(cfg Config) (*Collector, error) {
 			Name: "rampart_http_request_duration_seconds", Help: "Time until a handler had returned, by route, method and class of status.", Buckets: buckets,
 		}, []string{"route", "method", "status"}),
 	}
-	c.known.Store(&map[series]prometheus.Observer{})
 	return c, nil
 }
 
@@ -94,22 +90,11 @@ func (c *Collector) Handler(next http.Handler) http.Handler {
 func (c *Collector) served(_ *http.Request, q monitor.Request) {
 	c.inFlight.Add(-1)
 	s := series{q.Route, q.Method, q.Status / 100}
-	o, ok := (*c.known.Load())[s]
-	if !ok {
-		o = c.observer(s)
+	o, ok := c.known.Get(s)
+	if !ok { // monitor.Requests and net/http bound how often
+		o, _ = c.known.Add(s, c.durations.WithLabelValues(s.route, s.method, strconv.Itoa(s.class)+"xx"), math.MaxInt)
 	}
 	o.Observe(q.Took.Seconds())
-}
-
-// observer makes the histogram of s. There are as many as routes, methods and classes
-// of status, each of which [monitor.Requests] or net/http bounds.
-func (c *Collector) observer(s series) prometheus.Observer {
-	c.add.Lock()
-	defer c.add.Unlock()
-	next := maps.Clone(*c.known.Load())
-	next[s] = c.durations.WithLabelValues(s.route, s.method, strconv.Itoa(s.class)+"xx")
-	c.known.Store(&next)
-	return next[s]
 }
 
 // Describe implements [prometheus.Collector]. Which samples there will be is not known,

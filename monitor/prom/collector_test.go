@@ -113,6 +113,8 @@ func TestEverySeriesIsReadByPrometheusOwnParser(t *testing.T) {
 		`rampart_alert_keys{rule="flood"}`:               1,
 		`rampart_alert_panics_total`:                     0,
 		`rampart_alerts_dropped_total{rule="flood"}`:     0,
+		`rampart_alerts_failed_total{rule="flood"}`:      0,
+		`rampart_alerts_firing{rule="flood"}`:            0,
 		`rampart_alerts_total{rule="flood"}`:             0,
 		`rampart_events_total{event="excess_rate_limit_exceeded", layer="throttle", policy="anon", reason="quota_exceeded"}`: 1,
 		`rampart_feed_age_seconds`:                    -1,

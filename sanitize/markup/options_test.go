@@ -307,3 +307,8 @@ func TestWithSharesNothing(t *testing.T) {
 	assert.Empty(t, one.Clean(`<iframe src="https://two.example/"></iframe>`))
 	assert.Contains(t, two.Clean(`<iframe src="https://two.example/"></iframe>`), "two.example")
 }
+
+func TestFramesAreOfPublicHosts(t *testing.T) {
+	_, err := markup.New(markup.AllowFrames("localhost", "intranet", "127.0.0.1", "a.example"))
+	assert.Equal(t, []string{"hosts: invalid: localhost", "hosts: invalid: intranet", "hosts: invalid: 127.0.0.1"}, mistakes(err))
+}

@@ -203,7 +203,7 @@ plugins:
 		asked.Load(), slowly.Load(), slow.Load(), bodies.Load(), reloads.Load(), failed.Load(), before, most)
 	assert.Zero(t, failed.Load())
 	assert.Equal(t, slowly.Load(), slow.Load(), "each is sent once")
-	assert.LessOrEqual(t, max(most[0], most[1]), 128, "less than one body")
-	assert.LessOrEqual(t, most[1], most[0]+32, "it does not grow")
+	assert.LessOrEqual(t, max(most[0], most[1]), 160, "less than one body")
+	assert.LessOrEqual(t, most[1], most[0]+48, "it does not grow")
 	assert.NotContains(t, p.stderr.String(), "panic")
 }

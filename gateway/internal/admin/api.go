@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -30,8 +29,7 @@ type API struct {
 	Engine  *engine.Engine
 	Save    func(text []byte) error     // to the file, for ?save=true; nil: there is none
 	Reload  func(context.Context) error // of the file
-	Metrics func(w io.Writer)           // the gateway's
-	Events  http.Handler                // metrics of the security events; nil: none
+	Metrics http.Handler                // for Prometheus
 
 	once   sync.Once
 	table  []endpoint

@@ -70,7 +70,7 @@ func multipartForm(body io.Reader, boundary string) (url.Values, error) {
 	}
 	for range maxFields {
 		p, err := parts.NextRawPart()
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) && len(form) > 0 {
 			return form, nil
 		}
 		if err != nil {

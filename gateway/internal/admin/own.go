@@ -111,11 +111,7 @@ func (*API) ready(w http.ResponseWriter, _ *http.Request, _ []string) error {
 }
 
 func (a *API) metrics(w http.ResponseWriter, r *http.Request, _ []string) error {
-	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	a.Metrics(w)
-	if a.Events != nil {
-		a.Events.ServeHTTP(w, r)
-	}
+	a.Metrics.ServeHTTP(w, r)
 	return nil
 }
 

@@ -322,6 +322,7 @@ func (u *Upstream) check(*File) Mistakes {
 	c.Want(hostname(u.Name), "name", "a host name is wanted: %q", u.Name)
 	c.OneOf("algorithm", u.Algorithm, "round-robin", "least-connections")
 	c.Want(u.HostHeader == "" || hostname(u.HostHeader), "host_header", "a host name is wanted")
+	c.Within("slots", u.Slots, 10, 65536)
 	u.Healthchecks.Active.check(&c)
 	p := u.Healthchecks.Passive
 	c.OneOf("healthchecks.passive.type", p.Type, "http", "https")

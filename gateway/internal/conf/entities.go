@@ -136,6 +136,7 @@ type Upstream struct {
 	Name         string       `k:"name"`
 	Algorithm    string       `k:"algorithm"`
 	HostHeader   string       `k:"host_header"`
+	Slots        int          `k:"slots"` // of Kong's ring of hashes; targets are chosen without one here
 	Healthchecks Healthchecks `k:"healthchecks"`
 }
 
@@ -169,7 +170,7 @@ type Unhealthy struct {
 // NewUpstream returns an Upstream with Kong's defaults: passive checks are off.
 func NewUpstream() *Upstream {
 	return &Upstream{
-		Algorithm: "round-robin",
+		Algorithm: "round-robin", Slots: 10000,
 		Healthchecks: Healthchecks{Active: newActive(), Passive: Passive{
 			Type: "http",
 			Healthy: Healthy{Statuses: []int{

@@ -85,6 +85,9 @@ upstreams: [{name: u, slots: 1000, _comment: c, targets: [{target: "a:1", _ignor
 consumers: [{username: c, _comment: c, keyauth_credentials: [{key: 0123456789abcdef0123, _comment: c}]}]
 `)
 	assert.Equal(t, []string{"eu", "shop"}, f.Services[0].Tags)
+	text, err := f.YAML()
+	require.NoError(t, err)
+	assert.Contains(t, string(text), "slots: 1000", "it is kept for those who compare")
 	assert.Equal(t, []string{"shop", "eu"}, f.Routes[0].Tags)
 	assert.Equal(t, []string{"shop", "eu"}, f.KeyAuths[0].Tags)
 	require.Len(t, f.Notes, 2)
@@ -92,8 +95,9 @@ consumers: [{username: c, _comment: c, keyauth_credentials: [{key: 0123456789abc
 	assert.Contains(t, f.Notes.Error(), "line 7: note: _workspace: ")
 
 	for text, want := range map[string]string{
-		"_info: {defaults: {service: {retries: 1}}}":          "_info.defaults: unknown field",
-		"plugins: [{name: key-auth, config: {_comment: no}}]": "config._comment: unknown field",
+		"_info: {defaults: {service: {retries: 1}}}":                                                                        "_info.defaults: unknown field",
+		"plugins: [{name: key-auth, config: {_comment: no}}]":                                                               "config._comment: unknown field",
+		"_transform: false\nconsumers: [{username: c, basicauth_credentials: [{username: c, password: 0123456789abcdef}]}]": "_transform: false says that the passwords are Kong's hashes",
 		"_comment: [no]": "_comment: unknown field",
 		"_ignore: no":    "_ignore: unknown field",
 		"services: [{name: s, url: 'http://s', _konnect: {}}]":               "_konnect: unknown field",
@@ -107,6 +111,10 @@ consumers: [{username: c, _comment: c, keyauth_credentials: [{key: 0123456789abc
 	} {
 		assert.Contains(t, refused(t, "_format_version: '3.0'\n"+text), want, text)
 	}
+}
+
+func TestWithoutPasswordsNothingIsTransformed(t *testing.T) {
+	parse(t, "_format_version: '2.1'\n_transform: false\nservices: [{name: s, url: 'http://s'}]")
 }
 
 func TestPluginsShareConfigurations(t *testing.T) {
@@ -139,7 +147,7 @@ func TestAPlaceholderIsNeverTakenForAValue(t *testing.T) {
 		assert.Equal(t, 1, strings.Count(why, "line"), "one mistake is enough: %s", why)
 	}
 	parse(t, `_format_version: "3.0"
-plugins: [{name: request-termination, config: {status_code: 200, body: "<p>costs $5, ${name} and {id}</p>"}}]
+plugins: [{name: request-termination, config: {status_code: 200, body: "<p>costs $5, ${name}, {id} and {{ total }}</p>"}}]
 `)
 }
 

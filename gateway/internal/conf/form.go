@@ -91,6 +91,9 @@ func JSONNode(text []byte) (*yaml.Node, error) {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
 	n, err := jsonNode(dec, 0)
+	if errors.Is(err, errDepth) {
+		return nil, Mistakes{{Reason: "the JSON is too deep"}}
+	}
 	if err != nil {
 		return nil, Mistakes{{Reason: "not JSON"}}
 	}

@@ -83,7 +83,7 @@ func (k Kind) Find(f *File, s string) Entity {
 // FindBelow is Find below the entity parent, which the reference field names.
 func (k Kind) FindBelow(f *File, field, parent, s string) Entity {
 	e := k.Find(f, s)
-	if e == nil && k.Within == field && !LooksLikeID(s) {
+	if e == nil && !LooksLikeID(s) {
 		e = f.by(k.Name, k.Key, Ref(parent), k.full(s))
 	}
 	if e == nil || Refers(e, field) != parent {

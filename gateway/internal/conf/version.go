@@ -71,14 +71,17 @@ func (doc *document) newPaths() {
 }
 
 // placeholder is a text that some tool was to replace: envsubst, decK, a chart.
-var placeholder = regexp.MustCompile(`\$\{\{.*?\}\}|\{\{.*?\}\}|\$\{[A-Z][A-Z0-9_]*(:?[-=].*?)?\}|^\$[A-Z][A-Z0-9_]+$|^<[A-Z][A-Z0-9_]+>|\{vault://.*?\}`) // read-only
+var placeholder = regexp.MustCompile(`\$\{\{.*?\}\}|^\{\{.*\}\}$|\$\{[A-Z][A-Z0-9_]*(:?[-=].*?)?\}|^\$[A-Z][A-Z0-9_]+$|^<[A-Z][A-Z0-9_]+>|\{vault://.*?\}`) // read-only
 
 // unfilled reports a placeholder as a mistake: as it stands it might even be taken,
 // for a key that everybody knows.
 func (d *decoder) unfilled(n *yaml.Node, path string) bool {
+	if n.Tag == formTag || !strings.ContainsAny(n.Value, "$<{") { // which is quick
+		return false
+	}
 	what := placeholder.FindString(n.Value)
 	switch {
-	case what == "" || n.Tag == formTag:
+	case what == "":
 		return false
 	case d.unread == nil:
 		d.unread = map[string]bool{}

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -279,7 +278,7 @@ func (e *Engine) layers(f *conf.File, env *plugin.Env, old *state) (map[string]*
 		at := order[p.Name]
 		t, was := types[at], old.uses[p.ID]
 		switch {
-		case was == nil, env != old.env && !t.Alone:
+		case was == nil, env != old.env && !t.Alone && !t.Counts:
 		case was.plugin == p:
 			made[p.ID] = was
 			continue
@@ -363,18 +362,17 @@ func (e *Engine) Health(upstream string) map[string]bool {
 	return nil
 }
 
-// WriteMetrics writes what the prometheus plugins tell, in Prometheus' text format.
-func (e *Engine) WriteMetrics(w io.Writer) {
-	e.opts.Metrics.Write(w)
+// Samples yields the health of targets, where a plugin prometheus wants it.
+func (e *Engine) Samples(yield func(rampart.Sample) bool) {
 	s := e.current.Load()
 	if !plugin.TellsHealth(s.file) {
 		return
 	}
-	upstreams := map[string]map[string]string{}
 	for name, p := range s.pools {
-		upstreams[name] = p.thing.States()
+		if !plugin.HealthSamples(name, p.thing.States(), yield) {
+			return
+		}
 	}
-	plugin.WriteHealth(w, upstreams)
 }
 
 // SetHealth marks a target; false if there is none.

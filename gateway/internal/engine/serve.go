@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"io"
 	"log/slog"
@@ -55,6 +56,9 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 		e.active.Add(-1)
 		if !ended && rec.status == 0 { // a panic on its way to server.Recover
 			rec.status = http.StatusInternalServerError
+		}
+		if c.Route != nil { // for the layer that measures, around us
+			r.Pattern = cmp.Or(c.Route.Name, c.Route.ID)
 		}
 		took := time.Since(c.Start)
 		for _, k := range c.Counts {

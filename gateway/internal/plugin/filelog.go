@@ -31,7 +31,7 @@ func (l *FileLog) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
 	settings := newQueue()
 	settings.MaxBatchSize, settings.MaxCoalescingDelay = 1000, 0.1
 	out := &appender{cfg: l}
-	q := newLogQueue(settings, e.Log, func(outcome string, n int) { e.Metrics.logs.add("file-log", outcome, n) }, out.write)
+	q := newLogQueue(settings, e.Log, func(outcome string, n int) { e.Metrics.logs.WithLabelValues("file-log", outcome).Add(float64(n)) }, out.write)
 	layer := logLayer(q)
 	layer.close = func() { q.close(); out.close() }
 	return layer, nil

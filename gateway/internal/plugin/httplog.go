@@ -89,7 +89,7 @@ func (h *HTTPLog) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	settings := h.queue()
-	q := newLogQueue(settings, e.Log, func(outcome string, n int) { e.Metrics.logs.add("http-log", outcome, n) },
+	q := newLogQueue(settings, e.Log, func(outcome string, n int) { e.Metrics.logs.WithLabelValues("http-log", outcome).Add(float64(n)) },
 		func(ctx context.Context, batch [][]byte) error {
 			body := batch[0]
 			if settings.MaxBatchSize > 1 {

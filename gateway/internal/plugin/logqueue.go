@@ -2,10 +2,7 @@ package plugin
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -230,31 +227,4 @@ func (q *logQueue) lose(ctx context.Context, n int, err error) {
 	}
 	q.log.WarnContext(ctx, "entries of a log are lost", slog.Int("entries", q.lost), slog.String("error", err.Error()))
 	q.lost, q.lostAt = 0, time.Now()
-}
-
-// logCounts counts the entries of logs.
-type logCounts struct {
-	mu sync.Mutex
-	n  map[[2]string]int64 // by plugin and outcome
-}
-
-func (l *logCounts) add(plugin, outcome string, n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.n == nil {
-		l.n = map[[2]string]int64{}
-	}
-	l.n[[2]string{plugin, outcome}] += int64(n)
-}
-
-func (l *logCounts) write(w io.Writer) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.n) == 0 {
-		return
-	}
-	fmt.Fprintln(w, "# HELP rampart_gateway_log_entries_total Entries of log plugins by what became of them.\n# TYPE rampart_gateway_log_entries_total counter")
-	for _, k := range slices.SortedFunc(maps.Keys(l.n), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
-		fmt.Fprintf(w, "rampart_gateway_log_entries_total{plugin=%q,outcome=%q} %d\n", k[0], k[1], l.n[k])
-	}
 }

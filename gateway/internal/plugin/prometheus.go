@@ -2,15 +2,15 @@ package plugin
 
 import (
 	"cmp"
-	"fmt"
-	"io"
-	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
-	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/gateway/internal/call"
 	"github.com/ecolaura/rampart/gateway/internal/conf"
 )
@@ -46,48 +46,50 @@ func (p *Prometheus) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
 	}}, nil
 }
 
-// Metrics counts requests under the names that Kong's dashboards know.
+// Metrics counts requests under the names that Kong's dashboards know. What tells the
+// series apart is configured, so there is a bound.
 type Metrics struct {
-	mu   sync.Mutex
-	rows map[row]*numbers
-	logs logCounts
-}
-
-// row is what a line of metrics is about. Consumers are configured, so there is
-// a bound.
-type row struct {
-	service, route, consumer string
-	code                     int
-}
-
-type numbers struct {
-	requests, bytes         int64
-	total, upstream         histogram
-	counted, weighed, timed bool // which of them a plugin asks for
-}
-
-// bounds of latencies in milliseconds.
-func bounds() []float64 {
-	return []float64{1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000}
-}
-
-type histogram struct {
-	counts [15]int64
-	count  int64
-	sum    float64
-}
-
-func (h *histogram) add(d time.Duration) {
-	ms := float64(d) / float64(time.Millisecond)
-	h.count++
-	h.sum += ms
-	if i, _ := slices.BinarySearch(bounds(), ms); i < len(h.counts) {
-		h.counts[i]++
-	}
+	requests, bytes, logs *prometheus.CounterVec
+	total, upstream       *prometheus.HistogramVec
 }
 
 // NewMetrics returns empty Metrics.
-func NewMetrics() *Metrics { return &Metrics{rows: map[row]*numbers{}} }
+func NewMetrics() *Metrics {
+	labels := []string{"service", "route", "code", "consumer"}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	latency := func(name, help string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: name, Help: help, Buckets: []float64{1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000},
+		}, labels)
+	}
+	return &Metrics{
+		requests: counter("kong_http_requests_total", "Requests by service, route and status.", labels...),
+		bytes:    counter("kong_bandwidth_bytes", "Bytes of bodies that were sent to clients.", append([]string{"direction"}, labels...)...),
+		logs:     counter("rampart_gateway_log_entries_total", "Entries of log plugins by what became of them.", "plugin", "outcome"),
+		total:    latency("kong_request_latency_ms", "Time from the first byte to the last."),
+		upstream: latency("kong_upstream_latency_ms", "Time until the upstream's header was there."),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, c := range m.all() {
+		c.Describe(ch)
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
+	for _, c := range m.all() {
+		c.Collect(ch)
+	}
+}
+
+func (m *Metrics) all() []prometheus.Collector {
+	return []prometheus.Collector{m.requests, m.bytes, m.logs, m.total, m.upstream}
+}
 
 type counter struct {
 	m   *Metrics
@@ -96,75 +98,32 @@ type counter struct {
 
 // Count implements call.Counter.
 func (k *counter) Count(c *call.Call, status int, sent int64, took time.Duration) {
-	at := row{code: status}
+	service, route, consumer := "", "", ""
 	if c.Service != nil {
-		at.service = cmp.Or(c.Service.Name, c.Service.ID)
+		service = cmp.Or(c.Service.Name, c.Service.ID)
 	}
 	if c.Route != nil {
-		at.route = cmp.Or(c.Route.Name, c.Route.ID)
+		route = cmp.Or(c.Route.Name, c.Route.ID)
 	}
 	if k.cfg.PerConsumer && c.Consumer != nil {
-		at.consumer = cmp.Or(c.Consumer.Username, c.Consumer.CustomID)
+		consumer = strings.ToValidUTF8(cmp.Or(c.Consumer.Username, c.Consumer.CustomID), "")
 	}
-	k.m.mu.Lock()
-	defer k.m.mu.Unlock()
-	n := k.m.rows[at]
-	if n == nil {
-		n = &numbers{}
-		k.m.rows[at] = n
-	}
+	code := strconv.Itoa(status)
 	if k.cfg.StatusCodeMetrics {
-		n.counted = true
-		n.requests++
+		k.m.requests.WithLabelValues(service, route, code, consumer).Inc()
 	}
 	if k.cfg.BandwidthMetrics {
-		n.weighed = true
-		n.bytes += sent
+		k.m.bytes.WithLabelValues("egress", service, route, code, consumer).Add(float64(sent))
 	}
 	if k.cfg.LatencyMetrics {
-		n.timed = true
-		n.total.add(took)
+		k.m.total.WithLabelValues(service, route, code, consumer).Observe(milliseconds(took))
 		if c.Upstream > 0 {
-			n.upstream.add(c.Upstream)
+			k.m.upstream.WithLabelValues(service, route, code, consumer).Observe(milliseconds(c.Upstream))
 		}
 	}
 }
 
-// Write writes all in Prometheus' text format.
-func (m *Metrics) Write(w io.Writer) {
-	m.logs.write(w)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	rows := slices.SortedFunc(maps.Keys(m.rows), func(a, b row) int {
-		return cmp.Or(cmp.Compare(a.service, b.service), cmp.Compare(a.route, b.route), cmp.Compare(a.code, b.code), cmp.Compare(a.consumer, b.consumer))
-	})
-	fmt.Fprintln(w, "# HELP kong_http_requests_total Requests by service, route and status.\n# TYPE kong_http_requests_total counter")
-	for _, r := range rows {
-		if m.rows[r].counted {
-			fmt.Fprintf(w, "kong_http_requests_total{%s} %d\n", r.labels(), m.rows[r].requests)
-		}
-	}
-	fmt.Fprintln(w, "# HELP kong_bandwidth_bytes Bytes of bodies that were sent to clients.\n# TYPE kong_bandwidth_bytes counter")
-	for _, r := range rows {
-		if m.rows[r].weighed {
-			fmt.Fprintf(w, "kong_bandwidth_bytes{direction=\"egress\",%s} %d\n", r.labels(), m.rows[r].bytes)
-		}
-	}
-	for _, h := range []struct {
-		name, help string
-		of         func(*numbers) *histogram
-	}{
-		{"kong_request_latency_ms", "Time from the first byte to the last.", func(n *numbers) *histogram { return &n.total }},
-		{"kong_upstream_latency_ms", "Time until the upstream's header was there.", func(n *numbers) *histogram { return &n.upstream }},
-	} {
-		fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s histogram\n", h.name, h.help, h.name)
-		for _, r := range rows {
-			if m.rows[r].timed {
-				h.of(m.rows[r]).write(w, h.name, r.labels())
-			}
-		}
-	}
-}
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // TellsHealth reports whether a plugin of f wants the health of targets among the
 // metrics.
@@ -175,36 +134,21 @@ func TellsHealth(f *conf.File) bool {
 	})
 }
 
-// WriteHealth writes which of Kong's states each upstream's targets are in.
-func WriteHealth(w io.Writer, upstreams map[string]map[string]string) {
-	const name = "kong_upstream_target_health"
-	fmt.Fprintf(w, "# HELP %[1]s 1 for the state that a target is in.\n# TYPE %[1]s gauge\n", name)
-	for _, u := range slices.Sorted(maps.Keys(upstreams)) {
-		for _, target := range slices.Sorted(maps.Keys(upstreams[u])) {
-			for _, state := range []string{"healthchecks_off", "healthy", "unhealthy"} {
-				in := 0
-				if upstreams[u][target] == state {
-					in = 1
-				}
-				fmt.Fprintf(w, "%s{upstream=%q,target=%q,address=%[3]q,state=%q,subsystem=\"http\"} %d\n", name, u, target, state, in)
+// HealthSamples yields which of Kong's states an upstream's targets are in.
+func HealthSamples(upstream string, targets map[string]string, yield func(rampart.Sample) bool) bool {
+	for target, is := range targets {
+		for _, state := range []string{"healthchecks_off", "healthy", "unhealthy"} {
+			in := 0.0
+			if is == state {
+				in = 1
+			}
+			if !yield(rampart.Sample{
+				Name: "kong_upstream_target_health", Help: "1 for the state that a target is in.", Value: in,
+				Labels: map[string]string{"upstream": upstream, "target": target, "address": target, "state": state, "subsystem": "http"},
+			}) {
+				return false
 			}
 		}
 	}
-}
-
-func (h *histogram) write(w io.Writer, name, labels string) {
-	below := int64(0)
-	for i, b := range bounds() {
-		below += h.counts[i]
-		fmt.Fprintf(w, "%s_bucket{%s,le=\"%g\"} %d\n", name, labels, b, below)
-	}
-	fmt.Fprintf(w, "%s_bucket{%s,le=\"+Inf\"} %d\n%s_sum{%s} %g\n%s_count{%s} %d\n", name, labels, h.count, name, labels, h.sum, name, labels, h.count)
-}
-
-func (r row) labels() string {
-	s := fmt.Sprintf("service=%q,route=%q,code=\"%d\"", r.service, r.route, r.code)
-	if r.consumer != "" {
-		s += fmt.Sprintf(",consumer=%q", strings.ToValidUTF8(r.consumer, ""))
-	}
-	return s
+	return true
 }
