@@ -47,6 +47,7 @@ func TestBasicAuthDoesWhatKongDocuments(t *testing.T) {
 		assert.Equal(t, refused.body, r.body, "the client does not learn why")
 	}
 	assert.Equal(t, 401, e.get("/api", basic("Jason", "wrong"), basic("Jason", "JasonPassword")).status, "two headers")
+	assert.Equal(t, 401, e.get("/api", basic("Jason", "JasonPassword"), basic("Jason", "wrong")).status, "two headers")
 	assert.NotContains(t, e.log.String(), "JasonPassword")
 
 	require.Equal(t, 200, e.form("PATCH", "/basic-auths/Jason", "password", "another one").status)

@@ -102,3 +102,12 @@ func TestAPluginForAConsumerAndAGroupIsAMistake(t *testing.T) {
 	assert.Equal(t, 400, r.status)
 	assert.Contains(t, r.body, "for a consumer or for a group")
 }
+
+func TestAGroupOnARouteWithoutAServiceGoesBeforeAConsumer(t *testing.T) {
+	e := start(t, strings.Replace(grouped, "services:", "routes: [{name: alone, paths: [/alone]}]\nservices:", 1)+`
+  - {name: request-termination, consumer: alice, config: {status_code: 200, message: consumer}}
+  - {name: request-termination, consumer_group: gold, route: alone, config: {status_code: 200, message: group and route}}
+`)
+	assert.Equal(t, "group and route", e.get("/alone", "apikey: alice-key-0123456789").json(t)["detail"])
+	assert.Equal(t, "consumer", e.get("/api", "apikey: alice-key-0123456789").json(t)["detail"])
+}

@@ -198,6 +198,7 @@ func TestRequestTransformerReadsTheCallerFromTheGatewayAlone(t *testing.T) {
 	}
 	assert.Equal(t, "a=1", r.json(t)["query"])
 	assert.Equal(t, "nobody", e.get("/api", "X-User: root").sent(t, "X-User"))
+	assert.Empty(t, e.get("/api", "X-Consumer-Custom-Id: 666").sent(t, "X-Number"), "nobody has none, whatever a client says")
 	assert.Empty(t, e.get("/api", "apikey: alice-key-0123456789").sent(t, "X-Secret"), "a hidden credential is hidden from templates")
 }
 

@@ -111,3 +111,19 @@ func TestAFullQueueLosesTheOldest(t *testing.T) {
 		assert.Equal(t, []string{"0", "12345678"}, s.batches)
 	})
 }
+
+func TestAQueueHoldsOnlySoManyEntries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &sink{fail: 1}
+		q := s.queue(func(q *Queue) { q.MaxEntries, q.InitialRetryDelay = 2, 10 })
+		q.add([]byte("0"))
+		synctest.Wait() // it is being sent
+		for e := range strings.SplitSeq("abcd", "") {
+			q.add([]byte(e))
+		}
+		time.Sleep(20 * time.Second)
+		q.close()
+		assert.Equal(t, []string{"0", "c", "d"}, s.batches)
+		assert.Equal(t, map[string]int{"sent": 3, "lost": 2}, s.counts)
+	})
+}
