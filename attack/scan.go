@@ -2,6 +2,7 @@ package attack
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -200,10 +201,15 @@ func (s *scan) nextOf(first, second byte) netip.Addr {
 
 // name keeps a secret out of findings.
 func (s *scan) name(secret, name string) {
-	if secret != "" {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.names[secret] = name
+	if secret == "" {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.names[secret] = name
+	s.names[url.QueryEscape(secret)] = name // as forms and JSON have it
+	if quoted, err := json.Marshal(secret); err == nil {
+		s.names[string(quoted[1:len(quoted)-1])] = name
 	}
 }
 
