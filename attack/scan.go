@@ -237,7 +237,7 @@ func (s *scan) found(w weakness, layer, request, detail string, args ...any) {
 	if len(f.Request) > 2000 {
 		f.Request = f.Request[:1000] + " […] " + f.Request[len(f.Request)-200:]
 	}
-	key := strings.Join([]string{f.ID, f.Layer, f.Method, s.place(f.Path), f.Detail}, "\x00")
+	key := strings.Join([]string{f.ID, f.Layer, f.Method, s.place(w, f.Path), f.Detail}, "\x00")
 	if s.seen[key] || s.many[w] == maxPlaces {
 		return
 	}
@@ -254,8 +254,14 @@ func (s *scan) unnamed(text string) string {
 	return text
 }
 
-// place is a path of the target's; all that the suite makes up are one.
-func (s *scan) place(path string) string {
+// place is where a weakness is. What observe sees of every answer is the same for all
+// the paths that the suite makes up.
+func (s *scan) place(w weakness, path string) string {
+	switch w {
+	case headerMissing, cookieFlags, crash, errorLeak, softwareNamed, htmlReflected:
+	default:
+		return path
+	}
 	for _, r := range s.places() {
 		if p, _, _ := strings.Cut(s.at(r.Path), "?"); p == path {
 			return path

@@ -28,10 +28,10 @@ func TestAServiceOfChiAndPeersThatIsSetWellGivesNoFinding(t *testing.T) {
 	refuse := func(status int) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { write(w, status, map[string]int{"status": status}) }
 	}
-	byAddr := httprate.WithKeyFuncs(func(r *http.Request) (string, error) { // there is no proxy
+	byAddr := func(r *http.Request) (string, error) { // there is no proxy
 		host, _, err := net.SplitHostPort(r.RemoteAddr)
 		return host, err
-	})
+	}
 	r := chi.NewRouter()
 	r.NotFound(refuse(http.StatusNotFound))
 	r.MethodNotAllowed(refuse(http.StatusMethodNotAllowed))
@@ -53,8 +53,8 @@ func TestAServiceOfChiAndPeersThatIsSetWellGivesNoFinding(t *testing.T) {
 		})
 	})
 	r.Use(cors.Handler(cors.Options{AllowedOrigins: []string{"https://www.example.com"}, AllowedMethods: []string{"GET", "POST"}, AllowedHeaders: []string{"Authorization", "Content-Type"}}))
-	r.With(httprate.Limit(100, time.Hour, byAddr)).Get("/public", func(w http.ResponseWriter, _ *http.Request) { write(w, http.StatusOK, "public") })
-	r.With(httprate.Limit(20, time.Hour, byAddr)).Post("/api/token/", func(w http.ResponseWriter, r *http.Request) {
+	r.With(httprate.LimitBy(100, time.Hour, byAddr)).Get("/public", func(w http.ResponseWriter, _ *http.Request) { write(w, http.StatusOK, "public") })
+	r.With(httprate.LimitBy(20, time.Hour, byAddr)).Post("/api/token/", func(w http.ResponseWriter, r *http.Request) {
 		var sent struct{ Username, Password string }
 		if json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&sent) != nil || sent.Username != "alice" && sent.Username != "bob" || sent.Password != sent.Username+"'s password" {
 			refuse(http.StatusUnauthorized)(w, r)
