@@ -49,6 +49,7 @@ UNRACED_internal/integration := \
 	TestFeedSQLSurvivesKill9 TestReencryptLosesNothing TestThrottleRedisDecidesAsTheOraclesDo \
 	TestThrottleRedisDecisionsPerSecond TestFaults TestRoll \
 	TestDjangoAndWeEndEachOthersTokens TestDjangoCutOverAndRollBack
+UNRACED_cmd/rampart := TestEachWeaknessAloneIsExactlyWhatTheCommandFinds
 UNRACED_examples := \
 	TestABadCertificateIsAMistakeOfTheSettings TestAKillUnderLoadLosesNoAcknowledgedWrite \
 	TestASigningKeyIsRotatedWhereTheServerManagesIt TestATerminatedServerAnswersTheRequestsUnderWay \

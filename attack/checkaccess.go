@@ -155,8 +155,8 @@ func (s *scan) methods(ctx context.Context, c *Client) {
 	}
 }
 
-// verbs asks for Secure without a token, by other methods than GET. DELETE is not
-// among them, as it may do what it says.
+// verbs asks for Secure without a token, by other methods than GET. PUT, PATCH and
+// DELETE are not among them, as they may do what they say.
 func (s *scan) verbs(ctx context.Context, c *Client) {
 	path := s.target.Secure
 	if path == "" || s.open || !s.bob.begun() {
@@ -166,7 +166,7 @@ func (s *scan) verbs(ctx context.Context, c *Client) {
 	if !ok || !served(private) || len(private.Body) == 0 {
 		return
 	}
-	for _, method := range []string{http.MethodHead, http.MethodOptions, http.MethodPost, http.MethodPatch, "PROPFIND", "get", "GETX"} {
+	for _, method := range []string{http.MethodHead, http.MethodOptions, http.MethodPost, "PROPFIND", "get", "GETX"} {
 		r := Request{Method: method, Path: path}
 		var got Response
 		var err error

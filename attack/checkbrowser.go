@@ -95,7 +95,6 @@ func (s *scan) statuses(ctx context.Context, c *Client) {
 		{Path: s.target.Public},
 		{Path: s.target.Secure},
 		{Path: "/attack-missing/"},
-		{Method: http.MethodDelete, Path: s.target.Public},
 		{Method: http.MethodHead, Path: s.target.Public},
 		{Method: http.MethodOptions, Path: s.target.Public},
 		{Method: "ATTACK", Path: s.target.Public},

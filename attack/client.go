@@ -186,7 +186,7 @@ func (c *Client) raw(ctx context.Context, text string) (Response, error) {
 	if _, err := io.WriteString(conn, text); err != nil {
 		return Response{}, errNoAnswer
 	}
-	resp, err := http.ReadResponse(bufio.NewReader(conn), nil) //nolint:bodyclose // read closes it
+	resp, err := http.ReadResponse(bufio.NewReader(io.LimitReader(conn, 2*maxAnswer)), nil) //nolint:bodyclose // read closes it
 	if err != nil {
 		return Response{}, errNoAnswer
 	}
@@ -212,7 +212,7 @@ func (c *Client) pipelined(ctx context.Context, first, second string) (statuses 
 	if _, err := io.WriteString(conn, first+second); err != nil {
 		return nil
 	}
-	for in := bufio.NewReader(conn); len(statuses) < 2; {
+	for in := bufio.NewReader(io.LimitReader(conn, 4*maxAnswer)); len(statuses) < 2; {
 		resp, err := http.ReadResponse(in, nil) //nolint:bodyclose // read closes it
 		if err != nil {
 			return statuses

@@ -2,6 +2,7 @@ package attack
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -200,10 +201,15 @@ func (s *scan) nextOf(first, second byte) netip.Addr {
 
 // name keeps a secret out of findings.
 func (s *scan) name(secret, name string) {
-	if secret != "" {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.names[secret] = name
+	if secret == "" {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.names[secret] = name
+	s.names[url.QueryEscape(secret)] = name // as forms and JSON have it
+	if quoted, err := json.Marshal(secret); err == nil {
+		s.names[string(quoted[1:len(quoted)-1])] = name
 	}
 }
 
@@ -231,7 +237,7 @@ func (s *scan) found(w weakness, layer, request, detail string, args ...any) {
 	if len(f.Request) > 2000 {
 		f.Request = f.Request[:1000] + " […] " + f.Request[len(f.Request)-200:]
 	}
-	key := strings.Join([]string{f.ID, f.Layer, f.Method, s.place(f.Path), f.Detail}, "\x00")
+	key := strings.Join([]string{f.ID, f.Layer, f.Method, s.place(w, f.Path), f.Detail}, "\x00")
 	if s.seen[key] || s.many[w] == maxPlaces {
 		return
 	}
@@ -248,8 +254,14 @@ func (s *scan) unnamed(text string) string {
 	return text
 }
 
-// place is a path of the target's; all that the suite makes up are one.
-func (s *scan) place(path string) string {
+// place is where a weakness is. What observe sees of every answer is the same for all
+// the paths that the suite makes up.
+func (s *scan) place(w weakness, path string) string {
+	switch w {
+	case headerMissing, cookieFlags, crash, errorLeak, softwareNamed, htmlReflected:
+	default:
+		return path
+	}
 	for _, r := range s.places() {
 		if p, _, _ := strings.Cut(s.at(r.Path), "?"); p == path {
 			return path

@@ -22,6 +22,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -342,4 +343,42 @@ func TestItRunsOverTLSWithoutAProxy(t *testing.T) {
 
 func TestSeveritiesHaveNames(t *testing.T) {
 	assert.Equal(t, "low medium high critical unknown", fmt.Sprint(attack.Low, attack.Medium, attack.High, attack.Critical, attack.Severity(0)))
+}
+
+func TestNoSecretStandsInAFinding(t *testing.T) {
+	const password = `a "quoted" & spaced password`
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		http.SetCookie(w, &http.Cookie{Name: "session", Value: "the-secret-of-a-session"})
+		w.WriteHeader(http.StatusOK)
+		fmt.Fprintf(w, "%s %s %v panic: %s", r.URL, body, r.Header, body) // shown back, and each request is a finding
+	})
+	for name, form := range map[string]attack.LoginForm{"form": {Path: "/login", Cookies: true}, "json": {Path: "/login", JSON: true, Cookies: true}} {
+		t.Run(name, func(t *testing.T) {
+			findings, err := attack.Scan(t.Context(), attack.Target{
+				Handler: h, Login: form.Login, Public: "/", Secure: "/secure",
+				Alice: attack.Account{Name: "alice", Password: password}, Bob: attack.Account{Name: "bob", Password: password},
+				Write: attack.Request{Path: "/write", Body: "{}"},
+			})
+			require.NoError(t, err)
+			require.NotEmpty(t, findings)
+			for _, f := range findings {
+				for _, secret := range []string{password, `a \"quoted\"`, "a+%22quoted", "the-secret-of-a-session"} {
+					require.NotContains(t, f.String(), secret)
+				}
+			}
+		})
+	}
+}
+
+func TestAScanEndsAfterMaxRequests(t *testing.T) {
+	var n atomic.Int64
+	var checks []string
+	_, err := attack.Scan(t.Context(), attack.Target{
+		Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { n.Add(1) }), Public: "/", MaxRequests: 10, Pace: time.Millisecond,
+		Progress: func(check string, _ int) { checks = append(checks, check) },
+	})
+	require.ErrorIs(t, err, attack.ErrSpent)
+	require.LessOrEqual(t, n.Load(), int64(10))
+	require.NotEmpty(t, checks)
 }

@@ -155,7 +155,7 @@ var weaknesses = [...]Weakness{ //nolint:gochecknoglobals // read-only
 	invalidInput:    {"invalid-input", "Invalid input is taken", Medium, "CWE-20", api3, "sanitize", "Validate before you use: sanitize.NewBinder."},
 	htmlStored:      {"html-stored", "Hostile HTML is stored and shown", High, "CWE-79", api8, "sanitize", "Clean HTML before you store it: sanitize/markup."},
 	htmlReflected:   {"html-reflected", "Hostile HTML is reflected", High, "CWE-79", api8, "application", "Escape what you show (html/template), and send nosniff: headers.New."},
-	logForged:       {"log-forged", "A request forges a line of the log", Medium, "CWE-117", api8, "events", "Log through log/slog, and escape what clients send: server.NewAccessLog."},
+	logForged:       {"log-forged", "A request forges a line of the log", Medium, "CWE-117", api8, "events", "Log through log/slog, and escape what clients send."},
 	clientUnknown:   {"log-clients", "The log does not tell clients apart", Low, "CWE-778", api8, "clientip", "Log the address of the client: server.NewClientIP."},
 	secretLogged:    {"log-secret", "A secret is in the log", High, "CWE-532", api8, "events", "Keep credentials out of the log; types of rampart print REDACTED."},
 	errorLeak:       {"error-leak", "An answer tells the inside of the service", Medium, "CWE-209", api8, "application", "Answer with rampart.Problem and keep the cause in the log."},

@@ -73,6 +73,7 @@ func TestWrongArgumentsAreTold(t *testing.T) {
 		{[]string{"attack", "-openapi", "testdata/nosuch.yml", "http://127.0.0.1"}, "no such file"},
 		{[]string{"attack", "-config", write(t, "target.yml", "nosuch: 1"), "http://127.0.0.1"}, "field nosuch not found"},
 		{[]string{"attack", "-config", write(t, "target.yml", "bob: {password: [hunter2]}"), "http://127.0.0.1"}, "a secret is a text"},
+		{[]string{"attack", "-config", write(t, "target.yml", "bob: hunter2"), "http://127.0.0.1"}, "cannot unmarshal"},
 		{[]string{"attack", "-config", write(t, "target.yml", "bob: {password: \"${NOSUCH}\"}"), "http://127.0.0.1"}, "the environment has no NOSUCH"},
 		{[]string{"attack", "-config", write(t, "target.yml", "login: {kind: magic}"), "http://127.0.0.1"}, "login.kind"},
 		{[]string{"attack", "-config", write(t, "target.yml", "login: {kind: form}"), "http://127.0.0.1"}, "login.path"},

@@ -139,7 +139,10 @@ type blocked struct {
 // as REDACTED.
 type secret struct{ text string }
 
-var variable = regexp.MustCompile(`^\$\{(\w+)\}$`) // read-only
+var (
+	variable = regexp.MustCompile(`^\$\{(\w+)\}$`) // read-only
+	quoted   = regexp.MustCompile("(?s)`.*`")      // read-only; what yaml repeats
+)
 
 // UnmarshalYAML implements [yaml.Unmarshaler].
 func (s *secret) UnmarshalYAML(node *yaml.Node) error {
@@ -183,7 +186,7 @@ func (t terminal) readConfig(name string) (*config, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	dec.KnownFields(true)
 	if err := dec.Decode(&cfg); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %s", name, quoted.ReplaceAllString(err.Error(), "…")) // it may be a secret in the wrong place
 	}
 	if err := cfg.fill(t.env); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)

@@ -8,6 +8,7 @@ require (
 	github.com/didip/tollbooth/v7 v7.0.2
 	github.com/ecolaura/rampart v0.0.0
 	github.com/fernet/fernet-go v0.0.0-20240119011108-303da6aec611
+	github.com/go-chi/chi/v5 v5.3.0
 	github.com/go-chi/cors v1.2.2
 	github.com/go-chi/httprate v0.16.1
 	github.com/go-chi/jwtauth/v5 v5.3.3
