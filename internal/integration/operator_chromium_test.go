@@ -44,7 +44,7 @@ func balanced(t *testing.T, instances []*apiServer) *httptest.Server {
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}
 	srv := httptest.NewTLSServer(proxy)
-	t.Cleanup(srv.Close)
+	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() }) // a page may be live
 	return srv
 }
 
@@ -60,7 +60,9 @@ func (p *operatorPage) do(steps ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, 20*time.Second)
 	defer cancel()
-	require.NoError(p.t, chromedp.Do(ctx, steps...))
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		require.NoError(p.t, err, "%s\n%s", p.text(), strings.Join(p.lines, "\n"))
+	}
 }
 
 func (p *operatorPage) open(path string) {
@@ -222,7 +224,8 @@ func TestAnOperatorDrivesTheConsole(t *testing.T) {
 	p.says("database unreachable", 20*time.Second)
 	p.shoot("fleet-outage")
 	fleet.postgres.start()
-	p.says("nothing is wrong", 30*time.Second)
+	p.says("database\tok", 30*time.Second)
+	p.says("alert backend_down", 10*time.Second)
 
 	// The session ends in the middle of an order, and the form stays.
 	p.open("/console/orders?do=block&prefix=198.51.100.7")
