@@ -24,7 +24,7 @@ type action struct {
 	Ends              bool // it takes an end
 }
 
-// actions are the orders with a form, in the order of the page.
+// actions are the orders with a form, in the order of the page: read-only.
 var actions = []action{ //nolint:gochecknoglobals // read-only
 	{"lockdown", "Lock down", "Close the service but for reading, or but for a list of addresses.", "lockdown/", []field{
 		{Name: "mode", Label: "Mode", Choices: []string{"read_only", "deny"}},
@@ -45,7 +45,7 @@ var actions = []action{ //nolint:gochecknoglobals // read-only
 	{"rotate_field_key", "Rotate the field key", "Values are encrypted anew, in the background.", "field-key/rotate/", nil, false},
 }
 
-// lifts are the orders that end a measure: one click, no preview.
+// lifts are the orders that end a measure, with one click and no preview: read-only.
 var lifts = []action{ //nolint:gochecknoglobals // read-only
 	{Name: "unblock", Call: "blocks/lift/", Fields: []field{{Name: "prefix"}}},
 	{Name: "loosen", Call: "rates/lift/", Fields: []field{{Name: "policy"}}},

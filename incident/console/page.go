@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"html/template"
 	"log/slog"
@@ -76,9 +77,9 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, status int, name,
 	}
 	if caller.HasScope(c.cfg.Scope) {
 		v.Fleet = c.fleet(r)
-		if c.cfg.Names != nil {
-			v.User = c.called(r, caller.Subject)
-		}
+	}
+	if c.cfg.Names != nil && caller.Subject != "" {
+		v.User = cmp.Or(c.cfg.Names(r.Context(), caller.Subject), caller.Subject)
 	}
 	var page bytes.Buffer
 	if err := c.pages.ExecuteTemplate(&page, "layout", v); err != nil {
@@ -184,12 +185,4 @@ func (c *Console) keysPage(w http.ResponseWriter, r *http.Request) {
 
 func (c *Console) helpPage(w http.ResponseWriter, r *http.Request) {
 	c.show(w, r, http.StatusOK, "help", "Help", nil)
-}
-
-// called returns what people call a subject.
-func (c *Console) called(r *http.Request, subject string) string {
-	if name := c.cfg.Names(r.Context(), subject); name != "" {
-		return name
-	}
-	return subject
 }

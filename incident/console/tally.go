@@ -14,7 +14,7 @@ type kind struct {
 	of   func(Event) string
 }
 
-// kinds are the tabs of Who.
+// kinds are the tabs of Who: read-only.
 var kinds = [...]kind{ //nolint:gochecknoglobals // read-only
 	{"address", func(e Event) string { return e.Address }},
 	{"subject", func(e Event) string { return e.Subject }},
