@@ -1,7 +1,7 @@
 # `make test` needs only Go. `make services` (Debian, root) installs and starts
 # Redis, PostgreSQL, Chromium and proxies; tests that need one skip loudly without it.
 GO      ?= go
-MODULES := examples internal/integration . gateway monitor/otel monitor/prom internal/peers
+MODULES := examples internal/integration . gateway monitor/otel monitor/prom cmd/rampart internal/peers
 LINTER  := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VULN    := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 TOOLS   := $(CURDIR)/.tools
@@ -18,6 +18,7 @@ COVER_.                    := -cover
 COVER_gateway              := -cover
 COVER_monitor/otel         := -cover
 COVER_monitor/prom         := -cover
+COVER_cmd/rampart          := -cover
 COVER_internal/integration := -coverpkg=$(SQL)
 
 # Workspace mode would let the nested modules' requirements change what is tested.
@@ -30,7 +31,7 @@ IN = cd $(1) && export GOWORK=$$($(CURDIR)/scripts/work.sh .) &&
 # Each test runs once, with the race detector where it can find something. That makes
 # computing up to ten times slower, and sees nothing in what one goroutine does, nor
 # in what other processes and browsers do: those tests run without it.
-UNRACED_PACKAGES := internal/deptest|sanitize|sanitize/markup|examples/fernet|gateway/cmd/gateway|internal/integration/kong
+UNRACED_PACKAGES := internal/deptest|sanitize|sanitize/markup|gateway/cmd/gateway|internal/integration/kong
 UNRACED_. := \
 	TestEachWeaknessAloneGivesExactlyItsFinding TestHashesOfDjango TestStoredHashesAreReadStrictly \
 	TestARequestCostsFewAllocations TestRecordedRequests TestNoJunkIsDearerThanAGoodToken TestATokenOpensNowhereElse \

@@ -16,40 +16,42 @@ import (
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/attack"
 	"github.com/ecolaura/rampart/internal/conferr/conferrtest"
+	"github.com/ecolaura/rampart/internal/weak"
 )
 
-// serve runs h on a server with a server's own weaknesses.
-func serve(t *testing.T, h http.Handler, weak string) string {
+// newWeak is the service with some weaknesses.
+func newWeak(t *testing.T, ids ...string) *weak.Server {
 	t.Helper()
-	srv := &http.Server{Handler: h, DisableGeneralOptionsHandler: true, ReadHeaderTimeout: time.Minute, ReadTimeout: time.Minute}
+	s, err := weak.New(t.Context(), weak.Config{Weak: ids})
+	require.NoError(t, err)
+	return s
+}
+
+// serve runs it.
+func serve(t *testing.T, s *weak.Server) string {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	switch weak {
-	case "A slow header holds a connection":
-		srv.ReadTimeout = 3 * time.Second // an honest request must not take longer on a busy machine
-	case "A slow body holds a connection":
-		srv.ReadHeaderTimeout = 3 * time.Second
-	case "":
-		srv.ReadHeaderTimeout, srv.ReadTimeout = 3*time.Second, 3*time.Second
-	case "A request that can be read in two ways is served":
-		ln = lenient{ln}
-	}
-	done := make(chan struct{})
-	go func() { defer close(done); _ = srv.Serve(ln) }()
-	t.Cleanup(func() { _ = srv.Close(); <-done })
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, ln) }()
+	t.Cleanup(func() { cancel(); require.NoError(t, <-done) })
 	return "http://" + ln.Addr().String()
 }
 
-// scan attacks a service that has one weakness. Whether a server is slow is
-// asked only of those that this is about: the others wait a minute, so that
-// they do not hang up on us when the machine is busy.
-func scan(t *testing.T, weak string) []attack.Finding {
+// scan attacks a service that has one weakness, as programs use it and as browsers
+// do. Whether a server is slow is asked only of those that this is about.
+func scan(t *testing.T, id string) []attack.Finding {
 	t.Helper()
-	h, target := newWeakServer(t, weak)
-	target.URL = serve(t, h, weak)
-	if strings.HasPrefix(weak, "A slow ") {
-		slow := attack.Target{URL: target.URL, Timeouts: 10 * time.Second, Header: target.Header, Alice: target.Alice, Write: target.Write}
-		target = slow
+	s := newWeak(t, id)
+	target, browsers := s.Target(), s.CookieTarget()
+	target.URL = serve(t, s)
+	browsers.URL = target.URL
+	if strings.HasPrefix(id, "slow-") {
+		target = attack.Target{URL: target.URL, Timeouts: 10 * time.Second, Header: target.Header, Alice: target.Alice, Write: target.Write}
+	}
+	if slices.Contains([]string{"csrf", "session-fixed", "session-after-logout"}, id) {
+		target = browsers
 	}
 	findings, err := attack.Scan(t.Context(), target)
 	require.NoError(t, err)
@@ -57,26 +59,30 @@ func scan(t *testing.T, weak string) []attack.Finding {
 }
 
 func TestAServerThatGivesUpOnSlowClientsGivesNoFinding(t *testing.T) {
-	h, target := newWeakServer(t, "")
-	findings, err := attack.Scan(t.Context(), attack.Target{URL: serve(t, h, ""), Timeouts: 20 * time.Second, Header: target.Header, Alice: target.Alice, Write: target.Write})
+	s := newWeak(t)
+	target := s.Target()
+	findings, err := attack.Scan(t.Context(), attack.Target{URL: serve(t, s), Timeouts: 20 * time.Second, Header: target.Header, Alice: target.Alice, Write: target.Write})
 	require.NoError(t, err)
 	assert.Empty(t, findings)
 }
 
 func TestAServiceWithoutWeaknessesGivesNoFinding(t *testing.T) {
-	h, target := newWeakServer(t, "")
-	target.Handler = h
-	attack.Run(t, target)
+	s := newWeak(t)
+	for _, target := range []attack.Target{s.Target(), s.CookieTarget()} {
+		target.Handler = s
+		attack.Run(t, target)
+	}
 }
 
 func TestAHeaderThatIsRefusedEvadesNoLimit(t *testing.T) {
-	h, target := newWeakServer(t, "")
+	s := newWeak(t)
+	target := s.Target()
 	target.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Real-IP") != "" {
 			http.Error(w, "from which proxy?", http.StatusForbidden)
 			return
 		}
-		h.ServeHTTP(w, r)
+		s.ServeHTTP(w, r)
 	})
 	findings, err := attack.Scan(t.Context(), target)
 	require.NoError(t, err)
@@ -86,14 +92,15 @@ func TestAHeaderThatIsRefusedEvadesNoLimit(t *testing.T) {
 }
 
 func TestEachWeaknessAloneGivesExactlyItsFinding(t *testing.T) {
-	for _, weak := range attack.Weaknesses() {
-		t.Run(weak, func(t *testing.T) {
+	require.GreaterOrEqual(t, len(attack.Weaknesses()), 75)
+	for _, w := range attack.Weaknesses() {
+		t.Run(w.ID, func(t *testing.T) {
 			t.Parallel()
-			findings := scan(t, weak)
-			var titles []string
+			findings := scan(t, w.ID)
+			var found []string
 			for _, f := range findings {
-				titles = append(titles, f.Title)
-				if f.Title != weak {
+				found = append(found, f.ID)
+				if f.ID != w.ID {
 					t.Log(f)
 				}
 				assert.NotEqual(t, "unknown", f.Severity.String())
@@ -101,7 +108,8 @@ func TestEachWeaknessAloneGivesExactlyItsFinding(t *testing.T) {
 				assert.Regexp(t, `^API\d+:2023 `, f.Top10)
 				assert.NotContains(t, f.String(), "'s password\"", "secrets are replaced by their names")
 			}
-			require.Equal(t, []string{weak}, titles)
+			slices.Sort(found)
+			require.Equal(t, []string{w.ID}, slices.Compact(found))
 		})
 	}
 }
@@ -129,10 +137,11 @@ func TestATargetIsCheckedFirst(t *testing.T) {
 
 func TestAnEndedContextEndsTheScan(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	h, target := newWeakServer(t, "")
+	s := newWeak(t)
+	target := s.Target()
 	target.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		cancel()
-		h.ServeHTTP(w, r)
+		s.ServeHTTP(w, r)
 	})
 	_, err := attack.Scan(ctx, target)
 	require.ErrorIs(t, err, context.Canceled)

@@ -2,6 +2,7 @@ package attack
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"strings"
 )
@@ -9,7 +10,7 @@ import (
 // scopes asks as Bob for what only Alice may.
 func (s *scan) scopes(ctx context.Context, c *Client) {
 	for _, r := range s.target.Scoped {
-		if s.alice.Access == "" || s.bob.Access == "" {
+		if !s.alice.begun() || !s.bob.begun() {
 			return
 		}
 		if got, ok := s.send(ctx, c, r); ok && served(got) {
@@ -31,13 +32,13 @@ func (s *scan) as(who Session, r Request) Request {
 	if r.Header == nil {
 		r.Header = http.Header{}
 	}
-	r.Header.Set("Authorization", "Bearer "+who.Access)
+	maps.Copy(r.Header, who.header())
 	return r
 }
 
 // objects asks as Bob, and as nobody, for something of Alice's; then as Alice.
 func (s *scan) objects(ctx context.Context, c *Client) {
-	if s.target.Own == nil || s.alice.Access == "" || s.bob.Access == "" {
+	if s.target.Own == nil || !s.alice.begun() || !s.bob.begun() {
 		return
 	}
 	own, err := s.target.Own(ctx, c, s.alice)
@@ -71,10 +72,10 @@ func (s *scan) objects(ctx context.Context, c *Client) {
 // service, or two layers of it, may read differently.
 func (s *scan) spellings(ctx context.Context, c *Client) {
 	path := s.target.Secure
-	if path == "" || s.open || s.bob.Access == "" {
+	if path == "" || s.open || !s.bob.begun() {
 		return
 	}
-	private, ok := s.send(ctx, c, Request{Path: path, Header: bearer(s.bob.Access)})
+	private, ok := s.send(ctx, c, Request{Path: path, Header: s.bob.header()})
 	if !ok || !served(private) || len(private.Body) == 0 {
 		return
 	}
@@ -85,7 +86,7 @@ func (s *scan) spellings(ctx context.Context, c *Client) {
 		trimmed, trimmed + "/", "/" + path, "//" + path, path + "/", dir + "//" + name, dir + "/./" + name, path + ".", path + "/.", "/x/.." + path,
 		dir + "/x/../" + name, dir + "/x/..;/" + name, dir + "%2f" + name, dir + "/%2e/" + name, dir + "\\" + name, strings.ToUpper(path),
 		dir + "/" + percent(name), path + "%00", path + "%20", path + "%09", trimmed + ";x=y", trimmed + "/;x=y", trimmed + ".json", path + "?x=/../", path + "#x",
-		"http://" + s.base.Host + path, "/" + percent("%") + percent(path[1:]),
+		"http://" + s.base.Host + s.at(path), "/" + percent("%") + percent(path[1:]),
 	}
 	if s.target.Public != "" {
 		variants = append(variants, strings.TrimSuffix(s.target.Public, "/")+"/.."+strings.Repeat("/..", strings.Count(strings.Trim(s.target.Public, "/"), "/"))+path)
@@ -104,13 +105,6 @@ func (s *scan) spellings(ctx context.Context, c *Client) {
 			if at != "" {
 				check(Request{Path: at, Header: http.Header{header: {path}}})
 			}
-		}
-	}
-	for _, method := range []string{http.MethodHead, http.MethodOptions, "get", "GETX"} {
-		r := Request{Method: method, Path: path}
-		got, err := c.sendRaw(ctx, r)
-		if err == nil && served(got) && string(got.Body) == string(private.Body) {
-			s.found(pathConfusion, "", c.wire(r), "the private answer to %s, without a token", method)
 		}
 	}
 }
@@ -132,6 +126,7 @@ func percent(s string) string {
 // methods asks Public for a method that it does not have, with a good one in a
 // header or parameter; and for TRACE.
 func (s *scan) methods(ctx context.Context, c *Client) {
+	s.verbs(ctx, c)
 	path := s.target.Public
 	if path == "" {
 		return
@@ -157,6 +152,32 @@ func (s *scan) methods(ctx context.Context, c *Client) {
 	r := Request{Method: http.MethodTrace, Path: path, Header: http.Header{"X-Attack": {"trace-marker"}}}
 	if got, ok := s.send(ctx, c, r); ok && served(got) && strings.Contains(string(got.Body), "trace-marker") {
 		s.found(traceEcho, "", c.wire(r), "status %d", got.Status)
+	}
+}
+
+// verbs asks for Secure without a token, by other methods than GET. DELETE is not
+// among them, as it may do what it says.
+func (s *scan) verbs(ctx context.Context, c *Client) {
+	path := s.target.Secure
+	if path == "" || s.open || !s.bob.begun() {
+		return
+	}
+	private, ok := s.send(ctx, c, Request{Path: path, Header: s.bob.header()})
+	if !ok || !served(private) || len(private.Body) == 0 {
+		return
+	}
+	for _, method := range []string{http.MethodHead, http.MethodOptions, http.MethodPost, http.MethodPatch, "PROPFIND", "get", "GETX"} {
+		r := Request{Method: method, Path: path}
+		var got Response
+		var err error
+		if method == http.MethodHead {
+			got, err = c.Send(ctx, r)
+		} else {
+			got, err = c.sendRaw(ctx, r)
+		}
+		if err == nil && served(got) && (method == http.MethodHead || string(got.Body) == string(private.Body)) {
+			s.found(verbTampering, "", c.wire(r), "status %d without a token, to GET not", got.Status)
+		}
 	}
 }
 

@@ -8,10 +8,14 @@ import (
 
 // origins asks as pages of other sites, and as a page of a listed one.
 func (s *scan) origins(ctx context.Context, c *Client) {
-	if len(s.target.Origins) == 0 || s.target.Public == "" {
+	if s.target.Public == "" {
 		return
 	}
-	listed := s.target.Origins[0]
+	listed := "https://www.example.com"
+	known := len(s.target.Origins) > 0
+	if known {
+		listed = s.target.Origins[0]
+	}
 	scheme, host, _ := strings.Cut(listed, "://")
 	foreign := []string{
 		"https://evil.example", "null", "http://" + host + ".evil.example", scheme + "://" + host + ".evil.example", scheme + "://evil" + host, scheme + "://evil.example/" + host,
@@ -33,16 +37,23 @@ func (s *scan) origins(ctx context.Context, c *Client) {
 		for _, origin := range foreign {
 			for _, r := range []Request{{Path: path, Header: http.Header{"Origin": {origin}}}, preflight(path, origin)} {
 				got, ok := s.send(ctx, c, r)
-				if allowed := got.Header.Get("Access-Control-Allow-Origin"); ok && allowed != "" && (allowed == "*" || allowed == origin) {
+				allowed := got.Header.Get("Access-Control-Allow-Origin")
+				open := allowed == "*" && (known || path == s.target.Secure) // what is public may be so for all
+				if ok && allowed != "" && (open || allowed == origin) {
 					s.found(corsReflected, "", c.wire(r), "Access-Control-Allow-Origin: %s, Allow-Credentials: %q", allowed, got.Header.Get("Access-Control-Allow-Credentials"))
 				}
 			}
+		}
+		if !known {
+			continue
 		}
 		// The answer without a token too: a script must see why it is refused.
 		for _, r := range []Request{{Path: path, Header: http.Header{"Origin": {listed}}}, preflight(path, listed)} {
 			got, ok := s.send(ctx, c, r)
 			if allowed := got.Header.Get("Access-Control-Allow-Origin"); ok && allowed != listed && allowed != "*" {
 				s.found(corsRefused, "", c.wire(r), "status %d, Access-Control-Allow-Origin: %q", got.Status, allowed)
+			} else if vary := strings.ToLower(strings.Join(got.Header["Vary"], ",")); ok && allowed == listed && r.Method == "" && !strings.Contains(vary, "origin") && !strings.Contains(vary, "*") {
+				s.found(corsVary, "", c.wire(r), "Access-Control-Allow-Origin: %q, Vary: %q", allowed, vary)
 			}
 		}
 	}
@@ -100,10 +111,10 @@ func (s *scan) statuses(ctx context.Context, c *Client) {
 
 // plain sends credentials in a request that the proxy got over plain http.
 func (s *scan) plain(ctx context.Context, c *Client) {
-	if s.target.PlainHTTP == nil || s.target.Secure == "" || s.bob.Access == "" || s.open {
+	if s.target.PlainHTTP == nil || s.target.Secure == "" || !s.bob.begun() || s.open {
 		return
 	}
-	r := Request{Path: s.target.Secure, Header: bearer(s.bob.Access)}
+	r := Request{Path: s.target.Secure, Header: s.bob.header()}
 	for name, values := range s.target.PlainHTTP {
 		r.Header[http.CanonicalHeaderKey(name)] = values
 	}
@@ -116,10 +127,10 @@ func (s *scan) plain(ctx context.Context, c *Client) {
 
 // private looks at the answer that only one user may see.
 func (s *scan) private(ctx context.Context, c *Client) {
-	if s.target.Secure == "" || s.bob.Access == "" {
+	if s.target.Secure == "" || !s.bob.begun() {
 		return
 	}
-	r := Request{Path: s.target.Secure, Header: bearer(s.bob.Access)}
+	r := Request{Path: s.target.Secure, Header: s.bob.header()}
 	got, ok := s.send(ctx, c, r)
 	if !ok || !served(got) {
 		return

@@ -1,8 +1,12 @@
 package attack
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
+	"io"
+	"maps"
 	"net/http"
 	"regexp"
 	"strings"
@@ -16,7 +20,7 @@ const tooSlow = 5 * time.Second
 // writing returns Write, once it is known that the service takes it.
 func (s *scan) writing(ctx context.Context, c *Client) (Request, bool) {
 	r := s.target.Write
-	if r.Path == "" || s.alice.Access == "" {
+	if r.Path == "" || !s.alice.begun() {
 		return r, false
 	}
 	if r.Method == "" {
@@ -47,9 +51,12 @@ func (s *scan) json(ctx context.Context, c *Client) {
 	for i := range 100_000 {
 		keys.WriteString(`"k` + itoa(i) + `":0,`)
 	}
-	taken := func(w weakness, how, body string) {
+	taken := func(w weakness, how, body string, header ...http.Header) {
 		r := good
-		r.Body = body
+		r.Body, r.Header = body, r.Header.Clone()
+		for _, h := range header {
+			maps.Copy(r.Header, h)
+		}
 		var took time.Duration
 		for range 3 {
 			began := time.Now()
@@ -73,6 +80,8 @@ func (s *scan) json(ctx context.Context, c *Client) {
 	taken(deepJSON, "a number of 100 000 digits", more(`"attack":`+strings.Repeat("9", 100_000)))
 	taken(largeBody, "the good body and 16 MiB of spaces", body+strings.Repeat(" ", 16<<20))
 
+	taken(compressed, "the good body and 16 MiB of spaces, by gzip", zipped(body, 16<<20), http.Header{"Content-Encoding": {"gzip"}})
+
 	name, value := firstMember(body)
 	if name != "" {
 		taken(twiceJSON, "a member twice", more(name+":"+value))
@@ -95,6 +104,19 @@ func (s *scan) json(ctx context.Context, c *Client) {
 	if ok && served(got) && elevated.Match(got.Body) {
 		s.found(massAssignment, "", c.wire(r), "status %d, and the answer shows it", got.Status)
 	}
+}
+
+// zipped is a body and so many spaces.
+func zipped(body string, spaces int) string {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, _ = io.WriteString(w, body) // a buffer takes everything
+	few := bytes.Repeat([]byte(" "), 1<<20)
+	for range spaces >> 20 {
+		_, _ = w.Write(few)
+	}
+	_ = w.Close()
+	return b.String()
 }
 
 // firstMember returns a member of an object as it is written.
@@ -184,7 +206,7 @@ var active = regexp.MustCompile(`(?is)<\s*(script|iframe|object|embed|svg|math|s
 // whether it comes back.
 func (s *scan) html(ctx context.Context, c *Client) {
 	for _, p := range payloads() {
-		if s.target.HTML == nil || s.target.Write.Path == "" || s.target.Read == "" || s.alice.Access == "" {
+		if s.target.HTML == nil || s.target.Write.Path == "" || s.target.Read == "" || !s.alice.begun() {
 			break
 		}
 		r := s.as(s.alice, s.target.Write)
@@ -262,7 +284,7 @@ func (s *scan) multipart(ctx context.Context, c *Client) {
 			s.found(w, "", c.wire(r), "%s: status %d", how, got.Status)
 		}
 	}
-	if w := s.target.Write; w.Path != "" && s.alice.Access != "" {
+	if w := s.target.Write; w.Path != "" && s.alice.begun() && strings.HasPrefix(or(w.ContentType, "application/json"), "application/json") {
 		r := s.as(s.alice, w)
 		if r.Method == "" {
 			r.Method = http.MethodPost
@@ -270,7 +292,7 @@ func (s *scan) multipart(ctx context.Context, c *Client) {
 		r.Body, r.ContentType = good, kind
 		try(otherType, r, "a form")
 	}
-	if s.target.Upload.Path == "" || s.alice.Access == "" {
+	if s.target.Upload.Path == "" || !s.alice.begun() {
 		return
 	}
 	r := s.as(s.alice, s.target.Upload)

@@ -10,13 +10,15 @@ import (
 )
 
 // shapes sends requests that two servers in a row may cut at different places
-// (RFC 9112 sections 5.1, 6.1 and 6.3), and that a server must not take.
+// (RFC 9112 sections 5.1, 6.1 and 6.3), and that a server must not take. One that
+// answers and then closes the connection has left nothing to cut.
 func (s *scan) shapes(ctx context.Context, c *Client) {
 	if s.target.Public == "" {
 		return
 	}
-	line := "POST " + s.target.Public + " HTTP/1.1\r\n"
-	good := c.wire(Request{Method: http.MethodPost, Path: s.target.Public, Header: http.Header{"Connection": {"close"}}})
+	line := "POST " + s.at(s.target.Public) + " HTTP/1.1\r\n"
+	good := c.wire(Request{Method: http.MethodPost, Path: s.target.Public})
+	next := c.wire(Request{Path: s.target.Public, Header: http.Header{"Connection": {"close"}}})
 	start := strings.TrimSuffix(good, "\r\n")
 	_, fields, _ := strings.Cut(strings.TrimPrefix(start, line), "\r\n") // all but the first, Host
 	for how, text := range map[string]string{
@@ -32,25 +34,37 @@ func (s *scan) shapes(ctx context.Context, c *Client) {
 		"a line break in a value":             start + "X-A: b\rTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 		"a zero byte in a value":              start + "X-A: b\x00c\r\nContent-Length: 0\r\n\r\n",
 		"a space in a name":                   start + "X A: b\r\nContent-Length: 0\r\n\r\n",
-		"two hosts":                           start + "Host: evil.example\r\nContent-Length: 0\r\n\r\n",
 		"no host":                             line + fields + "Content-Length: 0\r\n\r\n",
 	} {
-		got, err := c.raw(ctx, text)
-		if err == nil && !slices.Contains([]int{400, 408, 411, 413, 414, 417, 421, 431, 501, 505}, got.Status) {
-			s.found(smuggling, "", text, "%s: status %d", how, got.Status)
+		if got := c.pipelined(ctx, text, next); len(got) == 2 && !refusedShape(got[0]) {
+			s.found(smuggling, "", text, "%s: status %d, and the connection goes on", how, got[0])
 		}
 	}
+	// Whichever of two hosts counts, a service that knows its own refuses the other.
+	host := or(s.target.Header.Get("Host"), s.base.Host)
+	first := start + "Host: evil.example\r\nContent-Length: 0\r\n\r\n"
+	last := strings.Replace(first, "Host: "+host, "Host: attack.invalid", 1)
+	last = strings.Replace(strings.Replace(last, "Host: evil.example", "Host: "+host, 1), "Host: attack.invalid", "Host: evil.example", 1)
+	one, two := c.pipelined(ctx, first, next), c.pipelined(ctx, last, next)
+	if len(one) > 0 && len(two) > 0 && !refusedShape(one[0]) && !refusedShape(two[0]) {
+		s.found(smuggling, "", first, "two hosts: status %d, and %d in the other order", one[0], two[0])
+	}
+}
+
+// refusedShape reports whether a status says that a request is malformed.
+func refusedShape(status int) bool {
+	return slices.Contains([]int{400, 403, 408, 411, 413, 414, 417, 421, 431, 501, 505}, status)
 }
 
 // slowHeader sends a header a byte at a time.
 func (s *scan) slowHeader(ctx context.Context, c *Client) {
-	s.drip(ctx, c, slowHeader, "GET / HTTP/1.1\r\nHost: "+s.base.Host+"\r\nX-Slow: ")
+	s.drip(ctx, c, slowHeader, "GET "+s.at("/")+" HTTP/1.1\r\nHost: "+s.base.Host+"\r\nX-Slow: ")
 }
 
 // slowBody sends a body a byte at a time.
 func (s *scan) slowBody(ctx context.Context, c *Client) {
 	r := s.target.Write
-	if r.Path == "" || s.alice.Access == "" {
+	if r.Path == "" || !s.alice.begun() {
 		return
 	}
 	if r.Method == "" {

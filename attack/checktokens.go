@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 )
 
 // tokens attacks Secure: without a token, with forged ones, an expired one, one
@@ -11,6 +12,7 @@ import (
 func (s *scan) tokens(ctx context.Context, c *Client) {
 	path := s.target.Secure
 	if path == "" {
+		s.openRoutes(ctx, c)
 		return
 	}
 	for _, value := range []string{"", "Bearer", "Bearer ", "Bearer null", "Bearer undefined", "Basic YWRtaW46YWRtaW4="} {
@@ -28,10 +30,14 @@ func (s *scan) tokens(ctx context.Context, c *Client) {
 			return
 		}
 	}
-	if s.bob.Access == "" {
+	if !s.bob.begun() {
 		return
 	}
-	if _, ok := s.expect(ctx, c, Request{Path: path, Header: bearer(s.bob.Access)}, "auth", "Secure with Bob's token"); !ok {
+	if _, ok := s.expect(ctx, c, Request{Path: path, Header: s.bob.header()}, "auth", "Secure with Bob's token"); !ok {
+		return
+	}
+	s.openRoutes(ctx, c)
+	if s.bob.Access == "" {
 		return
 	}
 	for _, f := range s.forge(ctx, c, s.bob.Access) {
@@ -50,6 +56,30 @@ func (s *scan) tokens(ctx context.Context, c *Client) {
 		r := Request{Path: path + "?" + name + "=" + s.bob.Access}
 		if got, ok := s.send(ctx, c, r); ok && served(got) {
 			s.found(tokenInQuery, "", c.wire(r), "status %d", got.Status)
+		}
+	}
+}
+
+// openRoutes asks for the other private routes without a token, and with a damaged one.
+func (s *scan) openRoutes(ctx context.Context, c *Client) {
+	for _, place := range s.places() {
+		if !place.Private || place.Path == s.target.Secure {
+			continue
+		}
+		r := Request{Path: place.Path}
+		if got, ok := s.send(ctx, c, r); ok && served(got) {
+			s.found(noToken, "", c.wire(r), "status %d without a token", got.Status)
+			continue
+		}
+		if s.bob.Access == "" {
+			continue
+		}
+		r.Header = bearer(s.bob.Access[:len(s.bob.Access)-1] + other(s.bob.Access[len(s.bob.Access)-1]))
+		if parts := strings.Split(s.bob.Access, "."); len(parts) == 3 {
+			r.Header = bearer(parts[0] + "." + parts[1] + "." + flip(parts[2]))
+		}
+		if got, ok := s.send(ctx, c, r); ok && served(got) {
+			s.found(forgedToken, "", c.wire(r), "a bit of the signature changed: status %d", got.Status)
 		}
 	}
 }

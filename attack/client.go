@@ -33,6 +33,7 @@ type Client struct {
 	proxy string      // what the proxy that we are for the target says of the client
 	extra http.Header // sent with every request
 	last  Response
+	kept  []Request // of a log-in, while it goes on; nil: none are kept
 }
 
 // A Response is what came back.
@@ -80,8 +81,11 @@ func (c *Client) dial(ctx context.Context, network, addr string) (net.Conn, erro
 // Redirects are not followed. The error is about the connection only.
 func (c *Client) Send(ctx context.Context, r Request) (Response, error) {
 	method, header := c.complete(&r)
+	if err := c.scan.admit(ctx); err != nil {
+		return Response{}, err
+	}
 	u := *c.scan.base
-	path, query, _ := strings.Cut(r.Path, "?")
+	path, query, _ := strings.Cut(c.scan.at(r.Path), "?")
 	u.Path, u.RawQuery = path, query
 	if decoded, err := url.PathUnescape(path); err == nil {
 		u.Path, u.RawPath = decoded, path
@@ -104,6 +108,9 @@ func (c *Client) Send(ctx context.Context, r Request) (Response, error) {
 	got, err := read(resp)
 	if err == nil {
 		c.last = got
+		if c.kept != nil && len(c.kept) < 10 {
+			c.kept = append(c.kept, r)
+		}
 		c.scan.observe(c, r, got)
 	}
 	return got, err
@@ -143,7 +150,7 @@ func (c *Client) complete(r *Request) (method string, header http.Header) {
 func (c *Client) wire(r Request) string {
 	method, header := c.complete(&r)
 	var b bytes.Buffer
-	b.WriteString(method + " " + r.Path + " HTTP/1.1\r\n")
+	b.WriteString(method + " " + c.scan.at(r.Path) + " HTTP/1.1\r\n")
 	host := header.Get("Host")
 	if host == "" {
 		host = c.scan.base.Host
@@ -167,6 +174,9 @@ var errNoAnswer = errors.New("attack: no answer") // read-only
 
 // raw sends text as it is, on a connection of its own, and reads one answer.
 func (c *Client) raw(ctx context.Context, text string) (Response, error) {
+	if err := c.scan.admit(ctx); err != nil {
+		return Response{}, err
+	}
 	conn, err := c.connect(ctx)
 	if err != nil {
 		return Response{}, err
@@ -185,6 +195,35 @@ func (c *Client) raw(ctx context.Context, text string) (Response, error) {
 		return Response{}, errNoAnswer
 	}
 	return got, nil
+}
+
+// pipelined sends two requests at once on a connection and returns the statuses of
+// the answers.
+func (c *Client) pipelined(ctx context.Context, first, second string) (statuses []int) {
+	if c.scan.admit(ctx) != nil {
+		return nil
+	}
+	conn, err := c.connect(ctx)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(answerTimeout)) // a closed connection fails below
+	if _, err := io.WriteString(conn, first+second); err != nil {
+		return nil
+	}
+	for in := bufio.NewReader(conn); len(statuses) < 2; {
+		resp, err := http.ReadResponse(in, nil) //nolint:bodyclose // read closes it
+		if err != nil {
+			return statuses
+		}
+		got, err := read(resp)
+		statuses = append(statuses, got.Status)
+		if err != nil || resp.Close {
+			return statuses
+		}
+	}
+	return statuses
 }
 
 // sendRaw is Send for a path that a URL would not keep as it is.

@@ -1,6 +1,6 @@
 // Package attack is a security test suite for a service's own tests: it logs
 // in, attacks the service as the OWASP API Security Top 10 (2023) has it, and
-// says what got through, with the request that shows it.
+// says what got through, where, and with the request that shows it.
 //
 //	func TestNoKnownAttackGetsThrough(t *testing.T) {
 //		attack.Run(t, attack.Target{Handler: newHandler(), Secure: "/api/secure/", …})
@@ -16,5 +16,5 @@
 // business's own rules, or at TLS. Run it against services of your own only: it
 // guesses passwords, fills limits and writes what [Target].Write says.
 //
-// The names of its weaknesses are those of [Weaknesses].
+// What it looks for is in [Weaknesses].
 package attack

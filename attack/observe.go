@@ -14,7 +14,7 @@ var (
 // observe looks at an answer for what is wrong with it whatever it answers.
 func (s *scan) observe(c *Client, sent Request, r Response) {
 	kind := r.Header.Get("Content-Type")
-	if s.quiet || r.Status < 200 || byServer(r) {
+	if s.quiet || r.Status < 200 || byServer(sent, r) {
 		return
 	}
 	if lacks := s.lacks(r); len(lacks) > 0 {
@@ -39,9 +39,12 @@ func (s *scan) observe(c *Client, sent Request, r Response) {
 	}
 }
 
-// byServer says that net/http has answered before any handler could.
-func byServer(r Response) bool {
-	return r.Status >= 400 && r.Header.Get("Content-Type") == "text/plain; charset=utf-8" && strings.HasPrefix(string(r.Body), itoa(r.Status)+" ") && len(r.Header) <= 3
+// byServer says that a server has answered before any handler could: a request that
+// it cannot read, or OPTIONS for the server as a whole. Nothing in such an answer is
+// for a browser to use.
+func byServer(sent Request, r Response) bool {
+	bare := len(r.Body) == 0 && r.Header.Get("Content-Type") == "" && r.Header.Get("Location") == "" && len(r.Header["Set-Cookie"]) == 0
+	return bare && (sent.Path == "*" || r.Status == http.StatusBadRequest || r.Status == http.StatusNotImplemented) || r.Status >= 400 && r.Header.Get("Content-Type") == "text/plain; charset=utf-8" && strings.HasPrefix(string(r.Body), itoa(r.Status)+" ") && len(r.Header) <= 3
 }
 
 // lacks names the security headers that an answer does not have.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Run runs [Scan] and reports each finding as an error of t.
@@ -27,14 +29,15 @@ func Run(t *testing.T, target Target) {
 	}
 }
 
-// Scan attacks the target and returns what it found, each weakness once. The
+// Scan attacks the target and returns what it found: each weakness in each place
+// where it is, fifty times at most. The
 // error says that the target is described wrongly ([rampart.Mistakes]), that
 // nothing answers there, or that ctx has ended; the findings so far come with it.
 func Scan(ctx context.Context, target Target) ([]Finding, error) {
 	if err := target.validate(); err != nil {
 		return nil, err
 	}
-	s := &scan{target: target, seen: map[string]bool{}, names: map[string]string{}}
+	s := &scan{target: target, seen: map[string]bool{}, many: map[weakness]int{}, names: map[string]string{}}
 	defer s.close()
 	if err := s.start(ctx); err != nil {
 		return nil, err
@@ -55,17 +58,14 @@ func Scan(ctx context.Context, target Target) ([]Finding, error) {
 		slow.Go(func() { s.slowHeader(ctx, header) })
 		slow.Go(func() { s.slowBody(ctx, body) })
 	}
-	for _, check := range []func(context.Context, *Client){
-		s.tokens, s.kinds, s.spellings, s.methods, s.scopes, s.objects, s.apiKeys,
-		s.origins, s.hosts, s.statuses, s.plain, s.private, s.requestIDs,
-		s.json, s.invalid, s.queries, s.html, s.multipart, s.shapes,
-		s.blocked, s.refresh, s.logOut, s.limits, s.accounts, s.logLines,
-		s.strangers, // afterwards Bob may be locked out
-	} {
-		if ctx.Err() != nil {
+	for _, check := range s.checks() {
+		if ctx.Err() != nil || s.spent() {
 			break
 		}
-		check(ctx, s.newClient())
+		if target.Progress != nil {
+			target.Progress(check.name, s.count())
+		}
+		check.run(ctx, s.newClient())
 	}
 	slow.Wait()
 	s.mu.Lock()
@@ -73,20 +73,71 @@ func Scan(ctx context.Context, target Target) ([]Finding, error) {
 	return s.findings, errors.Join(ctx.Err(), s.failed)
 }
 
+// A check is a part of the suite.
+type check struct {
+	name string
+	run  func(context.Context, *Client)
+}
+
+func (s *scan) checks() []check {
+	return []check{
+		{"tokens", s.tokens},
+		{"kinds of tokens", s.kinds},
+		{"what tokens and keys show", s.shown},
+		{"spellings", s.spellings},
+		{"methods", s.methods},
+		{"scopes", s.scopes},
+		{"objects", s.objects},
+		{"API keys", s.apiKeys},
+		{"cookies", s.forgedByPages},
+		{"origins", s.origins},
+		{"web sockets", s.sockets},
+		{"hosts", s.hosts},
+		{"answers of each status", s.statuses},
+		{"plain http", s.plain},
+		{"private answers", s.private},
+		{"request ids", s.requestIDs},
+		{"what is exposed", s.exposed},
+		{"parameters", s.parameters},
+		{"JSON", s.json},
+		{"invalid input", s.invalid},
+		{"queries", s.queries},
+		{"HTML", s.html},
+		{"forms", s.multipart},
+		{"shapes of requests", s.shapes},
+		{"blocked addresses", s.blocked},
+		{"refresh", s.refresh},
+		{"log-out", s.logOut},
+		{"sessions", s.sessions},
+		{"limits", s.limits},
+		{"accounts", s.accounts},
+		{"log-ins without the password", s.bypasses},
+		{"log", s.logLines},
+		{"parameters", s.parameters}, // fills limits of Bob's
+		{"strangers", s.strangers},   // afterwards Bob may be locked out
+	}
+}
+
 // scan is one run.
 type scan struct {
 	target     Target
 	base       *url.URL
+	prefix     string // of all paths
 	alice, bob Session
-	known      *Client // from which they logged in
-	quiet      bool    // answers are not looked at
-	open       bool    // Secure is served without a token: no token proves anything
-	next       int     // number of the next client's address
+	known      *Client  // from which they logged in
+	door       Request  // that logged Bob in, if it was a POST of his password
+	inside     Response // to the last request of that log-in
+	quiet      bool     // answers are not looked at
+	open       bool     // Secure is served without a token: no token proves anything
+	next       int      // number of the next client's address
 	closers    []func()
 
 	mu       sync.Mutex
+	sent     int       // requests so far
+	free     time.Time // when the next one may go out
 	findings []Finding
-	seen     map[string]bool   // weakness, and layer where several may have it
+	seen     map[string]bool   // weakness, layer, place and detail
+	many     map[weakness]int  // findings of each
 	names    map[string]string // secrets → what findings call them
 	failed   error             // why no connection could be made, once
 }
@@ -98,6 +149,7 @@ func (s *scan) start(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		s.prefix, u.Path, u.RawPath = u.EscapedPath(), "", ""
 		s.base = u
 	} else {
 		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
@@ -155,35 +207,122 @@ func (s *scan) name(secret, name string) {
 	}
 }
 
-// found notes a weakness, unless it is known. An empty layer is the one that
-// stops it as a rule; another may have it as well.
+// maxPlaces bounds how often a weakness is listed.
+const maxPlaces = 50
+
+// found notes a weakness in a place, unless it is known there. An empty layer is
+// the one that stops it as a rule; another may have it as well.
 func (s *scan) found(w weakness, layer, request, detail string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.seen[string(w)+layer] {
-		return
-	}
-	s.seen[string(w)+layer] = true
-	severity, cwe, top10, own := w.about()
-	if layer == "" {
-		layer = own
+	f := Finding{Weakness: weaknesses[w], Detail: s.unnamed(fmt.Sprintf(detail, args...))}
+	if layer != "" {
+		f.Layer = layer
 	}
 	if len(request) > 100_000 {
 		request = request[:50_000] // the body goes on like that
 	}
-	for secret, name := range s.names {
-		request = strings.ReplaceAll(request, secret, name)
+	f.Request = s.unnamed(request)
+	line, _, _ := strings.Cut(f.Request, "\r\n")
+	if method, rest, ok := strings.Cut(line, " "); ok {
+		path, _, _ := strings.Cut(strings.TrimSuffix(rest, " HTTP/1.1"), "?")
+		f.Method, f.Path = method, path
 	}
-	if len(request) > 2000 {
-		request = request[:1000] + " […] " + request[len(request)-200:]
+	if len(f.Request) > 2000 {
+		f.Request = f.Request[:1000] + " […] " + f.Request[len(f.Request)-200:]
 	}
-	s.findings = append(s.findings, Finding{string(w), severity, cwe, top10, layer, fmt.Sprintf(detail, args...), request})
+	key := strings.Join([]string{f.ID, f.Layer, f.Method, s.place(f.Path), f.Detail}, "\x00")
+	if s.seen[key] || s.many[w] == maxPlaces {
+		return
+	}
+	s.seen[key] = true
+	s.many[w]++
+	s.findings = append(s.findings, f)
+}
+
+// unnamed is a text with names in place of secrets.
+func (s *scan) unnamed(text string) string {
+	for _, secret := range slices.SortedFunc(maps.Keys(s.names), func(a, b string) int { return len(b) - len(a) }) { // one may hold another
+		text = strings.ReplaceAll(text, secret, s.names[secret])
+	}
+	return text
+}
+
+// place is a path of the target's; all that the suite makes up are one.
+func (s *scan) place(path string) string {
+	for _, r := range s.places() {
+		if p, _, _ := strings.Cut(s.at(r.Path), "?"); p == path {
+			return path
+		}
+	}
+	return ""
+}
+
+// places are the paths of the target that a GET changes nothing at.
+func (s *scan) places() []Route {
+	all := make([]Route, 0, len(s.target.Routes)+2)
+	for _, r := range append([]Route{{Path: s.target.Public}, {Path: s.target.Secure, Private: true}}, s.target.Routes...) {
+		if r.Path != "" && !slices.ContainsFunc(all, func(o Route) bool { return o.Path == r.Path }) {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// at is a path behind the prefix of the target.
+func (s *scan) at(path string) string {
+	if !strings.HasPrefix(path, "/") {
+		return path
+	}
+	return s.prefix + path
+}
+
+// ErrSpent says that a scan sent as many requests as it may, and that not all was
+// looked at.
+var ErrSpent = errors.New("attack: MaxRequests are sent")
+
+// admit waits until a request may go out.
+func (s *scan) admit(ctx context.Context) error {
+	s.mu.Lock()
+	if limit := s.target.MaxRequests; limit > 0 && s.sent >= limit {
+		if s.failed == nil {
+			s.failed = ErrSpent
+		}
+		s.mu.Unlock()
+		return ErrSpent
+	}
+	s.sent++
+	now := time.Now()
+	wait := s.free.Sub(now)
+	s.free = now.Add(max(wait, 0) + s.target.Pace)
+	s.mu.Unlock()
+	if wait <= 0 {
+		return nil
+	}
+	select {
+	case <-time.After(wait):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *scan) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sent
+}
+
+func (s *scan) spent() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return errors.Is(s.failed, ErrSpent)
 }
 
 // send sends a request; false if there is no answer, which ends the check.
 func (s *scan) send(ctx context.Context, c *Client, r Request) (Response, bool) {
 	got, err := c.Send(ctx, r)
-	if err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil && !errors.Is(err, ErrSpent) {
 		s.mu.Lock()
 		if s.failed == nil {
 			_, _ = c.complete(&r)
@@ -228,13 +367,34 @@ func (s *scan) logIn(ctx context.Context) {
 
 func (s *scan) logInAs(ctx context.Context, c *Client, a Account, name string) (Session, bool) {
 	s.name(a.Password, "<"+name+"'s password>")
+	c.kept = []Request{}
 	got, err := s.target.Login(ctx, c, a)
+	for _, r := range c.kept {
+		if r.Method == http.MethodPost && err == nil && a == s.target.Bob && holds(r, a.Password) {
+			s.door, s.inside = r, c.last
+		}
+	}
+	c.kept = nil
 	if err != nil {
 		s.found(misdescribed, "", "", "%s cannot log in: %v", name, err)
 		return Session{}, false
 	}
 	s.name(got.Access, "<"+name+"'s access token>")
 	s.name(got.Refresh, "<"+name+"'s refresh token>")
+	for header, values := range got.Header {
+		for _, value := range values {
+			switch header {
+			case "Origin", "Referer": // no secrets
+			case "Cookie":
+				for pair := range strings.SplitSeq(value, "; ") {
+					cookie, secret, _ := strings.Cut(pair, "=")
+					s.name(secret, "<"+name+"'s cookie "+cookie+">")
+				}
+			default:
+				s.name(value, "<"+name+"'s "+header+">")
+			}
+		}
+	}
 	return got, true
 }
 

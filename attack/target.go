@@ -3,12 +3,10 @@ package attack
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/ecolaura/rampart"
@@ -22,7 +20,7 @@ type Target struct {
 	_ [0]func() // no comparison, no unkeyed literals
 
 	Handler http.Handler // the service; it is served on a loopback port
-	URL     string       // or where it runs: "https://staging.example.com", without a path
+	URL     string       // or where it runs: "https://staging.example.com", with a path in front of all others if it has one
 	TLS     *tls.Config  // for https, such as the roots of a CA of one's own; nil: the system's
 
 	// Header is sent with every request, such as X-Forwarded-Proto where the
@@ -32,14 +30,16 @@ type Target struct {
 	// Login logs an account in; nil means [JSONLogin]("/api/token/"). Alice and
 	// Bob are accounts that Login takes; Alice may do what Scoped and Write
 	// need, Bob may not.
-	Login      func(ctx context.Context, c *Client, a Account) (Session, error)
+	Login      Login
 	Alice, Bob Account
 
-	Public string // path that anybody may GET
-	Secure string // path that whoever is logged in may GET
-	JWKS   string // path of the public keys, if tokens are signed with one
+	Public string  // path that anybody may GET
+	Secure string  // path that whoever is logged in may GET
+	Routes []Route // what else there is to GET
+	JWKS   string  // path of the public keys, if tokens are signed with one
 
-	// Refresh and Logout are paths that take POST {"refresh": token}.
+	// Refresh and Logout are paths that take POST {"refresh": token}; a session of
+	// cookies is ended by a POST to Logout without a body.
 	Refresh, Logout string
 
 	Expired string // an access token that has expired
@@ -91,6 +91,19 @@ type Target struct {
 	Log       func() string // the service's log so far
 
 	Timeouts time.Duration // within which the server gives up on slow headers and bodies; with URL only
+
+	// MaxRequests ends the scan with an error once so many were sent; 0: no bound.
+	// Pace is the time between two requests; 0: as fast as they are answered.
+	MaxRequests int
+	Pace        time.Duration
+
+	Progress func(check string, sent int) // is told of each check as it begins, and how many requests were sent; nil: nobody is
+}
+
+// A Route is a path that is there.
+type Route struct {
+	Path    string // with a query, if it takes parameters
+	Private bool   // nobody may GET it without a credential
 }
 
 // An Account is who can log in, by Name and Password.
@@ -98,9 +111,20 @@ type Account struct{ Name, Password string }
 
 // A Session is what a log-in gives.
 type Session struct {
-	Access  string // sent as Authorization: Bearer
-	Refresh string // "" if there is none
+	Access  string      // sent as Authorization: Bearer
+	Refresh string      // "" if there is none
+	Header  http.Header // sent in place of Access: a session of cookies, with what proves that a form is the site's own
 }
+
+// header returns what a request of the session carries.
+func (s Session) header() http.Header {
+	if s.Header != nil {
+		return s.Header.Clone()
+	}
+	return bearer(s.Access)
+}
+
+func (s Session) begun() bool { return s.Access != "" || s.Header != nil }
 
 // A Request is one to the target.
 type Request struct {
@@ -129,26 +153,6 @@ type Limit struct {
 	Bad     bool          // with a token that is refused: a limit before the tokens are looked at
 }
 
-// JSONLogin returns a Login that posts {"username", "password"} to path and
-// expects {"access", "refresh"}.
-func JSONLogin(path string) func(ctx context.Context, c *Client, a Account) (Session, error) {
-	return func(ctx context.Context, c *Client, a Account) (Session, error) {
-		body, err := json.Marshal(map[string]string{"username": a.Name, "password": a.Password})
-		if err != nil {
-			return Session{}, err
-		}
-		got, err := c.Send(ctx, Request{Method: http.MethodPost, Path: path, Body: string(body)})
-		if err != nil {
-			return Session{}, err
-		}
-		var tokens struct{ Access, Refresh string }
-		if err := json.Unmarshal(got.Body, &tokens); err != nil || got.Status != http.StatusOK || tokens.Access == "" {
-			return Session{}, &StatusError{Status: got.Status}
-		}
-		return Session{tokens.Access, tokens.Refresh}, nil
-	}
-}
-
 // A StatusError says that an honest request was refused.
 type StatusError struct{ Status int }
 
@@ -157,7 +161,7 @@ func (e *StatusError) Error() string { return fmt.Sprintf("attack: answered with
 
 func (t *Target) validate() error {
 	bad := conferr.For("attack.Target")
-	const wantURL = `use an http or https URL without userinfo and path, such as "http://127.0.0.1:8080"`
+	const wantURL = `use an http or https URL without userinfo and query, such as "http://127.0.0.1:8080"`
 	switch {
 	case t.Handler == nil && t.URL == "":
 		bad.Add("URL", rampart.ReasonMissing, nil, "give the URL of a running server, or a Handler")
@@ -165,7 +169,7 @@ func (t *Target) validate() error {
 		bad.Add("URL", rampart.ReasonConflict, nil, "give URL or Handler, not both")
 	case t.URL != "":
 		u, err := url.Parse(t.URL)
-		bad.If(err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "",
+		bad.If(err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "",
 			"URL", rampart.ReasonInvalid, nil, wantURL) // it may hold a password: no value
 	}
 	const wantAccount = "some of the attacks that are set need this account; give its Name and Password"
@@ -179,6 +183,10 @@ func (t *Target) validate() error {
 	}
 	bad.If(len(t.EndedKeys) > 0 && t.KeyPath == "", "KeyPath", rampart.ReasonMissing, nil, "EndedKeys needs a path that takes API keys")
 	bad.If(len(t.Blocked) > 0 && t.Public == "", "Public", rampart.ReasonMissing, nil, "Blocked needs a path that anyone may get")
+	for _, r := range t.Routes {
+		bad.If(r.Path == "" || r.Path[0] != '/', "Routes", rampart.ReasonInvalid, r.Path, "a path begins with a slash")
+	}
+	bad.If(t.MaxRequests < 0 || t.Pace < 0, "MaxRequests", rampart.ReasonInvalid, nil, "MaxRequests and Pace are 0 or more")
 	for _, l := range t.Limits {
 		bad.If(l.Count < 1 || l.Request.Path == "", "Limits", rampart.ReasonInvalid, l.Name, "a limit has a Count of 1 or more and a Request with a Path")
 	}

@@ -48,7 +48,7 @@ services:
         paths: [/limited]
         strip_path: false
         hosts: [127.0.0.1]
-        plugins: [{name: rate-limiting, config: {hour: 10, limit_by: ip}}]
+        plugins: [{name: rate-limiting, config: {hour: 10, limit_by: ip, header_style: kong}}]
       - name: metered
         paths: [/metered]
         strip_path: false
@@ -68,6 +68,8 @@ plugins:
   - {name: cors, config: {origins: ["https://shop.example"], methods: [GET, POST]}}
   - {name: ip-restriction, config: {deny: [203.0.113.0/24]}}
   - {name: request-size-limiting, config: {allowed_payload_size: 1}}
+  - {name: correlation-id, config: {echo_downstream: true, trust_clients: true}}
+  - {name: prometheus, config: {per_consumer: true}}
 consumers:
   - username: alice
     keyauth_credentials: [{key: alice-key-0123456789}]

@@ -242,25 +242,25 @@ func TestASlowUpstreamIsAskedOnce(t *testing.T) {
 	var asked atomic.Int32
 	ended := make(chan struct{})
 	e := before(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/api/slow" {
-			_, _ = io.WriteString(w, "warm")
-			return
+		wait := ended
+		if r.URL.Path == "/api/slow" {
+			asked.Add(1)
+		} else { // so long that what the connection waits for has begun before the slow request does
+			wait = make(chan struct{})
+			time.AfterFunc(150*time.Millisecond, func() { close(wait) })
 		}
-		asked.Add(1)
 		select {
-		case <-ended:
+		case <-wait:
+			_, _ = io.WriteString(w, "warm")
 		case <-r.Context().Done():
 		}
 	}, "")
 	defer close(ended)
-	require.Equal(t, 200, e.form("PATCH", "/services/svc", "read_timeout", "1000").status)
-	for range 3 {
-		require.Equal(t, "warm", e.get("/api").body, "so that a connection to the upstream waits")
-		asked.Store(0)
-		r := e.get("/api/slow")
-		assert.Equal(t, 504, r.status)
-		assert.EqualValues(t, 1, asked.Load())
-	}
+	require.Equal(t, 200, e.form("PATCH", "/services/svc", "read_timeout", "2000").status)
+	require.Equal(t, "warm", e.get("/api").body, "so that a connection to the upstream waits")
+	r := e.get("/api/slow")
+	assert.Equal(t, 504, r.status)
+	assert.EqualValues(t, 1, asked.Load())
 }
 
 // balanced is a gateway before an upstream with several targets, with timeouts

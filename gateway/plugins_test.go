@@ -211,6 +211,22 @@ func TestCORS(t *testing.T) {
 	assert.Equal(t, "https://a.example", r.header.Get("Access-Control-Allow-Origin"), "its script may read why")
 }
 
+func TestOriginsAreThoseThatBrowsersSend(t *testing.T) {
+	e := start(t, one(`  - {name: cors, config: {origins: ["http://localhost:80", "HTTPS://Shop.Example:443/", app.example, "localhost:3000"], headers: [Origin, X-Token]}}`))
+	for origin, allowed := range map[string]bool{
+		"http://localhost": true, "https://localhost": false, "https://shop.example": true, "http://shop.example": false,
+		"http://app.example": true, "https://app.example": true, "http://localhost:3000": true, "http://other.example": false,
+	} {
+		assert.Equal(t, allowed, e.get("/api", "Origin: "+origin).header.Get("Access-Control-Allow-Origin") == origin, origin)
+	}
+	asked := do(t, http.MethodOptions, e.url+"/api", "", "Origin: http://localhost", "Access-Control-Request-Method: PUT", "Access-Control-Request-Headers: x-token")
+	assert.Equal(t, 204, asked.status)
+	e = start(t, one("  - {name: cors}"))
+	r := e.get("/api", "Origin: https://any.example")
+	assert.Equal(t, "*", r.header.Get("Access-Control-Allow-Origin"), "as in Kong, and never with credentials")
+	assert.Empty(t, r.header.Get("Access-Control-Allow-Credentials"))
+}
+
 func TestRequestSizeLimiting(t *testing.T) {
 	e := start(t, one("  - {name: request-size-limiting, config: {allowed_payload_size: 10, size_unit: bytes}}"))
 	assert.Equal(t, 200, do(t, "POST", e.url+"/api", "0123456789").status)

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
 	"strings"
 	"sync"
 	"testing"
@@ -211,4 +213,38 @@ func TestTheAccessLogHasALineForEachRequest(t *testing.T) {
 	assert.Contains(t, lines[0], `"service":"svc","route":"r","consumer":"`)
 	assert.NotContains(t, lines[0], "alice-key")
 	assert.Contains(t, lines[1], `"status":401`)
+}
+
+func TestEarlyHintsAndTrailersOfTheUpstreamArrive(t *testing.T) {
+	e := before(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Link", "</style.css>; rel=preload")
+		w.WriteHeader(http.StatusEarlyHints)
+		w.Header().Set("Trailer", "X-Sum")
+		_, _ = io.WriteString(w, "body")
+		_ = http.NewResponseController(w).Flush()
+		w.Header().Set("X-Sum", "4")
+		w.Header().Set(http.TrailerPrefix+"X-Late", "5")
+	}, everyWriter)
+	var early []int
+	var link string
+	r := mustRequest(t, "GET", e.url+"/api", nil)
+	r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
+		Got1xxResponse: func(status int, h textproto.MIMEHeader) error {
+			early, link = append(early, status), h.Get("Link")
+			return nil
+		},
+	}))
+	resp, err := direct.RoundTrip(r)
+	require.NoError(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	assert.Equal(t, []int{103}, early)
+	assert.Equal(t, "</style.css>; rel=preload", link)
+	assert.Equal(t, 200, resp.StatusCode)
+	assert.Equal(t, "body", string(body))
+	assert.Equal(t, "1", resp.Header.Get("X-Added"), "plugins edit the answer, not the hints")
+	assert.Equal(t, "4", resp.Trailer.Get("X-Sum"))
+	assert.Equal(t, "5", resp.Trailer.Get("X-Late"), "one that was not announced")
+	assert.Empty(t, resp.Header.Get("X-Sum"))
 }

@@ -137,3 +137,12 @@ func TestANilInvalidInAnErrorRefuses(t *testing.T) {
 	_, got := bindJSON(t, rules, `{"x":"a","y":"a"}`)
 	assert.Equal(t, []string{"#/x:own", "#/y:own|len"}, got)
 }
+
+// A file is never taken for an empty field: it would be stored and then forgotten.
+func TestAFileIsThereAlthoughEmptyFieldsAreAbsent(t *testing.T) {
+	s := new(shelf)
+	b := newBinder[judged](t, sanitize.Config{EmptyAbsent: true, Uploads: sanitize.Uploads{Store: s.store}, Limits: sanitize.Limits{ContentTypes: []string{multipartType}}})
+	v, err := b.Bind(httptest.NewRecorder(), sendMultipart(file("photo", "a.png", "image/png", png)+field("title", "")+"--b--"))
+	require.NoError(t, err)
+	assert.Equal(t, int64(len(png)), v.Photo.Size())
+}

@@ -409,6 +409,13 @@ func TestParamsSayWhatTheRuleSays(t *testing.T) {
 		everything
 		Start string `json:"start" validate:"omitempty,prefix=ab"`
 		Own   string `json:"own" validate:"omitempty,contains=@"`
+
+		Pairs []struct{ S string } `json:"pairs" validate:"unique=S"`
+		Not   string               `json:"not" validate:"excluded_with=Int"`
+		Same  string               `json:"same" validate:"omitempty,eqfield=Untagged"`
+		Equal string               `json:"equal" validate:"omitempty,eqfield=Own"`
+
+		Untagged string
 	}
 	b := newBinder[ruled](t, cfg)
 	tests := []struct {
@@ -428,6 +435,10 @@ func TestParamsSayWhatTheRuleSays(t *testing.T) {
 		{`"total":"1.234"`, map[string]string{"digits": "5", "places": "2"}},
 		{`"start":"x"`, map[string]string{"prefix": "ab"}},
 		{`"own":"x"`, map[string]string{"contains": "@"}},
+		{`"same":"x"`, map[string]string{"eqfield": "Untagged"}},
+		{`"equal":"x"`, map[string]string{"eqfield": "own"}},
+		{`"pairs":[{"S":"x"},{"S":"x"}]`, nil},
+		{`"not":"x","int":1`, nil},
 		{`"id":"x"`, nil},
 		{`"code":"odd"`, nil},
 		{`"tags":[]`, nil},

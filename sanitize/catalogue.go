@@ -12,21 +12,21 @@ import (
 	"github.com/ecolaura/rampart/internal/conferr"
 )
 
-// A Catalogue returns the sentence for a field error in one language, or "" for the
-// English one. Its code and params say what is wrong. Where a rule is broken that
-// the validator library has too, rule is that library's error, which its translations
-// know: return rule.Translate(german). Else rule is nil. A Catalogue must be safe for
-// concurrent use.
+// A Catalogue returns the sentence for a field error in one language, or "" to keep the
+// English one. The code and params of e say what is wrong. If the validator library has
+// the broken rule, rule is its error, for the library's translations: return
+// rule.Translate(german). Otherwise rule is nil. A Catalogue must be safe for concurrent
+// use.
 type Catalogue func(e rampart.FieldError, rule validator.FieldError) string
 
 // catalogues chooses by a client's languages.
 type catalogues struct {
-	list    []Catalogue // the first is for English, and nil unless there is one
+	list    []Catalogue // the first is for English; nil keeps the built-in sentences
 	names   []string
 	matcher language.Matcher
 }
 
-// newCatalogues returns nil if there is none.
+// newCatalogues compiles the catalogues of a Config; nil if it has no catalogues.
 func newCatalogues(byTag map[string]Catalogue, bad *conferr.Mistakes) *catalogues {
 	if len(byTag) == 0 {
 		return nil
@@ -51,7 +51,8 @@ func newCatalogues(byTag map[string]Catalogue, bad *conferr.Mistakes) *catalogue
 // maxLanguages bounds the header that is matched, in bytes: browsers send fewer.
 const maxLanguages = 512
 
-// choose returns the catalogue for r and its language; nil is English.
+// choose returns the catalogue for r and its language. A nil catalogue stands for the
+// built-in English sentences.
 func (c *catalogues) choose(r *http.Request) (say Catalogue, lang string) {
 	if c == nil {
 		return nil, ""

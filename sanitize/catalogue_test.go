@@ -57,7 +57,7 @@ func TestMessagesByLanguage(t *testing.T) {
 		{"own words only", "pt", `{"name":"abcd","age":18,"again":"abcd"}`, "pt-BR", []string{"max_length 3"}},
 		{"another language", "fr", `{"name":"abcd","age":18,"again":"abcd"}`, "en", []string{"Ensure this field has no more than 3 characters."}},
 		{"no language", "", `{"name":"abcd","age":18,"again":"abcd"}`, "en", []string{"Ensure this field has no more than 3 characters."}},
-		{"a header that is none", ";;;", `{"name":"abcd","age":18,"again":"abcd"}`, "en", []string{"Ensure this field has no more than 3 characters."}},
+		{"a malformed header", ";;;", `{"name":"abcd","age":18,"again":"abcd"}`, "en", []string{"Ensure this field has no more than 3 characters."}},
 		{"a header that is too long", "de" + strings.Repeat(",de", 200), `{"name":"abcd","age":18,"again":"abcd"}`, "en", []string{"Ensure this field has no more than 3 characters."}},
 	}
 	for _, tt := range tests {

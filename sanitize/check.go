@@ -47,21 +47,21 @@ func (f *findings) visit(n *node, v reflect.Value) {
 	}
 }
 
-// own runs n's own rules and reports whether those of its parts apply.
+// own runs n's own rules and reports whether the rules of its parts apply.
 func (f *findings) own(n *node, v reflect.Value) bool {
 	if f.unruled {
 		return true
 	}
 	inv, ended := n.check(f, v)
 	if inv != nil && f.absent {
-		inv = shared(strictjson.ErrRequired) // which says more than what the zero is not
+		inv = shared(strictjson.ErrRequired) // clearer than the rule that the zero value breaks
 	}
 	f.note(inv)
 	return !ended
 }
 
-// nothing checks null, or a field that is not there, where null is a value. The
-// library sees a nil pointer.
+// nothing runs the rules for null on a null or missing value. The library gets a nil
+// pointer.
 func (f *findings) nothing(n *node, v reflect.Value) {
 	if f.unruled {
 		return
@@ -89,10 +89,10 @@ func (f *findings) holder(n *node, v reflect.Value) {
 	}
 	f.depth--
 	switch {
-	case n.kind != kindObject && f.clean: // a list is checked with its elements in their final form
+	case n.kind != kindObject && f.clean: // the rules of a list see its cleaned elements
 		f.parts(n, v)
 		f.own(n, v)
-	case f.own(n, v), f.sent != nil && !f.absent: // what is in a form is checked, even if it is empty
+	case f.own(n, v), f.sent != nil && !f.absent: // a struct that a form has sent is checked, even if it is empty
 		f.parts(n, v)
 	}
 	f.depth++
@@ -114,8 +114,8 @@ func (f *findings) parts(n *node, v reflect.Value) {
 	}
 }
 
-// fields visits the fields of the struct v: those that ask others at the end, if
-// those are cleaned on the way.
+// fields visits the fields of the struct v. Fields with rules that look at other fields
+// come last if cleaning changes those.
 func (f *findings) fields(o *object, v reflect.Value) {
 	parent := f.parent
 	f.parent = v
@@ -143,7 +143,7 @@ func (f *findings) fields(o *object, v reflect.Value) {
 func (f *findings) field(fd *field, v reflect.Value, unruled bool) {
 	value, ok := fd.of(v, false)
 	if !ok || f.full() {
-		return // there is none, in an embedded pointer that is nil
+		return // an embedded pointer on the way is nil
 	}
 	absent, rules := f.absent, f.unruled
 	f.under(fd.name)
@@ -161,7 +161,7 @@ func (f *findings) field(fd *field, v reflect.Value, unruled bool) {
 	f.up()
 }
 
-// scrub cleans a text and reports whether it is one.
+// scrub cleans a text and reports whether it is valid UTF-8 without NUL.
 func (f *findings) scrub(n *node, v reflect.Value) bool {
 	s := v.String()
 	switch {

@@ -19,10 +19,10 @@ type decoder struct {
 	json        strictjson.Reader
 	unknown     bool    // names that no field has are ignored
 	emptyAbsent bool    // so are the empty fields of a form
-	seen        []sight // a stack: the fields that each open object has had
+	seen        []sight // a stack with an entry for each field of each open object
 	body        []byte  // reused from one request to the next
 	kept        []Upload
-	good        bool // the uploads stay
+	good        bool // the request is accepted, so the uploads stay
 }
 
 // A sight says what was seen of a field.
@@ -328,8 +328,8 @@ func (d *decoder) object(n *node, v reflect.Value) {
 	d.seen = d.seen[:base]
 }
 
-// complete checks the fields of v that were not there, as they are, and those that
-// ask others.
+// complete checks the missing fields of v, and those with rules that look at other
+// fields.
 func (d *decoder) complete(n *node, v reflect.Value, seen []sight) {
 	parent := d.parent
 	d.parent = v

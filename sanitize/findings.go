@@ -19,36 +19,37 @@ type place func(pointer string) rampart.FieldError
 
 // findings collects what is wrong with one request or value.
 type findings struct {
-	most      int  // so many make the answer complete
-	misshapen bool // one of them is about a type
+	most      int  // errors that the answer lists at most
+	misshapen bool // an error is about the type of a value
 	found     []finding
 	req       *http.Request // whose context the rules get
 	place     place
 	base      func() string   // where the path begins
-	path      []segment       // from there to what is being checked
-	parent    reflect.Value   // the struct that it is a field of, for the rules that ask other fields
-	absent    bool            // it is not in the input
-	clean     bool            // clean it first
-	unruled   bool            // do not check it
-	shallow   bool            // leave out the structs in it, which have been checked
+	path      []segment       // from base to the value that is being checked
+	parent    reflect.Value   // the struct that holds the value, for the rules that look at other fields
+	absent    bool            // the value is not in the input
+	clean     bool            // run the cleaners before the rules
+	unruled   bool            // skip the rules
+	shallow   bool            // skip nested structs, which have been checked already
 	once      bool            // at most one finding for each place
 	depth     int             // how much deeper it may go
-	sent      map[string]bool // of a form: the places that have had a parameter
+	sent      map[string]bool // for a form: the places that a parameter has filled
 	lib       *library
-	localised bool // keep what the library says of a broken rule, for a catalogue
+	localised bool // keep the library's error of a broken rule, for a catalogue
 }
 
 // A finding is a field error.
 type finding struct {
 	rampart.FieldError
 	pointer string
-	rule    validator.FieldError // of the library, if a rule is broken and a catalogue is asked
+	rule    validator.FieldError // the library's error, if a catalogue needs it
 }
 
-// A segment is a step of a path: a name, or an index if there is none.
+// A segment is a step of a path: a name or an index.
 type segment struct {
 	name  string
-	index int // of an element, plus one
+	index int    // of an element, plus one; 0 for a name
+	at    string // the pointer up to here, once it was asked for
 }
 
 func (f *findings) under(name string)    { f.path = append(f.path, segment{name: name}) }
@@ -56,23 +57,32 @@ func (f *findings) underIndex(index int) { f.path = append(f.path, segment{index
 func (f *findings) up()                  { f.path = f.path[:len(f.path)-1] }
 func (f *findings) full() bool           { return len(f.found) >= f.most }
 
-// pointer returns the place of what is being checked.
+// pointer returns the place of what is being checked. A form asks at each field, so
+// that the pointers of the structs around it are kept.
 func (f *findings) pointer() string {
+	known := len(f.path)
+	for known > 0 && f.path[known-1].at == "" {
+		known--
+	}
 	p := ""
-	if f.base != nil {
+	switch {
+	case known > 0:
+		p = f.path[known-1].at
+	case f.base != nil:
 		p = f.base()
 	}
-	for _, s := range f.path {
+	for i := known; i < len(f.path); i++ {
+		s := &f.path[i]
 		if s.index > 0 {
 			s.name = strconv.Itoa(s.index - 1)
 		}
 		p = strictjson.Under(p, s.name)
+		s.at = p
 	}
 	return p
 }
 
-// note notes an error at the place that is being checked. The first of them are
-// enough.
+// note records an error at the place that is being checked, unless f is full.
 func (f *findings) note(inv *Invalid) {
 	if inv == nil || f.full() {
 		return

@@ -2,6 +2,7 @@ package sanitize_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -59,8 +60,8 @@ func TestFormErrors(t *testing.T) {
 		{"an Optional that is there twice", "q=a&opt=b&opt=b", 400, []string{"#/opt:repeated"}},
 		{"a list with too many elements", "q=a&tag=a&tag=b&tag=c", 422, []string{"#/tag:max_length"}},
 		{"an optional list with too many elements", "q=a&opttag=1&opttag=2", 422, []string{"#/opttag:max_length"}},
-		{"a boolean that is none", "q=a&all=yes", 422, []string{"#/all:invalid"}},
-		{"a number that is none", "q=a&ratio=NaN", 422, []string{"#/ratio:invalid"}},
+		{"an invalid boolean", "q=a&all=yes", 422, []string{"#/all:invalid"}},
+		{"an invalid number", "q=a&ratio=NaN", 422, []string{"#/ratio:invalid"}},
 		{"a hexadecimal number", "q=a&ratio=0x1p4", 422, []string{"#/ratio:invalid"}},
 		{"an integer with a plus", "q=a&id=%2B1", 422, []string{"#/id:invalid"}},
 		{"an empty integer", "q=a&id=", 422, []string{"#/id:invalid"}},
@@ -275,4 +276,32 @@ func TestPathValues(t *testing.T) {
 	assert.Equal(t, []string{"id:required", "ref:required"}, got)
 	_, got = do(query, formType, "", "id", "42", "ref", "r", "name", "abcd")
 	assert.Equal(t, []string{"name:max_length"}, got)
+}
+
+// TestNestedNamesTakeTimeInProportion: each parameter leads through as many structs as
+// may be, each with places of its own to look at.
+func TestNestedNamesTakeTimeInProportion(t *testing.T) {
+	type deep struct {
+		N string          `json:"n"`
+		M map[string]deep `json:"m"`
+		A []deep          `json:"a"`
+		B *deep           `json:"b"`
+	}
+	cfg := forms()
+	cfg.Limits.MaxParams = 1000
+	b := newBinder[deep](t, cfg)
+	allocs := func(params int) float64 {
+		var body strings.Builder
+		for i := range params {
+			fmt.Fprintf(&body, "m%s[n]=x&", strings.Repeat(fmt.Sprintf("[k%d][m]", i), 14)+"[k]")
+		}
+		text := strings.TrimSuffix(body.String(), "&")
+		return testing.AllocsPerRun(1, func() {
+			_, err := b.Bind(httptest.NewRecorder(), post(formType, text))
+			require.NoError(t, err)
+		})
+	}
+	few, many := allocs(50), allocs(500)
+	assert.Less(t, many, 12*few)
+	assert.Less(t, many/500, 1000., "for each parameter")
 }

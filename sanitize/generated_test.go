@@ -51,7 +51,7 @@ const generatedRules = `required omitempty omitnil omitzero isdefault min=2 max=
 	required_without=A required_without=E required_without_all=A:B excluded_if=A:a excluded_if=B:1 excluded_if=H:1 excluded_unless=A:a excluded_with=A excluded_with=D excluded_with_all=A:B
 	excluded_without=A excluded_without_all=A:B eqfield=A nefield=A eqfield=B nefield=C eqfield=D eqfield=E eqfield=F eqfield=T gtfield=A gtfield=G gtfield=T gtefield=B ltfield=G
 	ltefield=B eqcsfield=F.S necsfield=F.S gtcsfield=F.I ltcsfield=F.I fieldcontains=A fieldexcludes=A structonly nostructlevel min=2|eq=1 alpha|numeric required_with=A|min=1
-	eq=a|eqfield=A iscolor iscolor|alpha latitude datetime=2006-01-02`
+	eq=a|eqfield=A skip_unless=A:a|min=1 iscolor iscolor|alpha latitude datetime=2006-01-02`
 
 // TestGeneratedTypesAreJudgedAsTheLibraryJudgesThem makes types with tags of random
 // rules, and bodies for them. Where the library alone and a Binder differ, the docs
@@ -252,6 +252,17 @@ func TestNilIsJudgedAsTheLibraryJudgesIt(t *testing.T) {
 	assert.Equal(t, []string{"#/lists/0:null", "#/list:required"}, got)
 	_, got = bindJSON(t, newBinder[dives](t, sanitize.Config{}), `{"list":[],"maybe":null,"unless":null,"zero":null}`)
 	assert.Empty(t, got)
+
+	type choice struct {
+		On bool
+		X  *string `validate:"skip_unless=On true|min=3"`
+	}
+	for _, body := range []string{`{}`, `{"On":true}`, `{"On":true,"X":"abc"}`, `{"On":true,"X":"a"}`, `{"X":"a"}`} {
+		var v choice
+		require.NoError(t, json.Unmarshal([]byte(body), &v))
+		_, got := bindJSON(t, newBinder[choice](t, sanitize.Config{}), body)
+		assert.Equal(t, ask(validator.New(), v) == "accepts", len(got) == 0, "%s: %v", body, got)
+	}
 
 	b := newBinder[linking](t, sanitize.Config{})
 	for body, want := range map[string][]string{

@@ -27,11 +27,11 @@ type incoming struct {
 	texts  int       // bytes of text so far
 }
 
-// A storeError is what a Store or its Upload says, and no client may see.
+// A storeError is an error of a Store or an Upload. No client may see it.
 type storeError struct{ error }
 
-// multipart reads a multipart body into v. Its files go into the store, if there is
-// one, or stay in memory.
+// multipart reads a multipart body into v. Its files go to the store or, without a
+// store, stay in memory.
 func (d *decoder) multipart(e *engine, v reflect.Value, w http.ResponseWriter, r *http.Request, src io.Reader) *rampart.Problem {
 	b := boundary(r)
 	in := &incoming{e.uploads, r, newMultipartBody(src, b), e.root, &e.limits, &d.kept, 0}
@@ -52,8 +52,8 @@ func (d *decoder) multipart(e *engine, v reflect.Value, w http.ResponseWriter, r
 	return e.finish(w, d, v, nil)
 }
 
-// settle has the files that were stored removed, unless the request is good. After
-// it d knows of none: the next request gets d.
+// settle removes the stored files of a refused request, and every trace of them from
+// d, which serves another request next.
 func (e *engine) settle(d *decoder, r *http.Request) {
 	kept, good := d.kept, d.good
 	d.kept, d.good = nil, false
@@ -62,7 +62,7 @@ func (e *engine) settle(d *decoder, r *http.Request) {
 	}
 }
 
-// abort removes all files in list, even if one of their methods panics.
+// abort aborts all uploads in list, even if an Abort panics.
 func (u *uploads) abort(r *http.Request, list []Upload) {
 	if len(list) == 0 {
 		return
@@ -128,8 +128,8 @@ func (in *incoming) skip() error {
 	return err
 }
 
-// text reads a part that is no file. Of one that is too long it keeps as much as
-// shows that.
+// text reads a part that is not a file. It reads no more of a long text than the rule
+// on its length needs.
 func (in *incoming) text(p *part) (value string, wrong any, err error) {
 	most := int64(in.limits.MaxString) + utf8.UTFMax
 	data, err := io.ReadAll(io.LimitReader(in.body, most))
@@ -168,7 +168,7 @@ func (in *incoming) file(p *part) (any, error) {
 	switch {
 	case inv != nil:
 		return inv, in.skip()
-	case n == nil: // that no file may be there is found out later
+	case n == nil: // not a field for files: refused later
 		return f, in.skip()
 	case in.store == nil:
 		return f, in.keep(f, n.most)
@@ -183,8 +183,8 @@ func (in *incoming) file(p *part) (any, error) {
 	return f, in.skip()
 }
 
-// keep reads a file into memory. Of one that is larger than most it keeps as much
-// as shows that, without a part of a character at the end.
+// keep reads a file into memory. It reads no more of a large file than the rule on its
+// size needs, and does not end within a character.
 func (in *incoming) keep(f *File, most int64) error {
 	var data bytes.Buffer
 	_, err := data.ReadFrom(io.LimitReader(in.body, min(most, math.MaxInt64-utf8.UTFMax)+utf8.UTFMax))

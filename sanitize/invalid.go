@@ -19,7 +19,7 @@ type Invalid struct { //nolint:errname // the word of the struct tags; being an 
 	// client sees it.
 	Params map[string]string
 
-	rule validator.FieldError // what the library says, for a catalogue
+	rule validator.FieldError // the library's error, for a catalogue
 }
 
 // shared returns what every package says of a fault.

@@ -33,8 +33,8 @@ func (lib *library) level(f *findings, v reflect.Value, o *object) {
 	}
 }
 
-// prepare has the library look at a struct of type t for the rules of the whole
-// only: its fields' are run from here.
+// prepare switches off the library's rules for the fields of t, which this package
+// runs itself, and leaves it those for the whole struct.
 func (lib *library) prepare(t reflect.Type) {
 	off := make(map[string]string, t.NumField())
 	for i := range t.NumField() {
@@ -43,7 +43,7 @@ func (lib *library) prepare(t reflect.Type) {
 	lib.v.RegisterStructValidationMapRules(off, reflect.New(t).Elem().Interface())
 }
 
-// nameOf returns the input's name of a field that a rule for the whole struct names.
+// nameOf returns the name in the input of a field that a struct rule reports.
 func (o *object) nameOf(structField, field string) string {
 	for i := range o.fields {
 		if o.typ.FieldByIndex(o.fields[i].index).Name == structField {
@@ -53,9 +53,9 @@ func (o *object) nameOf(structField, field string) string {
 	return field
 }
 
-// localise keeps what the library says of the broken rule, for a catalogue.
+// localise adds the library's own error of the broken rule to inv, for a catalogue.
 func (f *findings) localise(w tag, v reflect.Value, inv *Invalid) *Invalid {
-	if !f.localised || f.absent {
+	if !f.localised {
 		return inv
 	}
 	var parent any
@@ -71,7 +71,7 @@ func (f *findings) localise(w tag, v reflect.Value, inv *Invalid) *Invalid {
 	return &with
 }
 
-// name returns the name of the field that is being checked, or in which it is.
+// name returns the name of the field that is being checked, or that holds the element.
 func (f *findings) name() string {
 	name := ""
 	for token := range strings.SplitSeq(f.pointer(), "/") {

@@ -17,10 +17,10 @@ import (
 	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
-// A library runs the validate tags that this package has no rule of its own for.
+// A library runs the validate tags for which this package has no rule of its own.
 type library struct {
 	v      *validator.Validate // with the rules of this package and of the user
-	plain  *validator.Validate // as it comes
+	plain  *validator.Validate // without changes
 	levels bool                // the user may have registered rules for whole structs
 }
 
@@ -63,8 +63,9 @@ func newLibrary(rules map[string]func(string) error, l *strictjson.Limits, setUp
 	return lib, call(func() error { return setUp(lib.v) })
 }
 
-// register has the library ask valid about texts. It takes no name with a character
-// that tags use otherwise; such a rule is not for aliases and choices of the library.
+// register makes valid a rule of the library for strings. The library refuses a name
+// with a character that has a meaning in tags; such a rule works everywhere but in the
+// library's aliases and choices.
 func (lib *library) register(name string, valid func(string) bool) {
 	_ = call(func() error {
 		return lib.v.RegisterValidation(name, func(f validator.FieldLevel) bool {
@@ -84,8 +85,8 @@ func call(f func() error) (err error) {
 	return f()
 }
 
-// ask asks the library about the value of the field called name in the struct parent; nil:
-// the rule is about the value only. A panic counts as a refusal.
+// ask returns the library's verdict on the value of the field called name in the struct
+// parent, which is nil if the rule looks at the value only. A panic counts as a refusal.
 func (lib *library) ask(ctx context.Context, name string, value, parent any, word string) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -152,7 +153,8 @@ func (lib *library) rule(n *node, w tag, owner reflect.Value) (r rule, reason ra
 	}}, ""
 }
 
-// isStruct reports whether n's type is a struct to the library, too: a time is none.
+// isStruct reports whether the library treats n's type as a struct, which it does not
+// with a time.
 func (n *node) isStruct() bool {
 	return n.typ.Kind() == reflect.Struct && !n.typ.ConvertibleTo(reflect.TypeFor[time.Time]())
 }
@@ -236,8 +238,8 @@ func (lib *library) knows(v *validator.Validate, name string) bool {
 	return name != "" && (!bad || whyNot(p) != rampart.ReasonUnknown)
 }
 
-// asksOthers reports whether the rule w looks at other fields than its own. A rule
-// of the user's may.
+// asksOthers reports whether the rule w looks at other fields. A rule that the user
+// registers may.
 func (lib *library) asksOthers(w tag) bool {
 	for name := range strings.SplitSeq(w.name, "|") {
 		name, _, _ = strings.Cut(name, "=")
@@ -249,8 +251,8 @@ func (lib *library) asksOthers(w tag) bool {
 	return false
 }
 
-// takesNil reports whether the rule w is asked of nil too. In a choice the first
-// decides.
+// takesNil reports whether the library runs the rule w on nil, too. In a choice the
+// first rule decides.
 func (lib *library) takesNil(w tag) bool {
 	name, _, _ := strings.Cut(w.name, "|")
 	name, _, _ = strings.Cut(name, "=")

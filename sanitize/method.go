@@ -10,7 +10,7 @@ import (
 	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
-// validates is a type that checks itself, once its fields are right. validatesCtx
+// validates is a type that checks itself once its fields are valid; validatesCtx also
 // gets the context of the request.
 type (
 	validates    interface{ Validate() error }
@@ -19,7 +19,7 @@ type (
 	}
 )
 
-// hasMethod reports whether a *t is one of these.
+// hasMethod reports whether *t is a validates or validatesCtx.
 func hasMethod(t reflect.Type) bool {
 	p := reflect.PointerTo(t)
 	return p.Implements(reflect.TypeFor[validates]()) || p.Implements(reflect.TypeFor[validatesCtx]())
@@ -158,7 +158,7 @@ func (d *decoder) fromPath(n *node, v reflect.Value, r pathValuer) {
 // pathValuer is an [http.Request].
 type pathValuer interface{ PathValue(name string) string }
 
-// open returns the value that v, which can be null, holds from now on.
+// open makes v, which can be null, hold a value and returns it.
 func open(n *node, v reflect.Value) reflect.Value {
 	if n.kind == kindPointer {
 		v.Set(reflect.New(v.Type().Elem()))

@@ -32,7 +32,7 @@ const (
 	kindNull     // an sql.Null
 )
 
-// A nullable is what can be null around a value. A zero in it is a value.
+// A nullable is a type that holds a value or null. A zero value in it counts as sent.
 type nullable uint8
 
 const (
@@ -46,17 +46,17 @@ const (
 type node struct {
 	kind      kind
 	typ       reflect.Type
-	wrong     *Invalid                             // what to say of a value of another type
+	wrong     *Invalid                             // the error for a value of another type
 	elem      *node                                // of a list, dict, pointer, Optional or sql.Null
 	key       *node                                // of a dict
 	object    *object                              // of a struct
-	clean     []func(string) string                // of a text: run first, in order
+	clean     []func(string) string                // cleaners of a text: run first, in order
 	parse     func(v reflect.Value, s string) bool // of what is read from text
 	numeric   bool                                 // the text is a number, and sent as one
-	rules     []rule                               // run then, in order, until one refuses
-	null      []rule                               // what null and nothing are asked, where null is a value
-	late      bool                                 // a rule asks other fields: they must be there first
-	behind    nullable                             // what holds it, and can be null
+	rules     []rule                               // run after the cleaners, in order, until one refuses
+	null      []rule                               // run on null, and on a missing field, if the type can be null
+	late      bool                                 // a rule looks at other fields, so it runs after they are filled
+	behind    nullable                             // the nullable type that holds the value
 	decimal   *decimal                             // of a text that may also be sent as a number
 	files     []fileType                           // that a file may have
 	fileTypes tag                                  // the rule that names them
@@ -86,7 +86,7 @@ type compiler struct {
 	library  *library
 	objects  map[objectKey]*object // also those being built: types may be recursive
 	owner    reflect.Value         // a struct of the type whose fields are being compiled, zero but for the embedded pointers on the way to them
-	bare     bool                  // their rules do not apply
+	bare     bool                  // the rules of these fields are switched off
 	files    bool                  // there is a File somewhere
 	methods  bool                  // a type has a method Validate
 	uploads  *uploads
@@ -94,13 +94,13 @@ type compiler struct {
 	bad      *conferr.Mistakes
 }
 
-// objectKey tells a struct type from the same without its rules.
+// objectKey is a struct type, with or without the rules of its fields.
 type objectKey struct {
 	t    reflect.Type
 	bare bool
 }
 
-// mistake is one in the struct type that is bound, at a path such as ".Name".
+// mistake records a mistake in the bound type, at a path such as ".Name".
 func (c *compiler) mistake(where string, reason rampart.Reason, value any, want string) {
 	field := strings.TrimPrefix(where, ".")
 	if field == "" {
@@ -143,7 +143,7 @@ func (c *compiler) fields(o *object, t reflect.Type, index []int, where string) 
 			c.path(o, f, tags, path, at)
 			continue
 		case !f.IsExported() || name == "-" && options == "":
-			if len(tags.clean)+len(tags.rules) > 0 && !tags.none() { // somebody believes that they work
+			if len(tags.clean)+len(tags.rules) > 0 && !tags.none() { // tags that do nothing mislead the reader
 				c.mistake(at, rampart.ReasonPointless, nil, "the field is never read, so its tags do nothing; export it, or remove the tags")
 			}
 			continue

@@ -13,8 +13,8 @@ import (
 // A rule is the compiled form of one word of a validate tag.
 type rule struct {
 	word tag
-	ends func(v reflect.Value) bool                  // the rules after it do not apply
-	run  func(f *findings, v reflect.Value) *Invalid // nil: it is one that only ends
+	ends func(v reflect.Value) bool                  // reports whether to skip the rules after it
+	run  func(f *findings, v reflect.Value) *Invalid // nil for a rule that only ends
 }
 
 // check runs the rules of n on v until one refuses, or ends the others.
@@ -62,7 +62,7 @@ func (c *compiler) steps(n *node, tags tags, where string) {
 		}
 		r, reason := c.rule(n, w)
 		if reason != "" {
-			c.mistake(where, reason, "validate:"+w.String(), wantRule(w, reason))
+			c.mistake(where, reason, "validate:"+w.String(), wantRule(n, w, reason))
 		}
 		if r.run != nil || r.ends != nil {
 			n.rules = append(n.rules, r)
@@ -76,8 +76,10 @@ func (c *compiler) steps(n *node, tags tags, where string) {
 	}
 }
 
-// wantRule says what would be right in place of the rule w.
-func wantRule(w tag, reason rampart.Reason) string {
+// wantRule says what would be right in place of n's rule w.
+func wantRule(n *node, w tag, reason rampart.Reason) string {
+	name, _, _ := strings.Cut(w.name, "|")
+	name, _, _ = strings.Cut(name, "=")
 	switch {
 	case reason == rampart.ReasonUnsafe:
 		return "a file of this type can run code in a browser; remove it"
@@ -85,10 +87,22 @@ func wantRule(w tag, reason rampart.Reason) string {
 		return "a file has one list of types; write all of them into one rule, with spaces between them"
 	case reason == rampart.ReasonUnknown && w.name == "types":
 		return `the content does not tell this type; use such as "image/png", "application/pdf" or "text/csv"`
+	case name == "keys" || name == "endkeys":
+		return `these stand behind the "dive" of a map, around the rules for its keys, such as "dive,keys,alpha,endkeys,max=9"`
+	case reason == rampart.ReasonUnknown && strings.TrimSpace(w.name) != w.name:
+		return "only a comma separates rules; remove the space"
 	case reason == rampart.ReasonUnknown:
 		return "there is no such rule; fix the spelling, or add it to Config.Rules"
+	case reason == ReasonUnsupported && (n.kind == kindList || n.kind == kindDict):
+		return `the rule does not fit a list or map; for its elements, write it behind "dive"`
 	case reason == ReasonUnsupported:
 		return "the rule does not fit the field's type; remove it"
+	case asksPairs(name):
+		return "write pairs of a Go field of this struct and a value that the field can hold, such as " + name + "=Country DE"
+	case asksField(name), strings.HasPrefix(name, "required_"), strings.HasPrefix(name, "excluded_"):
+		return "name Go fields of this struct (not names of the input), of a type that can be compared, such as " + name + "=Other"
+	case (name == "oneof" || name == "noneof") && w.param != "":
+		return "each choice must be a number that the field's type can hold"
 	default:
 		return "the rule has a wrong parameter, or lacks one, or takes none; see the documentation of package sanitize"
 	}
@@ -177,8 +191,7 @@ func textRule(w tag, f func(string) (string, *Invalid)) rule {
 	}}
 }
 
-// either compiles a choice of rules, such as "email|phone": the first that does not
-// refuse decides.
+// either compiles a choice of rules, such as "email|phone": one of them must accept.
 func (c *compiler) either(n *node, w tag) (r rule, reason rampart.Reason) {
 	var some []rule
 	var names []string
@@ -204,8 +217,8 @@ func (c *compiler) either(n *node, w tag) (r rule, reason rampart.Reason) {
 	}}, ""
 }
 
-// ownControl returns what makes the rule of the given name, if it is one of those
-// that look at whether there is a value, whatever its type.
+// ownControl returns the constructor of the named rule, if that rule looks only at
+// whether there is a value; nil for other rules.
 func ownControl(name string) func(n *node, w tag) rule {
 	switch name {
 	case "required":
@@ -264,16 +277,16 @@ func requiredRule(n *node, w tag) rule {
 	}}
 }
 
-// nulls compiles what the rules ask of null, and of a field that is not there: as
-// for the library, a rule refuses it, unless "omitempty" or the like comes first; a
-// few ask other fields whether it may. The rules of an Optional or File are for its
-// value only, but for those few and "required".
+// nulls compiles the rules for null and for a missing field. As in the library, the
+// first rule refuses both, unless it is "omitempty" or the like; required_if and its
+// relatives decide by other fields. Of an Optional or File only these and "required"
+// apply.
 func (c *compiler) nulls(n *node, tags tags) {
 	if c.bare || tags.none() {
 		return
 	}
 	lenient := n.kind == kindOptional || n.kind == kindNull || n.kind == kindPointer && n.elem.kind == kindFile
-	asked := false // by one of those few, after which the library takes nil for a value
+	asked := false // one of those relatives came before: the library then treats nil as a value
 	for _, w := range tags.rules {
 		switch name := w.name; {
 		case name == "omitempty", name == "omitnil", name == "omitzero", !asked && name == "isdefault", (asked || lenient) && name == "dive":

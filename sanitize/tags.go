@@ -48,10 +48,10 @@ func words(s string) []tag {
 	return list
 }
 
-// none reports whether the rules are "-", which is none, nor any further down.
+// none reports whether the tag is "-": no rules here, and none further down.
 func (t *tags) none() bool { return len(t.rules) == 1 && t.rules[0].name == "-" }
 
-// bare reports whether the rules of a struct's fields do not apply.
+// bare reports whether the tag switches off the rules of a struct's fields.
 func (t *tags) bare() bool {
 	return t.none() || slices.Contains(t.rules, tag{name: "structonly"}) || slices.Contains(t.rules, tag{name: "nostructlevel"})
 }

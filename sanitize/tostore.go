@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// toStore sends a file to the store, piece by piece, after a look at its first one,
-// or says what is wrong with it. It stops at what is too large or not of its type.
+// toStore checks the beginning of a file and writes it to the store piece by piece, or
+// returns what is wrong with it. It stops when the file is too large or not of its type.
 func (in *incoming) toStore(f *File, n *node) (*Invalid, error) {
 	buf := make([]byte, maxHead)
 	got, err := io.ReadFull(in.body, buf)
@@ -61,7 +61,7 @@ func (in *incoming) toStore(f *File, n *node) (*Invalid, error) {
 	return nil, nil
 }
 
-// open has the store take f.
+// open opens f in the store.
 func (in *incoming) open(f *File) (*Invalid, error) {
 	up, err := in.store(in.req.Context(), File{Name: f.Name, ContentType: f.ContentType})
 	if inv, ok := errors.AsType[*Invalid](err); ok && inv != nil {
@@ -81,7 +81,7 @@ func (in *incoming) open(f *File) (*Invalid, error) {
 // utf8Check checks a text that comes in pieces.
 type utf8Check struct{ tail []byte } // of a character that goes on
 
-// add reports whether the text is without mistake up to the end of piece.
+// add reports whether the text is valid up to the end of piece.
 func (c *utf8Check) add(piece []byte) bool {
 	if bytes.IndexByte(piece, 0) >= 0 {
 		return false

@@ -15,14 +15,14 @@ import (
 	"github.com/ecolaura/rampart/internal/conferr"
 )
 
-// Names says what becomes of the name that a client gives a file.
+// Names says how the name that a client gives a file is treated.
 type Names uint8
 
-// What becomes of a name.
+// Ways to treat a name.
 const (
-	NamesChecked  Names = iota // [Filename] takes it, or the file is refused
-	NamesRepaired              // it becomes [RepairFilename]'s; one without extension gets its type's
-	NamesDropped               // it is neither kept nor checked: the content and the declared type decide
+	NamesChecked  Names = iota // a name that [Filename] refuses is an error
+	NamesRepaired              // [RepairFilename] mends it; without an extension it gets that of its type
+	NamesDropped               // neither kept nor checked: the content and the declared type decide
 )
 
 // Uploads says how the parts of a multipart body are read. The zero value keeps
@@ -30,7 +30,7 @@ const (
 type Uploads struct {
 	_ [0]func() // no comparison, no unkeyed literals
 
-	// Names says what becomes of the files' names.
+	// Names says how the files' names are treated.
 	Names Names
 
 	// Detect admits files that are declared application/octet-stream or nothing, as
@@ -65,7 +65,7 @@ type Upload interface {
 	Abort() error
 }
 
-// Stored is what is known of a file that went to [Uploads].Store.
+// Stored describes a file that [Uploads].Store took.
 type Stored struct {
 	Upload Upload   // as the Store returned it; closed
 	Size   int64    // bytes
@@ -110,7 +110,7 @@ func (u *uploads) fileType(name string) (fileType, rampart.Reason) {
 	return fileTypeNamed(name)
 }
 
-// name returns the name that a file keeps, of the one that was sent.
+// name returns the name that a file gets for the name that was sent.
 func (u *uploads) name(sent string) (string, *Invalid) {
 	switch u.names {
 	case NamesDropped:

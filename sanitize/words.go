@@ -11,7 +11,8 @@ import (
 	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
-// asksPairs reports whether the rule's parameter is names of fields, each with a value.
+// asksPairs reports whether the rule's parameter is a list of field names, each followed
+// by a value.
 func asksPairs(name string) bool {
 	return strings.HasSuffix(name, "_if") || strings.HasSuffix(name, "_unless")
 }
@@ -26,7 +27,7 @@ func asksField(name string) bool {
 	return false
 }
 
-// asked returns the names of the fields that w asks.
+// asked returns the names of the fields that w looks at.
 func asked(w tag) []string {
 	words := strings.Fields(w.param)
 	switch {
@@ -44,8 +45,8 @@ func asked(w tag) []string {
 	return nil
 }
 
-// asksExisting reports whether the fields that w asks are there: for the library, one
-// that is not differs from everything.
+// asksExisting reports whether the fields that w compares with exist. To the library a
+// missing field differs from every value.
 func asksExisting(w tag, owner reflect.Value) bool {
 	for _, path := range asked(w) {
 		name := path[:strings.IndexAny(path+".", ".[")]
@@ -59,8 +60,7 @@ func asksExisting(w tag, owner reflect.Value) bool {
 	return true
 }
 
-// takesParam reports whether w has a parameter if it needs one, and none if it
-// takes none.
+// takesParam reports whether w has a parameter exactly if the rule needs one.
 func takesParam(w tag, n *node) bool {
 	switch w.name {
 	case "oneof", "oneofci", "noneof", "noneofci", "contains", "containsany", "containsrune", "excludes", "excludesall", "excludesrune",
@@ -74,8 +74,8 @@ func takesParam(w tag, n *node) bool {
 	return (w.param != "") == (len(asked(w)) > 0 || asksField(w.name) || asksPairs(w.name) || strings.HasPrefix(w.name, "required_") || strings.HasPrefix(w.name, "excluded_"))
 }
 
-// fits reports whether the library's rule says something of n's type. Most are for
-// texts, and always refuse what is none.
+// fits reports whether the library's rule makes sense for n's type. Most rules are for
+// strings and refuse every other value.
 func (lib *library) fits(name string, n *node) bool {
 	kind, has := n.typ.Kind(), func(kinds ...reflect.Kind) bool { return slices.Contains(kinds, n.typ.Kind()) }
 	integer := reflect.Int <= kind && kind <= reflect.Uint64
@@ -113,10 +113,10 @@ func (lib *library) fits(name string, n *node) bool {
 // end: a host name, or a version (npm's limit).
 const maxFormat = 256
 
-// mostOf returns how many bytes the text may have that the library's rule name reads. Most
-// stand for something short, so that a longer text is refused before the library
-// reads it: 250 KB of hyphens take seconds as a language tag. The others are content
-// of any length, which the library reads once.
+// mostOf returns the length in bytes of the longest text that the library's rule name
+// is given. Most rules are for short formats, so a longer text is refused before the
+// library reads it: 250 KB of hyphens take seconds as a language tag. The other rules
+// are for content of any length and read it once.
 func mostOf(name string) int {
 	switch name {
 	case "oneof", "oneofci", "noneof", "noneofci", "contains", "containsany", "containsrune", "excludes", "excludesall", "excludesrune",
@@ -141,7 +141,7 @@ func mostOf(name string) int {
 // maxPath is Linux's PATH_MAX.
 const maxPath = 4096
 
-// libraryInvalid says what a client sees of the library's rule w.
+// libraryInvalid returns what the client is told when the library's rule w is broken.
 func libraryInvalid(w tag, owner reflect.Value) *Invalid {
 	inv := &Invalid{Code: w.name, Detail: "Enter a valid value.", Params: w.params()}
 	switch w.name {

@@ -72,5 +72,15 @@ func (srv *instance) admin(s *settings) (http.Handler, error) {
 			"/debug/pprof/trace":   http.HandlerFunc(pprof.Trace),
 		}
 	}
-	return server.NewAdmin(cfg)
+	tools, err := server.NewAdmin(cfg)
+	if err != nil {
+		return nil, err
+	}
+	mux := server.NewMux()
+	mux.Handle("/", tools)
+	mux.Handle("/console/", srv.layers.headers.Handler(http.StripPrefix("/console", srv.console)))
+	for pattern, h := range map[string]http.HandlerFunc{"GET /login": srv.browser.getLogin, "POST /login": srv.browser.postLogin, "POST /logout": srv.browser.postLogout} {
+		mux.Handle(pattern, srv.layers.headers.Handler(srv.browser.open(h)))
+	}
+	return mux, nil
 }

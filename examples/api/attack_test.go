@@ -52,7 +52,7 @@ func startAttacked(t *testing.T, change func(*stack)) attack.Target {
 	t.Cleanup(srv.close)
 	st := srv.layers.stack(srv.app)
 	change(st)
-	handler, err := routes(srv.app, srv.layers, st, srv.operator, slog.New(srv.monitor))
+	handler, err := routes(srv, st, slog.New(srv.monitor))
 	require.NoError(t, err)
 	web, err := server.New(server.Config{Handler: handler, Logger: log})
 	require.NoError(t, err)

@@ -67,6 +67,7 @@ func newLayers(s *settings, sec *secrets, db *database, standing *auth.Standing,
 	if s.tlsCert != "" { // where -addr says
 		hcfg.Redirect.Port = s.port
 	}
+	hcfg.Cookies.Prefix = map[string]string{accessCookie: "__Host-", refreshCookie: "__Host-"} // no sibling host can plant one, over https
 	hcfg.Logger = log
 	l.headers, err = headers.New(hcfg)
 	keep(err)
@@ -81,7 +82,7 @@ func newLayers(s *settings, sec *secrets, db *database, standing *auth.Standing,
 	keep(err)
 
 	l.lockdown, err = incident.NewLockdown(incident.LockdownConfig{
-		Open: []string{"/healthz", "/api/token/", "/api/ops/*"}, Feed: sh.feed, ClientIP: l.clientIP.Addr, Logger: log,
+		Open: []string{"/healthz", "/api/token/", "/api/ops/*", "/login", "/shop/*", "/console/*"}, Feed: sh.feed, ClientIP: l.clientIP.Addr, Logger: log,
 	})
 	keep(err)
 	// While its feed is down the blocks that are known hold: refusing everybody would

@@ -18,9 +18,9 @@ import (
 
 // newMonitor counts what the layers report, and says in the log when a human
 // should look. A service of one's own would set Alert, too, to call somebody.
-func newMonitor(log *slog.Logger) (*monitor.Monitor, error) {
+func newMonitor(next slog.Handler) (*monitor.Monitor, error) {
 	return monitor.New(monitor.Config{
-		Handler: log.Handler(),
+		Handler: next,
 		Rules: []monitor.Rule{
 			{Name: "stolen_token", Events: []rampart.Event{rampart.AuthnTokenReuse}, Key: monitor.BySubject, Threshold: 1, Window: time.Hour},
 			{Name: "guessing", Events: []rampart.Event{rampart.AuthnLoginFail}, Key: monitor.ByAddress, Threshold: 50, Window: 10 * time.Minute},

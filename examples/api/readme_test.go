@@ -22,7 +22,7 @@ func TestTheReadmeTellsTheTruth(t *testing.T) {
 	require.NotEmpty(t, block)
 
 	p := startProcess(t, filepath.Join(t.TempDir(), "ecolaura.db"))
-	commands, want := console(strings.ReplaceAll(block, "http://127.0.0.1:8080", p.url))
+	commands, want := consoleBlocks(strings.ReplaceAll(block, "http://127.0.0.1:8080", p.url))
 	for i, got := range inOneShell(t, exec.Command("bash"), commands) {
 		assert.Equal(t, strings.TrimSpace(want[i]), strings.TrimSpace(got), commands[i])
 	}

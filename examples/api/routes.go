@@ -4,18 +4,19 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/ecolaura/rampart"
 	"github.com/ecolaura/rampart/apikey"
 	"github.com/ecolaura/rampart/auth"
-	"github.com/ecolaura/rampart/incident"
 	"github.com/ecolaura/rampart/sanitize"
 	"github.com/ecolaura/rampart/server"
 )
 
 // routes puts each handler behind its layers, and the layers that every answer
 // passes around them all.
-func routes(a *app, l *layers, st *stack, operator *incident.Operator, log *slog.Logger) (http.Handler, error) {
+func routes(srv *instance, st *stack, log *slog.Logger) (http.Handler, error) {
+	a, l := srv.app, srv.layers
 	newProducts, err1 := sanitize.NewBinder[newProduct](sanitize.Config{Logger: log})
 	registrations, err2 := sanitize.NewBinder[registration](sanitize.Config{Logger: log})
 	passwords, err3 := sanitize.NewBinder[passwordChange](sanitize.Config{Logger: log})
@@ -35,26 +36,51 @@ func routes(a *app, l *layers, st *stack, operator *incident.Operator, log *slog
 	mux.Handle("POST /api/token/refresh/{$}", st.forms(l.service.RefreshHandler()))
 	mux.Handle("POST /api/token/verify/{$}", st.forms(l.service.VerifyHandler()))
 	mux.Handle("POST /api/token/blacklist/{$}", st.forms(l.service.EndSessionHandler()))
-	mux.Handle("POST /api/password/{$}", rampart.Chain(secure, st.password)(passwords.Handler(a.changePassword(l.service, l.sessions))))
+	password := st.password(passwords.Handler(a.changePassword(l.service, l.sessions)))
+	mux.Handle("POST /api/password/{$}", secure(password))
 	mux.Handle("GET /.well-known/jwks.json", l.keySet)
 
 	mux.Handle("GET /api/secure/{$}", secure(message("This is a secure endpoint.")))
 	mux.Handle("GET /api/public/{$}", public(message("This is a public endpoint.")))
 	mux.Handle("GET /api/products/{$}", public(a.bounded(a.getProducts(pages))))
 	mux.Handle("POST /api/products/{$}", scoped("products:write")(a.bounded(newProducts.Handler(a.postProduct).ServeHTTP)))
-	mux.Handle("POST /api/register/{$}", rampart.Stack{Limit: st.register, Guard: st.guard}.Handler(a.bounded(registrations.Handler(a.register).ServeHTTP)))
+	register := rampart.Stack{Limit: st.register, Guard: st.guard}.Handler(a.bounded(registrations.Handler(a.register).ServeHTTP))
+	mux.Handle("POST /api/register/{$}", register)
 	mux.Handle("GET /api/customers/{$}", scoped("customers:read")(a.bounded(a.findCustomers(searches))))
 	mux.Handle("GET /api/customers/{id}/{$}", scoped("customers:read")(a.bounded(a.getCustomer)))
 
 	mux.Handle("GET /api/partner/{$}", partner(message("Hello, partner.")))
 	mux.Handle("/api/keys/", scoped("keys:manage")(http.StripPrefix("/api/keys", l.keys.Admin(keyOwner))))
 	mux.Handle("GET /healthz", a.ready)
-	mux.Handle("/api/ops/", secure(http.StripPrefix("/api/ops", operator.Handler())))
+	mux.Handle("/api/ops/", secure(http.StripPrefix("/api/ops", srv.operator.Handler())))
 
-	return rampart.Stack{
+	shop := &storefront{browser: srv.browser, app: a, keys: l.keys, register: register, password: password}
+	if err := shop.mount(mux); err != nil {
+		return nil, err
+	}
+	if srv.demo {
+		mux.Handle("GET /try", shop.open(http.HandlerFunc(shop.getTry)))
+		mux.Handle("POST /try", shop.open(shop.postTry(func() http.Handler { return srv.handler })))
+	}
+	mux.Handle("/console/", http.StripPrefix("/console", srv.console))
+
+	return srv.counted(rampart.Stack{
 		RequestID: st.requestID, ClientIP: st.clientIP, Headers: st.headers, Probe: a.probe,
 		CORS: st.cors, Block: st.blocks, Lockdown: st.lockdown, Edge: st.edge,
-	}.Handler(mux), nil
+	}.Handler(mux)), nil
+}
+
+// counted has the console's charts count all requests but those of the console, whose
+// stream lasts for minutes.
+func (srv *instance) counted(next http.Handler) http.Handler {
+	count := srv.recorder.Count(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/console/") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		count.ServeHTTP(w, r)
+	})
 }
 
 // keyOwner says for whom keys are managed: the caller, and never with a scope

@@ -32,7 +32,7 @@ func TestTheRunbookTellsTheTruth(t *testing.T) {
 	// What the document has from another server.
 	own := strings.NewReplacer("https://api.example.com", p.url, `"1"`, `"`+subject+`"`, "subject=1", "subject="+subject,
 		"BTBAQQUI3CQ3QL7USDVYW4E7XM", session, "0VbtDsX0fJTRorZL", key)
-	commands, want := console(own.Replace(string(text)))
+	commands, want := consoleBlocks(own.Replace(string(text)))
 	require.Greater(t, len(commands), 25, "does the pattern still fit the document?")
 	shell := exec.Command("bash")
 	shell.Dir, shell.Env = dir, []string{"HOME=" + dir, "PATH=" + os.Getenv("PATH")}
@@ -74,8 +74,8 @@ func (p *process) incident() (subject, session, key string) {
 	return claim(p.t, access, "user_id"), session, key
 }
 
-// console returns the commands of a document, and what it says that each prints.
-func console(text string) (commands, prints []string) {
+// consoleBlocks returns the commands of a document, and what it says that each prints.
+func consoleBlocks(text string) (commands, prints []string) {
 	for _, block := range regexp.MustCompile("(?s)```console\n(.*?)```").FindAllStringSubmatch(text, -1) {
 		for line := range strings.Lines(block[1]) {
 			if command, ok := strings.CutPrefix(line, "$ "); ok {

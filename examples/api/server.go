@@ -15,6 +15,7 @@ import (
 	"github.com/ecolaura/rampart/crypto/column"
 	"github.com/ecolaura/rampart/headers"
 	"github.com/ecolaura/rampart/incident"
+	"github.com/ecolaura/rampart/incident/console"
 	"github.com/ecolaura/rampart/incident/incidentsql"
 	"github.com/ecolaura/rampart/monitor"
 	"github.com/ecolaura/rampart/server"
@@ -33,6 +34,9 @@ type instance struct {
 	operator *incident.Operator
 	monitor  *monitor.Monitor
 	metrics  *metrics
+	recorder *console.Recorder
+	browser  *browser
+	console  *console.Console
 	health   *server.Health
 	dropped  func() uint64 // records of the log; nil: not known
 	log      *slog.Logger  // through the monitor
@@ -53,7 +57,8 @@ func open(ctx context.Context, s *settings, log *slog.Logger, dropped func() uin
 		return nil, err
 	}
 	srv := &instance{db: db, notes: sec.notes, dropped: dropped}
-	if srv.monitor, err = newMonitor(log); err != nil { //nolint:contextcheck // it alerts until Close
+	srv.recorder = console.NewRecorder(log.Handler())            // behind the monitor, so that it sees the alerts
+	if srv.monitor, err = newMonitor(srv.recorder); err != nil { //nolint:contextcheck // it alerts until Close
 		return nil, errors.Join(err, db.Close())
 	}
 	srv.log = slog.New(srv.monitor)
@@ -115,7 +120,15 @@ func (srv *instance) build(ctx context.Context, s *settings, sec *secrets, log *
 	if srv.operator, err = newOperator(srv, orders, log); err != nil {
 		return err
 	}
-	served, err := routes(srv.app, srv.layers, srv.layers.stack(srv.app), srv.operator, log) //nolint:contextcheck // its rules have the requests' contexts
+	st := srv.layers.stack(srv.app)
+	if srv.browser, err = newBrowser(srv.app, srv.layers, st, log); err != nil {
+		return err
+	}
+	srv.browser.demo = srv.demo
+	if srv.console, err = newConsole(srv); err != nil {
+		return err
+	}
+	served, err := routes(srv, st, log) //nolint:contextcheck // its rules have the requests' contexts
 	if err != nil {
 		return err
 	}
@@ -203,7 +216,10 @@ func (srv *instance) greet(w io.Writer, s *settings, addr, admin string) {
 		return
 	}
 	fmt.Fprintf(w, `
-Demo users, password %q:
+In a browser: %[2]s/ is the shop, %[2]s/try has attacks to try, and %[2]s/console/ shows
+them to oscar.
+
+Demo users, password %[1]q:
   alice  products:write customers:read keys:manage
   bob    no scope
   oscar  ops

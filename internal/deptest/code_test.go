@@ -22,7 +22,9 @@ var goroutines = map[string]string{
 	"Serve":        "server/server.go, gateway/serve.go: ends with the listener or context, waited for before Serve returns",
 	"probe":        "server/health.go: ends with its check; one for each check at most",
 	"serve":        "gateway/cmd/gateway/main.go: ends before serve returns, as its context does",
-	"start":        "feed/feed.go, monitor/alert.go, crypto/tlsconf/reloader.go: ends with Close, which waits for it",
+	"newLogQueue":  "gateway/internal/plugin/logqueue.go: ends with close, which waits for it; one for each use of a log plugin",
+	"use":          "gateway/internal/plugin/issuers.go: ends with the last release, or once the issuer has answered",
+	"start":        "feed/feed.go, gateway/internal/proxy/active.go, monitor/alert.go, crypto/tlsconf/reloader.go: ends with Close, which waits for it",
 }
 
 // constants are package variables that nothing writes: errors, and compiled

@@ -4,7 +4,6 @@ go 1.26.0
 
 require (
 	github.com/NYTimes/gziphandler v1.1.1
-	github.com/blang/semver/v4 v4.0.0
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.23.0
 	github.com/coder/websocket v1.8.15
@@ -38,10 +37,12 @@ require (
 	github.com/Kong/gojsondiff v1.3.2 // indirect
 	github.com/adrg/strutil v0.2.3 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
+	github.com/blang/semver/v4 v4.0.0 // indirect
 	github.com/cenkalti/backoff/v4 v4.3.0 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/decred/dcrd/dcrec/secp256k1/v4 v4.4.1 // indirect
 	github.com/dustin/go-humanize v1.1.0 // indirect
+	github.com/ecolaura/rampart/monitor/prom v0.0.0 // indirect
 	github.com/fatih/color v1.17.0 // indirect
 	github.com/felixge/httpsnoop v1.1.0 // indirect
 	github.com/gabriel-vasile/mimetype v1.4.16 // indirect
@@ -121,3 +122,5 @@ require (
 replace github.com/ecolaura/rampart => ../..
 
 replace github.com/ecolaura/rampart/gateway => ../../gateway
+
+replace github.com/ecolaura/rampart/monitor/prom => ../../monitor/prom

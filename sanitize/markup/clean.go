@@ -321,7 +321,7 @@ func (c *cleaner) endInline(i int) {
 }
 
 // find returns the index of the innermost open t that no element with a barrier
-// flag encloses; -1 if there is none. A heading's end tag ends any heading, a
+// flag encloses, or -1. A heading's end tag ends any heading, a
 // list's items do not end outside that list.
 func (c *cleaner) find(t *tagPolicy, barrier elementFlags) int {
 	if c.count[t.index] == 0 && t.flags&isHeading == 0 {

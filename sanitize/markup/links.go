@@ -96,7 +96,7 @@ func (c *cleaner) link(address, text string) {
 
 // A foundLink is an address in a text.
 type foundLink struct {
-	start, end int    // end is 0 if there is none
+	start, end int    // end is 0 if no address was found
 	scheme     string // what is written before it, such as "http://"
 }
 
@@ -151,8 +151,8 @@ func nameEnd(s string, at int) int {
 	return len(s)
 }
 
-// urlEnd returns where the URL ends whose authority begins at s[at:]; 0 if it
-// is none. A bare one has neither scheme nor user.
+// urlEnd returns where the URL ends whose authority begins at s[at:]; 0 if
+// no URL begins there. A bare URL has neither scheme nor user.
 func urlEnd(s string, at int, bare bool) int {
 	if !bare {
 		at += userinfo(s[at:])

@@ -41,7 +41,7 @@ func TestLinkify(t *testing.T) {
 		{"a user that looks like a host", "http://paypal.com@evil.com/ http://a:b:c@x.com", "http://paypal.com@evil.com/ http://a:b:c@x.com"},
 		{"a user without a host", "http://ab@ http://" + strings.Repeat("a", 80) + "@x.com http://ab", "http://ab@ http://" + strings.Repeat("a", 80) + "@x.com http://ab"},
 		{"an email address", "to a.b+c@x.com.", "to " + mail("a.b+c@x.com") + "."},
-		{"an email address that is none", "@x.com a@b ..@x.com a@b@x.com /a@x.com " + strings.Repeat("a", 65) + "@x.com a..b@x.com", "@x.com a@b ..@x.com a@b@x.com /a@x.com " + strings.Repeat("a", 65) + "@x.com a..b@x.com"},
+		{"an invalid email address", "@x.com a@b ..@x.com a@b@x.com /a@x.com " + strings.Repeat("a", 65) + "@x.com a..b@x.com", "@x.com a@b ..@x.com a@b@x.com /a@x.com " + strings.Repeat("a", 65) + "@x.com a..b@x.com"},
 		{"text around tags that go", "exa<x>mple</x>.com<!-- -->/y", link("http://example.com/y", "example.com/y")},
 		{"text around tags that stay", "<b>www.</b>x.com", "<b>www.</b>" + x},
 		{"what is a link already", `<a href="https://y.com">x.com</a> <a href="javascript:x">x.com</a>`, link("https://y.com", "x.com") + " <a>x.com</a>"},

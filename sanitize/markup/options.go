@@ -155,8 +155,8 @@ func AllowNewTabs() Option {
 	}
 }
 
-// AllowCheckboxes allows checkboxes that nobody can tick, as in the lists of tasks
-// that Markdown has: input with type="checkbox", and disabled in any case. No other
+// AllowCheckboxes allows disabled checkboxes, as in Markdown's task lists: input with
+// type="checkbox" and disabled, which is added if it is missing. No other
 // input can be allowed.
 func AllowCheckboxes() Option {
 	return func(h *Policy) error {

@@ -91,7 +91,7 @@ func TestRichPolicies(t *testing.T) {
 		{"a data image where none are allowed", markup.Editor(), `<img src="data:image/gif;base64,` + gif + `">`, "<img>"},
 		{"a data image that is too large", policy(t, markup.UGC(), markup.AllowDataImages(34, "image/gif")), `<img src="data:image/gif;base64,` + gif + `">`, "<img>"},
 		{"a data image of just the size", policy(t, markup.UGC(), markup.AllowDataImages(35, "image/gif")), `<img src="data:image/gif;base64,` + gif + `">`, `<img src="data:image/gif;base64,` + gif + `">`},
-		{"base64 that is none", rich(t), `<img src="data:image/gif;base64,R0lGODlhAQABAIAAAAUEBAAAACwAAAAAAQABAAACAkQBADt=">`, "<img>"},
+		{"malformed base64", rich(t), `<img src="data:image/gif;base64,R0lGODlhAQABAIAAAAUEBAAAACwAAAAAAQABAAACAkQBADt=">`, "<img>"},
 		{"SVG and parameters", rich(t), `<img src="data:image/svg+xml;base64,PHN2Zz4="><img src="data:image/gif;x=y;base64,` + gif + `"><img src="data:text/html,x">`, "<img><img><img>"},
 		{"a data URL is an image's only", rich(t), `<a href="data:image/gif;base64,` + gif + `">x</a><img srcset="data:image/gif;base64,` + gif + ` 1x">`, "<a>x</a><img>"},
 		{"a frame of a named host", rich(t), `<iframe src="HTTPS://www.YouTube-nocookie.com/embed/x?y#z" width="1" sandbox="allow-top-navigation" allow="camera" srcdoc="<script>" name="x" onload="y" allowfullscreen><b>no frames</b></iframe>x`, `<iframe src="HTTPS://www.YouTube-nocookie.com/embed/x?y#z" width="1" allowfullscreen=""` + sandbox + "x"},
@@ -306,4 +306,9 @@ func TestWithSharesNothing(t *testing.T) {
 	assert.Contains(t, one.Clean(`<iframe src="https://one.example/"></iframe>`), "one.example")
 	assert.Empty(t, one.Clean(`<iframe src="https://two.example/"></iframe>`))
 	assert.Contains(t, two.Clean(`<iframe src="https://two.example/"></iframe>`), "two.example")
+}
+
+func TestFramesAreOfPublicHosts(t *testing.T) {
+	_, err := markup.New(markup.AllowFrames("localhost", "intranet", "127.0.0.1", "a.example"))
+	assert.Equal(t, []string{"hosts: invalid: localhost", "hosts: invalid: intranet", "hosts: invalid: 127.0.0.1"}, mistakes(err))
 }

@@ -89,7 +89,7 @@ func TestBleachOracle(t *testing.T) {
 func bleachDifferences() map[int]string {
 	why := map[int]string{}
 	for reason, ids := range map[string][]int{
-		"an unfinished tag stays as text: somebody may have written 'x <y'":                             {41, 44},
+		"an unfinished tag stays as text: a person may have written 'x <y'":                             {41, 44},
 		"entities in a URL are read as a browser reads them, without a semicolon too":                   {261, 262, 263, 264, 268},
 		"a URL whose part before the colon is no allowed scheme goes; bleach takes some for host:port":  {273, 280, 294, 323, 326, 334},
 		"line breaks in a URL go, as in a browser":                                                      {243},

@@ -43,7 +43,7 @@ func ugc() []Option {
 // Markdown returns a policy for HTML that a Markdown program such as goldmark
 // writes, with all that GitHub's dialect has and footnotes, definition lists and
 // ids of headings: [UGC] and ids with the prefix "user-content-", text-align in
-// tables, checkboxes that nobody can tick, the classes of code, footnotes and
+// tables, disabled checkboxes, the classes of code, footnotes and
 // tasks, pictures, ruby and columns. Have that program escape raw HTML or not: it is
 // cleaned like the rest.
 func Markdown() *Policy {

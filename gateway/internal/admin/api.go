@@ -18,8 +18,11 @@ import (
 	"github.com/ecolaura/rampart/internal/request"
 )
 
-// maxBody bounds a request, a whole configuration too.
-const maxBody = 16 << 20
+// What the body of a request may have: a whole configuration, and all others.
+const (
+	maxConfig = 16 << 20
+	maxBody   = 1 << 20
+)
 
 // An API is the handler of the Admin API. Wrap it in Protect.
 type API struct {
@@ -50,9 +53,6 @@ type method struct {
 // ServeHTTP implements http.Handler.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.once.Do(func() { a.table = a.endpoints() })
-	if r.Body != nil {
-		r.Body = request.MaxBytes(w, r, maxBody)
-	}
 	if err := a.serve(w, r); err != nil {
 		refuse(w, err)
 	}
@@ -79,6 +79,11 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) error {
 	if err := checkQuery(r, e.methods[i].query); err != nil {
 		return err
 	}
+	most := int64(maxBody)
+	if e.path == "/config" {
+		most = maxConfig
+	}
+	r.Body = request.MaxBytes(w, r, most)
 	return e.methods[i].serve(w, r, names)
 }
 
@@ -147,7 +152,7 @@ func checkQuery(r *http.Request, allowed string) error {
 
 // endpoints lists all; one that has words goes before one that has names there.
 func (a *API) endpoints() []endpoint {
-	table := append(a.ownEndpoints(), a.entityEndpoints()...)
+	table := slices.Concat(a.ownEndpoints(), a.cacheEndpoints(), a.entityEndpoints())
 	for i := range table {
 		table[i].parts = strings.Split(strings.Trim(table[i].path, "/"), "/")
 	}

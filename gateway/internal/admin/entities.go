@@ -135,26 +135,23 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, names []string, find
 	if err != nil {
 		return err
 	}
+	var next *conf.File
 	var made conf.Entity
 	err = a.change(r, func(f *conf.File) (*conf.File, error) {
 		at, err := find(f, names)
 		if err != nil {
 			return nil, err
 		}
-		next, e, err := f.Apply(conf.Change{
+		next, made, err = f.Apply(conf.Change{
 			Kind: at.kind, Entity: at.entity, Field: at.field, Parent: at.parent,
 			Replace: r.Method == http.MethodPut, Body: body, Now: time.Now().Unix(),
 		})
-		if err != nil {
-			return nil, err
-		}
-		made = e
-		return next, nil
+		return next, err
 	})
 	if err != nil {
 		return err
 	}
-	out := a.Engine.File().Show(made) // now: a password is a hash only once it is in use
+	out := next.Show(made)
 	if ws := warnings(made, body); len(ws) > 0 {
 		out["warnings"] = ws
 	}

@@ -91,7 +91,7 @@ func (c *Checks) Anonymous(who string, f *File) {
 type Naming map[string]string
 
 // goName is a word that may be the name of a Config's field.
-var goName = regexp.MustCompile(`\b[A-Z][A-Za-z]+\b`)
+var goName = regexp.MustCompile(`\b[A-Z][A-Za-z]+\b`) // read-only
 
 // Text is what m says, in the document's words. What only a program may allow is
 // left out.
@@ -322,6 +322,8 @@ func (u *Upstream) check(*File) Mistakes {
 	c.Want(hostname(u.Name), "name", "a host name is wanted: %q", u.Name)
 	c.OneOf("algorithm", u.Algorithm, "round-robin", "least-connections")
 	c.Want(u.HostHeader == "" || hostname(u.HostHeader), "host_header", "a host name is wanted")
+	c.Within("slots", u.Slots, 10, 65536)
+	u.Healthchecks.Active.check(&c)
 	p := u.Healthchecks.Passive
 	c.OneOf("healthchecks.passive.type", p.Type, "http", "https")
 	at := "healthchecks.passive."

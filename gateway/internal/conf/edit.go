@@ -57,7 +57,7 @@ func (f *File) Apply(c Change) (*File, Entity, error) {
 		e, body = d.overlay(c.Kind, old, body)
 	}
 	d.into(body, reflect.ValueOf(e).Elem(), "", "", nil)
-	c.complete(e, old, &d)
+	c.complete(f, e, old, &d)
 
 	out := f.share()
 	ms := append(d.mistakes, out.resolve(e)...)
@@ -101,7 +101,7 @@ func (c *Change) find(f *File) (Entity, error) {
 
 // complete gives e what c says apart from its body, and what is made where
 // nothing is said.
-func (c *Change) complete(e, old Entity, d *decoder) {
+func (c *Change) complete(f *File, e, old Entity, d *decoder) {
 	b := e.basis()
 	b.UpdatedAt = c.Now
 	if old != nil {
@@ -136,8 +136,8 @@ func (c *Change) complete(e, old Entity, d *decoder) {
 		if c.Parent == "" || r.field != c.Field {
 			continue
 		}
-		if given := field(c.Body, r.field); given != nil && *r.ref != "" && string(*r.ref) != c.Parent && given.Kind == yaml.MappingNode && child(given, "id") != "" {
-			d.mistakes = append(d.mistakes, Mistake{Path: r.field, Reason: "the address has another one"})
+		if given := f.named(r.kind, string(*r.ref)); *r.ref != "" && (given == nil || given.id() != c.Parent) {
+			d.mistakes = append(d.mistakes, Mistake{Path: r.field, Reason: "it belongs to that below which it stands in the address"})
 		}
 		*r.ref = Ref(c.Parent)
 	}

@@ -83,7 +83,7 @@ func TestJSONMayHoldNulls(t *testing.T) {
 	f, e, err := (&conf.File{}).Apply(conf.Change{Kind: services, Entity: "11111111-2222-4333-8444-555555555555", Replace: true, Body: n})
 	require.NoError(t, err)
 	assert.Equal(t, "11111111-2222-4333-8444-555555555555", conf.ID(e))
-	assert.Empty(t, conf.Name(e))
+	assert.Nil(t, conf.JSON(e)["name"])
 	assert.Equal(t, 5, f.Services[0].Retries)
 	assert.Equal(t, 8080, f.Services[0].Port)
 	for _, bad := range []string{"", "{", `{} {}`} {
@@ -113,9 +113,45 @@ func TestPUTNamesWhatItMakes(t *testing.T) {
 		require.NoError(t, err)
 		next, e, err := f.Apply(conf.Change{Kind: k, Entity: "named", Replace: true, Body: n})
 		require.NoError(t, err, kind)
-		assert.Equal(t, "named", conf.Name(e), kind)
 		assert.Equal(t, e, k.Find(next, "named"))
 	}
+}
+
+func TestAnEditLeavesTheOldFileAsItIs(t *testing.T) {
+	f := kong(t)
+	before, err := f.YAML()
+	require.NoError(t, err)
+	apply := func(kind, entity, text string) *conf.File {
+		k, ok := conf.KindNamed(kind)
+		require.True(t, ok)
+		n, err := conf.JSONNode([]byte(text))
+		require.NoError(t, err)
+		next, _, err := f.Apply(conf.Change{Kind: k, Entity: entity, Body: n})
+		require.NoError(t, err)
+		return next
+	}
+	renamed := apply("consumers", f.Consumers[0].ID, `{"username":"renamed"}`)
+	made := apply("consumers", "", `{"username":"made"}`)
+	consumers, _ := conf.KindNamed("consumers")
+	gone, err := f.Delete(consumers, f.Consumers[0])
+	require.NoError(t, err)
+
+	after, err := f.YAML()
+	require.NoError(t, err)
+	assert.Equal(t, string(before), string(after))
+	assert.Nil(t, f.Consumer("renamed"))
+	assert.Nil(t, f.Consumer("made"))
+	assert.Nil(t, renamed.Consumer("made"))
+	assert.NotNil(t, made.Consumer("made"))
+	assert.Nil(t, renamed.Consumer(f.Consumers[0].Username), "it is found by its new name alone")
+	assert.NotNil(t, f.Consumer(f.Consumers[0].Username))
+	assert.Nil(t, gone.Consumer(f.Consumers[0].ID))
+	for i, s := range f.Services {
+		assert.Same(t, s, renamed.Services[i], "what is not changed is shared")
+	}
+	assert.True(t, f.SameConsumers(apply("services", f.Services[0].ID, `{"retries":1}`)))
+	assert.False(t, f.SameConsumers(renamed))
+	assert.False(t, f.SameConsumers(gone))
 }
 
 func FuzzForm(f *testing.F) {

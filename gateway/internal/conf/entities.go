@@ -134,11 +134,13 @@ type Upstream struct {
 	Name         string       `k:"name"`
 	Algorithm    string       `k:"algorithm"`
 	HostHeader   string       `k:"host_header"`
+	Slots        int          `k:"slots"` // of Kong's ring of hashes; targets are chosen without one here
 	Healthchecks Healthchecks `k:"healthchecks"`
 }
 
-// Healthchecks of an Upstream; only passive ones are known here.
+// Healthchecks of an Upstream.
 type Healthchecks struct {
+	Active  Active  `k:"active"`
 	Passive Passive `k:"passive"`
 }
 
@@ -166,8 +168,8 @@ type Unhealthy struct {
 // NewUpstream returns an Upstream with Kong's defaults: passive checks are off.
 func NewUpstream() *Upstream {
 	return &Upstream{
-		Algorithm: "round-robin",
-		Healthchecks: Healthchecks{Passive: Passive{
+		Algorithm: "round-robin", Slots: 10000,
+		Healthchecks: Healthchecks{Active: newActive(), Passive: Passive{
 			Type: "http",
 			Healthy: Healthy{Statuses: []int{
 				200, 201, 202, 203, 204, 205, 206, 207, 208, 226,

@@ -85,6 +85,9 @@ upstreams: [{name: u, slots: 1000, _comment: c, targets: [{target: "a:1", _ignor
 consumers: [{username: c, _comment: c, keyauth_credentials: [{key: 0123456789abcdef0123, _comment: c}]}]
 `)
 	assert.Equal(t, []string{"eu", "shop"}, f.Services[0].Tags)
+	text, err := f.YAML()
+	require.NoError(t, err)
+	assert.Contains(t, string(text), "slots: 1000", "it is kept for those who compare")
 	assert.Equal(t, []string{"shop", "eu"}, f.Routes[0].Tags)
 	assert.Equal(t, []string{"shop", "eu"}, f.KeyAuths[0].Tags)
 	require.Len(t, f.Notes, 2)
@@ -92,8 +95,9 @@ consumers: [{username: c, _comment: c, keyauth_credentials: [{key: 0123456789abc
 	assert.Contains(t, f.Notes.Error(), "line 7: note: _workspace: ")
 
 	for text, want := range map[string]string{
-		"_info: {defaults: {service: {retries: 1}}}":          "_info.defaults: unknown field",
-		"plugins: [{name: key-auth, config: {_comment: no}}]": "config._comment: unknown field",
+		"_info: {defaults: {service: {retries: 1}}}":                                                                        "_info.defaults: unknown field",
+		"plugins: [{name: key-auth, config: {_comment: no}}]":                                                               "config._comment: unknown field",
+		"_transform: false\nconsumers: [{username: c, basicauth_credentials: [{username: c, password: 0123456789abcdef}]}]": "_transform: false says that the passwords are Kong's hashes",
 		"_comment: [no]": "_comment: unknown field",
 		"_ignore: no":    "_ignore: unknown field",
 		"services: [{name: s, url: 'http://s', _konnect: {}}]":               "_konnect: unknown field",
@@ -101,12 +105,16 @@ consumers: [{username: c, _comment: c, keyauth_credentials: [{key: 0123456789abc
 		"basicauth_sessions: []":                                             "basicauth_sessions: unknown field",
 		"consumer_groups: [{name: gold}]":                                    "consumer_groups: unknown field: an entity that Kong has and this gateway has not; leave it out, with what needs it",
 		"upstreams: [{name: u, hash_on: header}]":                            "upstreams[0].hash_on: unknown field: Kong has it and this gateway has not; leave it out, or let it be none",
-		"upstreams: [{name: u, healthchecks: {active: {a: {interval: 5}}}}]": "healthchecks.active: unknown field: Kong has it and this gateway has not; leave it out, or let each interval in it be 0",
+		"upstreams: [{name: u, healthchecks: {active: {a: {interval: 5}}}}]": "healthchecks.active.a: unknown field",
 		"plugins: [{name: acl, config: {groups: [a]}}]":                      "plugins[0].config.groups: unknown field: there are allow, deny, hide_groups_header",
 		"plugins: [{name: jwt, config: {secret_is_base64: true}}]":           "leave it out, or let it be false",
 	} {
 		assert.Contains(t, refused(t, "_format_version: '3.0'\n"+text), want, text)
 	}
+}
+
+func TestWithoutPasswordsNothingIsTransformed(t *testing.T) {
+	parse(t, "_format_version: '2.1'\n_transform: false\nservices: [{name: s, url: 'http://s'}]")
 }
 
 func TestPluginsShareConfigurations(t *testing.T) {
@@ -139,7 +147,7 @@ func TestAPlaceholderIsNeverTakenForAValue(t *testing.T) {
 		assert.Equal(t, 1, strings.Count(why, "line"), "one mistake is enough: %s", why)
 	}
 	parse(t, `_format_version: "3.0"
-plugins: [{name: request-termination, config: {status_code: 200, body: "<p>costs $5, ${name} and {id}</p>"}}]
+plugins: [{name: request-termination, config: {status_code: 200, body: "<p>costs $5, ${name}, {id} and {{ total }}</p>"}}]
 `)
 }
 
@@ -189,5 +197,8 @@ plugins:
 	notes = parse(t, `_format_version: "3.0"
 plugins: [{name: rate-limiting, config: {minute: 1, policy: redis, redis: {host: cache, port: 6379}}}]
 `).Notes.Error()
+	assert.Contains(t, parse(t, `_format_version: "3.0"
+plugins: [{name: key-auth, config: {identity_realms: [{scope: cp}]}}]
+`).Notes.Error(), "plugins[0].config.identity_realms: realms are Konnect's")
 	assert.Contains(t, notes, "plugins[0].config.redis: counts of policy redis are in the Redis of -redis")
 }

@@ -83,7 +83,7 @@ func (k Kind) Find(f *File, s string) Entity {
 // FindBelow is Find below the entity parent, which the reference field names.
 func (k Kind) FindBelow(f *File, field, parent, s string) Entity {
 	e := k.Find(f, s)
-	if e == nil && k.Within == field && !LooksLikeID(s) {
+	if e == nil && !LooksLikeID(s) {
 		e = f.by(k.Name, k.Key, Ref(parent), k.full(s))
 	}
 	if e == nil || Refers(e, field) != parent {
@@ -102,7 +102,7 @@ func (k Kind) full(s string) string {
 
 // Consumer returns the consumer with that id or name, nil if there is none.
 func (f *File) Consumer(idOrName string) *Consumer {
-	c, _ := f.named("consumers", "username", idOrName).(*Consumer)
+	c, _ := f.named("consumers", idOrName).(*Consumer)
 	return c
 }
 
@@ -113,11 +113,14 @@ func (f *File) ConsumerByCustomID(id string) *Consumer {
 }
 
 // named returns what a reference names, by id or by name.
-func (f *File) named(kind, field, s string) Entity {
+func (f *File) named(kind, s string) Entity {
 	if e := f.by(kind, "id", "", strings.ToLower(s)); e != nil {
 		return e
 	}
-	return f.by(kind, field, "", s)
+	if kind == "consumers" {
+		return f.by(kind, "username", "", s)
+	}
+	return f.by(kind, "name", "", s)
 }
 
 // SameConsumers reports whether f and other share all consumers, and what belongs
@@ -141,11 +144,7 @@ func (f *File) resolve(e Entity) (ms Mistakes) {
 			}
 			continue
 		}
-		field := "name"
-		if r.kind == "consumers" {
-			field = "username"
-		}
-		if found := f.named(r.kind, field, string(*r.ref)); found != nil {
+		if found := f.named(r.kind, string(*r.ref)); found != nil {
 			*r.ref = Ref(found.id())
 		} else {
 			m := e.at().mistake(r.field, "there is none of that name or id in %s: %q", r.kind, string(*r.ref))

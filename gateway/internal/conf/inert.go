@@ -59,12 +59,12 @@ func entityOff(owner string) off {
 		"Consumer": {"type": ""},
 		"KeyAuth":  {"ttl": ""},
 		"Upstream": {
-			"slots": "*", "use_srv_name": "false", "client_certificate": "",
+			"use_srv_name": "false", "client_certificate": "",
 			"hash_on": "none", "hash_on_header": "", "hash_on_cookie": "", "hash_on_cookie_path": "/",
 			"hash_on_uri_capture": "", "hash_on_query_arg": "",
 			"hash_fallback": "none", "hash_fallback_header": "", "hash_fallback_uri_capture": "", "hash_fallback_query_arg": "",
 		},
-		"Healthchecks": {"threshold": "0", "active": "interval=0"},
+		"Healthchecks": {"threshold": "0"},
 		"Certificate":  {"cert_alt": "", "key_alt": ""},
 		"Plugin":       {"consumer_group": "", "ordering": "", "condition": "", "run_on": "first"},
 	}[owner]

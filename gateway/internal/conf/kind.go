@@ -21,9 +21,6 @@ type Entity interface {
 // ID returns the id of e.
 func ID(e Entity) string { return e.id() }
 
-// Name returns the unique name of e, "" if it has none.
-func Name(e Entity) string { return e.natural() }
-
 // A reference is a field that names another entity.
 type reference struct {
 	field string
@@ -182,7 +179,7 @@ func (s *Service) refs() (all []reference) {
 }
 
 func (r *Route) refs() []reference {
-	return []reference{{field: "service", kind: "services", ref: &r.Service, must: true}}
+	return []reference{{field: "service", kind: "services", ref: &r.Service}} // none: its plugins answer
 }
 
 func (k *KeyAuth) refs() []reference {

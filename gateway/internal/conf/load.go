@@ -19,7 +19,7 @@ import (
 type (
 	document struct {
 		Version        string           `k:"_format_version"`
-		Transform      bool             `k:"_transform"` // false where hashes stand for secrets; those we have are as they are typed
+		Transform      bool             `k:"_transform"` // false where hashes stand for passwords
 		Info           info             `k:"_info"`
 		Services       []*serviceDoc    `k:"services"`
 		Routes         []*routeDoc      `k:"routes"`
@@ -90,7 +90,7 @@ func (ps Plugins) Parse(text []byte) (*File, error) {
 }
 
 func (ps Plugins) parseNode(n *yaml.Node) (*File, error) {
-	var doc document
+	doc := document{Transform: true}
 	d := decoder{known: ps}
 	if n.Kind == yaml.MappingNode {
 		if v := field(n, "_format_version"); v != nil {
@@ -110,6 +110,9 @@ func (ps Plugins) parseNode(n *yaml.Node) (*File, error) {
 	}
 	f := ps.Empty()
 	f.flatten(&doc, &d)
+	if !doc.Transform && slices.ContainsFunc(f.BasicAuths, func(b *BasicAuth) bool { return !b.Hashed() }) {
+		d.bad(field(n, "_transform"), "_transform", "false says that the passwords are Kong's hashes, which are not read here: write the passwords, and leave it out")
+	}
 	f.tag(doc.Info.SelectTags)
 	found := slices.DeleteFunc(f.settleAll(), func(m Mistake) bool { return d.unread[m.Path] })
 	mistakes := append(d.mistakes, found...)
@@ -119,6 +122,9 @@ func (ps Plugins) parseNode(n *yaml.Node) (*File, error) {
 
 // tag gives every entity the tags, as decK does.
 func (f *File) tag(tags []string) {
+	if len(tags) == 0 {
+		return
+	}
 	for _, k := range Kinds() {
 		for e := range k.All(f) {
 			b := e.basis()

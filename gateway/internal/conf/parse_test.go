@@ -154,7 +154,7 @@ upstreams:
   - name: up
     algorithm: random                      # must be one of
     healthchecks:
-      active: {healthy: {interval: 5}}     # unknown field
+      active: {healthy: {intervals: 5}}    # unknown field
     targets:
       - target: host:99999                 # host:port
 `
@@ -231,8 +231,8 @@ func TestWhatKongExportsIsRead(t *testing.T) {
 	f, err := plugin.Types().Parse([]byte(exported))
 	require.NoError(t, err)
 	assert.Equal(t, 5, f.Plugins[0].Config.(*plugin.RateLimiting).Second) //nolint:forcetypeassert // of a test
+	assert.Empty(t, f.Notes, "redis has no host")
 	for from, to := range map[string]string{
-		"interval: 0":              "interval: 5",
 		"hash_on: none":            "hash_on: header",
 		"json: [],":                "json: [a:b],",
 		"secret_is_base64: false":  "secret_is_base64: true",

@@ -22,7 +22,7 @@ type PluginType struct {
 	Counts bool
 
 	// Alone: its layer is made of its configuration alone, so that it outlives a
-	// change of consumers and credentials.
+	// change of consumers and credentials, as one that counts does in any case.
 	Alone bool
 }
 

@@ -1,8 +1,6 @@
 package conf
 
-import (
-	"reflect"
-)
+import "reflect"
 
 // Schema describes the kind's fields as Kong's Admin API does. It is made of what
 // documents are read by: the structs, their tags and their defaults.

@@ -25,10 +25,10 @@ func oldName(name string) string {
 
 // plainPath is what Kong takes for no regular expression, when it reads a document
 // from before 3.0.
-var plainPath = regexp.MustCompile(`^[a-zA-Z0-9.\-_~/%]*$`)
+var plainPath = regexp.MustCompile(`^[a-zA-Z0-9.\-_~/%]*$`) // read-only
 
 // escape is one of the percent-encoding.
-var escape = regexp.MustCompile(`%[0-9a-fA-F]{2}`)
+var escape = regexp.MustCompile(`%[0-9a-fA-F]{2}`) // read-only
 
 // newPath returns a path of such a document as 3.0 has it. Kong before 3.0 decoded
 // it; since then an expression meets the path that is normalized.
@@ -71,14 +71,17 @@ func (doc *document) newPaths() {
 }
 
 // placeholder is a text that some tool was to replace: envsubst, decK, a chart.
-var placeholder = regexp.MustCompile(`\$\{\{.*?\}\}|\{\{.*?\}\}|\$\{[A-Z][A-Z0-9_]*(:?[-=].*?)?\}|^\$[A-Z][A-Z0-9_]+$|^<[A-Z][A-Z0-9_]+>|\{vault://.*?\}`)
+var placeholder = regexp.MustCompile(`\$\{\{.*?\}\}|^\{\{.*\}\}$|\$\{[A-Z][A-Z0-9_]*(:?[-=].*?)?\}|^\$[A-Z][A-Z0-9_]+$|^<[A-Z][A-Z0-9_]+>|\{vault://.*?\}`) // read-only
 
 // unfilled reports a placeholder as a mistake: as it stands it might even be taken,
 // for a key that everybody knows.
 func (d *decoder) unfilled(n *yaml.Node, path string) bool {
+	if n.Tag == formTag || !strings.ContainsAny(n.Value, "$<{") { // which is quick
+		return false
+	}
 	what := placeholder.FindString(n.Value)
 	switch {
-	case what == "" || n.Tag == formTag:
+	case what == "":
 		return false
 	case d.unread == nil:
 		d.unread = map[string]bool{}

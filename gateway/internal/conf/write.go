@@ -43,8 +43,12 @@ func (f *File) document() document {
 	}
 	for _, r := range f.Routes {
 		d, s := &routeDoc{Route: *r}, services[r.Service]
-		d.Service = ""
-		routes[Ref(r.ID)], s.Routes = d, append(s.Routes, d)
+		routes[Ref(r.ID)] = d
+		if s == nil { // it has no service
+			doc.Routes = append(doc.Routes, d)
+			continue
+		}
+		d.Service, s.Routes = "", append(s.Routes, d)
 	}
 	for _, u := range f.Upstreams {
 		d := &upstreamDoc{Upstream: *u}
@@ -102,6 +106,9 @@ func (f *File) document() document {
 		default:
 			doc.Plugins = append(doc.Plugins, p)
 		}
+	}
+	for _, r := range doc.Routes {
+		forget(&r.Route, "routes")
 	}
 	for _, s := range doc.Services {
 		forget(&s.Service, "services")

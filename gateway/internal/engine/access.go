@@ -86,8 +86,10 @@ func (a *AccessLog) record(r *http.Request, c *call.Call, w *recorder, took time
 	b = append(b, `,"ms":`...)
 	b = millis(b, took)
 	if c.Route != nil {
-		b = append(b, `,"service":`...)
-		b = quoted(b, c.Service.Name)
+		if c.Service != nil {
+			b = append(b, `,"service":`...)
+			b = quoted(b, c.Service.Name)
+		}
 		b = append(b, `,"route":`...)
 		b = quoted(b, c.Route.Name)
 	}

@@ -164,9 +164,12 @@ func (s *state) buildRoutes() {
 	s.routes = make([]compiled, len(s.enabled))
 	for i, r := range s.enabled {
 		svc := services[r.Service]
+		var h http.Handler = &rampart.Problem{Status: http.StatusServiceUnavailable, Code: "no_service", Detail: "No service is behind this route."}
+		if svc != nil {
+			h = s.services[svc.ID].thing
+		}
 		s.routes[i] = compiled{
-			route: r, service: svc,
-			chain:    us.chain(conf.Ref(r.ID), conf.Ref(svc.ID), s.services[svc.ID].thing),
+			route: r, service: svc, chain: us.chain(conf.Ref(r.ID), r.Service, h),
 			insecure: slices.Contains(r.Protocols, "http"),
 		}
 	}

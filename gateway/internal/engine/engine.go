@@ -50,6 +50,8 @@ type Engine struct {
 	handler http.Handler
 
 	passwords *plugin.Passwords
+	cache     *plugin.Cache
+	issuers   *plugin.Issuers
 
 	change  sync.Mutex // one at a time
 	current atomic.Pointer[state]
@@ -89,7 +91,7 @@ func New(opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{opts: opts, events: rampart.NewReporter(opts.Log, "gateway"), clients: clients, passwords: passwords}
+	e := &Engine{opts: opts, events: rampart.NewReporter(opts.Log, "gateway"), clients: clients, passwords: passwords, cache: plugin.NewCache(), issuers: plugin.NewIssuers()}
 	// Every event below has the client's address from here, a panic's too.
 	e.handler = clients.Handler(server.Recover(opts.Log)(http.HandlerFunc(e.serve)))
 	return e, e.Use(plugin.Types().Empty())
@@ -136,8 +138,9 @@ func (e *Engine) Use(f *conf.File) error {
 func (e *Engine) Edit(edit func(*conf.File) (*conf.File, error)) error {
 	e.change.Lock()
 	defer e.change.Unlock()
-	f, err := edit(e.File())
-	if err != nil {
+	old := e.File()
+	f, err := edit(old)
+	if err != nil || f == old {
 		return err
 	}
 	return e.use(f)
@@ -178,6 +181,11 @@ func (s *state) retire(next *state) {
 	}
 	for id, k := range s.services {
 		if next.services[id].thing != k.thing {
+			k.thing.Close()
+		}
+	}
+	for name, k := range s.pools {
+		if next.pools[name].thing != k.thing {
 			k.thing.Close()
 		}
 	}
@@ -232,7 +240,7 @@ func (e *Engine) compile(f *conf.File, old *state) (*state, error) {
 	var mistakes, wrong conf.Mistakes
 	s.env, mistakes = e.environment(f, old)
 	s.uses, wrong = e.layers(f, s.env, old)
-	if mistakes = append(mistakes, wrong...); len(mistakes) > 0 {
+	if mistakes = append(mistakes, wrong...); mistakes.Err() != nil {
 		s.retire(old)
 		return nil, append(mistakes, e.opts.Certificates.Mistakes(f)...).Err()
 	}
@@ -248,7 +256,7 @@ func (e *Engine) environment(f *conf.File, old *state) (*plugin.Env, conf.Mistak
 	}
 	env := &plugin.Env{
 		File: f, Log: e.opts.Log, Events: e.events, Metrics: e.opts.Metrics,
-		Proxies: e.opts.Proxies, Shared: e.opts.Shared, Passwords: e.passwords,
+		Proxies: e.opts.Proxies, Shared: e.opts.Shared, Passwords: e.passwords, Cache: e.cache, Issuers: e.issuers,
 	}
 	return env, env.Prepare(old.env)
 }
@@ -270,7 +278,7 @@ func (e *Engine) layers(f *conf.File, env *plugin.Env, old *state) (map[string]*
 		at := order[p.Name]
 		t, was := types[at], old.uses[p.ID]
 		switch {
-		case was == nil, env != old.env && !t.Alone:
+		case was == nil, env != old.env && !t.Alone && !t.Counts:
 		case was.plugin == p:
 			made[p.ID] = was
 			continue
@@ -285,7 +293,11 @@ func (e *Engine) layers(f *conf.File, env *plugin.Env, old *state) (map[string]*
 			continue
 		}
 		if err != nil {
-			mistakes = append(mistakes, p.Mistake("config", err.Error()))
+			reason := err.Error()
+			for m := range rampart.Mistakes(err) { // one is enough
+				reason = conf.Naming{}.Text(m)
+			}
+			mistakes = append(mistakes, p.Mistake("config", reason))
 			continue
 		}
 		made[p.ID] = newUse(p, layer)
@@ -320,7 +332,7 @@ func (e *Engine) buildServices(s, old *state) {
 		for _, t := range targets[conf.Ref(u.ID)] {
 			parts = append(parts, t)
 		}
-		s.pools[u.Name] = reuse(old.pools, u.Name, parts, func() *proxy.Pool { return proxy.NewPool(u, targets[conf.Ref(u.ID)]) })
+		s.pools[u.Name] = reuse(old.pools, u.Name, parts, func() *proxy.Pool { return proxy.NewPool(u, targets[conf.Ref(u.ID)], e.opts.Names) })
 		upstreams[u.Name] = u
 	}
 	var cas []conf.Entity
@@ -368,6 +380,9 @@ func (e *Engine) SetHealth(upstream, target string, healthy bool) bool {
 	p := e.current.Load().pools[upstream].thing
 	return p != nil && p.Set(target, healthy)
 }
+
+// Cache returns what proxy-cache answers from.
+func (e *Engine) Cache() *plugin.Cache { return e.cache }
 
 // Requests returns how many requests there were and how many are under way.
 func (e *Engine) Requests() (total, active int64) { return e.requests.Load(), e.active.Load() }

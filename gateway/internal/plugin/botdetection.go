@@ -122,7 +122,7 @@ func isKnownBot(agent string) bool {
 }
 
 // botNames are parts of the names of programs that read the web by themselves,
-// and of libraries that they are made of.
+// and of libraries that they are made of; read-only.
 var botNames = []string{ //nolint:gochecknoglobals // read-only
 	// Search engines.
 	"AdsBot-Google", "AppEngine-Google", "Mediapartners-Google", "Google-HTTP-Java-Client", "Google SketchUp", "/+/web/snippet",

@@ -43,7 +43,7 @@ const maxAge = 86400
 
 // Check looks for mistakes.
 func (k *CORS) Check(c *conf.Checks, _ *conf.File) {
-	cfg, idle := k.settings()
+	_, idle, err := k.settings()
 	for _, m := range idle {
 		c.Note("config."+k.naming()[m.Field], "%q changes nothing: %s", m.Value, m.Want)
 	}
@@ -55,14 +55,13 @@ func (k *CORS) Check(c *conf.Checks, _ *conf.File) {
 	}
 	c.Want(!k.PreflightContinue, "config.preflight_continue", "preflights are always answered here: leave it out, or false")
 	c.Want(k.MaxAge >= 0, "config.max_age", "must be 0 or more")
-	_, err := cors.New(cfg)
 	c.Config(err, k.naming())
 }
 
-// settings returns what package cors makes of k, and what of k no browser ever asks
-// for, which is left out of it. Kong without headers grants whatever a preflight asks
+// settings returns what package cors makes of k, what of k no browser ever asks for,
+// which is left out of it, and what is wrong with the rest. Kong without headers grants whatever a preflight asks
 // for; TRACE and CONNECT no browser asks for.
-func (k *CORS) settings() (cors.Config, []*rampart.ConfigError) {
+func (k *CORS) settings() (cors.Config, []*rampart.ConfigError, error) {
 	allowed := slices.Clone(k.Headers)
 	if len(allowed) == 0 {
 		allowed = []string{"*", "Authorization"}
@@ -85,7 +84,10 @@ func (k *CORS) settings() (cors.Config, []*rampart.ConfigError) {
 			}
 		}
 	}
-	return cfg, idle
+	if len(idle) > 0 {
+		_, err = cors.New(cfg)
+	}
+	return cfg, idle, err
 }
 
 // origins returns the origins as browsers send them: without the port that their
@@ -112,11 +114,14 @@ func (k *CORS) origins() []string {
 }
 
 // bareHost is a name that is no mere word, and perhaps a port.
-var bareHost = regexp.MustCompile(`^(localhost|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+)(:[0-9]+)?$`)
+var bareHost = regexp.MustCompile(`^(localhost|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+)(:[0-9]+)?$`) // read-only
 
 // layer is package cors.
 func (k *CORS) layer(_ *conf.Plugin, e *Env) (*Layer, error) {
-	cc, _ := k.settings()
+	cc, _, err := k.settings()
+	if err != nil {
+		return nil, err
+	}
 	cc.Logger = e.Log
 	c, err := cors.New(cc)
 	if err != nil {

@@ -61,7 +61,7 @@ func newTokenKeys(all []*conf.JWTSecret, old map[string]*tokenKey, log *slog.Log
 	for _, j := range all {
 		if t := old[j.Key]; t != nil && t.cred == j {
 			out[j.Key] = t
-		} else if keys, err := j.VerificationKeys(); err == nil { // else conf has said so
+		} else if keys, err := j.VerificationKeys(); err == nil && j.Key != "" { // else conf has said so
 			out[j.Key] = &tokenKey{cred: j, keys: keys, log: log}
 		}
 	}

@@ -32,6 +32,11 @@ func (*KeyAuth) Inert() map[string]string {
 	return map[string]string{"key_in_body": "false", "realm": ""}
 }
 
+// Noted says what becomes of fields that have no effect.
+func (*KeyAuth) Noted() map[string]string {
+	return map[string]string{"identity_realms": "realms are Konnect's: the keys are those of this configuration"}
+}
+
 // Check looks for mistakes.
 func (k *KeyAuth) Check(c *conf.Checks, f *conf.File) {
 	c.Want(len(k.KeyNames) > 0, "config.key_names", "missing")

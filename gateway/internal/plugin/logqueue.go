@@ -48,8 +48,6 @@ func (q *Queue) check(c *conf.Checks) {
 	c.Want(q.InitialRetryDelay >= 0.001, "config.queue.initial_retry_delay", "must be at least 0.001")
 }
 
-func ofSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-
 // drain is how long a queue that ends may still send.
 const drain = 2 * time.Second
 
@@ -178,7 +176,7 @@ func (q *logQueue) wait() (stopped bool) {
 			return true
 		}
 	}
-	patience := time.NewTimer(ofSeconds(q.cfg.MaxCoalescingDelay))
+	patience := time.NewTimer(conf.Seconds(q.cfg.MaxCoalescingDelay))
 	defer patience.Stop()
 	for !q.full() {
 		select {
@@ -195,14 +193,14 @@ func (q *logQueue) wait() (stopped bool) {
 // deliver tries until it has sent a batch, or MaxRetryTime is over. A queue that
 // ends tries once more.
 func (q *logQueue) deliver(ctx context.Context, batch [][]byte) {
-	begin, delay := time.Now(), ofSeconds(q.cfg.InitialRetryDelay)
+	begin, delay := time.Now(), conf.Seconds(q.cfg.InitialRetryDelay)
 	for {
 		err := q.send(ctx, batch)
 		if err == nil {
 			q.report("sent", len(batch))
 			return
 		}
-		if ctx.Err() != nil || time.Since(begin)+delay > ofSeconds(q.cfg.MaxRetryTime) {
+		if ctx.Err() != nil || time.Since(begin)+delay > conf.Seconds(q.cfg.MaxRetryTime) {
 			q.lose(ctx, len(batch), err)
 			return
 		}
@@ -216,7 +214,7 @@ func (q *logQueue) deliver(ctx context.Context, batch [][]byte) {
 			return
 		case <-time.After(delay):
 		}
-		delay = min(2*delay, ofSeconds(q.cfg.MaxRetryDelay))
+		delay = min(2*delay, conf.Seconds(q.cfg.MaxRetryDelay))
 	}
 }
 

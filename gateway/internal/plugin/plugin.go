@@ -32,12 +32,14 @@ func Types() conf.Plugins {
 		{Name: "jwt", New: newJWT},
 		{Name: "key-auth", New: newKeyAuth},
 		{Name: "basic-auth", New: newBasicAuth},
+		{Name: "openid-connect", New: newOpenIDConnect},
 		{Name: "ip-restriction", New: newIPRestriction, PerConsumer: true, Alone: true},
 		{Name: "request-size-limiting", New: newRequestSizeLimiting, PerConsumer: true, Alone: true},
 		{Name: "acl", New: newACL, Alone: true},
-		{Name: "usage-plan", New: newUsagePlan, PerConsumer: true, Counts: true, Alone: true},
-		{Name: "rate-limiting", New: newRateLimiting, PerConsumer: true, Counts: true, Alone: true},
+		{Name: "usage-plan", New: newUsagePlan, PerConsumer: true, Counts: true},
+		{Name: "rate-limiting", New: newRateLimiting, PerConsumer: true, Counts: true},
 		{Name: "request-transformer", New: newRequestTransformer, PerConsumer: true, Alone: true},
+		{Name: "proxy-cache", New: newProxyCache, PerConsumer: true, Alone: true},
 		{Name: "request-termination", New: newRequestTermination, PerConsumer: true, Alone: true},
 	}
 }
@@ -76,13 +78,18 @@ type Env struct {
 	Shared throttle.Store
 	// Passwords checks those of basic-auth.
 	Passwords *Passwords
+	// Cache is what proxy-cache answers from.
+	Cache *Cache
+	// Issuers are those of openid-connect.
+	Issuers *Issuers
 
-	consumers map[conf.Ref]*conf.Consumer
-	groups    map[conf.Ref][]string
-	keys      *keyStore
-	tokens    map[string]*tokenKey
-	checked   map[string]map[string]*auth.Verifier // by the claim that finds the key, and the key
-	limiters  int
+	consumers  map[conf.Ref]*conf.Consumer
+	consumerBy map[string]map[string]*conf.Consumer // by field and value
+	groups     map[conf.Ref][]string
+	keys       *keyStore
+	tokens     map[string]*tokenKey
+	checked    map[string]map[string]*auth.Verifier // by the claim that finds the key, and the key
+	limiters   int
 }
 
 // Close ends what the layers share.
@@ -99,8 +106,10 @@ func (e *Env) Prepare(old *Env) conf.Mistakes {
 		old = &Env{}
 	}
 	e.consumers, e.groups = map[conf.Ref]*conf.Consumer{}, map[conf.Ref][]string{}
+	e.consumerBy = map[string]map[string]*conf.Consumer{"id": {}, "username": {}, "custom_id": {}}
 	for _, c := range e.File.Consumers {
 		e.consumers[conf.Ref(c.ID)] = c
+		e.consumerBy["id"][c.ID], e.consumerBy["username"][c.Username], e.consumerBy["custom_id"][c.CustomID] = c, c, c
 	}
 	for _, a := range e.File.ACLs {
 		e.groups[a.Consumer] = append(e.groups[a.Consumer], a.Group)

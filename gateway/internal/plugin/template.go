@@ -39,7 +39,7 @@ const (
 // errRendered says that a client's values do not fit where they were to go.
 var errRendered = errors.New("plugin: a value of the request does not fit its template")
 
-// expression is one alternative of $(…).
+// expression is one alternative of $(…); it is read-only.
 var expression = regexp.MustCompile(`^\s*(?:(headers|query_params|uri_captures|shared)\s*(?:\.([\w-]+)|\[\s*(?:"([^"\\]*)"|'([^'\\]*)'|(\d+))\s*\])|"([^"\\]*)"|'([^'\\]*)')\s*(or\s|$)`)
 
 // parseTemplate reads a template. The error says what would be right.

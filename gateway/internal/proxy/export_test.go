@@ -1,5 +1,11 @@
 package proxy
 
+import (
+	"context"
+
+	"github.com/ecolaura/rampart/gateway/internal/conf"
+)
+
 // Pick is pick for one request, whose end done tells.
 func (p *Pool) Pick() (addr string, end func(ok bool), err error) {
 	addr, end, _, err = p.PickFor()
@@ -20,4 +26,11 @@ func (p *Pool) PickFor() (addr string, end func(ok bool), giveUp func(), err err
 		}
 		p.done(t)
 	}, func() { p.release(t); p.done(t) }, nil
+}
+
+// NewAsking returns a Pool whose active checks call ask.
+func NewAsking(u *conf.Upstream, targets []*conf.Target, ask func(ctx context.Context, addr string) (int, error)) *Pool {
+	p := newPool(u, targets)
+	p.start(func(ctx context.Context, t *target) (int, error) { return ask(ctx, t.addr) })
+	return p
 }

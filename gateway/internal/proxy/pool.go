@@ -2,6 +2,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -25,8 +26,12 @@ type Pool struct {
 	mu      sync.Mutex
 	targets []*target
 	checks  conf.Passive
+	active  conf.Active
 	fewest  bool // least-connections
 	now     func() time.Time
+
+	stop  context.CancelFunc // of the active checks; nil: there are none
+	ended chan struct{}
 }
 
 type target struct {
@@ -41,11 +46,21 @@ type target struct {
 	trying   bool      // one request is testing it
 
 	failures, dials, timeouts, successes int
+
+	asked counts // of the active checks
 }
 
-// NewPool returns a Pool for the targets of u.
-func NewPool(u *conf.Upstream, targets []*conf.Target) *Pool {
-	p := &Pool{checks: u.Healthchecks.Passive, fewest: u.Algorithm == "least-connections", now: time.Now}
+// NewPool returns a Pool for the targets of u; end it with Close.
+func NewPool(u *conf.Upstream, targets []*conf.Target, names Resolver) *Pool {
+	p := newPool(u, targets)
+	if p.asks() {
+		p.start(newProber(u, names).ask)
+	}
+	return p
+}
+
+func newPool(u *conf.Upstream, targets []*conf.Target) *Pool {
+	p := &Pool{checks: u.Healthchecks.Passive, active: u.Healthchecks.Active, fewest: u.Algorithm == "least-connections", now: time.Now}
 	for _, t := range targets {
 		if t.Upstream == conf.Ref(u.ID) && t.Weight > 0 {
 			p.targets = append(p.targets, newTarget(t.Target, t.Weight))
@@ -112,7 +127,7 @@ func (p *Pool) States() map[string]string {
 		switch {
 		case !healthy: // as an operator may have said
 			states[addr] = "unhealthy"
-		case u.HTTPFailures+u.TCPFailures+u.Timeouts == 0:
+		case u.HTTPFailures+u.TCPFailures+u.Timeouts == 0 && !p.asks():
 			states[addr] = "healthchecks_off"
 		default:
 			states[addr] = "healthy"
@@ -121,10 +136,10 @@ func (p *Pool) States() map[string]string {
 	return states
 }
 
-// checking reports whether any passive check is on.
+// checking reports whether any check is on.
 func (p *Pool) checking() bool {
 	u := p.checks.Unhealthy
-	return p.fewest || u.HTTPFailures+u.TCPFailures+u.Timeouts > 0
+	return p.fewest || p.asks() || u.HTTPFailures+u.TCPFailures+u.Timeouts > 0
 }
 
 // outcome is what came of asking a target.
@@ -167,8 +182,17 @@ func (p *Pool) report(t *target, o outcome, status int) {
 	}
 	t.successes = 0
 	if sick || t.sick {
-		t.sick, t.trying, t.until = true, false, p.now().Add(cooldown)
+		t.sick, t.trying, t.until = true, false, p.rest()
 	}
+}
+
+// rest returns until when a sick target gets no request: where it is asked by
+// itself, until it has answered well.
+func (p *Pool) rest() time.Time {
+	if _, unhealthy := p.active.Every(); unhealthy > 0 && p.active.Healthy.Successes > 0 {
+		return p.now().AddDate(100, 0, 0)
+	}
+	return p.now().Add(cooldown)
 }
 
 // release gives back a target of which nothing was learnt: its client has gone,
@@ -180,7 +204,7 @@ func (p *Pool) release(t *target) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if t.sick && t.trying {
-		t.trying, t.until = false, p.now().Add(cooldown)
+		t.trying, t.until = false, p.rest()
 	}
 }
 

@@ -23,7 +23,7 @@ func pool(algorithm string, weights ...int) *proxy.Pool {
 		t.Upstream, t.Weight, t.Target = "u", w, string(rune('a'+i))+":1"
 		targets = append(targets, t)
 	}
-	return proxy.NewPool(u, targets)
+	return proxy.NewPool(u, targets, nil)
 }
 
 func TestWeightsAreSharesOfTheRequests(t *testing.T) {

@@ -1,7 +1,6 @@
 package kong_test
 
 import (
-	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -61,7 +60,7 @@ func about(t *testing.T, s *server) {
 		require.NoError(t, err, entity)
 		assert.NotEmpty(t, schema["fields"], entity)
 	}
-	ok, text, err := s.Schemas.Validate(ctx, kong.EntityTypeServices, &kong.Service{Host: str("a"), Port: kong.Int(70000)})
+	ok, text, err := s.Schemas.Validate(ctx, kong.EntityTypeServices, &kong.Service{Host: str("a"), Port: new(70000)})
 	require.NoError(t, err)
 	assert.False(t, ok)
 	assert.Contains(t, text, "port")
@@ -72,7 +71,7 @@ func about(t *testing.T, s *server) {
 
 func services(t *testing.T, s *server) {
 	ctx, str := t.Context(), kong.String
-	made, err := s.Services.Create(ctx, &kong.Service{Name: str("one"), Host: str("127.0.0.1"), Port: kong.Int(9490), Tags: kong.StringSlice("a", "b")})
+	made, err := s.Services.Create(ctx, &kong.Service{Name: str("one"), Host: str("127.0.0.1"), Port: new(9490), Tags: kong.StringSlice("a", "b")})
 	require.NoError(t, err)
 	const id = "11111111-1111-4111-8111-111111111111"
 	for range 3 {
@@ -88,7 +87,7 @@ func services(t *testing.T, s *server) {
 	assert.Equal(t, made, got)
 	_, err = s.Services.Get(ctx, str("none"))
 	assert.True(t, kong.IsNotFoundErr(err))
-	made.Retries = kong.Int(2)
+	made.Retries = new(2)
 	changed, err := s.Services.Update(ctx, made)
 	require.NoError(t, err)
 	assert.Equal(t, 2, *changed.Retries)
@@ -131,7 +130,7 @@ func routes(t *testing.T, s *server) {
 	of, err := s.Services.GetForRoute(ctx, in.ID)
 	require.NoError(t, err)
 	assert.Equal(t, "one", *of.Name)
-	in.StripPath = kong.Bool(false)
+	in.StripPath = new(false)
 	changed, err := s.Routes.Update(ctx, in)
 	require.NoError(t, err)
 	assert.False(t, *changed.StripPath)
@@ -206,12 +205,12 @@ func consumers(t *testing.T, s *server) {
 
 func upstreams(t *testing.T, s *server) {
 	ctx, str := t.Context(), kong.String
-	up, err := s.Upstreams.Create(ctx, &kong.Upstream{Name: str("up.internal"), Slots: kong.Int(10000), HashOn: str("none")})
+	up, err := s.Upstreams.Create(ctx, &kong.Upstream{Name: str("up.internal"), Slots: new(10000), HashOn: str("none")})
 	require.NoError(t, err)
 	up.HostHeader = str("up.example")
 	_, err = s.Upstreams.Update(ctx, up)
 	require.NoError(t, err)
-	target, err := s.Targets.Create(ctx, up.Name, &kong.Target{Target: str("127.0.0.1:9490"), Weight: kong.Int(10)})
+	target, err := s.Targets.Create(ctx, up.Name, &kong.Target{Target: str("127.0.0.1:9490"), Weight: new(10)})
 	require.NoError(t, err)
 	_, err = s.Targets.Create(ctx, up.Name, &kong.Target{Target: str("127.0.0.1:9490")})
 	refused(t, http.StatusConflict, err)
@@ -326,6 +325,5 @@ func wholeConfiguration(t *testing.T, s *server) {
 	assert.Equal(t, "only", *list[0].Name)
 	err = s.ReloadDeclarativeRawConfig(ctx, strings.NewReader(`{"_format_version":"3.0","x":1}`), false, false)
 	require.Error(t, err)
-	var api *kong.APIError
-	assert.True(t, errors.As(err, &api))
+	assert.Contains(t, err.Error(), "400")
 }

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/blang/semver/v4"
 	"github.com/kong/go-database-reconciler/pkg/diff"
 	"github.com/kong/go-database-reconciler/pkg/dump"
 	"github.com/kong/go-database-reconciler/pkg/file"
@@ -45,7 +44,7 @@ func (s *server) reconcile(t *testing.T, name string, tags []string, dry bool) c
 	now, cfg := s.current(t, tags)
 	content, err := file.GetContentFromFiles([]string{name}, false)
 	require.NoError(t, err)
-	raw, err := file.Get(t.Context(), content, file.RenderConfig{CurrentState: now, KongVersion: semver.Version(version)}, cfg, s.Client)
+	raw, err := file.Get(t.Context(), content, file.RenderConfig{CurrentState: now, KongVersion: version}, cfg, s.Client)
 	require.NoError(t, err)
 	wanted, err := state.Get(raw)
 	require.NoError(t, err)
