@@ -89,7 +89,7 @@ func TestAModuleOutsideTheTreeUsesTheGateway(t *testing.T) {
 	if strings.Contains(linked, "redis/go-redis") {
 		t.Error("package gateway links a driver")
 	}
-	for _, dir := range []string{".", "gateway"} {
+	for _, dir := range []string{".", "gateway", "monitor/prom"} {
 		if want := strings.TrimSuffix(module+"/"+dir, "/.") + "\t" + version; !strings.Contains(linked, want) {
 			t.Errorf("the program does not link %q:\n%s", want, linked)
 		}
