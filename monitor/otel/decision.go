@@ -66,20 +66,10 @@ func (d *decided) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		span.SetAttributes(attribute.String("rampart.decision", word), semconv.HTTPResponseStatusCode(status))
 		span.End()
 	}()
-	place.Serve(serveCopy{d.layer, context.WithValue(ctx, decisionKey{}, made)}, w, r)
+	place.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		request.ServeCopy(d.layer, w, r, r.WithContext(context.WithValue(ctx, decisionKey{}, made)))
+	}), w, r)
 	returned = true
-}
-
-// serveCopy serves a copy of a request with a context.
-type serveCopy struct {
-	http.Handler
-
-	ctx context.Context //nolint:containedctx // of the request that is served
-}
-
-// ServeHTTP implements [http.Handler].
-func (s serveCopy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	request.ServeCopy(s.Handler, w, r, r.WithContext(s.ctx))
 }
 
 // passing is next, which a request reaches that a layer lets pass.

@@ -18,7 +18,7 @@ import (
 // a table without fields.
 var refusedOnly = []string{
 	"CORS.PreflightContinue", "RequestTermination.Echo", "FileLog.CustomFieldsByLua", "HTTPLog.CustomFieldsByLua",
-	"ProxyCache.Strategy", "ProxyCache.Memory",
+	"ProxyCache.Strategy", "ProxyCache.Memory", "OpenIDConnect.AuthMethods", "OpenIDConnect.BearerTokenParamType",
 }
 
 // TestEveryFieldOfAPluginIsHeeded finds fields that a document can set and that no
