@@ -51,7 +51,7 @@ func balanced(t *testing.T, instances []*apiServer) *httptest.Server {
 // An operatorPage is the console in Chromium.
 type operatorPage struct {
 	t    *testing.T
-	ctx  context.Context
+	ctx  context.Context //nolint:containedctx // it is the browser
 	base string
 	*console
 }
@@ -84,7 +84,6 @@ func (p *operatorPage) says(text string, within time.Duration) time.Duration {
 	began := time.Now()
 	for !strings.Contains(p.text(), text) {
 		if time.Since(began) > within {
-
 			require.Failf(p.t, "not on the page", "%q: %s", text, p.text())
 		}
 	}
