@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 
@@ -101,7 +102,7 @@ func (c *collector) flush(t *testing.T) ([]*spanpb.Span, map[string]float64) {
 
 // text returns attributes in their order: a=b c=d.
 func text(attrs []*commonpb.KeyValue) string {
-	s := ""
+	var s strings.Builder
 	for _, a := range attrs {
 		v := a.GetValue().GetStringValue()
 		if n, ok := a.GetValue().GetValue().(*commonpb.AnyValue_IntValue); ok {
@@ -110,7 +111,7 @@ func text(attrs []*commonpb.KeyValue) string {
 				v = "number"
 			}
 		}
-		s += a.GetKey() + "=" + v + "; "
+		s.WriteString(a.GetKey() + "=" + v + "; ")
 	}
-	return s
+	return s.String()
 }
