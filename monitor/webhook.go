@@ -71,7 +71,8 @@ type Webhook struct {
 func NewWebhook(cfg WebhookConfig) (*Webhook, error) {
 	bad := conferr.For("monitor.WebhookConfig")
 	u, err := url.Parse(cfg.URL)
-	bad.If(err != nil || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())), "URL", rampart.ReasonInvalid, nil, "give an https URL, or an http one of a loopback address")
+	private := err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()))
+	bad.If(!private, "URL", rampart.ReasonInvalid, nil, "give an https URL, or an http one of a loopback address")
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(cfg.Secret, "whsec_"))
 	bad.If(err != nil || len(key) < 24 || len(key) > 64, "Secret", rampart.ReasonInvalid, nil, "give 24 to 64 random bytes in base64")
 	bad.If(cfg.Timeout < 0 || cfg.Timeout > time.Minute, "Timeout", rampart.ReasonInvalid, cfg.Timeout, "use up to 1m; 0 means 5s")
@@ -138,7 +139,7 @@ func (m *message) deliver(ctx context.Context, client *http.Client) (err error) 
 				return fmt.Errorf("monitor: webhook: %w", errors.Join(err, context.Cause(ctx)))
 			}
 		}
-		again := false
+		var again bool
 		if again, err = m.post(ctx, client); !again {
 			break
 		}

@@ -160,9 +160,16 @@ func TestAnOperatorDrivesTheConsole(t *testing.T) {
 		s.do(apiRequest{method: "POST", path: "/api/products/", body: `{}`, from: "203.0.113.9", caller: "Origin: https://evil.example"})
 	}
 	for _, screen := range []struct{ path, says string }{
-		{"now", "authz_fail"}, {"now?layer=credential&who=203.0.113.9", "GET /api/secure/"}, {"who", "203.0.113.9"},
-		{"who?by=origin", "origin"}, {"who/one?name=203.0.113.9", "Block"}, {"who/one?by=subject&name=1", "Live sessions"},
-		{"who/one?name=" + url.QueryEscape(evil), evil}, {"orders", "Give an order"}, {"keys", "signing"}, {"help", "Keyboard"},
+		{"now", "authz_fail"},
+		{"now?layer=credential&who=203.0.113.9", "GET /api/secure/"},
+		{"who", "203.0.113.9"},
+		{"who?by=origin", "origin"},
+		{"who/one?name=203.0.113.9", "Block"},
+		{"who/one?by=subject&name=1", "Live sessions"},
+		{"who/one?name=" + url.QueryEscape(evil), evil},
+		{"orders", "Give an order"},
+		{"keys", "signing"},
+		{"help", "Keyboard"},
 	} {
 		p.open("/console/" + screen.path)
 		p.says(screen.says, 10*time.Second)
@@ -185,8 +192,11 @@ func TestAnOperatorDrivesTheConsole(t *testing.T) {
 	alicesCall, _ := fleet.instances[1].login("alice")
 	fleet.instances[1].key(alicesCall)
 	for _, order := range [][]string{
-		{"block", "prefix", "203.0.113.9"}, {"tighten", "policy", "anon", "rate", "10/minute"}, {"lockdown"},
-		{"end_subject", "subject", alice}, {"revoke_owner", "owner", alice},
+		{"block", "prefix", "203.0.113.9"},
+		{"tighten", "policy", "anon", "rate", "10/minute"},
+		{"lockdown"},
+		{"end_subject", "subject", alice},
+		{"revoke_owner", "owner", alice},
 	} {
 		p.order(order[0], order[1:]...)
 		p.says("3 of 3", 10*time.Second)
