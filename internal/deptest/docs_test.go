@@ -25,7 +25,7 @@ var docImports = map[string]string{
 	"rampart": module, "apikey": module + "/apikey", "auth": module + "/auth", "cors": module + "/cors",
 	"headers": module + "/headers", "throttle": module + "/throttle", "sanitize": module + "/sanitize", "fernet": module + "/crypto/fernet", "column": module + "/crypto/column", "tlsconf": module + "/crypto/tlsconf",
 	"password": module + "/auth/password", "authsql": module + "/auth/authsql", "ipfilter": module + "/throttle/ipfilter", "feed": module + "/feed",
-	"server": module + "/server", "monitor": module + "/monitor", "feedsql": module + "/feed/feedsql", "feedredis": module + "/feed/feedredis", "markup": module + "/sanitize/markup", "gateway": module + "/gateway", "net": "net",
+	"server": module + "/server", "authtest": module + "/auth/authtest", "session": module + "/auth/session", "attack": module + "/attack", "monitor": module + "/monitor", "feedsql": module + "/feed/feedsql", "feedredis": module + "/feed/feedredis", "markup": module + "/sanitize/markup", "gateway": module + "/gateway", "net": "net",
 	"prom": module + "/monitor/prom", "otel": module + "/monitor/otel", "iter": "iter",
 	"prometheus": "github.com/prometheus/client_golang/prometheus", "collectors": "github.com/prometheus/client_golang/prometheus/collectors", "promhttp": "github.com/prometheus/client_golang/prometheus/promhttp",
 	"trace": "go.opentelemetry.io/otel/trace", "metric": "go.opentelemetry.io/otel/metric",
@@ -49,6 +49,9 @@ func TestEveryCodeBlockOfTheDocumentsCompiles(t *testing.T) {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if filepath.Base(file) == "quick-start.md" { // the packages' own tests build these
+			continue
 		}
 		for i, block := range codeBlock.FindAllStringSubmatch(string(text), -1) {
 			source, err := complete(block[1])

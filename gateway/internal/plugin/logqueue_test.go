@@ -5,7 +5,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,8 +16,9 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// sink is where a queue sends to.
+// sink is where a queue sends to. Its queue's goroutine writes, and the test reads.
 type sink struct {
+	mu      sync.Mutex
 	batches []string
 	at      []time.Duration // since begin
 	begin   time.Time
@@ -27,8 +31,14 @@ func (s *sink) queue(change func(*Queue)) *logQueue {
 	cfg := newQueue()
 	change(&cfg)
 	s.begin, s.counts = time.Now(), map[string]int{}
-	return newLogQueue(cfg, slog.New(slog.NewTextHandler(&s.log, nil)), func(outcome string, n int) { s.counts[outcome] += n },
+	return newLogQueue(cfg, slog.New(slog.NewTextHandler(&s.log, nil)), func(outcome string, n int) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.counts[outcome] += n
+	},
 		func(_ context.Context, batch [][]byte) error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
 			s.at = append(s.at, time.Since(s.begin))
 			if s.fail != 0 {
 				s.fail--
@@ -39,6 +49,18 @@ func (s *sink) queue(change func(*Queue)) *logQueue {
 		})
 }
 
+func (s *sink) sent() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.batches)
+}
+
+func (s *sink) counted() map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.counts)
+}
+
 func TestEntriesGoInBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sink{}
@@ -47,17 +69,17 @@ func TestEntriesGoInBatches(t *testing.T) {
 			q.add([]byte(e))
 		}
 		synctest.Wait()
-		assert.Equal(t, []string{"a,b,c"}, s.batches, "a full batch goes at once")
+		assert.Equal(t, []string{"a,b,c"}, s.sent(), "a full batch goes at once")
 		time.Sleep(1900 * time.Millisecond)
 		synctest.Wait()
-		assert.Len(t, s.batches, 1)
+		assert.Len(t, s.sent(), 1)
 		time.Sleep(200 * time.Millisecond)
 		synctest.Wait()
-		assert.Equal(t, []string{"a,b,c", "d,e"}, s.batches, "the rest when it has waited")
+		assert.Equal(t, []string{"a,b,c", "d,e"}, s.sent(), "the rest when it has waited")
 		q.add([]byte("f"))
 		q.close()
-		assert.Equal(t, []string{"a,b,c", "d,e", "f"}, s.batches, "the end sends what waits")
-		assert.Equal(t, map[string]int{"sent": 6}, s.counts)
+		assert.Equal(t, []string{"a,b,c", "d,e", "f"}, s.sent(), "the end sends what waits")
+		assert.Equal(t, map[string]int{"sent": 6}, s.counted())
 	})
 }
 
@@ -68,7 +90,7 @@ func TestABatchIsTriedAgainWithGrowingPauses(t *testing.T) {
 		q.add([]byte("a"))
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		assert.Equal(t, []string{"a"}, s.batches)
+		assert.Equal(t, []string{"a"}, s.sent())
 		assert.Equal(t, []time.Duration{0, time.Second, 3 * time.Second, 6 * time.Second, 9 * time.Second}, s.at)
 		q.close()
 	})
@@ -82,14 +104,14 @@ func TestABatchThatCannotBeSentIsLostAndCounted(t *testing.T) {
 		q.add([]byte("b"))
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
-		assert.Equal(t, map[string]int{"lost": 2}, s.counts)
+		assert.Equal(t, map[string]int{"lost": 2}, s.counted())
 		assert.Equal(t, 1, strings.Count(s.log.String(), "entries of a log are lost"), s.log.String())
 		q.add([]byte("c"))
 		time.Sleep(500 * time.Millisecond)
 		begin := time.Now()
 		q.close()
 		assert.LessOrEqual(t, time.Since(begin), drain, "the end does not wait for a server that fails")
-		assert.Equal(t, map[string]int{"lost": 3}, s.counts)
+		assert.Equal(t, map[string]int{"lost": 3}, s.counted())
 	})
 }
 
@@ -107,8 +129,8 @@ func TestAFullQueueLosesTheOldest(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		q.close()
-		assert.Equal(t, map[string]int{"sent": 2, "lost": 6}, s.counts)
-		assert.Equal(t, []string{"0", "12345678"}, s.batches)
+		assert.Equal(t, map[string]int{"sent": 2, "lost": 6}, s.counted())
+		assert.Equal(t, []string{"0", "12345678"}, s.sent())
 	})
 }
 
@@ -123,7 +145,7 @@ func TestAQueueHoldsOnlySoManyEntries(t *testing.T) {
 		}
 		time.Sleep(20 * time.Second)
 		q.close()
-		assert.Equal(t, []string{"0", "c", "d"}, s.batches)
-		assert.Equal(t, map[string]int{"sent": 3, "lost": 2}, s.counts)
+		assert.Equal(t, []string{"0", "c", "d"}, s.sent())
+		assert.Equal(t, map[string]int{"sent": 3, "lost": 2}, s.counted())
 	})
 }
