@@ -139,7 +139,7 @@ type Credential interface {
 	Handler(next http.Handler) http.Handler
 	Optional(next http.Handler) http.Handler
 
-	// Refuse logs and answers a request that err keeps out.
+	// Refuse logs and responds to a request that err keeps out.
 	Refuse(w http.ResponseWriter, r *http.Request, err error)
 
 	// Challenge is the WWW-Authenticate of a request without a credential.

@@ -7,7 +7,7 @@ import (
 )
 
 // Outage says what becomes of requests while a backend that decides about them
-// does not answer.
+// does not respond.
 type Outage uint8
 
 // The outage policies. There is no default, because no policy suits every service.

@@ -34,5 +34,5 @@ type Instance struct {
 	Started time.Time // when it started, by its own clock, to the microsecond
 	Seen    time.Time // when it last said so, by the clock of the source
 	Seq     int64     // the number of the last change that it has applied; 0: none yet
-	Self    bool      // it is the one that answers
+	Self    bool      // it is the instance that was asked
 }

@@ -47,7 +47,7 @@ type FieldError struct {
 
 	// Params holds the numbers and words of the rule that was broken, such as
 	// {"min": "8"}, for clients that write the sentence themselves. Without any it
-	// is no member of the answer.
+	// is no member of the response.
 	Params map[string]string `json:"params,omitempty"`
 }
 
@@ -80,7 +80,7 @@ func (p *Problem) title() string {
 	return p.Title
 }
 
-// MarshalJSON returns the members in a fixed order, so that answers are
+// MarshalJSON returns the members in a fixed order, so that responses are
 // byte-equal from one run to the next.
 func (p *Problem) MarshalJSON() ([]byte, error) {
 	b := make([]byte, 0, 256)
@@ -131,7 +131,7 @@ func (p *Problem) MarshalJSON() ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-// appendJSONString appends s as a JSON string. The texts of a Problem are
+// appendJSONString appends s as a JSON string. The strings of a Problem are
 // constants of the code that refuses, so the plain case is nearly all of them.
 func appendJSONString(b []byte, s string) []byte {
 	for i := range len(s) {
@@ -148,11 +148,11 @@ func appendJSONString(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// Write answers with p. Headers that were set for another body (ETag,
+// Write responds with p. Headers that were set for another body (ETag,
 // Last-Modified, Content-Length, Content-Disposition) are removed; all others stay,
 // and those of p.Header are set. Content-Encoding stays, as with [http.Error]: a
 // middleware around the layers may set it and compress what they write. A handler
-// that set it for a body of its own deletes it first. The answer is never cached or
+// that set it for a body of its own deletes it first. The response is never cached or
 // sniffed.
 func (p *Problem) Write(w http.ResponseWriter) {
 	maps.Copy(w.Header(), p.Header.Clone()) // no response shares a slice with another
@@ -167,6 +167,6 @@ func (p *Problem) body() []byte {
 	return append(body, '\n')
 }
 
-// ServeHTTP answers every request with p, so that a Problem can stand where a
+// ServeHTTP responds to every request with p, so that a Problem can stand where a
 // handler is asked for.
 func (p *Problem) ServeHTTP(w http.ResponseWriter, _ *http.Request) { p.Write(w) }

@@ -171,7 +171,7 @@ func caller(r *http.Request) netip.Addr {
 // Counted reports whether an event needs no record of its own: either a record is
 // pending that it was now counted in, or nobody listens at its level. Layers
 // that a flood makes refuse often ask this first, and make the attributes for
-// [Reporter.Refused] or [Reporter.Report] only if the answer is no.
+// [Reporter.Refused] or [Reporter.Report] only if it returns false.
 func (rp *Reporter) Counted(ctx context.Context, e Event, key string) bool {
 	if !rp.logger().Enabled(ctx, e.Level()) {
 		return true

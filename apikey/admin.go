@@ -36,7 +36,7 @@ type Actor struct {
 //
 //	mux.Handle("/api/keys/", authn.Handler(http.StripPrefix("/api/keys", keys.Admin(actor))))
 //
-// Actor tells who asks; if it says false, the answer is 403. Keys of others
+// Actor tells who asks; if it says false, the response is 403. Keys of others
 // are not found, whether they exist or not. No key is made or rotated with a
 // scope that the actor lacks, All or not. Every refusal is a problem.
 func (ks *Keys) Admin(actor func(*http.Request) (Actor, bool)) http.Handler {
@@ -55,7 +55,7 @@ func (ks *Keys) Admin(actor func(*http.Request) (Actor, bool)) http.Handler {
 	return mux
 }
 
-// wrongMethod answers 405 and names the methods that the path takes (RFC 9110
+// wrongMethod responds with 405 and names the methods that the path takes (RFC 9110
 // section 15.5.6).
 func wrongMethod(allow string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -69,7 +69,7 @@ type admin struct {
 	actor func(*http.Request) (Actor, bool)
 }
 
-// An action answers a request, or returns why not.
+// An action responds to a request, or returns why not.
 type action func(w http.ResponseWriter, r *http.Request, by Actor) error
 
 func (a admin) handle(do action) http.Handler {
@@ -300,7 +300,7 @@ func badParameter(name string) error {
 	return p
 }
 
-// refuse logs a refusal and answers it with a problem.
+// refuse logs a refusal and responds to it with a problem.
 func (a admin) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	p, attrs := asProblem(err)
 	event := rampart.InputValidationFail

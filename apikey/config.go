@@ -43,7 +43,7 @@ type Config struct {
 	// OwnerScopes returns the scopes that the owner of a key has now: a key has
 	// those of its own that its owner has, too, so that it does not outlive the
 	// rights that it was made with. It is asked together with the store, so an
-	// answer counts for CacheTTL, or until [Keys.Invalidate]; an error is a
+	// result counts for CacheTTL, or until [Keys.Invalidate]; an error is a
 	// 503. Keys without an owner are not asked about. nil: a key keeps the scopes
 	// that it was made with.
 	OwnerScopes func(ctx context.Context, owner string) ([]string, error)
@@ -73,8 +73,8 @@ type Config struct {
 	// proxy.
 	ClientIP func(*http.Request) netip.Addr
 
-	// ErrorHandler answers a refused request; err is an [*Error]. If nil, the
-	// answer is a problem: 401 alike for every bad key, 403 for a missing
+	// ErrorHandler responds to a refused request; err is an [*Error]. If nil, the
+	// response is a problem: 401 alike for every bad key, 403 for a missing
 	// scope, 503 if the store failed.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 

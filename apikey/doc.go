@@ -6,7 +6,7 @@
 // A leaked database, backup or log hands out nothing: only a hash of each key
 // is stored, and every type that holds a key prints redacted. A mistyped or
 // made-up key is refused by its checksum before any store is asked. Unknown and
-// wrong keys cost the same time and get the same answer; the reason goes to the
+// wrong keys cost the same time and get the same response; the reason goes to the
 // log and to the typed [*Error] only.
 //
 // # The key

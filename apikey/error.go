@@ -22,7 +22,7 @@ const (
 	KeyAddress     rampart.Denial = "address"     // it may not be used from this address
 	KeyScope       rampart.Denial = "scope"       // it lacks a scope that [rampart.RequireScope] asks for
 	KeyRotated     rampart.Denial = "rotated"     // [Keys.Rotate] only: the key has a successor already
-	KeyUnavailable rampart.Denial = "unavailable" // the store did not answer
+	KeyUnavailable rampart.Denial = "unavailable" // the store did not respond
 )
 
 // An Error says why a key was refused, or why nothing could be done with it. It

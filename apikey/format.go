@@ -52,7 +52,7 @@ func intact(prefix, text string) bool {
 func isBase62(s string) bool {
 	ok := byte(1)
 	for i := range len(s) {
-		ok &= inBase62[s[i]] // no branch: most texts that get here are good
+		ok &= inBase62[s[i]] // no branch: most strings that get here are good
 	}
 	return ok == 1
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // Check returns the caller of r. A refusal is an [*Error], with
-// [KeyMissing] if r holds no key at all. It neither logs nor answers.
+// [KeyMissing] if r holds no key at all. It neither logs nor responds.
 func (ks *Keys) Check(r *http.Request) (*Caller, error) {
 	if ks.store == nil {
 		return nil, unavailable("", errZero)
@@ -107,7 +107,7 @@ func (ks *Keys) refuseScope(w http.ResponseWriter, r *http.Request, scopes []str
 }
 
 // Refuse implements [rampart.Credential]: it logs a request that err keeps out,
-// an error of [Keys.Check], and answers it by the ErrorHandler.
+// an error of [Keys.Check], and responds to it by the ErrorHandler.
 func (ks *Keys) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	refusal, ok := errors.AsType[rampart.Refusal](err)
 	if !ok { // an error of another kind is an outage

@@ -14,7 +14,7 @@ import (
 )
 
 // A Key is what is known about a key; it holds neither the secret nor its
-// hash. It is a value: whoever gets one has a copy.
+// hash. It is a value: each caller has a copy of its own.
 type Key struct {
 	ID        string            // names the key; part of its text, and safe to log
 	Name      string            // what its owner calls it; required

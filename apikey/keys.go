@@ -23,7 +23,7 @@ type Keys struct {
 	legacy       []Legacy
 	sources      []source
 	challenge    string // of a 401
-	vary         string // headers that an answer depends on, for caches
+	vary         string // headers that a response depends on, for caches
 	clientIP     func(*http.Request) netip.Addr
 	errorHandler func(http.ResponseWriter, *http.Request, error)
 	rep          *rampart.Reporter

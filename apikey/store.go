@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Errors of a [Store] that are answers, not failures.
+// Errors of a [Store] that are results, not failures.
 var (
 	ErrNotFound = errors.New("apikey: no such key")                           // no key has this id or hash
 	ErrConflict = errors.New("apikey: the key is not in the state asked for") // see the method that returns it

@@ -12,7 +12,7 @@ import (
 )
 
 // Verify returns the caller who presents text as a key from the address from
-// (zero if unknown). A refusal is an [*Error]. It neither logs nor answers,
+// (zero if unknown). A refusal is an [*Error]. It neither logs nor responds,
 // so it also serves outside HTTP.
 func (ks *Keys) Verify(ctx context.Context, text string, from netip.Addr) (*Caller, error) {
 	if ks.store == nil {

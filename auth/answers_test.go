@@ -13,7 +13,7 @@ import (
 // A refusal says nothing of what is wrong with a token, unless Django's clients need it.
 func TestARefusalIsInTheWordsThatAreAskedFor(t *testing.T) {
 	plain := auth.Simplejwt([]byte(secret))
-	plain.DjangoAnswers = false
+	plain.DjangoStyle = false
 	for _, tt := range []struct {
 		desc, credentials string
 		cfg               auth.VerifierConfig

@@ -31,7 +31,7 @@ const maxFew = 8
 // even where the keys of two issuers have one kid. A token of any other issuer is a 401.
 //
 // How requests carry tokens, which kind is asked for, how refusals are answered
-// and logged (Source, RequestKind, DjangoAnswers, ErrorHandler, Logger) is taken from
+// and logged (Source, RequestKind, DjangoStyle, ErrorHandler, Logger) is taken from
 // first.
 // Each Verifier goes on to work by itself. Two Verifiers with one Issuer are a
 // mistake, and so is one that takes any issuer, or one that ByIssuer returned; each

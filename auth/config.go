@@ -131,15 +131,15 @@ type VerifierConfig struct {
 	// nil: [FromHeader].
 	Source func(*http.Request) (string, error)
 
-	// ErrorHandler answers a refused request; err is a [rampart.Refusal], of this
+	// ErrorHandler responds to a refused request; err is a [rampart.Refusal], of this
 	// layer itself a [*TokenError], and the
 	// header WWW-Authenticate is set where RFC 6750 asks for it. nil:
 	// application/problem+json.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
-	// DjangoAnswers refuses requests in the words of djangorestframework-simplejwt, on
+	// DjangoStyle refuses requests in the words of djangorestframework-simplejwt, on
 	// which its clients may rely: they say what is wrong with a token.
-	DjangoAnswers bool
+	DjangoStyle bool
 
 	// Logger receives one security event for each refused request. nil: slog.Default().
 	Logger *slog.Logger

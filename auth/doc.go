@@ -5,7 +5,7 @@
 //
 // A [Verifier] lets requests through that carry a good access token, and no
 // others: it stops forged, altered, expired, revoked and misused tokens, and
-// texts that two parsers could read differently. The algorithm is a property of
+// strings that two parsers could read differently. The algorithm is a property of
 // the key; what a token says of itself only finds the key. Issuer and audience
 // are required configuration, and so is the kind of a token, so that a refresh
 // token or an OpenID ID token never passes as an access token (RFC 8725).
@@ -63,7 +63,7 @@
 //   - 3.4, 3.5: points must be on their curves; RSA keys under 2048 bits and
 //     secrets shorter than their hash are refused when a [Key] is made.
 //   - 3.6: nothing is compressed, nothing decompressed.
-//   - 3.7: texts are strict JSON in UTF-8.
+//   - 3.7: strings are strict JSON in UTF-8.
 //   - 3.8, 3.9: issuer and audience are required configuration, and a key belongs
 //     to one issuer; a token without a subject is refused.
 //   - 3.10: kid only finds a key among those at hand; jku, x5u, jwk and x5c are

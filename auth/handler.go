@@ -69,7 +69,7 @@ func (v *Verifier) refuseForScope(w http.ResponseWriter, r *http.Request, scopes
 }
 
 // Refuse implements [rampart.Credential]: it logs a request that err keeps out,
-// an error of [Verifier.Check], and answers it by the ErrorHandler.
+// an error of [Verifier.Check], and responds to it by the ErrorHandler.
 func (v *Verifier) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	refusal, ok := errors.AsType[rampart.Refusal](err)
 	if !ok { // an error of another kind is an outage

@@ -273,7 +273,7 @@ func TestRefusalsAreEventsWithoutTheToken(t *testing.T) {
 	r := request(t, "Bearer "+token())
 	r.Header.Set("X-Forwarded-For", "198.51.100.7")
 	ip.Handler(v.Handler(rampart.RequireScope("a")(spy(t, false)))).ServeHTTP(httptest.NewRecorder(), r)
-	assert.Contains(t, log.String(), "reason=scope subject=1 method=GET path=/secure client_ip=198.51.100.7")
+	assert.Contains(t, log.String(), "reason=scope subject=1 method=GET path=/secure layer=auth client_ip=198.51.100.7")
 }
 
 func TestErrorHandler(t *testing.T) {

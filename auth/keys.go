@@ -16,7 +16,7 @@ import (
 )
 
 // A KeySource finds the key of a token. It is asked with what the token's
-// header says, which nobody has signed yet. [ErrUnknownKey] makes the answer a
+// header says, which nobody has signed yet. [ErrUnknownKey] makes the response a
 // 401; any other error, such as a key server that cannot be reached, a 503. It
 // must be safe for concurrent use, and quick: it is asked for cached tokens
 // too, so that a key that is gone takes its tokens along.

@@ -217,7 +217,7 @@ func withoutQuery(err error, query string) error {
 	return err
 }
 
-// lifetime returns how long an answer is fresh (RFC 9111 sections 4.2 and 5.2),
+// lifetime returns how long a response is fresh (RFC 9111 sections 4.2 and 5.2),
 // within our bounds.
 func lifetime(h http.Header) time.Duration {
 	life := defaultKeysLife

@@ -102,7 +102,7 @@ func isLoopback(host string) bool {
 // private half is published.
 //
 // While the endpoint is down, or sends what is no JWK set, the keys of the last set
-// go on for [RemoteKeysConfig].MaxStale; if there never was one, the answer is 503.
+// go on for [RemoteKeysConfig].MaxStale; if there never was one, the response is 503.
 // A set that has no usable key withdraws all keys.
 type RemoteKeys struct {
 	url, shown string // with and without the query

@@ -21,7 +21,7 @@ func Simplejwt(secret []byte) VerifierConfig {
 		Audiences:    []string{jose.Any},
 		SubjectClaim: "user_id",
 
-		DjangoAnswers: true,
+		DjangoStyle: true,
 	}
 }
 

@@ -18,18 +18,18 @@ type StandingConfig struct {
 	// Active asks, such as a database, whether a subject may act. Required.
 	Active func(ctx context.Context, subject string) (bool, error)
 
-	// Fresh is for how long an answer is good: who is barred in the database is served
+	// Fresh is for how long a result is good: who is barred in the database is served
 	// for so long at most. 0: 10 s.
 	Fresh time.Duration
 
-	// Stale is for how long an answer is used while Active fails; then a subject gets
+	// Stale is for how long a result is used while Active fails; then a subject gets
 	// its error. At least Fresh; 0: an hour.
 	Stale time.Duration
 
 	// Timeout bounds a question. 0: 1 s.
 	Timeout time.Duration
 
-	// MaxSubjects is how many answers are remembered, some 100 bytes each. 0: 100 000.
+	// MaxSubjects is how many results are remembered, some 100 bytes each. 0: 100 000.
 	MaxSubjects int
 
 	// Logger receives an event when Active begins and when it ceases to fail. nil:
@@ -47,7 +47,7 @@ type Standing struct {
 
 	mu      sync.Mutex
 	known   map[string]standing
-	asking  map[string]chan struct{} // by subject; closed when the answer is there
+	asking  map[string]chan struct{} // by subject; closed when the result is there
 	failing time.Time                // until then nobody is asked about
 	down    bool                     // so it was told
 }
@@ -138,7 +138,7 @@ func (s *Standing) ask(ctx context.Context, subject string, was standing, there 
 	return false, err
 }
 
-// An awaited is an answer that somebody asks for.
+// An awaited is a result that somebody waits for.
 type awaited struct {
 	there chan struct{} // closed when it is there
 	ours  bool          // it is for the caller to ask

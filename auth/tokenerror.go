@@ -90,7 +90,7 @@ func (e *TokenError) Unwrap() error { return e.Err }
 func (e *TokenError) Denial() rampart.Denial { return e.Reason }
 
 // Problem implements [rampart.Refusal]. It does not say what is wrong with a token.
-// With [VerifierConfig].DjangoAnswers it is what simplejwt's authentication class
+// With [VerifierConfig].DjangoStyle it is what simplejwt's authentication class
 // answers: detail and code are what its clients look at, and messages is what they show.
 func (e *TokenError) Problem() *rampart.Problem {
 	p := &rampart.Problem{Status: http.StatusUnauthorized, Code: "token_not_valid", Header: e.challenge()}
@@ -153,7 +153,7 @@ func (e *TokenError) challenge() http.Header {
 
 const plainChallenge = `Bearer realm="api"`
 
-// unavailable is the answer while tokens or passwords cannot be checked. It is
+// unavailable is the response while tokens or passwords cannot be checked. It is
 // no 401: clients would throw good tokens away.
 func unavailable() *rampart.Problem {
 	return &rampart.Problem{

@@ -81,7 +81,7 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 		rules:         rules,
 		accessMask:    accessMask(rules),
 		requestKind:   cfg.RequestKind,
-		django:        cfg.DjangoAnswers,
+		django:        cfg.DjangoStyle,
 		untyped:       cfg.DangerouslyUntyped,
 		maxBytes:      cfg.MaxBytes,
 		revoked:       cfg.Revoked,
@@ -270,7 +270,7 @@ func (v *Verifier) checkRevoked(ctx context.Context, t *Token) error {
 		return nil
 	}
 	revoked, err := v.revoked(ctx, t)
-	if err != nil { // without an answer the token is not taken
+	if err != nil { // without a result the token is not taken
 		return &TokenError{Reason: TokenUnverified, Err: err}
 	}
 	if revoked {
@@ -279,7 +279,7 @@ func (v *Verifier) checkRevoked(ctx context.Context, t *Token) error {
 	return nil
 }
 
-// Check returns the token of r, of the kind RequestKind, or a [*TokenError]. It neither answers
+// Check returns the token of r, of the kind RequestKind, or a [*TokenError]. It neither responds
 // nor logs.
 func (v *Verifier) Check(r *http.Request) (*Token, error) {
 	if v == nil || v.source == nil {

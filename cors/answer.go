@@ -109,7 +109,7 @@ func (h *preflightHeader) set(name, value string) {
 	h.n++
 }
 
-// grantPreflight answers a preflight that the policy covers. It names what was
+// grantPreflight responds to a preflight that the policy covers. It names what was
 // asked for and no more, so that nobody can list the policy by asking.
 func (p *policy) grantPreflight(w http.ResponseWriter, r *http.Request) {
 	h := &preflightHeader{Header: w.Header()}
@@ -139,7 +139,7 @@ func (p *policy) grantPreflight(w http.ResponseWriter, r *http.Request) {
 }
 
 // allowedMethod names the method asked for. Without credentials "*" says the
-// same and lets a browser remember the answer for the next method too; with
+// same and lets a browser remember the response for the next method too; with
 // them it would be the name of a method.
 func (p *policy) allowedMethod(asked string) string {
 	if p.anyMethod && !p.credentials {
@@ -162,7 +162,7 @@ func (p *policy) allowedHeaders(asked []string) string {
 	}
 }
 
-// varyPreflight is for caches that keep answers to OPTIONS.
+// varyPreflight is for caches that keep responses to OPTIONS.
 func (p *policy) varyPreflight(h http.Header) {
 	asked := varyOrigin + ", " + varyAsked
 	switch {

@@ -113,7 +113,7 @@ func (a *asker) fly(ctx context.Context, cancel context.CancelFunc, f *flight, o
 	}
 }
 
-// settle remembers the answer, unless it is an error. It may come too late for those
+// settle remembers the result, unless it is an error. It may come too late for those
 // who waited; it is as old as the call all the same.
 func (a *asker) settle(f *flight, origin string, began time.Time) {
 	a.mu.Lock()

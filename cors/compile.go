@@ -17,7 +17,7 @@ import (
 
 const (
 	wildcard  = "*"
-	maxMaxAge = 24 * time.Hour // no browser keeps an answer longer
+	maxMaxAge = 24 * time.Hour // no browser keeps a response longer
 )
 
 // What the mistakes say would be right.

@@ -41,13 +41,13 @@ type Config struct {
 	// only with DangerouslyAllowInsecureOrigins. Compare the whole origin: a suffix
 	// also ends other people's names. nil: nobody else may.
 	//
-	// The answer must depend on the origin alone. It is kept for 30 seconds, of up to
+	// The result must depend on the origin alone. It is kept for 30 seconds, of up to
 	// 4096 allowed and as many denied origins; [CORS.Reconfigure] forgets all of them.
 	// Requests of one origin that come meanwhile wait for the same call. At most 64
 	// calls run at once, in goroutines of their own; ctx ends after 2 seconds, the
 	// wait for a turn included, and has the values of one of the requests.
 	//
-	// It fails closed: on an error, a panic, or no answer in that time, the origin is
+	// It fails closed: on an error, a panic, or no result in that time, the origin is
 	// not allowed for now, which is the event sys_backend_unavailable with the cause.
 	// That is not kept: the next request asks again.
 	OriginFunc func(ctx context.Context, origin string) (bool, error)
@@ -72,7 +72,7 @@ type Config struct {
 	// and does not go with Credentials.
 	ResponseHeaders []string
 
-	// MaxAge is how long a browser may remember a preflight's answer: whole
+	// MaxAge is how long a browser may remember a preflight's response: whole
 	// seconds, at most 24 hours. 0 sends no header, and browsers then keep it
 	// for 5 seconds. See [NoPreflightCache].
 	MaxAge time.Duration
@@ -92,9 +92,9 @@ type Config struct {
 	Enforce bool
 
 	// Debug has the browser's console tell why a preflight of an allowed origin was
-	// refused: that a method or a header is not allowed. The answer then says that the
+	// refused: that a method or a header is not allowed. The response then says that the
 	// origin is, with the PreflightStatus, and leaves out what it refuses. (The
-	// default answer, 403 without a CORS header, reads there as if the origin were
+	// default response, 403 without a CORS header, reads there as if the origin were
 	// refused.) It is for development: only a request from this machine to this machine
 	// is answered so, which is one whose peer and Host are both loopback. Nothing else
 	// changes, and nothing more is allowed.
@@ -106,7 +106,7 @@ type Config struct {
 
 	// DangerouslyAllowInsecureOrigins accepts, beside Credentials or
 	// PrivateNetwork, origins that are neither https nor a localhost name
-	// (RFC 6761) nor a loopback address. Whoever sits on the wire of an http
+	// (RFC 6761) nor a loopback address. Anyone on the network path of an http
 	// page can put a script into it and so read what its user may read here.
 	DangerouslyAllowInsecureOrigins bool
 
@@ -115,9 +115,9 @@ type Config struct {
 	// open to anyone who registers a name there.
 	DangerouslyAllowPublicSuffixes bool
 
-	// ErrorHandler answers refused preflights (but see Debug) and, with
-	// Enforce, refused requests; err is a [*DeniedError]. Its answer never carries a CORS
-	// header. If nil, the answer is 403 in problem+json with a stable code; 503 with
+	// ErrorHandler responds to refused preflights (but see Debug) and, with
+	// Enforce, refused requests; err is a [*DeniedError]. Its response never carries a CORS
+	// header. If nil, the response is 403 in problem+json with a stable code; 503 with
 	// Retry-After if OriginFunc has failed.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 

@@ -10,7 +10,7 @@ import (
 	"github.com/ecolaura/rampart"
 )
 
-// A CORS answers the CORS protocol as its [Config] says. It is safe for
+// A CORS is the server's side of the CORS protocol, as its [Config] says. It is safe for
 // concurrent use. Create one with [New]; the zero CORS allows nobody and
 // refuses every preflight.
 type CORS struct {
@@ -54,13 +54,13 @@ func (c *CORS) policy() *policy {
 // Check returns the verdict on r, and a [*DeniedError] if r has an Origin that
 // the policy denies or is a preflight that it refuses. It neither logs nor
 // answers, so it also serves outside a handler chain. It asks [Config.OriginFunc]
-// as Handler does, and waits for the answer.
+// as Handler does, and waits for the result.
 func (c *CORS) Check(r *http.Request) (Verdict, error) {
 	d := c.policy().decide(r, r.Header["Origin"])
 	return d.Verdict, d.err()
 }
 
-// Handler returns a handler that answers preflights itself, and serves every
+// Handler returns a handler that responds to preflights itself, and serves every
 // other request with next and the headers that the policy grants. A denied
 // origin's request is served too, without them, unless [Config.Enforce] is set.
 func (c *CORS) Handler(next http.Handler) http.Handler {
@@ -87,7 +87,7 @@ func (c *CORS) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// serve answers those that are granted nothing; d may be no denial.
+// serve responds to those that are granted nothing; d may be no denial.
 func (p *policy) serve(w http.ResponseWriter, r *http.Request, next http.Handler, d *decision) {
 	if d.reason != "" {
 		p.report(r, d)
@@ -95,7 +95,7 @@ func (p *policy) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 	p.plain(w, r).Serve(next, w, r)
 }
 
-// refuse answers without next.
+// refuse responds without next.
 func (p *policy) refuse(w http.ResponseWriter, r *http.Request, d *decision) {
 	p.report(r, d)
 	if d.Kind == Preflight {
@@ -147,7 +147,7 @@ func (p *policy) report(r *http.Request, d *decision) {
 		slog.String("kind", d.Kind.String()))
 }
 
-// Allow returns a CORS that lets scripts of these origins read answers, with GET,
+// Allow returns a CORS that lets scripts of these origins read responses, with GET,
 // HEAD and POST and the safelisted headers, without cookies: a [Config] with
 // Origins alone, and the errors of [New]. With no origin it allows nobody.
 func Allow(origins ...string) (*CORS, error) { return New(Config{Origins: origins}) }

@@ -10,7 +10,7 @@ import (
 
 // debugs reports whether the refusal d of r is explained to the browser. A list or a
 // second line that no browser sends is not, and neither is a private network: some
-// browsers go on where that answer only lacks its header.
+// browsers go on where that response only lacks its header.
 func (p *policy) debugs(r *http.Request, d *decision) bool {
 	if !p.debug || d.Kind != Preflight || len(r.Header["Access-Control-Request-Method"]) != 1 ||
 		d.reason != MethodNotAllowed && d.reason != HeaderNotAllowed {
@@ -25,7 +25,7 @@ func isLocal(r *http.Request) bool {
 	return ok && host.Local() && rampart.PeerAddr(r).IsLoopback()
 }
 
-// explain answers as a grant does, without what is refused. Browsers look at the
+// explain responds as a grant does, without what is refused. Browsers look at the
 // method, then at each header. "*" is not among them, since some let it stand for
 // Authorization.
 func (p *policy) explain(w http.ResponseWriter, r *http.Request, d *decision) {

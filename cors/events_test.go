@@ -29,7 +29,7 @@ func (l *eventLog) Write(b []byte) (int, error) {
 
 func (l *eventLog) logger() *slog.Logger {
 	return slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		if a.Key == slog.TimeKey || a.Key == slog.MessageKey || a.Key == "client_ip" {
+		if a.Key == slog.TimeKey || a.Key == slog.MessageKey || a.Key == "client_ip" || a.Key == "layer" {
 			return slog.Attr{}
 		}
 		return a

@@ -137,7 +137,7 @@ func (p *policy) listedHeaders(lines []string) (string, rampart.Denial) {
 }
 
 // echoableHeaders is for "*" with Credentials, where browsers take "*" for a
-// header's name and the answer has to name what was asked for.
+// header's name and the response has to name what was asked for.
 func echoableHeaders(lines []string) (string, rampart.Denial) {
 	size := 0
 	for _, line := range lines {
@@ -158,7 +158,7 @@ func echoableHeaders(lines []string) (string, rampart.Denial) {
 }
 
 // authorizationAsked is for "*" without Credentials, which covers every header
-// but Authorization (Fetch, CORS-preflight fetch, step 7.5). The answer is the
+// but Authorization (Fetch, CORS-preflight fetch, step 7.5). The response is the
 // constant "*", so nothing else of the list matters: the walk ends where a
 // sorted list can have no Authorization any more, or where no browser sent it.
 func authorizationAsked(lines []string) (string, rampart.Denial) {

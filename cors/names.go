@@ -48,7 +48,7 @@ func forbiddenResponseHeader(name string) bool {
 	return name == "set-cookie" || name == "set-cookie2"
 }
 
-// pointlessResponseHeader: headers of requests, and those that only the answer
+// pointlessResponseHeader: headers of requests, and those that only the response
 // to a preflight has, which no script sees.
 func pointlessResponseHeader(name string) bool {
 	switch name {

@@ -98,7 +98,7 @@ func isPreflight(h http.Header) bool {
 func (p *policy) judgeOrigin(d *decision, r *http.Request, lines []string) {
 	text := lines[0]
 	switch {
-	case p.everyone: // the answer is the same for any Origin, so caches may share it
+	case p.everyone: // the response is the same for any Origin, so caches may share it
 		if _, ok := weborigin.Parse(text); len(lines) == 1 && (ok || text == "null") {
 			d.Origin = text
 		}
@@ -133,7 +133,7 @@ func (p *policy) asks(o weborigin.Origin) bool {
 	return p.asker != nil && o.Scheme() != "file://" && (p.asksInsecure || !o.Insecure())
 }
 
-// ask leaves a denial as it is if the answer is no.
+// ask leaves a denial as it is if OriginFunc says no.
 func (p *policy) ask(d *decision, r *http.Request) {
 	d.Allowed, d.cause = p.asker.ask(r.Context(), d.Origin)
 	switch {

@@ -45,7 +45,7 @@ func (k Kind) String() string {
 type Verdict struct {
 	Kind    Kind
 	Origin  string // as sent, if it is a well-formed origin; else empty
-	Allowed bool   // the origin may read the answer, or go on after its preflight
+	Allowed bool   // the origin may read the response, or go on after its preflight
 }
 
 // Reasons of a [*DeniedError].

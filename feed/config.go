@@ -37,8 +37,8 @@ type Config struct {
 	// program's main module, or else its VCS revision, as far as the build knows.
 	Version string
 
-	// Logger receives an event when the source stops and when it resumes to
-	// answer. nil: slog.Default().
+	// Logger receives an event when the source stops responding, and when it
+	// responds again. nil: slog.Default().
 	Logger *slog.Logger
 }
 

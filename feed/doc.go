@@ -7,7 +7,7 @@
 //
 // That a log-out, a block or an incident counter-measure holds only on the
 // instance where it was ordered, or only until that instance restarts. A fresh
-// instance has applied all that is retained before it answers its first request.
+// instance has applied all that is retained before it responds to its first request.
 // If the source goes back to an earlier state (a restored dump, an older replica, an
 // empty Redis), what the instances remember stays in force on them and is published
 // again, which the event sys_state_lost says. Where the changes stop to arrive, [Feed.Age] says so, and each layer follows

@@ -16,7 +16,7 @@ import (
 
 const (
 	batch      = 500         // changes that one question to the source is for
-	patience   = time.Second // how long a poll waits for an answer, or Poll if that is longer
+	patience   = time.Second // how long a poll waits for a response, or Poll if that is longer
 	sweepEvery = time.Minute // how often what has expired is dropped
 )
 

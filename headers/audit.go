@@ -44,9 +44,9 @@ const (
 	SeverityInfo  Severity = "info"  // could be stricter, often on purpose
 )
 
-// Audit does what Django's check --deploy does, on the answers as they really
+// Audit does what Django's check --deploy does, on the responses as they really
 // go out: it sends requests for each of the paths ("/" without any) through
-// the layer to next and returns what is weak about the answers, in the order in
+// the layer to next and returns what is weak about the responses, in the order in
 // which it was seen, each weakness of a path once. Use it in a test that wants
 // no finding above SeverityInfo, or log it at start-up.
 //
@@ -129,7 +129,7 @@ func (a *audit) transport() {
 	}
 }
 
-// path looks at the answers for one path.
+// path looks at the responses for one path.
 func (a *audit) path(path string) {
 	got := a.send(http.MethodGet, path, true, nil)
 	a.examine(path, "the answer", got, true)
@@ -166,7 +166,7 @@ func (a *audit) request(method, path string, https bool) *http.Request {
 	return r
 }
 
-// sent is an answer as a client gets it.
+// sent is a response as a client gets it.
 type sent struct {
 	header   http.Header // as it was when the final status was written
 	live     http.Header

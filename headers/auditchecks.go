@@ -8,7 +8,7 @@ import (
 	"github.com/ecolaura/rampart/internal/token"
 )
 
-// examine looks at one answer. what says in a message which one it is.
+// examine looks at one response. what says in a message which one it is.
 func (a *audit) examine(path, what string, got *sent, https bool) {
 	if got.panicked {
 		a.find("panic", SeverityError, "", path, "the handler panicked on the request for %s", what)

@@ -51,7 +51,7 @@ type Config struct {
 	// them ever counts as a local client, see Redirect.NoLoopback.
 	Proxies rampart.Proxies
 
-	// HSTS configures Strict-Transport-Security. It is sent on https answers
+	// HSTS configures Strict-Transport-Security. It is sent on https responses
 	// only (RFC 6797 section 7.2).
 	HSTS HSTS
 
@@ -93,11 +93,11 @@ type Config struct {
 	ReportingEndpoints map[string]string
 
 	// Extra holds further constant headers. A header that has a field above,
-	// one that belongs to CORS, to the connection or to one answer (Set-Cookie,
+	// one that belongs to CORS, to the connection or to one response (Set-Cookie,
 	// Vary, Content-Type, Location and the like) is a mistake.
 	Extra map[string]string
 
-	// Remove lists headers that no answer may have: a backend's. nil means
+	// Remove lists headers that no response may have: a backend's. nil means
 	// Server, X-Powered-By and X-AspNet-Version; an empty slice means none.
 	Remove []string
 
@@ -119,8 +119,8 @@ type Config struct {
 	// any page.
 	DangerouslyAnyHost bool
 
-	// ErrorHandler answers a refused request; err is a [*HostError] or an
-	// [*InsecureError]. The header set is already on w. nil answers 400 with
+	// ErrorHandler responds to a refused request; err is a [*HostError] or an
+	// [*InsecureError]. The header set is already on w. nil: 400 with
 	// the code bad_host or 403 with the code https_required, as
 	// application/problem+json.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)

@@ -15,7 +15,7 @@ import (
 	"github.com/ecolaura/rampart/internal/token"
 )
 
-// Cookies configures how the cookies of every answer are hardened. A cookie is
+// Cookies configures how the cookies of every response are hardened. A cookie is
 // only ever tightened: Secure (over https), HttpOnly and SameSite=Lax are
 // added where they are missing, deletions included; its value, its unknown
 // attributes and their order stay as they are, byte for byte. A cookie that
@@ -133,7 +133,7 @@ func (c *cookieRules) incoming(h http.Header) http.Header {
 	return h
 }
 
-// outgoing hardens every cookie of the answer through w.
+// outgoing hardens every cookie of the response through w.
 func (c *cookieRules) outgoing(w *request.Writer, h http.Header, https bool) {
 	if c.off {
 		return

@@ -40,8 +40,8 @@ type CSRFConfig struct {
 	// requests, and so do programs that keep cookies.
 	RequireSignal bool
 
-	// ErrorHandler answers a refused request; err is a [*CSRFError]. nil
-	// answers 403 with the code csrf_failed, as application/problem+json.
+	// ErrorHandler responds to a refused request; err is a [*CSRFError]. nil:
+	// 403 with the code csrf_failed, as application/problem+json.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
 	// Logger receives the event malicious_csrf; nil means [slog.Default].
@@ -193,7 +193,7 @@ func parseOrigin(origin string) (scheme string, ok bool) {
 }
 
 // Check returns nil if r is admitted and a [*CSRFError] otherwise. It neither
-// logs nor answers.
+// logs nor responds.
 func (c *CSRF) Check(r *http.Request) error {
 	p := c.policy.Load()
 	if p == nil {

@@ -208,7 +208,7 @@ func escapeInto(b *strings.Builder, s string) {
 
 // Check returns what Handler would do with r. The error is nil for Serve,
 // RedirectHTTPS and RedirectHost, a [*HostError] for RefuseHost and an [*InsecureError] for
-// RefuseInsecure. It neither logs nor answers.
+// RefuseInsecure. It neither logs nor responds.
 func (h *Headers) Check(r *http.Request) (Verdict, error) {
 	p := h.policy.Load()
 	if p == nil {

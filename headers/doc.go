@@ -1,4 +1,4 @@
-// Package headers puts browser protections on every answer, keeps the server
+// Package headers puts browser protections on every response, keeps the server
 // on https and on its own names, and hardens cookies. A second layer, [CSRF],
 // protects cookie sessions.
 //
@@ -18,7 +18,7 @@
 // client's address. [CSRF] stands inside it, before the handlers of a cookie
 // session.
 //
-// # How a header set reaches every answer
+// # How a header set reaches every response
 //
 // New compiles the set once. A handler that asks for the header map finds it there,
 // and it is made whole when a header is written: what a handler changed with Set
@@ -33,7 +33,7 @@
 // they get, so delete the backend's in ModifyResponse if ours is to hold alone. It
 // loses also after a backend's 1xx, at which the proxy clears the whole
 // map, and at a protocol switch, for which it hijacks the connection first.
-// Informational answers go out hardened too.
+// Informational responses go out hardened too.
 //
 // # Pages of frameworks
 //
@@ -56,7 +56,7 @@
 //
 // It reads X-Forwarded-Host only if Proxies.HostHeader names it, and only from a
 // trusted proxy: better let the proxy pass Host on. It cannot reach what net/http
-// answers itself before any handler runs (a malformed
+// responds itself before any handler runs (a malformed
 // request, 431), nor what a handler writes to the connection or to the writer
 // below without asking for the header map again: after Hijack, take what
 // w.Header() returns then. A layer in between with a header map of its own, such

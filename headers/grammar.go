@@ -105,7 +105,7 @@ func isFieldValue(s string) bool {
 
 // isReserved reports whether Extra must not hold a header: it has a field of its
 // own, it is one of CORS, of the connection (RFC 9110 section 7.6.1) or of one
-// answer only.
+// response only.
 func isReserved(name string) bool {
 	switch name {
 	case cspHeader, cspReportOnlyHeader, permissionsHeader, endpointsHeader, hstsHeader,

@@ -12,8 +12,8 @@ import (
 
 // Nonce returns the nonce of the request that ctx belongs to: 128 fresh random
 // bits in base64url, drawn at the first call and the same at each later one.
-// The answer's policies then carry it wherever they have [WithNonce], and the
-// answer is not stored by caches.
+// The response's policies then carry it wherever they have [WithNonce], and the
+// response is not stored by caches.
 //
 // Call it before the first byte of the body is written (render a page into a
 // buffer, or ask for the nonce first): once the header is out a nonce cannot
@@ -60,7 +60,7 @@ func (s *set) finishNonce(h http.Header, status int, nonce string) {
 		lines := slices.Clone(h[p.name])
 		switch {
 		case status == http.StatusNotModified && len(lines) == 1:
-			// The header of a 304 replaces that of the stored answer (RFC 9111
+			// The header of a 304 replaces that of the stored response (RFC 9111
 			// section 3.2), whose body has the nonce of its own policy.
 			delete(h, p.name)
 		case status == http.StatusNotModified:

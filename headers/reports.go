@@ -45,7 +45,7 @@ type ReportsConfig struct {
 //	cfg.ReportingEndpoints = map[string]string{"main": "/reports", "default": "/reports"}
 //	cfg.CSP.ReportTo, cfg.CSP.ReportURI = "main", []string{"/reports"}
 //
-// It takes POST only, and answers 204 without a body. Anybody can send what they
+// It takes POST only, and responds with 204 without a body. Anybody can send what they
 // like: believe no report, and put a limit of package throttle around it. Of a
 // URL it logs the scheme, the host and the path, since the rest may hold secrets;
 // of one that is not http or https, the scheme.
@@ -55,7 +55,7 @@ type ReportsConfig struct {
 // preflight first. Reports by report-uri need none. A [CSRF] around it has to
 // exempt the path then.
 //
-// Reports is safe for concurrent use. The zero value answers 503. Create one
+// Reports is safe for concurrent use. The zero value responds with 503. Create one
 // with [NewReports].
 type Reports struct {
 	cfg      ReportsConfig
@@ -218,7 +218,7 @@ func (rd *reportReader) read(media string) {
 }
 
 // one reads a report of the Reporting API. What is over the bound is read and
-// dropped: a browser would send all of them again if the answer were a refusal.
+// dropped: a browser would send all of them again if the response were a refusal.
 func (rd *reportReader) one() {
 	if len(rd.found) == rd.most {
 		rd.json.Skip()

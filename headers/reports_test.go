@@ -27,7 +27,7 @@ const (
 )
 
 // post sends body to a collector and returns the answer, and the records without
-// their time, client_ip and msg.
+// their time, client_ip, layer and msg.
 func post(tb testing.TB, cfg headers.ReportsConfig, media, body string) (*http.Response, []map[string]any) {
 	tb.Helper()
 	var log lockedLog
@@ -62,7 +62,7 @@ func records(tb testing.TB, log *lockedLog) (all []map[string]any) {
 	for line := range strings.Lines(log.String()) {
 		var record map[string]any
 		require.NoError(tb, json.Unmarshal([]byte(line), &record))
-		for _, name := range []string{"time", "msg", "client_ip"} {
+		for _, name := range []string{"time", "msg", "client_ip", "layer"} {
 			delete(record, name)
 		}
 		all = append(all, record)

@@ -17,7 +17,7 @@ type route struct {
 	set    atomic.Pointer[set]
 }
 
-// Route returns a layer whose answers carry other fixed headers than the rest:
+// Route returns a layer whose responses carry other fixed headers than the rest:
 // change edits a copy of the Config with the preset's values filled in, or
 // chooses another Preset. It may touch Preset, the fixed headers from
 // FrameOptions to Remove, and nothing else. The set is compiled and checked
@@ -103,7 +103,7 @@ func isPerRoute(field string) bool {
 	}, field)
 }
 
-// use replaces the answer's set. What a layer in between has set stays.
+// use replaces the response's set. What a layer in between has set stays.
 func (a *answer) use(w *request.Writer, s *set) {
 	old := a.set.Load()
 	s = s.over(old.https)

@@ -149,7 +149,7 @@ func (s *set) respell(name string) (proper string, other bool) {
 	return "", false
 }
 
-// index fills in what the looks at an answer's header go by.
+// index fills in what the looks at a response's header go by.
 func (s *set) index() {
 	guarded := append([]string{"Set-Cookie"}, s.remove...)
 	for _, e := range s.entries {

@@ -179,7 +179,7 @@ func end(now time.Time, until, span string) (time.Time, error) {
 	return t.UTC().Truncate(time.Second).Add(time.Second), nil // whole seconds, never sooner
 }
 
-// serve reads a form and answers with the order that do gives.
+// serve reads a form and responds with the order that do gives.
 func (o *Operator) serve(w http.ResponseWriter, r *http.Request, f *form, do func(ctx context.Context, by By, until time.Time) (Order, error)) {
 	by, until, err := o.read(w, r, f)
 	var order Order
@@ -332,7 +332,7 @@ func (o *Operator) rotateFieldKey(w http.ResponseWriter, r *http.Request) {
 
 // Invalid returns the response to an order with a member that cannot be ordered: for
 // the functions of a [Config]. The pointer is such as "#/rate"; code and detail are
-// fixed texts.
+// fixed strings.
 func Invalid(pointer, code, detail string) error {
 	return strictjson.Invalid.Problem(rampart.FieldError{Pointer: pointer, Code: code, Detail: detail})
 }

@@ -66,12 +66,12 @@ type Rule struct {
 	Name   string          // required, unique: in the alert, the log and the metrics
 	Events []rampart.Event // those that count; none means all
 
-	// Match, if set, has to agree: a rule of one's own. It sees each record of
+	// Match, if set, has to agree: a rule of your own. It sees each record of
 	// Events.
 	Match func(o Occurrence) bool
 
 	// Key says what an event is counted under: [ByAddress], [BySubject],
-	// [ByKeyID], or a function of one's own. "" leaves the event out. Nil
+	// [ByKeyID], or a function of your own. "" leaves the event out. Nil
 	// counts all together.
 	Key func(o Occurrence) string
 
@@ -148,7 +148,7 @@ func newRuleState(r *Rule) *ruleState {
 	return rs
 }
 
-// verdict tells whether an event counts for a rule, and under which key.
+// verdict reports whether an event counts for a rule, and under which key.
 type verdict struct {
 	key      string
 	counts   bool

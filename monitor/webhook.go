@@ -60,7 +60,7 @@ func (c WebhookConfig) MarshalText() ([]byte, error) { return []byte(c.String())
 
 // A Webhook sends alerts to a URL as Standard Webhooks (standardwebhooks.com) has it:
 // JSON, signed with HMAC-SHA256 in webhook-signature. A receiver that has seen a
-// webhook-id answers 2xx again and does nothing. Create one with [NewWebhook]; the zero
+// webhook-id responds with 2xx again and does nothing. Create one with [NewWebhook]; the zero
 // value sends nothing.
 type Webhook struct {
 	send func(context.Context, Alert) error
@@ -97,7 +97,7 @@ func loopback(host string) bool {
 	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
-// Alert sends a, and again while the receiver does not answer or answers 408, 425, 429
+// Alert sends a, and again while the receiver does not respond or responds with 408, 425, 429
 // or 5xx: five times in all, for some 40 s at most. It is a [Config].Alert, whose queue
 // holds what waits meanwhile. The error says why the last call failed.
 func (h *Webhook) Alert(ctx context.Context, a Alert) error {

@@ -57,7 +57,7 @@ type Binder[T any] struct{ e *engine }
 // A method Validate() error or Validate(ctx context.Context) error of T, or of a
 // struct in it, is called at the end, if nothing else is wrong. Its error may be an
 // [*Invalid], or a [*rampart.Problem] whose Errors have pointers from there; one
-// without Errors is the answer as it is. Of any other error the client sees nothing.
+// without Errors is the response as it is. Of any other error the client sees nothing.
 func NewBinder[T any](cfg Config) (*Binder[T], error) {
 	e, err := newEngine(cfg, reflect.TypeFor[T]())
 	if err != nil {
@@ -94,7 +94,7 @@ func (b *Binder[T]) BindQuery(r *http.Request) (T, error) {
 	return v, nil
 }
 
-// Handler returns a handler that calls h with the bound body, or answers with
+// Handler returns a handler that calls h with the bound body, or responds with
 // the problem.
 func (b *Binder[T]) Handler(h func(http.ResponseWriter, *http.Request, T)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -36,7 +36,7 @@ type Config struct {
 	Validator func(*validator.Validate) error
 
 	// Catalogues say what is wrong in other languages, by BCP 47 tag, such as "de"
-	// or "pt-BR". The client's Accept-Language chooses; without a match the answer is
+	// or "pt-BR". The client's Accept-Language chooses; without a match the response is
 	// in English.
 	Catalogues map[string]Catalogue
 
@@ -47,8 +47,8 @@ type Config struct {
 	// Cleaners are further sanitize tags, such as the Clean of a markup.Policy.
 	Cleaners map[string]func(string) string
 
-	// ErrorHandler answers a refused request; err is a [*rampart.Problem].
-	// If nil, that problem is the answer.
+	// ErrorHandler responds to a refused request; err is a [*rampart.Problem].
+	// If nil, that problem is the response.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
 	// Logger receives one security event for each refused request, with codes
@@ -65,7 +65,7 @@ func notConfigured() *rampart.Problem {
 	return &rampart.Problem{Status: http.StatusInternalServerError, Code: "not_configured"}
 }
 
-// respond answers with p unless handler wants to.
+// respond responds with p unless handler wants to.
 func respond(w http.ResponseWriter, r *http.Request, p *rampart.Problem, handler func(http.ResponseWriter, *http.Request, error)) {
 	if handler != nil {
 		handler(w, r, p)

@@ -35,7 +35,7 @@ const (
 )
 
 // fault notes an error at the value that was read last, if it could be read. When
-// the list is full, the answer is complete.
+// the list is full, the response is complete.
 func (d *decoder) fault(inv *Invalid) {
 	if d.json.Failed() {
 		return

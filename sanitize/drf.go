@@ -38,7 +38,7 @@ func DRFErrors(w http.ResponseWriter, _ *http.Request, err error) {
 	}
 	h := w.Header()
 	for _, name := range [...]string{"Content-Length", "Content-Encoding", "Content-Disposition", "Etag", "Last-Modified"} {
-		h.Del(name) // of the answer that was not given
+		h.Del(name) // of the response that was not given
 	}
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
@@ -49,16 +49,16 @@ func DRFErrors(w http.ResponseWriter, _ *http.Request, err error) {
 	_, _ = w.Write(b.Bytes()) // the client is gone if this fails
 }
 
-// drfErrors is one level of the answer, in input order.
+// drfErrors is one level of the response, in input order.
 type drfErrors struct {
 	name     string
-	detail   string   // of the answer as a whole
+	detail   string   // of the response as a whole
 	messages []string // of this field
 	parts    []*drfErrors
 	byName   map[string]*drfErrors
 }
 
-// maxDRFDepth bounds the nesting of the answer: what is deeper is told there.
+// maxDRFDepth bounds the nesting of the response: what is deeper is told there.
 const maxDRFDepth = 32
 
 func (d *drfErrors) add(e rampart.FieldError) {

@@ -142,7 +142,7 @@ func (e *engine) read(d *decoder, w http.ResponseWriter, r *http.Request, v refl
 	return e.finish(w, d, v, p)
 }
 
-// finish returns the answer to what d has read into v.
+// finish returns the response to what d has read into v.
 func (e *engine) finish(w http.ResponseWriter, d *decoder, v reflect.Value, p *rampart.Problem) *rampart.Problem {
 	if p != nil {
 		return p

@@ -19,7 +19,7 @@ type place func(pointer string) rampart.FieldError
 
 // findings collects what is wrong with one request or value.
 type findings struct {
-	most      int  // errors that the answer lists at most
+	most      int  // errors that the response lists at most
 	misshapen bool // an error is about the type of a value
 	found     []finding
 	req       *http.Request // whose context the rules get
@@ -115,7 +115,7 @@ func (f *findings) rank(order []string) {
 	slices.SortStableFunc(f.found, func(a, b finding) int { return cmp.Compare(top(a), top(b)) })
 }
 
-// problem returns the answer; nil if nothing is wrong.
+// problem returns the response; nil if nothing is wrong.
 func (f *findings) problem(say Catalogue) *rampart.Problem {
 	faults := strictjson.Faults{Most: f.most, Misshapen: f.misshapen}
 	for _, e := range f.found {

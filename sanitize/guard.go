@@ -19,8 +19,8 @@ type GuardConfig struct {
 	// Limits bounds each request. The limits on JSON do not concern a Guard.
 	Limits Limits
 
-	// ErrorHandler answers a refused request; err is a [*rampart.Problem].
-	// If nil, that problem is the answer.
+	// ErrorHandler responds to a refused request; err is a [*rampart.Problem].
+	// If nil, that problem is the response.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
 	// Logger receives one security event for each refused request. If nil,
@@ -58,7 +58,7 @@ func NewGuard(cfg GuardConfig) (*Guard, error) {
 }
 
 // Check returns nil if r is admitted and a [*rampart.Problem] otherwise. It
-// neither reads the body, nor logs, nor answers.
+// neither reads the body, nor logs, nor responds.
 func (g *Guard) Check(r *http.Request) error {
 	if p := g.check(r); p != nil {
 		return p

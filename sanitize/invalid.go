@@ -30,7 +30,7 @@ func (e *Invalid) Error() string { return "sanitize: " + e.Code + ": " + e.Detai
 
 // at returns e as the error of the field at a place.
 func (e *Invalid) at(place rampart.FieldError) rampart.FieldError {
-	place.Code, place.Detail, place.Params = e.Code, e.Detail, maps.Clone(e.Params) // no answer shares a map with another
+	place.Code, place.Detail, place.Params = e.Code, e.Detail, maps.Clone(e.Params) // no response shares a map with another
 	return place
 }
 

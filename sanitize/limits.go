@@ -24,7 +24,7 @@ type Limits struct {
 	MaxFiles     int   // files of a multipart body; 10
 	MaxQueryLen  int   // bytes of a query; 8 KiB
 	MaxPathLen   int   // bytes of a path as sent; 4 KiB
-	MaxErrors    int   // errors that one answer lists; 64
+	MaxErrors    int   // errors that one response lists; 64
 
 	// ContentTypes lists the media types of a body; any other is 415. Nil means
 	// application/json, which also admits application/…+json. A page on another

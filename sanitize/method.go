@@ -26,7 +26,7 @@ func hasMethod(t reflect.Type) bool {
 }
 
 // methods calls the Validate methods of v and of the structs in it, the inner ones
-// first. A [*rampart.Problem] without field errors is the answer.
+// first. A [*rampart.Problem] without field errors is the response.
 func (f *findings) methods(n *node, v reflect.Value) *rampart.Problem {
 	if f.full() {
 		return nil

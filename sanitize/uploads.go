@@ -41,7 +41,7 @@ type Uploads struct {
 	// Types are further types that files may have.
 	Types []FileType
 
-	// Charsets lists what the texts of a form may be in besides UTF-8, if their part
+	// Charsets lists what the text fields of a form may be in besides UTF-8, if their part
 	// says so, by the names that browsers know, such as "windows-1252" (which
 	// "iso-8859-1" is to them). UTF-16 and ISO-2022-JP cannot be: a filter that does
 	// not know them reads another text.

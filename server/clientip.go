@@ -71,7 +71,7 @@ func (c *ClientIP) LogTo(log *slog.Logger) *ClientIP {
 // trusted peer that sends no header is itself the client. The zero Addr means
 // that the client cannot be told (a peer without an address, a header that
 // cannot be read as far as it is trusted); callers refuse such a request.
-// Behind [ClientIP.Handler] of this c the answer comes from the context.
+// Behind [ClientIP.Handler] of this c the response comes from the context.
 func (c *ClientIP) Addr(r *http.Request) netip.Addr {
 	if seen := request.AddressFrom(r.Context()); seen != nil && seen.By == c {
 		return seen.Addr

@@ -217,7 +217,7 @@ func gather(ctx context.Context, answers <-chan struct{}, n int) {
 }
 
 // begin reports whether c may be asked: not while it still works on its last
-// answer.
+// response.
 func (h *Health) begin(c *check, now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -247,7 +247,7 @@ func (h *Health) probe(ctx context.Context, c *check, done chan<- struct{}) {
 }
 
 // found returns what c was last found to be. It is pending while it still has time
-// for its answer. The caller has the lock.
+// for its response. The caller has the lock.
 func (h *Health) found(c *check, now time.Time) (err error, pending bool) { //nolint:revive // pending says more of err
 	switch {
 	case !c.running:

@@ -9,7 +9,7 @@ import (
 	"github.com/ecolaura/rampart"
 )
 
-// Live returns a handler that answers 200 as long as the process serves at all.
+// Live returns a handler that responds with 200 as long as the process serves at all.
 // It asks nothing else: a database that is down is no reason to restart.
 func (h *Health) Live() http.Handler {
 	return reading(func(w http.ResponseWriter, r *http.Request) {
@@ -17,7 +17,7 @@ func (h *Health) Live() http.Handler {
 	})
 }
 
-// Ready returns a handler that answers 200, or 503 with Retry-After, and tells
+// Ready returns a handler that responds with 200, or 503 with Retry-After, and tells
 // strangers nothing more.
 func (h *Health) Ready() http.Handler {
 	return reading(func(w http.ResponseWriter, r *http.Request) {

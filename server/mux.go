@@ -27,7 +27,7 @@ func (m *Mux) Handle(pattern string, h http.Handler) {
 	}
 	m.mux.Handle(pattern, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if own, ok := w.(*muxWriter); ok {
-			w = own.ResponseWriter // a registered handler answers for itself
+			w = own.ResponseWriter // a registered handler responds for itself
 		}
 		h.ServeHTTP(w, r)
 	}))
@@ -81,7 +81,7 @@ func (w *muxWriter) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
-// muxProblem holds the texts that Django REST framework gives.
+// muxProblem holds the wording that Django REST framework gives.
 func muxProblem(status int, method string) *rampart.Problem {
 	switch status {
 	case http.StatusNotFound:

@@ -11,10 +11,10 @@ import (
 	"github.com/ecolaura/rampart/internal/request"
 )
 
-// Recover is a layer that answers 500 when a handler panics, and logs the
+// Recover is a layer that responds with 500 when a handler panics, and logs the
 // panic with its stack as the event sys_crash; a nil log means [slog.Default].
-// Without it net/http drops the connection, and the client sees no answer at
-// all. [http.ErrAbortHandler] passes on: it means just that. If an answer was
+// Without it net/http drops the connection, and the client sees no response at
+// all. [http.ErrAbortHandler] passes on: it means just that. If a response was
 // already under way it cannot be taken back, so the connection is dropped.
 //
 // [Server] has it built in, outside every layer.

@@ -30,7 +30,7 @@ type RequestIDConfig struct {
 	Header string
 }
 
-// RequestID gives every request an id: in the answer's header, in the context
+// RequestID gives every request an id: in the response's header, in the context
 // ([rampart.RequestIDFrom]) and so in every event. A trusted peer's traceparent goes the
 // same way ([rampart.TraceParentFrom]); it is not sent back. A RequestID is safe for
 // concurrent use. The zero value behaves like one made from a zero config.
@@ -54,7 +54,7 @@ func NewRequestID(cfg RequestIDConfig) (*RequestID, error) {
 	return &RequestID{proxies: proxies, header: textproto.CanonicalMIMEHeaderKey(cfg.Header)}, nil
 }
 
-// Handler is the layer. Put it outermost, so that every answer carries an id.
+// Handler is the layer. Put it outermost, so that every response carries an id.
 func (q *RequestID) Handler(next http.Handler) http.Handler {
 	header := cmp.Or(q.header, "X-Request-Id") // the canonical form of X-Request-ID
 	kind := request.ID

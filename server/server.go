@@ -59,7 +59,7 @@ type Config struct {
 
 	ReadHeaderTimeout time.Duration // for the request's header; 0: 5 s (slow-header attacks)
 	ReadTimeout       time.Duration // for the whole request; 0: 30 s (slow-body attacks)
-	WriteTimeout      time.Duration // from the end of the header to the end of the answer; 0: 60 s; see [Streaming]
+	WriteTimeout      time.Duration // from the end of the header to the end of the response; 0: 60 s; see [Streaming]
 	IdleTimeout       time.Duration // between requests; 0: 120 s
 	MaxHeaderBytes    int           // for the request line and header; 0: 32 KiB. More is answered 431 by net/http
 
@@ -172,7 +172,7 @@ func New(cfg Config) (*Server, error) {
 			WriteTimeout:                 cfg.WriteTimeout,
 			IdleTimeout:                  cfg.IdleTimeout,
 			MaxHeaderBytes:               cfg.MaxHeaderBytes,
-			DisableGeneralOptionsHandler: true,                                              // its answer to "OPTIONS *" has none of the layers' headers
+			DisableGeneralOptionsHandler: true,                                              // its response to "OPTIONS *" has none of the layers' headers
 			ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug), // a port scan is no incident
 		},
 	}, nil

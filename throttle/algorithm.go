@@ -21,7 +21,7 @@ type algorithm struct {
 	give func(now moment, it *Item, state []byte) (next []byte)
 }
 
-// entry returns what a is; of one that is none only the name is set.
+// entry returns what a is; of an unknown one only the name is set.
 func (a Algorithm) entry() algorithm {
 	if int(a) >= len(algorithms) {
 		return algorithm{name: "unknown"}

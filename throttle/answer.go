@@ -187,7 +187,7 @@ func (q *call) field(value string) []string {
 // seconds rounds up: a client that waits so long has waited long enough.
 func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
 
-// refuse answers a request that is denied.
+// refuse responds to a request that is denied.
 func (c *compiled) refuse(w http.ResponseWriter, r *http.Request, q *call) {
 	if key := q.foldKey(); !c.reporter.Counted(r.Context(), rampart.ExcessRateLimit, key) {
 		c.reporter.Refused(r, rampart.ExcessRateLimit, key, q.attrs()...)

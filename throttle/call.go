@@ -26,7 +26,7 @@ type call struct {
 	keys       []byte    // that items have
 	text       []byte    // of a header field
 	fields     []string  // space for values of header fields, each handed out once
-	retryAfter string    // of the answer, once it is known
+	retryAfter string    // of the response, once it is known
 }
 
 // maxKeys is how many bytes of keys a call keeps room for: a client chooses how long

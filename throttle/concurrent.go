@@ -41,7 +41,7 @@ func NewConcurrent(cfg ConcurrentConfig) (*Concurrent, error) {
 // over, which frees the place; a second call does nothing. Otherwise release is nil and
 // the error is a [*DeniedError].
 //
-// It does not answer and reports no refusal, so it also serves outside a handler chain.
+// It does not respond and reports no refusal, so it also serves outside a handler chain.
 func (c *Concurrent) Acquire(r *http.Request) (release func(), err error) {
 	t, denied := c.enter(r)
 	if denied != nil {

@@ -37,8 +37,8 @@ type ConcurrentConfig struct {
 	// Wait is how long each of them waits at most; required by Queue.
 	Wait time.Duration
 
-	// ErrorHandler answers a refused request; err is a [*DeniedError]. Retry-After is
-	// set by then. If nil, the answer is a rampart.Problem: 503, code "busy", where
+	// ErrorHandler responds to a refused request; err is a [*DeniedError]. Retry-After is
+	// set by then. If nil, the response is a rampart.Problem: 503, code "busy", where
 	// InAll is reached; 429, code "throttled", where PerKey is; 403, code
 	// "caller_unknown", where Key cannot tell who makes the request.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)

@@ -37,7 +37,7 @@ type Config struct {
 	Timeout time.Duration
 
 	// Outage says what happens while the Store fails. FailClosed refuses: 503 with
-	// Retry-After. FailOpen lets pass without a limit: whoever can bring the store
+	// Retry-After. FailOpen lets pass without a limit: anyone who can bring the store
 	// down is rid of it. FallBack counts in this process, which lets its share pass,
 	// by Instances or Replicas. A Store that works and that this process is too busy to ask in time
 	// ([ErrBusy]) does not fail: the request is refused as by FailClosed. Required
@@ -64,11 +64,11 @@ type Config struct {
 	// Overrides tighten policies for a while, on every instance; nil: none.
 	Overrides *Overrides
 
-	// Headers that answers carry; the zero value is Draft.
+	// Headers that responses carry; the zero value is Draft.
 	Headers Headers
 
-	// ErrorHandler answers a refused request; err is a [*DeniedError]. Limit
-	// headers and Retry-After are set by then. If nil, the answer is a
+	// ErrorHandler responds to a refused request; err is a [*DeniedError]. Limit
+	// headers and Retry-After are set by then. If nil, the response is a
 	// rampart.Problem: 429, code "throttled", with a "violated-policies" list;
 	// 403, code "caller_unknown"; or 503, code "limits_unavailable".
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)

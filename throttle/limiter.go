@@ -137,7 +137,7 @@ type Decision struct {
 // once for a request, and not behind [Limiter.Handler] of the same Limiter.
 // The error is nil if the request may pass, and a [*DeniedError] otherwise.
 //
-// It does not answer and reports no refusal, so it also serves outside a
+// It does not respond and reports no refusal, so it also serves outside a
 // handler chain. Policies with a Refund keep their charge.
 func (l *Limiter) Check(r *http.Request) (Decision, error) {
 	c := l.current.Load()

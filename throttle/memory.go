@@ -78,7 +78,7 @@ func NewMemory(maxKeys int) *Memory {
 
 func (m *Memory) now() moment { return epoch + moment(time.Since(m.started)) }
 
-// keeper returns what keeps the buckets of an algorithm; one that is none is
+// keeper returns what keeps the buckets of an algorithm; an unknown one is
 // taken for the zero one.
 func (m *Memory) keeper(a Algorithm) keeper {
 	if int(a) >= len(m.keepers) {

@@ -15,7 +15,7 @@ type Policy struct {
 	Rate Rate
 
 	// Least is what [Overrides] may tighten it to at most: what operators need to get in,
-	// and to lift it again. Not more than Rate; zero: as tight as one likes.
+	// and to lift it again. Not more than Rate; zero: no limit.
 	Least Rate
 
 	// Algorithm; the zero value is SlidingWindow.
@@ -37,9 +37,9 @@ type Policy struct {
 	// Match, if not nil, says which requests the policy is for; nil: all.
 	Match func(*http.Request) bool
 
-	// Refund, if not nil, says by the status of the answer whether the charge
+	// Refund, if not nil, says by the status of the response whether the charge
 	// is given back: a policy that counts failed log-ins gives back what is
-	// not a 401. Until the answer is there the charge stands, so guesses made
+	// not a 401. Until the response is there the charge stands, so guesses made
 	// at the same time cannot outrun it. A handler that panics counts as 500.
 	Refund func(status int) bool
 

@@ -10,7 +10,7 @@ import (
 	"github.com/ecolaura/rampart/internal/request"
 )
 
-// answer answers a request that is denied, in the default way.
+// answer responds to a request that is denied, in the default way.
 func (c *compiled) answer(w http.ResponseWriter, q *call) {
 	switch q.reason {
 	case QuotaExceeded:

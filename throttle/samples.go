@@ -8,7 +8,7 @@ import (
 )
 
 // Samples yields, by the names of the Limiter's policies, how full its [Memory] is, and
-// whether the store that it has in place of one does not answer. It looks at every slot
+// whether the store that it has in place of one does not respond. It looks at every slot
 // of the Memory, a shard at a time. The zero Limiter has none.
 func (l *Limiter) Samples(yield func(rampart.Sample) bool) {
 	c := l.current.Load()

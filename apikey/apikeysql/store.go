@@ -80,7 +80,7 @@ func New(db *sql.DB, d rampart.Dialect, cfg Config) (*Store, error) {
 
 var errZero = errors.New("apikeysql: store not made by New")
 
-// failed names the step that failed, and keeps the store's own answers.
+// failed names the step that failed, and keeps the store's own results.
 func failed(step string, err error) error {
 	if err == nil || errors.Is(err, apikey.ErrNotFound) || errors.Is(err, apikey.ErrConflict) {
 		return err

@@ -34,7 +34,7 @@ func (s *Store) List(ctx context.Context, subject string, limit int) ([]session.
 	return live[:min(len(live), max(limit, 0))], nil
 }
 
-// texts returns the columns of a query, all texts, one after the other.
+// texts returns the columns of a query, all of them text, one after the other.
 func (s *Store) texts(ctx context.Context, query string, args ...any) (all []string, err error) {
 	rows, err := s.db.QueryContext(ctx, query, args...)
 	if err != nil {

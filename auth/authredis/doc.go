@@ -12,7 +12,7 @@
 //
 // Behind a session.Service, and behind session.RevokedIn where access tokens must die
 // with their session. The client is handed over as a [DoFunc].
-// A call fails when Redis has answered none for Config.Timeout. While Redis
+// A call fails when Redis has replied to none for Config.Timeout. While Redis
 // fails, most calls fail at once ([ErrOpen]) and ten a second try again; the log
 // gets one event when that begins and one when it ends. Reads go on where only
 // writes fail: the server is full, or a replica.
@@ -20,7 +20,7 @@
 // # What it does not do
 //
 // It does not try again. A client that sends a command again after it lost the
-// answer can make one use of a refresh token look like two: within the grace that
+// reply can make one use of a refresh token look like two: within the grace that
 // does no harm, without a grace switch its retries off.
 //
 // It is as durable as the server's persistence makes it: with appendfsync

@@ -50,8 +50,8 @@ type Config struct {
 	// issuer. An hour at least; 0: 400 days.
 	KeepFloors time.Duration
 
-	// Timeout is for how long Redis may answer no call of this process before those
-	// that wait fail. While it answers others, a call goes on to wait, up to a second
+	// Timeout is for how long Redis may reply to no call of this process before those
+	// that wait fail. While it replies to others, a call goes on to wait, up to a second
 	// or the Timeout if that is longer, whatever the client does. A minute at most; 0:
 	// 400 ms.
 	Timeout time.Duration
@@ -117,7 +117,7 @@ func New(do DoFunc, cfg Config) (*Store, error) {
 	}, nil
 }
 
-// Samples yields whether the Store has stopped to ask Redis, since it does not answer.
+// Samples yields whether the Store has stopped to ask Redis, since it does not respond.
 func (s *Store) Samples(yield func(rampart.Sample) bool) { s.reads.Samples(yield) }
 
 var (

@@ -164,7 +164,7 @@ const (
 // KeysURL returns where the JWK set is.
 func (i *Issuer) KeysURL() string { return i.base + keysPath }
 
-// ServeHTTP answers for the metadata of each vendor, and for the JWK set.
+// ServeHTTP responds for the metadata of each vendor, and for the JWK set.
 func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	issuer, ok := i.issuerOf(r.URL.Path)

@@ -17,7 +17,7 @@ import (
 	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
-// IssueHandler answers POST {username, password} with {refresh, access}: a log-in.
+// IssueHandler responds to POST {username, password} with {refresh, access}: a log-in.
 // With [Config].Cookie the refresh token is in the cookie instead.
 func (s *Service) IssueHandler() http.Handler {
 	return post(s, s.readOwnLogin, func(w http.ResponseWriter, r *http.Request, form loginRequest) (response, error) {
@@ -90,7 +90,7 @@ func (s *Service) hashName(name string) string {
 	return hex.EncodeToString(mac.Sum(nil)[:8])
 }
 
-// RefreshHandler answers POST {refresh} with {access, refresh}: [Service.Refresh].
+// RefreshHandler responds to POST {refresh} with {access, refresh}: [Service.Refresh].
 func (s *Service) RefreshHandler() http.Handler {
 	return post(s, s.readOwnRefresh, func(w http.ResponseWriter, r *http.Request, form refreshRequest) (response, error) {
 		pair, err := s.Refresh(r.Context(), form.Refresh)
@@ -113,7 +113,7 @@ func (s *Service) response(w http.ResponseWriter, p *Pair) (re response) {
 	return re
 }
 
-// VerifyHandler answers POST {token} with {} if the token is good, whatever its
+// VerifyHandler responds to POST {token} with {} if the token is good, whatever its
 // kind. A refresh token that has been used is not. One of another issuer gets its
 // row here already: only the store knows whether the sessions of its subject were
 // ended after it was made.
@@ -138,7 +138,7 @@ func (s *Service) checkToken(ctx context.Context, raw string) error {
 	return err
 }
 
-// EndSessionHandler answers POST {refresh} with {}: it ends the session of the token.
+// EndSessionHandler responds to POST {refresh} with {}: it ends the session of the token.
 func (s *Service) EndSessionHandler() http.Handler {
 	return post(s, s.readOwnRefresh, func(w http.ResponseWriter, r *http.Request, form refreshRequest) (response, error) {
 		_, _, sess, err := s.session(r.Context(), form.Refresh)

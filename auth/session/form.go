@@ -23,7 +23,7 @@ func (s *Service) readLogin(w http.ResponseWriter, r *http.Request) (f loginRequ
 
 func (s *Service) readRefresh(w http.ResponseWriter, r *http.Request) (f refreshRequest, err error) {
 	name := "refresh"
-	if s.answers == AnswersOAuth {
+	if s.style == StyleOAuth {
 		name = "refresh_token"
 	}
 	err = s.read(w, r, "refresh_token", text(name, &f.Refresh))
@@ -51,7 +51,7 @@ func (s *Service) readForm(w http.ResponseWriter, r *http.Request, fields ...str
 	switch {
 	case p == nil:
 		return nil
-	case s.answers == AnswersDjango:
+	case s.style == StyleDjango:
 		return asSimplejwt(p)
 	default:
 		return p

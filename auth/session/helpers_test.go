@@ -112,7 +112,7 @@ type fixture struct {
 	store   *session.MemoryStore
 	users   *people
 	log     *logtest.Records
-	answers session.Answers
+	answers session.Style
 }
 
 func newFixture(tb testing.TB, change ...func(*session.Config)) *fixture {

@@ -19,7 +19,7 @@ import (
 )
 
 // A Pair is an access token and the refresh token that renews it. It prints
-// without them, in JSON too: name the fields in an answer of your own.
+// without them, in JSON too: name the fields in a response of your own.
 type Pair struct {
 	Access  string // credentials: for the client only
 	Refresh string // empty where the client keeps the one it has ([Config.NoRotation])
@@ -367,7 +367,7 @@ func (s *Service) checkRevoked(ctx context.Context, t *auth.Token) error {
 		return nil
 	}
 	revoked, err := s.tokens.Revoked(ctx, t)
-	if err != nil { // without an answer the token is not taken
+	if err != nil { // without a result the token is not taken
 		return &auth.TokenError{Reason: auth.TokenUnverified, Err: err}
 	}
 	if revoked {

@@ -167,8 +167,8 @@ func TestNewRefusesLimitsAndAnswersThatAreNone(t *testing.T) {
 		{"the largest limit", func(c *session.Config) { c.MaxSessions = 50 }, ""},
 		{"a larger one", func(c *session.Config) { c.MaxSessions = 51 }, `MaxSessions: invalid: "51"`},
 		{"a negative one", func(c *session.Config) { c.MaxSessions = -1 }, `MaxSessions: invalid: "-1"`},
-		{"unknown answers", func(c *session.Config) { c.Answers = "rails" }, `Answers: invalid: "rails"`},
-		{"names twice", func(c *session.Config) { c.Answers, c.LegacyNames = session.AnswersOAuth, true }, "LegacyNames: pointless"},
+		{"unknown answers", func(c *session.Config) { c.Style = "rails" }, `Style: invalid: "rails"`},
+		{"names twice", func(c *session.Config) { c.Style, c.LegacyNames = session.StyleOAuth, true }, "LegacyNames: pointless"},
 	} {
 		cfg := session.Simplejwt([]byte(secret))
 		cfg.Users, cfg.Sessions = &people{}, session.NewMemoryStore(0)

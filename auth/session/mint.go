@@ -56,7 +56,7 @@ func (s *Service) headerType(kind auth.Kind) string {
 }
 
 // claimsText writes the claims in simplejwt's order, further ones after them in
-// the order of their names, so that equal grants make equal texts.
+// the order of their names, so that equal grants make equal strings.
 func (s *Service) claimsText(g grant) ([]byte, error) {
 	b := make([]byte, 0, 512)
 	b = append(b, '{')

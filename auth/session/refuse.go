@@ -20,7 +20,7 @@ func (e *guardError) Error() string { return "session: guard: " + e.err.Error() 
 func (e *guardError) Unwrap() error { return e.err }
 
 // An endpointError is why an endpoint does not serve a request, with what it
-// answers: simplejwt's endpoints say less than its authentication class.
+// says: simplejwt's endpoints say less than its authentication class.
 type endpointError struct {
 	error
 	problem *rampart.Problem
@@ -29,7 +29,7 @@ type endpointError struct {
 func (e *endpointError) Unwrap() error             { return e.error }
 func (e *endpointError) Problem() *rampart.Problem { return e.problem }
 
-// Denial is that of the cause, if it has one: else the code of the answer.
+// Denial is that of the cause, if it has one: else the code of the response.
 func (e *endpointError) Denial() rampart.Denial {
 	if r, ok := errors.AsType[rampart.Refusal](e.error); ok {
 		return r.Denial()
@@ -37,7 +37,7 @@ func (e *endpointError) Denial() rampart.Denial {
 	return e.problem.Denial()
 }
 
-// refuse logs and answers a request that an endpoint does not serve.
+// refuse logs and responds to a request that an endpoint does not serve.
 func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	p := s.problem(err)
 	s.report(r, err, p)
@@ -69,7 +69,7 @@ func (s *Service) report(r *http.Request, err error, p *rampart.Problem) {
 	}
 }
 
-// problem is what an endpoint answers.
+// problem is the response of an endpoint.
 func (s *Service) problem(err error) *rampart.Problem {
 	p := *s.problemOf(err)
 	if p.Header = p.Header.Clone(); p.Header == nil {
@@ -84,7 +84,7 @@ func (s *Service) problem(err error) *rampart.Problem {
 	case p.Status == http.StatusUnauthorized: // RFC 9110 section 15.5.2
 		p.Header.Set("WWW-Authenticate", s.v.Challenge())
 	}
-	if s.answers == AnswersOAuth {
+	if s.style == StyleOAuth {
 		asOAuth(&p)
 	}
 	return &p
@@ -118,7 +118,7 @@ func (s *Service) problemOf(err error) *rampart.Problem {
 	}
 }
 
-// unavailable is the answer while a backend does not answer.
+// unavailable is the response while a backend does not respond.
 func unavailable() *rampart.Problem {
 	return (&auth.TokenError{Reason: auth.TokenUnverified}).Problem()
 }

@@ -66,7 +66,7 @@ type Config struct {
 	// Grace is how long after its use a refresh token still gets its
 	// successor once more, the same one, as long as that is unused: a client
 	// that lost the response, or asked twice at once, stays logged in. The two
-	// texts differ where signatures are salted (PS256 and its like) or the key
+	// strings differ where signatures are salted (PS256 and its like) or the key
 	// has been rotated in between; their claims are the same, and using one
 	// uses up both. Every other reuse ends the session. A minute at most;
 	// 0: 10 seconds; negative: none.
@@ -83,10 +83,10 @@ type Config struct {
 	// refresh. A claim of [Service.Issue] stays as it is there.
 	ClaimsInRefresh bool
 
-	// Answers says in which words the handlers answer. "": AnswersPlain.
-	Answers Answers
+	// Style is the shape and wording of the responses. "": StylePlain.
+	Style Style
 
-	// LegacyNames also answers the names access_token and refresh_token.
+	// LegacyNames adds the names access_token and refresh_token to the responses.
 	LegacyNames bool
 
 	// Cookie, such as "__Host-refresh", has the refresh token travel in a
@@ -104,12 +104,12 @@ type Config struct {
 	// Guard can ask whether a device is known. nil: none is set.
 	DeviceCookie *DeviceCookie
 
-	// ErrorHandler answers a refused request; err is a [*auth.TokenError],
+	// ErrorHandler responds to a refused request; err is a [*auth.TokenError],
 	// ErrBadCredentials, ErrCrossOrigin, a [*rampart.Problem] about its form,
 	// an error that wraps what Guard returned (a 429 unless that says
 	// otherwise), or any other error: a backend has failed, a 503. The header
 	// WWW-Authenticate is set where it belongs. nil: application/problem+json, or
-	// what Answers says.
+	// what Style says.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
 	// Logger receives the security events. nil: slog.Default().
@@ -118,11 +118,11 @@ type Config struct {
 
 // Simplejwt returns the configuration that djangorestframework-simplejwt has with
 // its defaults: Tokens of [auth.Simplejwt], 5 minutes and one day, no rotation, and
-// its words in the answers.
+// its wording.
 // Set NoRotation to false once the clients keep the refresh token that a refresh
-// answers. What is missing is to be added: Users, Sessions, and Revoked in Tokens.
+// returns. Add what is missing: Users, Sessions, and Revoked in Tokens.
 func Simplejwt(secret []byte) Config {
-	return Config{Tokens: auth.Simplejwt(secret), NoRotation: true, Answers: AnswersDjango}
+	return Config{Tokens: auth.Simplejwt(secret), NoRotation: true, Style: StyleDjango}
 }
 
 // A Service issues, renews and ends sessions. It is safe for concurrent use.
@@ -143,7 +143,7 @@ type Service struct {
 	grace        time.Duration
 	rotates      bool
 	maxSessions  int // 0: any number
-	answers      Answers
+	style        Style
 	legacyNames  bool
 	inRefresh    bool // a Claimer's claims are in refresh tokens, too
 	cookie       string
@@ -180,7 +180,7 @@ func New(cfg Config) (*Service, error) {
 		grace:        cfg.Grace,
 		rotates:      !cfg.NoRotation,
 		maxSessions:  cfg.MaxSessions,
-		answers:      cfg.Answers,
+		style:        cfg.Style,
 		legacyNames:  cfg.LegacyNames,
 		inRefresh:    cfg.ClaimsInRefresh,
 		cookie:       cfg.Cookie,
@@ -195,7 +195,7 @@ func New(cfg Config) (*Service, error) {
 	s.shared, _ = cfg.Sessions.(Shared)
 	switch {
 	case s.errorHandler != nil:
-	case s.answers == AnswersOAuth:
+	case s.style == StyleOAuth:
 		s.errorHandler = writeOAuth
 	default:
 		s.errorHandler = func(w http.ResponseWriter, _ *http.Request, err error) { rampart.WriteError(w, err) }
@@ -251,8 +251,8 @@ func (c Config) check() (*auth.Verifier, error) {
 	bad.If(c.RefreshTTL < c.AccessTTL, "RefreshTTL", rampart.ReasonInvalid, c.RefreshTTL, "use at least AccessTTL; 0 means 24h")
 	bad.If(c.SessionTTL < c.RefreshTTL, "SessionTTL", rampart.ReasonInvalid, c.SessionTTL, "use at least RefreshTTL; 0 means 720h (30 days), or RefreshTTL if that is longer")
 	bad.If(c.MaxSessions < 0 || c.MaxSessions > maxMaxSessions, "MaxSessions", rampart.ReasonInvalid, c.MaxSessions, "use 1 to 50; 0 means no limit")
-	bad.If(c.Answers != AnswersPlain && c.Answers != AnswersOAuth && c.Answers != AnswersDjango, "Answers", rampart.ReasonInvalid, c.Answers, "use AnswersPlain, AnswersOAuth or AnswersDjango")
-	bad.If(c.LegacyNames && c.Answers == AnswersOAuth, "LegacyNames", rampart.ReasonPointless, nil, "AnswersOAuth has these names already; leave LegacyNames false")
+	bad.If(c.Style != StylePlain && c.Style != StyleOAuth && c.Style != StyleDjango, "Style", rampart.ReasonInvalid, c.Style, "use StylePlain, StyleOAuth or StyleDjango")
+	bad.If(c.LegacyNames && c.Style == StyleOAuth, "LegacyNames", rampart.ReasonPointless, nil, "StyleOAuth has these names already; leave LegacyNames false")
 	bad.If(c.Cookie != "" && !isCookieName(c.Cookie), "Cookie", rampart.ReasonInvalid, c.Cookie, wantCookie)
 	bad.If(c.Grace > maxGrace, "Grace", rampart.ReasonInvalid, c.Grace, "use up to 1m")
 	return v, bad.Err()

@@ -15,7 +15,7 @@ import (
 // be renewed.
 const refreshExpiry = "refresh_exp"
 
-// IssueSlidingHandler answers POST {username, password} with {token}: a log-in that
+// IssueSlidingHandler responds to POST {username, password} with {token}: a log-in that
 // gets one sliding token in place of a pair. It is good for AccessTTL and can
 // be renewed, while it is good, until RefreshTTL has passed.
 //
@@ -48,7 +48,7 @@ func (s *Service) beginSliding(ctx context.Context, in login) (response, error) 
 	return response{Token: text, ExpiresIn: s.livesFor(sess.Ends)}, s.keep(ctx, sess)
 }
 
-// SlideHandler answers POST {token} with {token}: a sliding token that is still good
+// SlideHandler responds to POST {token} with {token}: a sliding token that is still good
 // is renewed, until the time in its claim refresh_exp.
 func (s *Service) SlideHandler() http.Handler {
 	return post(s, s.readToken, func(_ http.ResponseWriter, r *http.Request, form tokenRequest) (response, error) {

@@ -21,8 +21,8 @@ const indexSize = 16
 // index of a value to store.
 //
 // It gives away which rows hold equal values, and so how often each occurs:
-// whoever sees the table can tell the most common value, and match frequencies
-// against what is known of the world. Whoever can have values of their choice
+// anyone who sees the table can tell the most common value, and match frequencies
+// against what is known of the world. Someone who can have values of their choice
 // stored can tell which rows hold them. So it is for values of which nearly all
 // are different (phone numbers, addresses), not for such as a gender, a city or a
 // diagnosis. Without the key no value can be tried.
@@ -36,7 +36,7 @@ var errNoIndexKey = errors.New("column: Index without a key")
 // NewIndex returns the blind index of one column, such as "customers.phone", under
 // keys derived from the keyring's for that name. What norm makes equal is found
 // as equal, such as "+1 555 0100" and "+15550100"; nil takes values as they are.
-// A change of norm needs all indexes anew ([Reencrypt]). The empty name is none,
+// A change of norm needs all indexes anew ([Reencrypt]). The empty name is no name,
 // and its Index has no keys.
 func NewIndex(ring *fernet.Keyring, name string, norm func(string) string) *Index {
 	if norm == nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/ecolaura/rampart"
 )
 
-// statements are the SQL texts of a [Reencrypt].
+// statements are the SQL statements of a [Reencrypt].
 type statements struct {
 	lost               string // is there a value that no ID leads to?
 	shared             string // do several values have one ID?

@@ -24,7 +24,7 @@
 //
 // # What it does not do
 //
-// A token shows when it was made, and its length to within 16 bytes. Equal texts
+// A token shows when it was made, and its length to within 16 bytes. Equal values
 // give different tokens, so a column of them can be searched only by an index
 // beside it (column.Index). A plain token, one of [Keyring.Cipher], opens wherever its key is used:
 // nothing ties it to a row or column, and anyone who can write to the table can swap

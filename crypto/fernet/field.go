@@ -20,7 +20,7 @@ const (
 // has the derivation. With [Cipher.Row] a value is bound to its row as well.
 //
 // The name is part of the key: a column that is renamed keeps its old name here.
-// The empty name is none, and its Cipher has no keys. A Cipher follows
+// The empty name is no name, and its Cipher has no keys. A Cipher follows
 // [Keyring.Reconfigure] and holds its derived keys, so make it once, not for each
 // request.
 func (r *Keyring) Field(name string) *Cipher {

@@ -101,7 +101,7 @@ func TestNoBadInputGetsA5xxAndEveryAnswerIsProtected(t *testing.T) {
 			check(t, s.do(p.method, p.path+"nope", "", bearer(alice), key), 404, 405)
 		})
 	}
-	for _, path := range []string{"/", "/nope", "/api/", "/api/customers/%00/", "/api/customers/%ff/", "/api/customers/..%2f..%2fetc/", "/api/products/?after=%00", "/api/products/?after=1&after=2", "/api/products/?%zz"} {
+	for _, path := range []string{"/nope", "/api/", "/api/customers/%00/", "/api/customers/%ff/", "/api/customers/..%2f..%2fetc/", "/api/products/?after=%00", "/api/products/?after=1&after=2", "/api/products/?%zz"} {
 		a := s.do("GET", path, "", bearer(alice))
 		check(t, a)
 	}

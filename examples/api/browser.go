@@ -59,7 +59,7 @@ var shopFiles embed.FS // read-only
 func newBrowser(a *app, l *layers, st *stack, log *slog.Logger) (*browser, error) {
 	b := &browser{users: a.users, events: a.events, log: log}
 	cfg := l.issuing
-	cfg.AccessTTL, cfg.RefreshTTL, cfg.NoRotation, cfg.Answers = browserTime, browserTime, false, session.AnswersPlain
+	cfg.AccessTTL, cfg.RefreshTTL, cfg.NoRotation, cfg.Style = browserTime, browserTime, false, session.StylePlain
 	var errs [5]error
 	b.service, errs[0] = session.New(cfg)
 	tokens := cfg.Tokens

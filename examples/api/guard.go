@@ -108,7 +108,7 @@ func (g *guard) knows(ctx context.Context, digest string) (bool, error) {
 }
 
 // remember also drops what is no longer known, and the oldest of an account that
-// has more than maxKnown. The account is there by its id: whoever erases one finds
+// has more than maxKnown. The account is there by its id: a program that erases one finds
 // its rows (docs/privacy.md).
 func (g *guard) remember(ctx context.Context, digest, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, g.db.timeout/8) // the log-in itself has more to ask

@@ -10,7 +10,7 @@ import (
 	"github.com/ecolaura/rampart/throttle"
 )
 
-// newLimits builds the limiters. Whoever is refused by one of them has cost
+// newLimits builds the limiters. A caller that one of them refuses has cost
 // nothing but that check.
 func (l *layers) newLimits(s *settings, sh *shared, log *slog.Logger) error {
 	var errs []error

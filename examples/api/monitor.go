@@ -17,7 +17,7 @@ import (
 )
 
 // newMonitor counts what the layers report, and says in the log when a human
-// should look. A service of one's own would set Alert, too, to call somebody.
+// should look. Your own service would set Alert, too, to call somebody.
 func newMonitor(next slog.Handler) (*monitor.Monitor, error) {
 	return monitor.New(monitor.Config{
 		Handler: next,

@@ -54,8 +54,8 @@ type source struct {
 // appendfsync everysec, a crash of the server may forget the last second. Do not
 // let the server evict the key: use the policy noeviction, or a volatile one.
 //
-// A command waits until Redis has answered none for half a second, and a second at most
-// while it answers others, whatever the client does. While Redis fails,
+// A command waits until Redis has replied to none for half a second, and a second at most
+// while it replies to others, whatever the client does. While Redis fails,
 // most fail at once ([ErrOpen]) and ten a second try again; reads go on where only
 // writes fail. The [feed.Feed] reports the outage.
 func New(do DoFunc, key string) feed.Source {

@@ -9,7 +9,7 @@
 // # Where it stands
 //
 // Behind package incident, as its Store. The client is handed over as a [DoFunc]. A
-// call fails when Redis has answered none for Config.Timeout. While Redis
+// call fails when Redis has replied to none for Config.Timeout. While Redis
 // fails, most calls fail at once ([ErrOpen]) and ten a second try again; the log
 // gets one event when that begins and one when it ends. Reads go on where only
 // writes fail: the server is full, or a replica.
@@ -17,7 +17,7 @@
 // # What it does not do
 //
 // It does not try again, nor should the client: an order that is sent again after
-// its answer was lost is refused as one whose ID is taken.
+// its reply was lost is refused as one whose ID is taken.
 //
 // It is as durable as the server's persistence makes it: with appendfsync everysec
 // a crash, or a fail-over to a replica that lags, may forget the last second. Redis

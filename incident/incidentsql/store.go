@@ -113,7 +113,7 @@ var (
 	errTaken = errors.New("there is an order with this ID")
 )
 
-// failed names the step that failed, and keeps the store's own answer.
+// failed names the step that failed, and keeps the store's own result.
 func failed(step string, err error) error {
 	if err == nil || errors.Is(err, incident.ErrNoOrder) {
 		return err

@@ -1,5 +1,5 @@
 // Package redisx is what the packages share that ask Redis: it sends a command
-// through whatever client the application links, waits for the answer no longer
+// through whatever client the application links, waits for the reply no longer
 // than it may, and leaves a server alone that fails.
 package redisx
 
@@ -21,7 +21,7 @@ type DoFunc = func(ctx context.Context, args ...any) (any, error)
 var (
 	// ErrOpen is returned without asking while Redis is known to fail.
 	ErrOpen = errors.New("not asked: Redis has failed and is tried again soon")
-	// ErrBusy is returned where Redis answers others, or this process hardly runs: what
+	// ErrBusy is returned where Redis replies to others, or this process hardly runs: what
 	// was waited for is its processor or its client's pool.
 	ErrBusy = errors.New("not asked in time: this process is too busy")
 
@@ -31,7 +31,7 @@ var (
 )
 
 const (
-	// busyAfter is how long a call waits at least while Redis answers others.
+	// busyAfter is how long a call waits at least while Redis replies to others.
 	busyAfter = time.Second
 
 	// maxUnderWay is how many commands may be under way. What a client that knows no
@@ -49,8 +49,8 @@ type Client struct {
 	breaker  *breaker
 }
 
-// New returns a Client whose calls fail when Redis has answered none of them for
-// wait. While it answers others a call goes on to wait, up to a second or to wait
+// New returns a Client whose calls fail when Redis has replied to none of them for
+// wait. While it replies to others a call goes on to wait, up to a second or to wait
 // if that is longer, and then is [ErrBusy]. New reports an outage for that layer
 // when it begins and when it ends, or not at all if layer is "".
 func New(do DoFunc, wait time.Duration, layer string, log *slog.Logger) *Client {
@@ -62,7 +62,7 @@ func newClient(do DoFunc, wait time.Duration, e *events) *Client {
 }
 
 // Apart returns a Client with a circuit of its own and the same events: a server
-// that is full, or a replica, refuses to write and goes on to answer reads.
+// that is full, or a replica, refuses to write and goes on to serve reads.
 func (c *Client) Apart() *Client { return newClient(c.do, c.wait, c.breaker.events) }
 
 // Open reports whether Redis is known to fail, so that calls do not wait for it.
@@ -202,7 +202,7 @@ func (c *Client) ask(ctx context.Context, args []any, probe bool) (any, error) {
 	}
 }
 
-// send calls do. An answer counts though its caller may have left.
+// send calls do. A reply counts though its caller may have left.
 func (c *Client) send(ctx context.Context, args []any, answers chan<- answer) {
 	a := answer{err: errPanic} // which would end the process
 	defer func() {

@@ -11,7 +11,7 @@ const steps = 5
 const punctual = 8
 
 // A patience tells, for one call, whether Redis is silent or this process slow: with
-// hundreds of requests at once, an answer may have come long before there was a
+// hundreds of requests at once, a reply may have come long before there was a
 // processor to read it, or a connection to ask for it.
 type patience struct {
 	c       *Client
@@ -30,7 +30,7 @@ func (c *Client) newPatience(now time.Time) patience {
 }
 
 // exhausted ends a step. It reports whether Redis has been silent for as long as the
-// client waits, not counting steps that ended late: an answer may lie there unread.
+// client waits, not counting steps that ended late: a reply may lie there unread.
 func (p *patience) exhausted(now time.Time) bool {
 	heard, late := p.c.answered.Load(), p.lateness(now)
 	p.stepped = now
@@ -48,8 +48,8 @@ func (p *patience) exhausted(now time.Time) bool {
 // lateness returns by how much the step has taken too long by now.
 func (p *patience) lateness(now time.Time) time.Duration { return max(now.Sub(p.stepped)-p.step, 0) }
 
-// ours reports whether a call that got no answer by now has waited for this process:
-// others were answered, or it did not run for most of the time.
+// ours reports whether a call that got no reply by now has waited for this process:
+// others got replies, or it did not run for most of the time.
 func (p *patience) ours(now time.Time) bool {
 	return p.c.answered.Load() != p.first || p.late+p.lateness(now) > now.Sub(p.began)/2
 }

@@ -16,7 +16,7 @@ type Credential struct {
 	key any
 }
 
-// Refuse logs and answers a request whose caller lacks one of the scopes; with
+// Refuse logs and responds to a request whose caller lacks one of the scopes; with
 // none, one that has no caller.
 type Refuse = func(w http.ResponseWriter, r *http.Request, scopes []string)
 

@@ -1,5 +1,5 @@
 // Package strictjson reads the bodies of requests for every package that takes
-// one, so that equal mistakes get equal answers. It is the only place that knows
+// one, so that equal mistakes get equal responses. It is the only place that knows
 // the JSON library, and it refuses what two parsers could read differently.
 package strictjson
 
@@ -35,7 +35,7 @@ type Limits struct {
 	AllowUnknown bool // [Limits.Object] ignores names that it does not know
 }
 
-// Small returns limits for texts of at most size bytes, which bounds what is in
+// Small returns limits for values of at most size bytes, which bounds what is in
 // them, too, but for the nesting: the claims of RFC 7519 and its relatives need
 // a depth of 4, and our bodies less.
 func Small(size int, contentTypes ...string) *Limits {
@@ -99,7 +99,7 @@ func (l *Limits) mediaType(lines []string) (string, bool) {
 
 // Open returns what reads the body of r, decompressed, with its media type, or says
 // what is wrong with it. Beyond MaxBody reading fails; [ReadProblem] says what the
-// answer to an error is.
+// response to an error is.
 func (l *Limits) Open(w http.ResponseWriter, r *http.Request) (src io.Reader, media string, p *rampart.Problem) {
 	media, gzipped, p := l.Media(r)
 	switch {
@@ -164,7 +164,7 @@ func tooLarge(w http.ResponseWriter, r *http.Request) *rampart.Problem {
 	return TooLarge.Problem()
 }
 
-// ReadProblem returns the answer to an error in reading the body of r.
+// ReadProblem returns the response to an error in reading the body of r.
 func ReadProblem(w http.ResponseWriter, r *http.Request, err error) *rampart.Problem {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return tooLarge(w, r)

@@ -12,7 +12,7 @@ import (
 	"github.com/ecolaura/rampart"
 )
 
-// A Field is a member that a body may have: a text or a list of texts.
+// A Field is a member that a body may have: a string or a list of strings.
 type Field struct {
 	Name     string
 	Text     *string
@@ -23,12 +23,12 @@ type Field struct {
 	seen bool
 }
 
-// maxFaults bounds how many fields are complained about: an answer should not be
+// maxFaults bounds how many fields are complained about: a response should not be
 // dearer than its request.
 const maxFaults = 32
 
 // Object reads the body of r, one JSON object or a form, into fields, or returns
-// the answer with everything that is wrong with them.
+// the response with everything that is wrong with them.
 func (l *Limits) Object(w http.ResponseWriter, r *http.Request, fields ...Field) *rampart.Problem {
 	body, media, p := l.Read(w, r, nil)
 	if p != nil {

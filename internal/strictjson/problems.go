@@ -6,14 +6,14 @@ import (
 	"github.com/ecolaura/rampart"
 )
 
-// A Kind is why a request is refused: the answer, whichever endpoint finds it.
+// A Kind is why a request is refused: the response, whichever endpoint finds it.
 type Kind struct {
 	status       int
 	code, detail string
 }
 
 // The kinds (read-only). What is Misshapen can be read, but is of another type than the
-// endpoint takes: Django answers 400, so we do. What is Invalid has the right
+// endpoint takes: Django responds with 400, so we do. What is Invalid has the right
 // types, and breaks a rule.
 //
 //nolint:gochecknoglobals // read-only
@@ -29,10 +29,10 @@ var (
 	BadPath       = Kind{http.StatusBadRequest, "invalid_path", "The path is not valid."}
 )
 
-// CodeInvalid is the code of every answer about fields.
+// CodeInvalid is the code of every response about fields.
 const CodeInvalid = "invalid"
 
-// Problem returns the answer with errs.
+// Problem returns the response with errs.
 func (k Kind) Problem(errs ...rampart.FieldError) *rampart.Problem {
 	return &rampart.Problem{Status: k.status, Code: k.code, Detail: k.detail, Errors: errs}
 }
@@ -80,7 +80,7 @@ var (
 // Faults collects what is wrong with the fields of one request, in input order.
 type Faults struct {
 	List      []rampart.FieldError
-	Most      int  // so many make the answer complete
+	Most      int  // so many make the response complete
 	Misshapen bool // one of them is about a type
 }
 
@@ -90,7 +90,7 @@ func (f *Faults) Add(e rampart.FieldError) bool {
 	return len(f.List) < f.Most
 }
 
-// Problem returns the answer; nil if nothing is wrong.
+// Problem returns the response; nil if nothing is wrong.
 func (f *Faults) Problem() *rampart.Problem {
 	switch {
 	case len(f.List) == 0:

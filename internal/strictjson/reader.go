@@ -29,7 +29,7 @@ type Reader struct {
 	err    error
 }
 
-// NewReader returns a Reader for [Reader.Object], of texts whose size the caller
+// NewReader returns a Reader for [Reader.Object], of text whose size the caller
 // has bounded.
 func NewReader() *Reader { return &Reader{limits: Small(math.MaxInt)} }
 
@@ -238,7 +238,7 @@ func token(s string) string {
 	}
 }
 
-// Problem returns the answer to a text that r could not read; nil if it could. It
+// Problem returns the response to a text that r could not read; nil if it could. It
 // never says what the library says, which quotes the input.
 func (r *Reader) Problem() *rampart.Problem {
 	if r.err == nil || errors.Is(r.err, errStop) {
@@ -269,7 +269,7 @@ func (r *Reader) atName() bool {
 	return kind == '{' && n%2 == 1
 }
 
-// MaxPointer bounds what an answer and a log line repeat of names that the
+// MaxPointer bounds what a response and a log line repeat of names that the
 // client chose.
 const MaxPointer = 256
 

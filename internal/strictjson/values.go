@@ -91,7 +91,7 @@ func IsNumber(s string) bool {
 func Decode(value string, dst any) error { return json.Unmarshal([]byte(value), dst) }
 
 // Encode is json.Marshal with object members in the order of their names, so
-// that equal values make equal texts.
+// that equal values make equal strings.
 func Encode(v any) ([]byte, error) { return json.Marshal(v, json.Deterministic(true)) }
 
 // Raw is a value that Encode takes as it is.

@@ -23,7 +23,7 @@ func Repair(s string) string {
 
 // IsBidiControl reports whether r embeds, overrides or isolates. The marks that
 // stand for one letter (U+200E, U+200F, U+061C) are not among them: Hebrew and
-// Arabic texts need them.
+// Arabic needs them.
 func IsBidiControl(r rune) bool {
 	return '\u202a' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069'
 }

@@ -53,7 +53,7 @@ func (e *Events) WithGroup(name string) slog.Handler {
 }
 
 // eventAttributes returns the attributes of a security event as a span has them; false
-// if the record is none.
+// if the record is not one.
 func eventAttributes(rec slog.Record) (all []attribute.KeyValue, ok bool) {
 	rec.Attrs(func(a slog.Attr) bool {
 		if a.Key == "event" {

@@ -24,7 +24,7 @@ func (h *Policy) Clean(s string) string {
 	}
 	s = text.Repair(s)
 	c := cleaner{Policy: h, z: html.NewTokenizer(strings.NewReader(s)), out: make([]byte, 0, len(s)+len(s)/2)}
-	var attrs [128]byte // room that is enough for most texts
+	var attrs [128]byte // room that is enough for most input
 	var stack [8]openTag
 	c.attrs, c.stack = attrs[:0], stack[:0]
 	read := 0

@@ -11,7 +11,7 @@ import (
 // AllowClasses allows those classes on a tag that is allowed before it, or on
 // every tag with "*", that a pattern names: "footnotes" is that class, and
 // "language-*" every one that begins so and goes on with letters, digits, "-" or
-// "_". Name what the page's style sheet has for such texts, and nothing that
+// "_". Name what the page's style sheet has for such text, and nothing that
 // places or covers something.
 func AllowClasses(tag string, patterns ...string) Option {
 	patterns = slices.Clone(patterns)

@@ -34,7 +34,7 @@ type Policy struct {
 
 	escape   bool // disallowed tags are shown as text
 	dropCode bool // a disallowed script or style goes with its content
-	oneBreak bool // dropped blocks leave one line break, and only between texts
+	oneBreak bool // dropped blocks leave one line break, and only between text
 
 	links  bool         // URLs in the text become links
 	emails bool         // addresses too

@@ -89,7 +89,7 @@ type cssWord struct {
 const maxCSSWords = 40
 
 // readCSS splits a value into words. It reports false for whatever could be
-// anything else than names, numbers, colours, texts and functions of them: there
+// anything else than names, numbers, colours, strings and functions of them: there
 // are no escapes, comments, blocks, priorities or URLs.
 func readCSS(s string) (words []cssWord, ok bool) {
 	for s = strings.TrimLeft(s, cssSpace); s != ""; s = strings.TrimLeft(s, cssSpace) {

@@ -21,7 +21,7 @@ import (
 // Errors of [Filter.Block] and [Filter.Unblock] that are not the feed's. Those of Block
 // hold a [rampart.Problem] of an operator's call, with the members "prefix" and "until".
 var (
-	// ErrPrefix is returned for a prefix that is none, or so short (less than /8
+	// ErrPrefix is returned for a prefix that is invalid, or so short (less than /8
 	// of IPv4, /16 of IPv6) that it can only be a mistake: use Config.Deny.
 	ErrPrefix = errors.New("ipfilter: not a prefix that can be blocked")
 	// ErrUntil is returned for a time that is past, or more than 366 days ahead.

@@ -38,8 +38,8 @@ type Config struct {
 	// 100 000. Blocks above it are not held, and an event says so.
 	MaxBlocks int
 
-	// ErrorHandler answers a refused request; err is a [*DeniedError]. If nil,
-	// the answer is a rampart.Problem: 403, code "address_denied"; or 503, code
+	// ErrorHandler responds to a refused request; err is a [*DeniedError]. If nil,
+	// the response is a rampart.Problem: 403, code "address_denied"; or 503, code
 	// "blocks_unavailable". Retry-After is set by then.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 

@@ -120,7 +120,7 @@ func (e *DeniedError) Problem() *rampart.Problem {
 }
 
 // Check returns nil if r is admitted and a [*DeniedError] otherwise. It
-// neither logs nor answers, so it also serves outside a handler chain.
+// neither logs nor responds, so it also serves outside a handler chain.
 func (f *Filter) Check(r *http.Request) error {
 	c := f.current.Load()
 	if c == nil { // zero Filter: fail closed

@@ -62,8 +62,8 @@ type Config struct {
 	// 0: one second; negative: not at all.
 	DenyFor time.Duration
 
-	// Timeout is for how long Redis may answer no call of this process before those
-	// that wait fail. While it answers others, the wait is for this process: a call
+	// Timeout is for how long Redis may reply to no call of this process before those
+	// that wait fail. While it replies to others, the wait is for this process: a call
 	// goes on to wait, up to a second, and then is a [throttle.ErrBusy]. A minute at
 	// most; 0: 400 ms.
 	Timeout time.Duration

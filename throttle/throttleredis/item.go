@@ -47,7 +47,7 @@ type item struct {
 	limit   int
 }
 
-// convert returns it in the numbers of the script; false if its rate is none.
+// convert returns it in the numbers of the script; false if its rate is invalid.
 func convert(it *throttle.Item) (item, bool) {
 	r := it.Rate
 	x := item{kind: it.Algorithm, rate: fingerprint(it), limit: it.Limit()}

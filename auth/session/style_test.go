@@ -18,14 +18,14 @@ import (
 	"github.com/ecolaura/rampart/auth/session"
 )
 
-func withAnswers(a session.Answers) func(*session.Config) {
-	return func(c *session.Config) { c.Answers = a }
+func withAnswers(a session.Style) func(*session.Config) {
+	return func(c *session.Config) { c.Style = a }
 }
 
 const oauthLogin = `{"grant_type":"password","username":"alice","password":"correct horse"}`
 
 func TestOAuthAnswers(t *testing.T) {
-	f := newFixture(t, withAnswers(session.AnswersOAuth))
+	f := newFixture(t, withAnswers(session.StyleOAuth))
 	tokens := func(w *httptest.ResponseRecorder) (access, refresh string) {
 		require.Equal(t, http.StatusOK, w.Code, w.Body.String())
 		assert.Equal(t, "application/json", w.Header().Get("Content-Type"))
@@ -64,7 +64,7 @@ func TestOAuthAnswers(t *testing.T) {
 // TestASlidingTokenNearItsEndSaysSo: expires_in is what the token says, not AccessTTL.
 func TestASlidingTokenNearItsEndSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t, withAnswers(session.AnswersOAuth), func(c *session.Config) { c.AccessTTL, c.RefreshTTL = 5*time.Minute, 5*time.Minute })
+		f := newFixture(t, withAnswers(session.StyleOAuth), func(c *session.Config) { c.AccessTTL, c.RefreshTTL = 5*time.Minute, 5*time.Minute })
 		sliding := member(t, postJSON(t, f.IssueSlidingHandler(), goodLogin), "access_token")
 		time.Sleep(time.Minute)
 		w := postJSON(t, f.SlideHandler(), `{"token":"`+sliding+`"}`)
@@ -73,7 +73,7 @@ func TestASlidingTokenNearItsEndSaysSo(t *testing.T) {
 }
 
 func TestOAuthRefusals(t *testing.T) {
-	f := newFixture(t, withAnswers(session.AnswersOAuth))
+	f := newFixture(t, withAnswers(session.StyleOAuth))
 	pair, err := f.Issue(t.Context(), "1", nil)
 	require.NoError(t, err)
 	_, err = f.EndSession(t.Context(), pair.Session)
@@ -116,7 +116,7 @@ func TestOAuthRefusals(t *testing.T) {
 		errors.New("no"):              {429, "throttled"},
 		&rampart.Problem{Code: "odd"}: {500, "odd"},
 	} {
-		f = newFixture(t, withAnswers(session.AnswersOAuth), func(c *session.Config) {
+		f = newFixture(t, withAnswers(session.StyleOAuth), func(c *session.Config) {
 			c.Guard = func(context.Context, *http.Request, string) (func(error), error) { return nil, refuse }
 		})
 		w = postJSON(t, f.IssueHandler(), oauthLogin)
@@ -127,7 +127,7 @@ func TestOAuthRefusals(t *testing.T) {
 
 func TestAnErrorHandlerSeesTheOAuthRefusal(t *testing.T) {
 	var seen *rampart.Problem
-	f := newFixture(t, withAnswers(session.AnswersOAuth), func(c *session.Config) {
+	f := newFixture(t, withAnswers(session.StyleOAuth), func(c *session.Config) {
 		c.ErrorHandler = func(_ http.ResponseWriter, _ *http.Request, err error) {
 			refusal, ok := errors.AsType[rampart.Refusal](err)
 			require.True(t, ok)
@@ -174,7 +174,7 @@ func TestTheTextsOfAnswers(t *testing.T) {
 			return postJSON(t, guarded.IssueHandler(), goodLogin)
 		}},
 	} {
-		for answers, want := range map[session.Answers]string{session.AnswersDjango: tt.django, session.AnswersPlain: tt.plain} {
+		for answers, want := range map[session.Style]string{session.StyleDjango: tt.django, session.StylePlain: tt.plain} {
 			f := newFixture(t, withAnswers(answers))
 			f.answers = answers
 			w := tt.ask(f)
@@ -183,12 +183,12 @@ func TestTheTextsOfAnswers(t *testing.T) {
 			assert.Equal(t, tt.code, member(t, w, "code"), tt.desc)
 		}
 	}
-	w := postJSON(t, newFixture(t, withAnswers(session.AnswersPlain)).IssueHandler(), `{"username":"alice"}`)
+	w := postJSON(t, newFixture(t, withAnswers(session.StylePlain)).IssueHandler(), `{"username":"alice"}`)
 	assert.Equal(t, http.StatusUnprocessableEntity, w.Code)
 	assert.JSONEq(t, `{"title":"Unprocessable Entity","status":422,"detail":"Invalid input.","code":"invalid","errors":[{"pointer":"#/password","code":"required","detail":"This field is required."}]}`, w.Body.String())
 	w = postJSON(t, newFixture(t).IssueHandler(), `{"username":"alice"}`)
 	assert.Equal(t, http.StatusBadRequest, w.Code, "Simplejwt has Django's")
 	assert.Contains(t, w.Body.String(), `"password":["This field is required."]`)
-	w = postJSON(t, newFixture(t, withAnswers(session.AnswersPlain)).IssueHandler(), goodLogin)
+	w = postJSON(t, newFixture(t, withAnswers(session.StylePlain)).IssueHandler(), goodLogin)
 	assert.NotContains(t, w.Body.String(), "expires_in")
 }

@@ -12,32 +12,32 @@ import (
 	"github.com/ecolaura/rampart/internal/strictjson"
 )
 
-// Answers says in which words the handlers of a [Service] answer.
-type Answers string
+// Style is the shape and wording of the responses of a [Service].
+type Style string
 
-// The shapes of answers.
+// The styles.
 const (
-	// AnswersPlain is {access, refresh}, and a [rampart.Problem] for a refusal.
-	AnswersPlain Answers = ""
+	// StylePlain is {access, refresh}, and a [rampart.Problem] for a refusal.
+	StylePlain Style = ""
 
-	// AnswersOAuth is what clients of OAuth 2.0 understand (RFC 6749 sections 5.1
+	// StyleOAuth is what clients of OAuth 2.0 understand (RFC 6749 sections 5.1
 	// and 5.2): {access_token, token_type, expires_in, refresh_token}, and {error,
 	// error_description}, where a wrong password and a token that is no longer good
 	// are invalid_grant with the status 400. Requests then name the refresh token
 	// refresh_token, and may have the grant_type "password" or "refresh_token".
-	AnswersOAuth Answers = "oauth"
+	StyleOAuth Style = "oauth"
 
-	// AnswersDjango is AnswersPlain with the texts of djangorestframework-simplejwt,
+	// StyleDjango is StylePlain with the wording of djangorestframework-simplejwt,
 	// on which its clients rely, and with its lists of what is wrong with each field.
-	AnswersDjango Answers = "django"
+	StyleDjango Style = "django"
 )
 
 // A response is what an endpoint sends: {} if all of it is empty.
 type response struct {
 	Access       string `json:"access,omitempty"`
-	AccessToken  string `json:"access_token,omitempty"` // with LegacyNames or AnswersOAuth
-	TokenType    string `json:"token_type,omitempty"`   // with AnswersOAuth
-	ExpiresIn    int64  `json:"expires_in,omitzero"`    // seconds, with AnswersOAuth
+	AccessToken  string `json:"access_token,omitempty"` // with LegacyNames or StyleOAuth
+	TokenType    string `json:"token_type,omitempty"`   // with StyleOAuth
+	ExpiresIn    int64  `json:"expires_in,omitzero"`    // seconds, with StyleOAuth
 	Refresh      string `json:"refresh,omitempty"`
 	RefreshToken string `json:"refresh_token,omitempty"` // as access_token
 	Token        string `json:"token,omitempty"`         // a sliding one
@@ -46,7 +46,7 @@ type response struct {
 // answer returns re in the words of the service.
 func (s *Service) answer(re response) response {
 	switch {
-	case s.answers == AnswersOAuth && re != response{}:
+	case s.style == StyleOAuth && re != response{}:
 		return response{
 			AccessToken: re.Access + re.Token, TokenType: "Bearer", ExpiresIn: re.ExpiresIn, RefreshToken: re.Refresh,
 		}
@@ -59,7 +59,7 @@ func (s *Service) answer(re response) response {
 
 // message is what a client is told of a token that is not good.
 func (s *Service) message(te *auth.TokenError) string {
-	if s.answers == AnswersDjango {
+	if s.style == StyleDjango {
 		return te.Message()
 	}
 	switch te.Reason {
@@ -74,7 +74,7 @@ func (s *Service) message(te *auth.TokenError) string {
 
 // badCredentials is what a client is told of a log-in that failed.
 func (s *Service) badCredentials() string {
-	if s.answers == AnswersDjango {
+	if s.style == StyleDjango {
 		return "No active account found with the given credentials"
 	}
 	return "The name or the password is wrong, or the account may not log in."
@@ -82,7 +82,7 @@ func (s *Service) badCredentials() string {
 
 // throttled is what a client is told by a [Guard] that has no words of its own.
 func (s *Service) throttled() string {
-	if s.answers == AnswersDjango {
+	if s.style == StyleDjango {
 		return "Request was throttled."
 	}
 	return "Too many attempts. Try again later."
@@ -106,7 +106,7 @@ func asOAuth(p *rampart.Problem) {
 	}
 }
 
-// writeOAuth answers with a problem that asOAuth has seen.
+// writeOAuth responds with a problem that asOAuth has seen.
 func writeOAuth(w http.ResponseWriter, _ *http.Request, err error) {
 	p := &rampart.Problem{Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable"}
 	if refusal, ok := errors.AsType[rampart.Refusal](err); ok {
@@ -136,7 +136,7 @@ const unsupportedGrant = "unsupported_grant_type"
 
 // read reads the fields of a request that asks for tokens by that grant.
 func (s *Service) read(w http.ResponseWriter, r *http.Request, grant string, fields ...strictjson.Field) error {
-	if s.answers != AnswersOAuth {
+	if s.style != StyleOAuth {
 		return s.readForm(w, r, fields...)
 	}
 	asked := grant
