@@ -34,7 +34,7 @@ type Stack struct {
 	RequestID func(http.Handler) http.Handler // gives each request an id, for events and responses
 	ClientIP  func(http.Handler) http.Handler // resolves the client's address for the layers inside
 	Headers   func(http.Handler) http.Handler // checks host and https; refusals carry the browser's protections too
-	Probe     func(http.Handler) http.Handler // answers health checks, before any limit
+	Probe     func(http.Handler) http.Handler // responds to health checks, before any limit
 	CORS      func(http.Handler) http.Handler // lets an allowed origin's script read the refusals inside
 	Block     func(http.Handler) http.Handler // refuses addresses
 	Lockdown  func(http.Handler) http.Handler // closes the service for now

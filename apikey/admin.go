@@ -126,7 +126,7 @@ func (a admin) list(w http.ResponseWriter, r *http.Request, by Actor) error {
 		return err
 	}
 	limit := f.Limit
-	f.Limit++ // one more tells whether there is a next page
+	f.Limit++ // one more shows that there is a next page
 	keys, err := a.keys.List(r.Context(), f)
 	if err != nil {
 		return err

@@ -51,7 +51,7 @@ func (e *Error) Error() string {
 // Denial implements [rampart.Refusal].
 func (e *Error) Denial() rampart.Denial { return e.Reason }
 
-// Problem implements [rampart.Refusal]. Texts are those of Django REST framework.
+// Problem implements [rampart.Refusal]. The wording is that of Django REST framework.
 func (e *Error) Problem() *rampart.Problem {
 	p := &rampart.Problem{
 		Status: http.StatusUnauthorized, Code: "authentication_failed", Detail: "Incorrect authentication credentials.",

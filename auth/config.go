@@ -37,7 +37,7 @@ type VerifierConfig struct {
 	// "*" takes those of all, which anybody may found.
 	Tenants []string
 
-	// Audiences lists the recipients that this server answers to: one of them
+	// Audiences lists the recipients that this server stands for: one of them
 	// must be in a token's aud. Required; "*" takes any or none.
 	Audiences []string
 

@@ -69,7 +69,7 @@ var (
 // that a log-in in the same second is revoked, too.
 //
 // It is safe for concurrent use. Create one with [NewRevocations]; the zero value
-// knows nothing, and answers ErrOutage.
+// knows nothing, and returns ErrOutage.
 type Revocations struct {
 	feed     rampart.Feed // nil: this process only
 	outage   rampart.Outage
@@ -292,7 +292,7 @@ func raiseTo(v *atomic.Int64, to int64) {
 	}
 }
 
-// Close lets go of all that is held; the feed stays open. Revoked then answers
+// Close lets go of all that is held; the feed stays open. Revoked then returns
 // ErrOutage.
 func (r *Revocations) Close() error {
 	if r != nil && r.sessions != nil && !r.closed.Swap(true) {

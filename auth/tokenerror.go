@@ -60,7 +60,7 @@ type TokenError struct {
 	Err error // the backend's failure, for TokenUnverified; that of the check, for TokenCheck
 
 	sliding bool     // the verifier takes sliding tokens: simplejwt names the class
-	django  bool     // the verifier answers in simplejwt's words
+	django  bool     // refusals have simplejwt's wording
 	scopes  []string // that are needed, for TokenScope
 }
 
@@ -91,7 +91,7 @@ func (e *TokenError) Denial() rampart.Denial { return e.Reason }
 
 // Problem implements [rampart.Refusal]. It does not say what is wrong with a token.
 // With [VerifierConfig].DjangoStyle it is what simplejwt's authentication class
-// answers: detail and code are what its clients look at, and messages is what they show.
+// sends: detail and code are what its clients look at, and messages is what they show.
 func (e *TokenError) Problem() *rampart.Problem {
 	p := &rampart.Problem{Status: http.StatusUnauthorized, Code: "token_not_valid", Header: e.challenge()}
 	switch e.Reason {
@@ -133,7 +133,7 @@ func (e *TokenError) inDjangosWords(p *rampart.Problem) {
 // challenge is WWW-Authenticate as RFC 6750 section 3 has it: no error code for a
 // request without a token, and invalid_request for one whose credentials are
 // malformed or repeated. Section 3.1 would have 400 for the latter; it stays
-// 401, as simplejwt answers it: clients log in anew on a 401.
+// 401, as simplejwt sends it: clients log in anew on a 401.
 func (e *TokenError) challenge() http.Header {
 	text := plainChallenge
 	switch e.Reason {

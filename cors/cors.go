@@ -53,7 +53,7 @@ func (c *CORS) policy() *policy {
 
 // Check returns the verdict on r, and a [*DeniedError] if r has an Origin that
 // the policy denies or is a preflight that it refuses. It neither logs nor
-// answers, so it also serves outside a handler chain. It asks [Config.OriginFunc]
+// responds, so it also serves outside a handler chain. It asks [Config.OriginFunc]
 // as Handler does, and waits for the result.
 func (c *CORS) Check(r *http.Request) (Verdict, error) {
 	d := c.policy().decide(r, r.Header["Origin"])

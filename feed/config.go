@@ -24,7 +24,7 @@ type Config struct {
 	Source Source
 
 	// Poll is how often the source is asked, and so how long another
-	// instance's change takes at most to arrive here while the source answers.
+	// instance's change takes at most to arrive here while the source responds.
 	// At least 10 ms; 0: 500 ms.
 	Poll time.Duration
 

@@ -49,7 +49,7 @@ func (f *Feed) Instances(ctx context.Context) ([]rampart.Instance, error) {
 }
 
 // Live returns how many instances were live when this one last heard of them, which
-// is seconds ago while the source answers. It is 1 at least, also of the zero Feed. It
+// is seconds ago while the source responds. It is 1 at least, also of the zero Feed. It
 // asks nobody: who shares a limit among the instances can go by it during an outage.
 func (f *Feed) Live() int {
 	if f == nil {

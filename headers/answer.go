@@ -9,7 +9,7 @@ import (
 	"github.com/ecolaura/rampart/internal/request"
 )
 
-// An answer is what the layer keeps for one request. The header map's slices point
+// answer is what the layer keeps for one request. The header map's slices point
 // into its slots, one for each entry of the set (none is shared with another
 // request, so a handler that writes into one changes its own response only).
 type answer struct {
@@ -110,7 +110,7 @@ func blank(lines []string) bool {
 	return true
 }
 
-// Keys of an answer and of its writer in a context.
+// Keys of the answer for a request, and of its writer, in a context.
 type (
 	answerKey struct{}
 	writerKey struct{}

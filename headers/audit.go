@@ -197,7 +197,7 @@ func (a *audit) send(method, path string, https bool, header http.Header) (got *
 	defer func() {
 		got.panicked = recover() != nil
 		if got.panicked {
-			got.WriteHeader(http.StatusInternalServerError) // as a recover further out answers
+			got.WriteHeader(http.StatusInternalServerError) // as a recover further out does
 		}
 		got.WriteHeader(http.StatusOK)
 	}()

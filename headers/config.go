@@ -109,7 +109,7 @@ type Config struct {
 	// request with one of them is refused, not redirected.
 	CredentialHeaders []string
 
-	// DangerouslyAllowHTTP serves plain http to anyone. Whoever is on the wire
+	// DangerouslyAllowHTTP serves plain http to anyone. Anyone on the network path
 	// then reads tokens and rewrites pages.
 	DangerouslyAllowHTTP bool
 
@@ -139,7 +139,7 @@ type Preset uint8
 // X-DNS-Prefetch-Control: off; a Permissions-Policy that switches off what
 // reaches sensors, devices and payment; Strict-Transport-Security over https.
 const (
-	// PresetAPI is for answers that are data: a CSP in which nothing loads,
+	// PresetAPI is for responses that are data: a CSP in which nothing loads,
 	// no-store, no-referrer, no framing, and CORP same-origin (which a CORS
 	// fetch does not consult).
 	PresetAPI Preset = iota + 1

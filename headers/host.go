@@ -9,7 +9,7 @@ import (
 	"github.com/ecolaura/rampart"
 )
 
-// hostList answers whether a Host is one of ours.
+// hostList holds the hosts that are ours.
 type hostList struct {
 	any     bool
 	literal map[string]hostPort // every spelling that needs no parsing

@@ -220,7 +220,7 @@ func (o *Operator) order(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// unread answers a list that a backend does not give.
+// unread refuses a list that a backend does not return.
 func (o *Operator) unread(w http.ResponseWriter, r *http.Request, what string, err error) {
 	o.reporter.Report(r.Context(), rampart.SysBackendUnavailable, "incident "+what, rampart.Text("backend", what), rampart.Text("error", err.Error()))
 	unavailable("It cannot be read right now.").Write(w)

@@ -60,7 +60,7 @@ func (m *monitor) resolve(ctx context.Context, next slog.Handler) {
 	m.mu.Unlock()
 	for _, a := range over {
 		if next.Enabled(ctx, rampart.SysAlert.Level()) {
-			_ = next.Handle(ctx, a.record()) // there is nobody to tell
+			_ = next.Handle(ctx, a.record()) // the next handler has nobody else to report to
 		}
 	}
 }

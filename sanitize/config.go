@@ -60,7 +60,7 @@ type Config struct {
 // or a rule does not fit it.
 const ReasonUnsupported rampart.Reason = "unsupported"
 
-// notConfigured is what a zero Binder or Guard answers: it fails closed.
+// notConfigured is the response of a zero Binder or Guard: it fails closed.
 func notConfigured() *rampart.Problem {
 	return &rampart.Problem{Status: http.StatusInternalServerError, Code: "not_configured"}
 }

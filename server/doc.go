@@ -1,7 +1,7 @@
 // Package server holds what stands around the layers of a service: [Server]
 // runs a handler with bounded connections and an orderly end, [Mux] responds to its
 // own 404 and 405 with problems, [Recover] turns a panic into a 500, [Health]
-// answers load balancers, [Admin] operators, [LogWriter] keeps a log that stalls
+// serves load balancers, [Admin] operators, [LogWriter] keeps a log that stalls
 // from stalling the requests, and two layers say who asks ([ClientIP]) and which
 // request it was ([RequestID]).
 //

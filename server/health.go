@@ -55,7 +55,7 @@ type HealthConfig struct {
 	Logger *slog.Logger
 }
 
-// Health answers a load balancer's two questions. [Health.Live]: does this
+// Health is for a load balancer's two questions. [Health.Live]: does this
 // process run at all? If not, restart it. [Health.Ready]: should it get
 // requests now? If not, give them to others. [Health.Detail] tells operators why. It
 // is safe for concurrent use. The
@@ -205,7 +205,7 @@ func (h *Health) run(ctx context.Context) result {
 	return h.keepResult(ctx)
 }
 
-// gather waits for n answers, or the end of ctx.
+// gather waits for n results, or the end of ctx.
 func gather(ctx context.Context, answers <-chan struct{}, n int) {
 	for range n {
 		select {

@@ -34,7 +34,7 @@ func (l *Limiter) Samples(yield func(rampart.Sample) bool) {
 	if down {
 		value = 1
 	}
-	yield(rampart.Sample{Name: "rampart_throttle_store_down", Help: "1 while the store of a limiter does not answer and its outage policy holds.", Labels: labels, Value: value})
+	yield(rampart.Sample{Name: "rampart_throttle_store_down", Help: "1 while the store of a limiter does not respond and its outage policy holds.", Labels: labels, Value: value})
 }
 
 // fill returns the share of the slots that is in use, of the algorithm that has most.

@@ -104,8 +104,8 @@ func changed(ctx context.Context, db execer, query string, args ...any) (bool, e
 	return n > 0, err
 }
 
-// change runs a statement on the key id. If it changes nothing, the error says
-// whether there is no such key, or it is not in the state asked for.
+// change runs a statement on the key id. If it changes nothing, the error tells
+// a key that does not exist from one that is not in the state asked for.
 func (s *Store) change(ctx context.Context, db execer, id, query string, args ...any) error {
 	ok, err := changed(ctx, db, query, args...)
 	if ok || err != nil {

@@ -26,7 +26,7 @@ func (s *Store) List(ctx context.Context, subject string, limit int) ([]session.
 	if err != nil {
 		return nil, err
 	}
-	ended, err := s.texts(ctx, s.q.listedMany, subject, time.Now().UnixMicro())
+	ended, err := s.columns(ctx, s.q.listedMany, subject, time.Now().UnixMicro())
 	if err != nil {
 		return nil, fmt.Errorf("authdjango: list: %w", err)
 	}
@@ -34,8 +34,8 @@ func (s *Store) List(ctx context.Context, subject string, limit int) ([]session.
 	return live[:min(len(live), max(limit, 0))], nil
 }
 
-// texts returns the columns of a query, all of them text, one after the other.
-func (s *Store) texts(ctx context.Context, query string, args ...any) (all []string, err error) {
+// columns runs a query whose columns are all text, and returns them in one list.
+func (s *Store) columns(ctx context.Context, query string, args ...any) (all []string, err error) {
 	rows, err := s.db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
@@ -101,7 +101,7 @@ func (s *Store) endCopies(ctx context.Context, id string) error {
 	}
 	asking, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	pairs, err := s.texts(asking, s.q.texts, key(sess.Subject), s.django(alive()))
+	pairs, err := s.columns(asking, s.q.texts, key(sess.Subject), s.django(alive()))
 	if err != nil {
 		return fmt.Errorf("authdjango: revoke: %w", err)
 	}

@@ -27,7 +27,7 @@ func read(id string, reply any, err error) (sess session.Session, moved bool, _ 
 	if err != nil {
 		return session.Session{}, false, err
 	}
-	row, ok := redisx.Texts(reply)
+	row, ok := redisx.Strings(reply)
 	switch {
 	case !ok || len(row) > fieldMoved+1:
 		return session.Session{}, false, errReply
@@ -79,7 +79,7 @@ func readList(reply any) ([]session.Session, error) {
 
 // readTime takes the reply of TIME: seconds, and microseconds within one.
 func readTime(reply any) (time.Time, error) {
-	parts, ok := redisx.Texts(reply)
+	parts, ok := redisx.Strings(reply)
 	if !ok || len(parts) != 2 {
 		return time.Time{}, errReply
 	}

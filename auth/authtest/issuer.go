@@ -20,7 +20,7 @@ import (
 	"testing"
 )
 
-// An Issuer is a fake identity provider for tests. It answers as every [Vendor]
+// An Issuer is a fake identity provider for tests. It responds as every [Vendor]
 // does, each below a path of its own: with metadata, one JWK set, and tokens in
 // the vendor's shape. It is safe for concurrent use, and an [http.Handler], for a
 // test that has a server of its own; most call [NewIssuer].

@@ -19,7 +19,7 @@
 // # What it does not do
 //
 // It fetches no certificate (an ACME client does, and writes the files), staples
-// no OCSP answers, and checks no revocation of client certificates: give clients
+// no OCSP responses, and checks no revocation of client certificates: give clients
 // short-lived ones. Connections that are open keep the certificate with which
 // they began. Strict-Transport-Security is a header (package headers).
 package tlsconf

@@ -111,7 +111,7 @@ func readGuide(t *testing.T) *guide {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "migrating-from-django.md"))
 	require.NoError(t, err)
-	_, section, found := strings.Cut(string(text), "\n## Answers of the example server that differ\n")
+	_, section, found := strings.Cut(string(text), "\n## Responses of the example server that differ\n")
 	require.True(t, found)
 	section, _, _ = strings.Cut(section, "\n## ")
 	g := &guide{cases: map[string]string{}}

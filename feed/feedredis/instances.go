@@ -44,7 +44,7 @@ func (s *source) Report(ctx context.Context, in rampart.Instance, keep time.Dura
 	if err != nil {
 		return nil, fmt.Errorf("feedredis: report: %w", err)
 	}
-	words, ok := redisx.Texts(reply)
+	words, ok := redisx.Strings(reply)
 	if !ok || len(words)%2 != 0 {
 		return nil, errReply
 	}

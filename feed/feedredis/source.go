@@ -144,7 +144,7 @@ func parseEntry(entry any) (c feed.Change, ok bool) {
 		return feed.Change{}, false
 	}
 	c = feed.Change{Seq: seq}
-	fields, _ := redisx.Texts(pair[1])
+	fields, _ := redisx.Strings(pair[1])
 	for i := 0; i+1 < len(fields); i += 2 {
 		value := fields[i+1]
 		switch fields[i] {

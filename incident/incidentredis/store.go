@@ -156,7 +156,7 @@ func (s *Store) Begin(ctx context.Context, o incident.Order) (other incident.Ord
 	reply, err := s.writes.Run(ctx, s.begin, 3, s.ids, s.order+o.ID, s.once+base64.RawURLEncoding.EncodeToString(once[:]),
 		s.order, o.ID, string(body), micros(o.At), flag(o.State == incident.Open), micros(o.At.Add(-incident.Abandoned)),
 		s.keep, s.max, flag(o.HoldsOnce()))
-	words, ok := redisx.Texts(reply)
+	words, ok := redisx.Strings(reply)
 	switch {
 	case err != nil:
 	case ok && len(words) == 1 && words[0] == "added":
@@ -221,7 +221,7 @@ func read(reply any, err error) ([]incident.Order, error) {
 	if err != nil {
 		return nil, err
 	}
-	bodies, ok := redisx.Texts(reply)
+	bodies, ok := redisx.Strings(reply)
 	if !ok {
 		return nil, errReply
 	}

@@ -52,14 +52,14 @@ func order(id, once string, at time.Time) incident.Order {
 	return incident.Order{ID: id, At: at, Actor: "alice", Action: "block", State: incident.Open, Once: once}
 }
 
-// same reports whether a and b are the same order. Answers are compared as JSON.
+// same reports whether a and b are the same order. Results are compared as JSON.
 func same(t *testing.T, a, b incident.Order) bool {
 	t.Helper()
 	return a.ID == b.ID && a.At.Equal(b.At) && a.Actor == b.Actor && a.Action == b.Action && a.Target == b.Target && a.Note == b.Note &&
 		a.State == b.State && a.Mark == b.Mark && a.Once == b.Once && bytes.Equal(canonical(t, a.Answer), canonical(t, b.Answer))
 }
 
-// canonical is the same for answers that say the same.
+// canonical is the same for results that say the same.
 func canonical(t *testing.T, answer json.RawMessage) []byte {
 	t.Helper()
 	if len(answer) == 0 {

@@ -18,7 +18,7 @@ type patience struct {
 	step    time.Duration
 	began   time.Time
 	stepped time.Time     // when the step began
-	first   int64         // answers to anybody when the call began
+	first   int64         // replies to anyone when the call began
 	heard   int64         // and when last looked at
 	silent  int           // punctual steps since then
 	late    time.Duration // by how much other steps took too long

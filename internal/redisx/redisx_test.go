@@ -411,7 +411,7 @@ func TestTexts(t *testing.T) {
 		"a list in it": {[]any{[]any{"a"}}, nil, false},
 	} {
 		t.Run(desc, func(t *testing.T) {
-			got, ok := redisx.Texts(tt.reply)
+			got, ok := redisx.Strings(tt.reply)
 			assert.Equal(t, tt.ok, ok)
 			if ok {
 				assert.Equal(t, tt.want, got)

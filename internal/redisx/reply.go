@@ -13,8 +13,8 @@ func Text(v any) (string, bool) {
 	}
 }
 
-// Texts returns the strings of a list, and whether reply is one of strings alone.
-func Texts(reply any) ([]string, bool) {
+// Strings returns a list's strings, and whether reply is a list of strings alone.
+func Strings(reply any) ([]string, bool) {
 	list, ok := reply.([]any)
 	texts := make([]string, len(list))
 	for i, v := range list {

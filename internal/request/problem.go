@@ -2,7 +2,7 @@ package request
 
 import "net/http"
 
-// WriteProblem answers as rampart.Problem.Write does, with a body that the caller has
+// WriteProblem responds as rampart.Problem.Write does, with a body that the caller has
 // made: for layers that a flood makes refuse often, with one number that
 // changes in a body that does not.
 func WriteProblem(w http.ResponseWriter, status int, body []byte) {

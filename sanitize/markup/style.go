@@ -157,7 +157,7 @@ func nameLen(s string) int {
 	return n
 }
 
-// appendCSS writes words with single spaces. Texts get single quotes, which
+// appendCSS writes words with single spaces. Strings get single quotes, which
 // they do not hold.
 func appendCSS(out []byte, words []cssWord) []byte {
 	inner := true // no space is needed after a "(", and one is before all else but "," and ")"
