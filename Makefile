@@ -74,7 +74,7 @@ test:
 		$(if $(RACE),$(MODULES:%=race/%)) $(MODULES:%=test/%)
 
 # Without what only a debugger reads, and without vet, which make lint runs.
-GOTEST = $(GO) test -timeout 30m -shuffle=on -parallel 8 -vet=off -ldflags=-w $(if $(COVERDIR),-covermode=atomic $(COVER_$*))
+GOTEST = $(GO) test -timeout 30m -shuffle=on -parallel 8 -vet=off -ldflags=-w $(if $(and $(COVERDIR),$(COVER_$*)),-covermode=atomic $(COVER_$*))
 DATA   = $(if $(and $(COVERDIR),$(COVER_$*)),-args -test.gocoverdir=$(abspath $(COVERDIR)))
 $(MODULES:%=race/%): race/%:
 	@echo "tests of module $*, with the race detector"
