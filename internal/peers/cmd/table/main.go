@@ -18,6 +18,7 @@ func main() {
 	rounds := flag.Int("rounds", 25, "how often the rows of a group take turns")
 	span := flag.Duration("span", 20*time.Millisecond, "how long a turn lasts")
 	only := flag.String("group", "", "measure only the groups whose name holds this text")
+	readme := flag.String("readme", "", "write the summary of some groups into this file, and print nothing")
 	flag.Parse()
 	if *once {
 		*rounds, *span = 1, 0
@@ -33,6 +34,13 @@ func main() {
 			order = append(order, row.Group)
 		}
 		groups[row.Group] = append(groups[row.Group], row)
+	}
+	if *readme != "" {
+		if err := writeReadme(*readme, groups, *rounds, *span); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
 	}
 	fmt.Printf("%s, %s/%s, %d cores; processor time, median and minimum of %d rounds\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), *rounds)
 	for _, group := range order {
