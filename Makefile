@@ -33,7 +33,7 @@ IN = cd $(1) && export GOWORK=$$($(CURDIR)/scripts/work.sh .) &&
 # in what other processes and browsers do: those tests run without it.
 UNRACED_PACKAGES := internal/deptest|integration/alerts|sanitize|sanitize/markup|gateway/cmd/gateway|internal/integration/kong
 UNRACED_. := \
-	TestEachWeaknessAloneGivesExactlyItsFinding TestHashesOfDjango TestStoredHashesAreReadStrictly \
+	TestEachWeaknessAloneGivesExactlyItsFinding TestWeaknessesSideBySideGiveTheirFindings TestHashesOfDjango TestStoredHashesAreReadStrictly \
 	TestARequestCostsFewAllocations TestRecordedRequests TestNoJunkIsDearerThanAGoodToken TestATokenOpensNowhereElse \
 	TestPythonOpensOursAndWeOpenPythons TestANameWithoutAnAccountCostsWhatTheTableDoes TestAnUnknownNameTakesAsLongAsAnImportedAccount \
 	TestAStormOfFirstLogInsSucceeds

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -39,18 +40,18 @@ func serve(t *testing.T, s *weak.Server) string {
 	return "http://" + ln.Addr().String()
 }
 
-// scan attacks a service that has one weakness, as programs use it and as browsers
+// scan attacks a service that has these weaknesses, as programs use it and as browsers
 // do. Whether a server is slow is asked only of those that this is about.
-func scan(t *testing.T, id string) []attack.Finding {
+func scan(t *testing.T, ids ...string) []attack.Finding {
 	t.Helper()
-	s := newWeak(t, id)
+	s := newWeak(t, ids...)
 	target, browsers := s.Target(), s.CookieTarget()
 	target.URL = serve(t, s)
 	browsers.URL = target.URL
-	if strings.HasPrefix(id, "slow-") {
+	if strings.HasPrefix(ids[0], "slow-") {
 		target = attack.Target{URL: target.URL, Timeouts: 10 * time.Second, Header: target.Header, Alice: target.Alice, Write: target.Write}
 	}
-	if slices.Contains([]string{"csrf", "session-fixed", "session-after-logout"}, id) {
+	if slices.Contains([]string{"csrf", "session-fixed", "session-after-logout"}, ids[0]) {
 		target = browsers
 	}
 	findings, err := attack.Scan(t.Context(), target)
@@ -58,7 +59,32 @@ func scan(t *testing.T, id string) []attack.Finding {
 	return findings
 }
 
+// exactly holds the findings of a scan against what the service is weak in.
+func exactly(t *testing.T, ids []string) {
+	t.Helper()
+	var found []string
+	for _, f := range scan(t, ids...) {
+		found = append(found, f.ID)
+		if !slices.Contains(ids, f.ID) {
+			t.Log(f)
+		}
+		assert.NotEqual(t, "unknown", f.Severity.String())
+		assert.NotEmpty(t, f.Layer)
+		assert.Regexp(t, `^API\d+:2023 `, f.Top10)
+		assert.NotContains(t, f.String(), "'s password\"", "secrets are replaced by their names")
+	}
+	slices.Sort(found)
+	require.Equal(t, slices.Sorted(slices.Values(ids)), slices.Compact(found))
+}
+
+// alone are the weaknesses that hide others, or are asked for in another way.
+var alone = []string{ // read-only
+	"slow-header", "slow-body", "csrf", "session-fixed", "session-after-logout", "no-token", "owner-locked-out",
+	"compressed-body", "cors-vary", "header-injection", "mass-assignment",
+}
+
 func TestAServerThatGivesUpOnSlowClientsGivesNoFinding(t *testing.T) {
+	t.Parallel()
 	s := newWeak(t)
 	target := s.Target()
 	findings, err := attack.Scan(t.Context(), attack.Target{URL: serve(t, s), Timeouts: 20 * time.Second, Header: target.Header, Alice: target.Alice, Write: target.Write})
@@ -67,6 +93,7 @@ func TestAServerThatGivesUpOnSlowClientsGivesNoFinding(t *testing.T) {
 }
 
 func TestAServiceWithoutWeaknessesGivesNoFinding(t *testing.T) {
+	t.Parallel()
 	s := newWeak(t)
 	for _, target := range []attack.Target{s.Target(), s.CookieTarget()} {
 		target.Handler = s
@@ -75,6 +102,7 @@ func TestAServiceWithoutWeaknessesGivesNoFinding(t *testing.T) {
 }
 
 func TestAHeaderThatIsRefusedEvadesNoLimit(t *testing.T) {
+	t.Parallel()
 	s := newWeak(t)
 	target := s.Target()
 	target.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -92,24 +120,34 @@ func TestAHeaderThatIsRefusedEvadesNoLimit(t *testing.T) {
 }
 
 func TestEachWeaknessAloneGivesExactlyItsFinding(t *testing.T) {
-	require.GreaterOrEqual(t, len(attack.Weaknesses()), 75)
 	for _, w := range attack.Weaknesses() {
-		t.Run(w.ID, func(t *testing.T) {
+		if os.Getenv("RAMPART_BARS") == "1" || slices.Contains(alone, w.ID) { // the others: below
+			t.Run(w.ID, func(t *testing.T) {
+				t.Parallel()
+				exactly(t, []string{w.ID})
+			})
+		}
+	}
+}
+
+// TestWeaknessesSideBySideGiveTheirFindings saves nine scans of ten. What stands next to
+// each other in the list is alike, and often hides the other: a group takes each tenth.
+func TestWeaknessesSideBySideGiveTheirFindings(t *testing.T) {
+	all := attack.Weaknesses()
+	require.GreaterOrEqual(t, len(all), 75)
+	const groups = 10
+	var ids [groups][]string
+	n := 0
+	for _, w := range all {
+		if !slices.Contains(alone, w.ID) {
+			ids[n%groups] = append(ids[n%groups], w.ID)
+			n++
+		}
+	}
+	for _, group := range ids {
+		t.Run(group[0], func(t *testing.T) {
 			t.Parallel()
-			findings := scan(t, w.ID)
-			var found []string
-			for _, f := range findings {
-				found = append(found, f.ID)
-				if f.ID != w.ID {
-					t.Log(f)
-				}
-				assert.NotEqual(t, "unknown", f.Severity.String())
-				assert.NotEmpty(t, f.Layer)
-				assert.Regexp(t, `^API\d+:2023 `, f.Top10)
-				assert.NotContains(t, f.String(), "'s password\"", "secrets are replaced by their names")
-			}
-			slices.Sort(found)
-			require.Equal(t, []string{w.ID}, slices.Compact(found))
+			exactly(t, group)
 		})
 	}
 }

@@ -115,6 +115,7 @@ func plainService() http.Handler {
 }
 
 func TestACorrectServiceOfNetHTTPAloneGivesNoFinding(t *testing.T) {
+	t.Parallel()
 	for name, target := range map[string]attack.Target{
 		"what anybody sees": {Public: "/", Routes: []attack.Route{{Path: "/search?q=soap"}, {Path: "/go?next=/search"}, {Path: "/login"}}},
 		"logged in": {

@@ -33,6 +33,7 @@ func given(context.Context, *attack.Client, attack.Account) (attack.Session, err
 
 // Each service has one weakness of its own, in places that the weak service has not.
 func TestAWeaknessIsFoundWhereItIs(t *testing.T) {
+	t.Parallel()
 	bob := attack.Account{Name: "bob", Password: "bob's password"}
 	get := func(path string, h http.HandlerFunc) http.Handler {
 		mux := http.NewServeMux()

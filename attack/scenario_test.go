@@ -82,6 +82,7 @@ func pemOf(t *testing.T, key any) []byte {
 
 // A verifier that falls for one trick, and for no other, is found by each.
 func TestEachForgeryIsTried(t *testing.T) {
+	t.Parallel()
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(t, err)
 	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -194,6 +195,7 @@ func everything() attack.Target {
 }
 
 func TestAServiceThatRefusesNothingHasMostWeaknesses(t *testing.T) {
+	t.Parallel()
 	target := everything()
 	target.Handler = http.HandlerFunc(open)
 	findings, err := attack.Scan(t.Context(), target)
@@ -287,6 +289,7 @@ func TestGuessesThatAHeaderSetsFree(t *testing.T) {
 }
 
 func TestAFindingCountsTheRequestThatWasRefused(t *testing.T) {
+	t.Parallel()
 	s := newWeak(t, "limit-early")
 	target := s.Target()
 	target.Handler = s
@@ -317,6 +320,7 @@ func TestATokenBucketMayRefillMeanwhile(t *testing.T) {
 }
 
 func TestItRunsOverTLSWithoutAProxy(t *testing.T) {
+	t.Parallel()
 	s := newWeak(t)
 	target := s.Target()
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -346,6 +350,7 @@ func TestSeveritiesHaveNames(t *testing.T) {
 }
 
 func TestNoSecretStandsInAFinding(t *testing.T) {
+	t.Parallel()
 	const password = `a "quoted" & spaced password`
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)

@@ -78,7 +78,11 @@ func TestWithoutAConfigTheWeakServiceHasManyWeaknessesAndItsTwinHasNone(t *testi
 }
 
 func TestEachWeaknessAloneIsExactlyWhatTheCommandFinds(t *testing.T) {
+	sample := []string{"", "slow-body", "csrf", "no-token", "key-ended", "log-secret", "limit-early", "jwks-private"} // the suite's own tests have all
 	for _, w := range append(attack.Weaknesses(), attack.Weakness{}) {
+		if os.Getenv("RAMPART_BARS") != "1" && !slices.Contains(sample, w.ID) {
+			continue
+		}
 		t.Run(w.ID, func(t *testing.T) {
 			t.Parallel()
 			logged := filepath.Join(t.TempDir(), "log")
