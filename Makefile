@@ -4,6 +4,7 @@ GO      ?= go
 MODULES := examples internal/integration . gateway monitor/otel monitor/prom cmd/rampart internal/peers
 LINTER  := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VULN    := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+APIDIFF := golang.org/x/exp/cmd/apidiff@v0.0.0-20261113113407-e3970619a1a4
 TOOLS   := $(CURDIR)/.tools
 # The race detector needs cgo and a C compiler; CI requires it.
 RACE    := $(if $(and $(filter 1,$(shell $(GO) env CGO_ENABLED)),$(shell command -v $(firstword $(shell $(GO) env CC)))),-race)
@@ -26,7 +27,7 @@ export GOWORK := off
 # A module that users get has no replace, so it is built in a workspace of its own.
 IN = cd $(1) && export GOWORK=$$($(CURDIR)/scripts/work.sh .) &&
 
-.PHONY: test services cover lint format tidy vuln fuzz bench bench-peers bars faults $(MODULES:%=test/%) $(MODULES:%=race/%)
+.PHONY: test services cover lint format tidy vuln fuzz bench bench-peers bars faults apidiff $(MODULES:%=test/%) $(MODULES:%=race/%)
 
 # Each test runs once, with the race detector where it can find something. That makes
 # computing up to ten times slower, and sees nothing in what one goroutine does, nor
@@ -112,6 +113,12 @@ lint: $(TOOLS)/golangci-lint
 
 $(TOOLS)/golangci-lint:
 	GOBIN=$(TOOLS) $(GO) install $(LINTER)
+
+apidiff: $(TOOLS)/apidiff
+	scripts/apidiff.sh $(TOOLS)/apidiff
+
+$(TOOLS)/apidiff:
+	GOBIN=$(TOOLS) $(GO) install $(APIDIFF)
 
 vuln:
 	for m in $(MODULES); do ($(call IN,$$m) $(GO) run $(VULN) ./...) || exit 1; done
