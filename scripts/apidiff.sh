@@ -18,8 +18,8 @@ for dir in . gateway cmd/rampart monitor/prom monitor/otel; do
 	[[ -f $temp/old/$dir/go.mod ]] || continue
 	module=$(awk '$1 == "module" { print $2 }' "$dir/go.mod")
 	export GOWORK
-	GOWORK=$("$temp/old/scripts/work.sh" "$temp/old/$dir") && cd "$temp/old/$dir" && "$tool" -m -w "$temp/api" "$module"
-	GOWORK=$("$here/scripts/work.sh" "$here/$dir") && cd "$here/$dir" && found=$("$tool" -m -incompatible "$temp/api" "$module")
+	GOWORK=$("$temp/old/scripts/work.sh" "$temp/old/$dir") && cd "$temp/old/$dir" && "$tool" -m -w "$temp/api" "$module" 2>/dev/null
+	GOWORK=$("$here/scripts/work.sh" "$here/$dir") && cd "$here/$dir" && found=$("$tool" -m -incompatible "$temp/api" "$module" 2>&1 | grep -v "^Ignoring internal" || true)
 	cd "$here"
 	[[ -n $found ]] || continue
 	echo "$module since $last:"$'\n'"$found"
