@@ -5,6 +5,7 @@
 # commands of docs/gateway.md, from Debian's packages.
 # Does nothing that is already done. Needs root.
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
 want=(redis-server postgresql chromium openssl nginx-light haproxy systemd python3-cryptography
 	python3-djangorestframework-simplejwt python3-psycopg2 python3-argon2 python3-bcrypt)
@@ -16,6 +17,12 @@ if [ ${#lacking[@]} -gt 0 ]; then
 	export DEBIAN_FRONTEND=noninteractive
 	apt-get update -q
 	apt-get install -y -q --no-install-recommends "${lacking[@]}"
+fi
+
+# What pages are held against, from npm.
+if [ ! -f .tools/node_modules/axe-core/axe.min.js ]; then
+	command -v npm >/dev/null || apt-get install -y -q --no-install-recommends nodejs npm
+	npm install --silent --no-save --no-fund --no-audit --prefix .tools axe-core@4.14.1
 fi
 
 if ! redis-cli -h 127.0.0.1 ping >/dev/null 2>&1; then

@@ -53,7 +53,26 @@ type operatorPage struct {
 	t    *testing.T
 	ctx  context.Context //nolint:containedctx // it is the browser
 	base string
+	axe  string // the source of axe-core
 	*console
+}
+
+// axeCore returns the source of axe-core, which make services installs.
+func axeCore(t *testing.T) string {
+	t.Helper()
+	source, err := os.ReadFile("../../.tools/node_modules/axe-core/axe.min.js")
+	if err != nil {
+		missing(t, "axe", "run `make services`, which needs npm")
+	}
+	return string(source)
+}
+
+// accessible holds the page against axe-core's rules.
+func (p *operatorPage) accessible(name string) {
+	p.t.Helper()
+	p.do(chromedp.Evaluate[chromedp.Void](p.axe))
+	found := eval[string](p, `axe.run().then(r => r.passes.length < 10 ? "axe found nothing to look at" : r.violations.map(v => v.id + ": " + v.help + " " + v.nodes.map(n => n.target).join(" ")).join("\n"))`)
+	assert.Empty(p.t, found, name)
 }
 
 func (p *operatorPage) do(steps ...chromedp.Action[chromedp.Void]) {
@@ -104,14 +123,19 @@ func (p *operatorPage) login(user, next string) {
 	p.do(chromedp.SetValue("#u", user), chromedp.SetValue("#p", "correct horse battery staple"), chromedp.Click("main button"))
 }
 
-// order gives an order by its form, and waits for what became of it.
-func (p *operatorPage) order(do string, fields ...string) {
+// order gives an order by its form, and returns how long it takes until the page shows
+// that it is in force everywhere.
+func (p *operatorPage) order(do string, fields ...string) time.Duration {
 	p.t.Helper()
 	p.open("/console/orders?do=" + do)
 	for i := 0; i+1 < len(fields); i += 2 {
 		p.do(chromedp.SetValue("#"+do+"-"+fields[i], fields[i+1]))
 	}
-	p.do(chromedp.Click("#do-"+do+" button"), chromedp.WaitVisible("#note"), chromedp.SetValue("#note", "case 7 <img src=x onerror=alert(1)>"), chromedp.Click("button.strong"), chromedp.WaitVisible("#given"))
+	p.do(chromedp.Click("#do-"+do+" button"), chromedp.WaitVisible("#note"), chromedp.SetValue("#note", "case 7 <img src=x onerror=alert(1)>"), chromedp.WaitVisible("button.strong"))
+	began := time.Now()
+	p.do(chromedp.Click("button.strong"), chromedp.WaitVisible("#given"))
+	p.says("3 of 3", 10*time.Second)
+	return time.Since(began)
 }
 
 // shoot keeps a screenshot where RAMPART_SHOTS says, in both widths and colours.
@@ -139,9 +163,16 @@ func (p *operatorPage) shoot(name string) {
 // request to another one.
 func TestAnOperatorDrivesTheConsole(t *testing.T) {
 	fleet := startAPIs(t, buildAPI(t), 3, wideRates()...)
-	proxy := balanced(t, fleet.instances)
+	var servers []string
+	for _, s := range fleet.instances {
+		servers = append(servers, strings.TrimPrefix(s.url, "http://"))
+	}
+	front := startNginx(t, servers) // as in examples/api/deploy; server-sent events come through it
 	ctx := browser(t)
-	p := &operatorPage{t: t, ctx: ctx, base: "https://localhost:" + port(t, proxy.Listener.Addr()), console: listen(ctx)}
+	p := &operatorPage{t: t, ctx: ctx, base: strings.Replace(front.url, "127.0.0.1", "localhost", 1), axe: axeCore(t), console: listen(ctx)}
+
+	p.open("/")
+	p.accessible("the shop")
 
 	p.login("bob", "/console/")
 	p.says("which bob has not", 10*time.Second)
@@ -149,6 +180,10 @@ func TestAnOperatorDrivesTheConsole(t *testing.T) {
 	p.says("nothing is wrong", 10*time.Second)
 	p.says("live,", 10*time.Second)
 	assert.Equal(t, 3, eval[int](p, `document.querySelectorAll('#fleet table:first-of-type tbody tr[id]').length`))
+	p.open("/console/")
+	t.Logf("first paint after %.0f ms", eval[float64](p, `new Promise(r => new PerformanceObserver(l => r(l.getEntries()[0].startTime)).observe({type: "paint", buffered: true}))`))
+	assert.Less(t, eval[int](p, `performance.getEntriesByType("resource").concat(performance.getEntriesByType("navigation")).reduce((n, e) => n + e.decodedBodySize, 0)`), 200<<10, "the size of page, style and script")
+	p.accessible("fleet")
 	p.shoot("fleet-quiet")
 
 	// Somebody is refused, and calls themselves what would run in a careless page.
@@ -173,6 +208,7 @@ func TestAnOperatorDrivesTheConsole(t *testing.T) {
 	} {
 		p.open("/console/" + screen.path)
 		p.says(screen.says, 10*time.Second)
+		p.accessible(screen.path)
 		p.shoot(strings.NewReplacer("/", "-", "?", "-", "=", "-", "&", "-", "<", "", ">", "", "%", "").Replace(screen.path)[:min(len(screen.path), 12)] + "-busy")
 	}
 
@@ -198,8 +234,8 @@ func TestAnOperatorDrivesTheConsole(t *testing.T) {
 		{"end_subject", "subject", alice},
 		{"revoke_owner", "owner", alice},
 	} {
-		p.order(order[0], order[1:]...)
-		p.says("3 of 3", 10*time.Second)
+		t.Logf("%s: 3 of 3 is shown after %v", order[0], p.order(order[0], order[1:]...))
+		p.accessible("given " + order[0])
 		p.shoot("given-" + order[0])
 	}
 	for _, s := range fleet.instances {
@@ -218,6 +254,7 @@ func TestAnOperatorDrivesTheConsole(t *testing.T) {
 	fleet.instances[2].signal(syscall.SIGSTOP)
 	fleet.instances[0].order(operator, "blocks/", `{"prefix":"198.51.100.9","for":"1h"}`)
 	t.Logf("a disagreement is shown after %v", p.says("2 of 3 instances agree", 20*time.Second))
+	p.accessible("fleet, an instance is paused")
 	p.shoot("fleet-paused")
 	fleet.instances[2].signal(syscall.SIGCONT)
 	p.says("nothing is wrong", 30*time.Second)
@@ -240,6 +277,7 @@ func TestAnOperatorDrivesTheConsole(t *testing.T) {
 	p.open("/console/orders?do=block&prefix=198.51.100.7")
 	fleet.instances[0].order(operator, "sessions/end/", `{"subject":"`+subject("oscar")+`"}`)
 	p.do(chromedp.WaitVisible("dialog"))
+	p.accessible("the session has ended")
 	p.shoot("ended")
 	p.do(chromedp.SetValue("#again-name", "oscar"), chromedp.SetValue("#again-password", "correct horse battery staple"), chromedp.Click("dialog button"))
 	require.Eventually(t, func() bool { return !eval[bool](p, `document.querySelector('dialog') !== null`) }, 10*time.Second, 20*time.Millisecond)
