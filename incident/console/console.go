@@ -73,7 +73,7 @@ func New(cfg Config) (*Console, error) {
 	return c, nil
 }
 
-// policy is the Content-Security-Policy of answers for which no layer has set one.
+// policy is the Content-Security-Policy of responses for which no layer has set one.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; " +
 	"base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 

@@ -3,7 +3,7 @@
 //
 // # What it stops
 //
-// Without it, an operator reads a log and types curl. The first page answers whether
+// Without it, an operator reads a log and types curl. The first page shows whether
 // anything is wrong, where and since when; each order shows whom it will hit before it
 // is given, and afterwards on how many instances it is in force.
 //
@@ -29,7 +29,7 @@
 //
 // What the pages show is also at these paths, as JSON, for the same callers:
 //
-//	GET  api/fleet    instances, the backends of the one that answers, what is wrong
+//	GET  api/fleet    instances, the backends of the instance that is asked, what is wrong
 //	GET  api/now      traffic by the minute, open alerts
 //	GET  api/events   ?event= &layer= &who= &route= &before=: the newest 100 that match
 //	GET  api/who      ?by=address|subject|key|origin: who is refused most

@@ -5,18 +5,19 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 )
 
-// A Fleet is the instances of a service, as the one that answers sees them.
+// A Fleet is the instances of a service, as the one that is asked sees them.
 type Fleet struct {
 	At        time.Time  `json:"at"`               // when it was looked at
-	Self      string     `json:"self,omitempty"`   // the ID of the instance that answers; "": not known
+	Self      string     `json:"self,omitempty"`   // the ID of the instance that is asked; "": not known
 	Instances []Instance `json:"instances"`        // the oldest first
 	Unheard   time.Time  `json:"unheard,omitzero"` // since when the list cannot be read and is what is remembered; zero: it is fresh
-	Backends  []Backend  `json:"backends"`         // of the instance that answers
-	Blocks    int        `json:"blocks"`           // of the instance that answers
-	Lockdown  string     `json:"lockdown"`         // of the instance that answers: off, read_only, deny
+	Backends  []Backend  `json:"backends"`         // of the instance that is asked
+	Blocks    int        `json:"blocks"`           // of the instance that is asked
+	Lockdown  string     `json:"lockdown"`         // of the instance that is asked: off, read_only, deny
 	FeedAge   string     `json:"feed_age"`         // "0s": it hears of changes
 	Wrong     []Wrong    `json:"wrong"`            // what is wrong, the worst first
 }
@@ -28,7 +29,7 @@ type Instance struct {
 	Started time.Time `json:"started"`           // by its own clock
 	Seen    time.Time `json:"seen"`              // when it last said that it lives
 	Seq     int64     `json:"seq"`               // the last change that it has applied
-	Self    bool      `json:"self,omitempty"`    // it is the one that answers
+	Self    bool      `json:"self,omitempty"`    // it is the one that is asked
 	Missing int64     `json:"missing,omitempty"` // changes that another instance has and this one has not
 	Since   time.Time `json:"since,omitzero"`    // since when some are missing
 	Silent  bool      `json:"silent,omitempty"`  // it has not been heard of for longer than it should be
@@ -138,6 +139,14 @@ func (s *seen) since(list []Backend, now time.Time) []Backend {
 	return list
 }
 
+// changes is n with its noun.
+func changes(n int64) string {
+	if n == 1 {
+		return "1 change"
+	}
+	return strconv.FormatInt(n, 10) + " changes"
+}
+
 // wrongs tells what is wrong, and what is held by choice.
 func wrongs(f *Fleet, alerts []Alert) []Wrong {
 	list := []Wrong{}
@@ -148,7 +157,7 @@ func wrongs(f *Fleet, alerts []Alert) []Wrong {
 		}
 	}
 	for _, in := range f.Instances {
-		text, since := fmt.Sprintf("%s misses %d changes", in.ID, in.Missing), in.Since
+		text, since := fmt.Sprintf("%s misses %s", in.ID, changes(in.Missing)), in.Since
 		switch {
 		case in.Missing > 0:
 		case in.Silent:

@@ -25,7 +25,7 @@ type view struct {
 	Scope       string // what a caller needs
 	Here        string // this page, to come back to
 	Fleet       *Fleet // nil: not for this caller
-	Instance    string // which process answers: a page keeps to the numbers of one
+	Instance    string // which process responds: a page keeps to the numbers of one
 	Now         time.Time
 	Data        any
 }
@@ -60,7 +60,7 @@ func group(n int64) string {
 	return text
 }
 
-// show answers with a page, of which nothing is sent until it is whole.
+// show responds with a page, of which nothing is sent until it is whole.
 func (c *Console) show(w http.ResponseWriter, r *http.Request, status int, name, title string, data any) {
 	caller, _ := rampart.CallerFrom(r.Context())
 	v := view{
