@@ -181,7 +181,7 @@ func (s *scan) verbs(ctx context.Context, c *Client) {
 	}
 }
 
-// apiKeys attacks KeyPath with keys that are none.
+// apiKeys attacks KeyPath with keys that do not exist.
 func (s *scan) apiKeys(ctx context.Context, c *Client) {
 	path, key := s.target.KeyPath, s.target.Key
 	if path == "" {

@@ -47,7 +47,7 @@ func (s *scan) origins(ctx context.Context, c *Client) {
 		if !known {
 			continue
 		}
-		// The answer without a token too: a script must see why it is refused.
+		// The response without a token too: a script must see why it is refused.
 		for _, r := range []Request{{Path: path, Header: http.Header{"Origin": {listed}}}, preflight(path, listed)} {
 			got, ok := s.send(ctx, c, r)
 			if allowed := got.Header.Get("Access-Control-Allow-Origin"); ok && allowed != listed && allowed != "*" {
@@ -88,7 +88,7 @@ func (s *scan) hosts(ctx context.Context, c *Client) {
 	}
 }
 
-// statuses sees to it that answers of each status are looked at; observe does
+// statuses sees to it that responses of each status are looked at; observe does
 // that.
 func (s *scan) statuses(ctx context.Context, c *Client) {
 	for _, r := range []Request{
@@ -117,14 +117,14 @@ func (s *scan) plain(ctx context.Context, c *Client) {
 	for name, values := range s.target.PlainHTTP {
 		r.Header[http.CanonicalHeaderKey(name)] = values
 	}
-	s.quiet = true // the answer to plain http must not have all headers (RFC 6797 section 7.2)
+	s.quiet = true // the response to plain http must not have all headers (RFC 6797 section 7.2)
 	defer func() { s.quiet = false }()
 	if got, ok := s.send(ctx, c, r); ok && served(got) {
 		s.found(plainHTTP, "", c.wire(r), "status %d", got.Status)
 	}
 }
 
-// private looks at the answer that only one user may see.
+// private looks at the response that only one user may see.
 func (s *scan) private(ctx context.Context, c *Client) {
 	if s.target.Secure == "" || !s.bob.begun() {
 		return
@@ -134,7 +134,7 @@ func (s *scan) private(ctx context.Context, c *Client) {
 	if !ok || !served(got) {
 		return
 	}
-	// RFC 9111 section 3.5 keeps shared caches from answers to Authorization,
+	// RFC 9111 section 3.5 keeps shared caches from responses to Authorization,
 	// but not those in browsers, and not what a directive allows.
 	control := strings.ToLower(strings.Join(got.Header["Cache-Control"], ","))
 	if !strings.Contains(control, "no-store") && !strings.Contains(control, "private") || strings.Contains(control, "public") {
@@ -142,7 +142,7 @@ func (s *scan) private(ctx context.Context, c *Client) {
 	}
 }
 
-// requestIDs looks for the id of an answer, and tries to choose it.
+// requestIDs looks for the id of a response, and tries to choose it.
 func (s *scan) requestIDs(ctx context.Context, c *Client) {
 	name := s.target.RequestID
 	if name == "" || s.target.Public == "" {

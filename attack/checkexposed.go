@@ -65,7 +65,7 @@ func (s *scan) exposed(ctx context.Context, c *Client) {
 		if !ok {
 			return
 		}
-		// A service that answers everything alike has no such file.
+		// A service that responds to everything alike has no such file.
 		if got.Status == http.StatusOK && e.sign.Match(got.Body) && (!served(missing) || !e.sign.Match(missing.Body)) {
 			s.found(e.weakness, "", c.wire(r), "status 200, and it is what its name says")
 		}

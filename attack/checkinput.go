@@ -186,7 +186,7 @@ func (s *scan) queries(ctx context.Context, c *Client) {
 // htmlMark tells our payloads from what else is there.
 const htmlMark = "attack7f3a"
 
-// payloads are texts that a browser would run, if they came through.
+// payloads are strings that a browser would run, if they came through.
 func payloads() []string {
 	return []string{
 		`<script>alert("` + htmlMark + `")</script>`, `<img src=x onerror=alert("` + htmlMark + `")>`, `<svg/onload=alert("` + htmlMark + `")>`,
@@ -221,7 +221,7 @@ func (s *scan) html(ctx context.Context, c *Client) {
 		if !ok {
 			break
 		}
-		for _, text := range texts(got) {
+		for _, text := range stringsIn(got) {
 			if strings.Contains(text, htmlMark) && active.MatchString(text) {
 				s.found(htmlStored, "", c.wire(r), "%s shows %.300q", s.target.Read, text)
 			}
@@ -237,12 +237,12 @@ func (s *scan) html(ctx context.Context, c *Client) {
 		{Path: s.target.Public, Header: http.Header{"Referer": {"https://evil.example/<script>" + htmlMark}, "User-Agent": {"<script>" + htmlMark}}},
 		{Method: http.MethodPost, Path: s.target.Public, Body: "<script>" + htmlMark + "</script>", ContentType: "text/html"},
 	} {
-		s.send(ctx, c, r) // observe looks at the answer
+		s.send(ctx, c, r) // observe looks at the response
 	}
 }
 
-// texts returns the strings of a JSON answer, or the whole of another.
-func texts(r Response) (all []string) {
+// stringsIn returns the strings of a JSON response, or the whole of another.
+func stringsIn(r Response) (all []string) {
 	var v any
 	if json.Unmarshal(r.Body, &v) != nil {
 		return []string{string(r.Body)}

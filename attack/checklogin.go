@@ -15,7 +15,7 @@ func holds(r Request, password string) bool {
 	return password != "" && slices.Contains(slices.Collect(maps.Values(fields(r))), password)
 }
 
-// fields are the texts of a log-in's body.
+// fields are the strings of a log-in's body.
 func fields(r Request) map[string]string {
 	texts := map[string]string{}
 	var all map[string]any
@@ -36,7 +36,7 @@ func fields(r Request) map[string]string {
 	return texts
 }
 
-// alike reports whether an answer is one of a log-in that went well, as the other
+// alike reports whether a response is one of a log-in that went well, as the other
 // one is: with the same members, or the same cookies.
 func alike(got, good Response) bool {
 	if got.Status != good.Status {
@@ -99,7 +99,7 @@ func (s *scan) bypasses(ctx context.Context, c *Client) {
 		return r
 	}
 	if wrong, ok := s.send(ctx, c, with("attack-nobody", "attack-1")); !ok || alike(wrong, s.inside) {
-		return // its answers do not tell who is in
+		return // its responses do not tell who is in
 	}
 	bob, injected, not := s.target.Bob.Name, "' OR '1'='1", map[string]any{"$ne": "attack"}
 	for how, r := range map[string]Request{

@@ -202,7 +202,7 @@ func (s *scan) fetches(ctx context.Context, c *Client) {
 		s.send(ctx, c, s.as(s.alice, w))
 		sent["attack"+itoa(len(sent))] = w
 	}
-	select { // a service may fetch after its answer
+	select { // a service may fetch after its response
 	case <-time.After(300 * time.Millisecond):
 	case <-ctx.Done():
 	}

@@ -11,7 +11,7 @@ import (
 
 // shapes sends requests that two servers in a row may cut at different places
 // (RFC 9112 sections 5.1, 6.1 and 6.3), and that a server must not take. One that
-// answers and then closes the connection has left nothing to cut.
+// responds and then closes the connection has left nothing to cut.
 func (s *scan) shapes(ctx context.Context, c *Client) {
 	if s.target.Public == "" {
 		return
@@ -94,7 +94,7 @@ func (s *scan) drip(ctx context.Context, c *Client, w weakness, beginning string
 		var one [1]byte
 		n, err := conn.Read(one[:])
 		if n > 0 {
-			return // an answer
+			return // a response
 		}
 		if timeout, ok := err.(interface{ Timeout() bool }); !ok || !timeout.Timeout() {
 			return // hung up
@@ -126,7 +126,7 @@ func (s *scan) logLines(ctx context.Context, c *Client) {
 			{Path: s.target.Secure + end + logMark},
 			{Method: http.MethodPost, Path: path + end + logMark, Body: "{}"},
 		} {
-			_, _ = c.sendRaw(ctx, r) // an answer does not matter
+			_, _ = c.sendRaw(ctx, r) // a response does not matter
 		}
 	}
 	for _, h := range []http.Header{

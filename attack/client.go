@@ -17,10 +17,10 @@ import (
 	"time"
 )
 
-// answerTimeout is how long an answer may take.
+// answerTimeout is how long a response may take.
 const answerTimeout = 20 * time.Second
 
-// maxAnswer is how much of an answer's body is looked at.
+// maxAnswer is how much of a response's body is looked at.
 const maxAnswer = 1 << 20
 
 // A Client sends requests to the target, from an address of its own where the
@@ -38,7 +38,7 @@ type Client struct {
 
 // A Response is what came back.
 type Response struct {
-	Status int         // the answer's code
+	Status int         // the response's code
 	Header http.Header // its header
 	Body   []byte      // at most 1 MiB of it
 }
@@ -169,10 +169,10 @@ func (c *Client) wire(r Request) string {
 	return b.String()
 }
 
-// errNoAnswer says that a connection was closed instead of an answer.
+// errNoAnswer says that a connection was closed instead of a response.
 var errNoAnswer = errors.New("attack: no answer") // read-only
 
-// raw sends text as it is, on a connection of its own, and reads one answer.
+// raw sends text as it is, on a connection of its own, and reads one response.
 func (c *Client) raw(ctx context.Context, text string) (Response, error) {
 	if err := c.scan.admit(ctx); err != nil {
 		return Response{}, err
@@ -198,7 +198,7 @@ func (c *Client) raw(ctx context.Context, text string) (Response, error) {
 }
 
 // pipelined sends two requests at once on a connection and returns the statuses of
-// the answers.
+// the responses.
 func (c *Client) pipelined(ctx context.Context, first, second string) (statuses []int) {
 	if c.scan.admit(ctx) != nil {
 		return nil

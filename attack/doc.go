@@ -8,7 +8,7 @@
 //
 // A check needs to know what to attack: those whose part of the [Target] is
 // empty are left out, so fill in what the service has. What a check expects of
-// an honest request is asked first; a service that does not answer as the
+// an honest request is asked first; a service that does not respond as the
 // Target says is a finding too, as the attack would prove nothing.
 //
 // It tells what can be seen from outside: that nothing was found is no proof of

@@ -32,5 +32,5 @@ func ExampleScan() {
 			fmt.Println(f.Title, f.CWE, f.Top10, f.Layer)
 		}
 	}
-	// Output: A private path answers without a token CWE-306 API2:2023 Broken Authentication auth
+	// Output: A private path is served without a token CWE-306 API2:2023 Broken Authentication auth
 }

@@ -29,11 +29,11 @@ type LoginForm struct {
 	Name     string // field of the account's name; "" means username
 	Password string // field of the password; "" means password
 
-	// Access and Refresh are the members of the answer that hold the tokens; ""
+	// Access and Refresh are the members of the response that hold the tokens; ""
 	// means access (or access_token, token) and refresh (or refresh_token).
 	Access, Refresh string
 
-	// Cookies says that the session is in the cookies that the answer sets. Page,
+	// Cookies says that the session is in the cookies that the response sets. Page,
 	// if there is one, is fetched before; it gives the token against forged
 	// requests in a hidden field, CSRFField, or in a cookie, CSRFCookie. The token
 	// goes back in that field and, now and later, in the header CSRFHeader.
@@ -111,7 +111,7 @@ func (f LoginForm) header(c *Client, jar cookies, token string) http.Header {
 	return h
 }
 
-// tokens reads an answer in JSON.
+// tokens reads a response in JSON.
 func (f LoginForm) tokens(got Response) (Session, error) {
 	var all map[string]any
 	if json.Unmarshal(got.Body, &all) != nil {

@@ -11,7 +11,7 @@ var (
 	software = regexp.MustCompile(`/\d|\d+\.\d+`)                                                                                                                                                                                                                                                                         // read-only
 )
 
-// observe looks at an answer for what is wrong with it whatever it answers.
+// observe looks at a response for what is wrong with it, whatever its status.
 func (s *scan) observe(c *Client, sent Request, r Response) {
 	kind := r.Header.Get("Content-Type")
 	if s.quiet || r.Status < 200 || byServer(sent, r) {
@@ -40,14 +40,14 @@ func (s *scan) observe(c *Client, sent Request, r Response) {
 }
 
 // byServer says that a server has answered before any handler could: a request that
-// it cannot read, or OPTIONS for the server as a whole. Nothing in such an answer is
+// it cannot read, or OPTIONS for the server as a whole. Nothing in such a response is
 // for a browser to use.
 func byServer(sent Request, r Response) bool {
 	bare := len(r.Body) == 0 && r.Header.Get("Content-Type") == "" && r.Header.Get("Location") == "" && len(r.Header["Set-Cookie"]) == 0
 	return bare && (sent.Path == "*" || r.Status == http.StatusBadRequest || r.Status == http.StatusNotImplemented) || r.Status >= 400 && r.Header.Get("Content-Type") == "text/plain; charset=utf-8" && strings.HasPrefix(string(r.Body), itoa(r.Status)+" ") && len(r.Header) <= 3
 }
 
-// lacks names the security headers that an answer does not have.
+// lacks names the security headers that a response does not have.
 func (s *scan) lacks(r Response) (names []string) {
 	policy := strings.ToLower(strings.Join(r.Header["Content-Security-Policy"], ";"))
 	if policy == "" {

@@ -33,7 +33,7 @@ func Run(t *testing.T, target Target) {
 // Scan attacks the target and returns what it found: each weakness in each place
 // where it is, fifty times at most. The
 // error says that the target is described wrongly ([rampart.Mistakes]), that
-// nothing answers there, or that ctx has ended; the findings so far come with it.
+// nothing listens there, or that ctx has ended; the findings so far come with it.
 func Scan(ctx context.Context, target Target) ([]Finding, error) {
 	if err := target.validate(); err != nil {
 		return nil, err
@@ -128,7 +128,7 @@ type scan struct {
 	known      *Client  // from which they logged in
 	door       Request  // that logged Bob in, if it was a POST of his password
 	inside     Response // to the last request of that log-in
-	quiet      bool     // answers are not looked at
+	quiet      bool     // responses are not looked at
 	open       bool     // Secure is served without a token: no token proves anything
 	next       int      // number of the next client's address
 	closers    []func()
@@ -254,7 +254,7 @@ func (s *scan) unnamed(text string) string {
 	return text
 }
 
-// place is where a weakness is. What observe sees of every answer is the same for all
+// place is where a weakness is. What observe sees of every response is the same for all
 // the paths that the suite makes up.
 func (s *scan) place(w weakness, path string) string {
 	switch w {
@@ -331,7 +331,7 @@ func (s *scan) spent() bool {
 	return errors.Is(s.failed, ErrSpent)
 }
 
-// send sends a request; false if there is no answer, which ends the check.
+// send sends a request; false if there is no response, which ends the check.
 func (s *scan) send(ctx context.Context, c *Client, r Request) (Response, bool) {
 	got, err := c.Send(ctx, r)
 	if err != nil && ctx.Err() == nil && !errors.Is(err, ErrSpent) {

@@ -202,8 +202,8 @@ func TestAServiceThatRefusesNothingHasMostWeaknesses(t *testing.T) {
 	require.NoError(t, err)
 	got := titles(findings)
 	for _, title := range []string{
-		"A private path answers without a token", "A caller gets what is another's", "A path for API keys answers without one", "A foreign Host is served",
-		"An answer lacks security headers", "A private answer may be cached", "A hostile JSON body is taken", "A body without bounds is read",
+		"A private path is served without a token", "A caller gets what is another's", "A path for API keys is served without one", "A foreign Host is served",
+		"A response lacks security headers", "A private response may be cached", "A hostile JSON body is taken", "A body without bounds is read",
 		"A body of another content type is taken", "A member that no client may set is taken", "A JSON body that can be read in two ways is taken", "A hostile multipart body is taken",
 		"Invalid input is taken", "A query that can be read in two ways is served", "A limit does not hold", "Passwords can be guessed without limit",
 	} {
@@ -316,7 +316,7 @@ func TestATokenBucketMayRefillMeanwhile(t *testing.T) {
 	}
 	findings, err := attack.Scan(t.Context(), target)
 	require.NoError(t, err)
-	assert.Equal(t, []string{"An answer lacks security headers"}, slices.Compact(titles(findings)))
+	assert.Equal(t, []string{"A response lacks security headers"}, slices.Compact(titles(findings)))
 }
 
 func TestItRunsOverTLSWithoutAProxy(t *testing.T) {
@@ -337,7 +337,7 @@ func TestItRunsOverTLSWithoutAProxy(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, slices.DeleteFunc(titles(findings), func(s string) bool {
 		// httptest answers "OPTIONS *" itself; 127.0.0.0/8 is trusted here, so an id of ours and a spoofed address are believed.
-		return s == "An answer lacks security headers" || s == "A client chooses the request id" || s == "A header evades a limit"
+		return s == "A response lacks security headers" || s == "A client chooses the request id" || s == "A header evades a limit"
 	}))
 
 	target.TLS = nil // the certificate is of nobody that we know

@@ -21,7 +21,7 @@ type Target struct {
 
 	Handler http.Handler // the service; it is served on a loopback port
 	URL     string       // or where it runs: "https://staging.example.com", with a path in front of all others if it has one
-	TLS     *tls.Config  // for https, such as the roots of a CA of one's own; nil: the system's
+	TLS     *tls.Config  // for https, such as the roots of your own CA; nil: the system's
 
 	// Header is sent with every request, such as X-Forwarded-Proto where the
 	// service expects a proxy.
@@ -34,7 +34,7 @@ type Target struct {
 	Alice, Bob Account
 
 	Public string  // path that anybody may GET
-	Secure string  // path that whoever is logged in may GET
+	Secure string  // path that any caller who is logged in may GET
 	Routes []Route // what else there is to GET
 	JWKS   string  // path of the public keys, if tokens are signed with one
 
@@ -69,7 +69,7 @@ type Target struct {
 	// the suite has some. Then Bob must still get in from where he was before.
 	AccountGuesses int
 
-	Origins []string // origins that may read answers
+	Origins []string // origins that may read responses
 
 	KeyPath   string // path that an API key opens for GET
 	Key       string // a good key
@@ -87,7 +87,7 @@ type Target struct {
 
 	Blocked []Blocked // addresses that are refused
 
-	RequestID string        // header in which answers carry a request id that clients cannot choose
+	RequestID string        // header in which responses carry a request id that clients cannot choose
 	Log       func() string // the service's log so far
 
 	Timeouts time.Duration // within which the server gives up on slow headers and bodies; with URL only

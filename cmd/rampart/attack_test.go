@@ -117,7 +117,7 @@ func TestABaselineAcceptsFindingsUntilItExpires(t *testing.T) {
 
 	status, out, _ = session{}.do(t, "", "attack", "-baseline", accept(env+day(0)+"}\n"), url)
 	assert.Equal(t, exitFound, status)
-	assert.Contains(t, out, "TRACE is answered")
+	assert.Contains(t, out, "TRACE echoes")
 
 	file := filepath.Join(t.TempDir(), "report.md")
 	status, out, _ = session{}.do(t, "", "attack", "-format", "md", "-o", file, url)

@@ -128,7 +128,7 @@ func (a auditor) client(careless bool) *http.Client {
 	}
 }
 
-// An answer is one whose body is read, up to 1 MiB.
+// A response is one whose body is read, up to 1 MiB.
 type answer struct {
 	url     *url.URL
 	status  int
@@ -164,7 +164,7 @@ func (a auditor) walk(ctx context.Context, u *url.URL, careless bool, header htt
 	return w, errors.New("it redirects more than ten times")
 }
 
-// ask sends one request; to is where the answer leads, or nil.
+// ask sends one request; to is where the response leads, or nil.
 func ask(ctx context.Context, client *http.Client, u *url.URL, header http.Header) (got *answer, to *url.URL, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
@@ -197,7 +197,7 @@ func (a auditor) observe(ctx context.Context, u *url.URL) (*observed, error) {
 	if u.Port() == "" || u.Scheme == "http" { // another port speaks one of the two
 		plain := *u
 		plain.Scheme = "http"
-		if w, _ := a.walk(ctx, &plain, false, nil); w.last != nil { // who does not answer needs no redirect
+		if w, _ := a.walk(ctx, &plain, false, nil); w.last != nil { // who does not respond needs no redirect
 			o.hops = w.hops
 			take(w)
 		}
@@ -208,7 +208,7 @@ func (a auditor) observe(ctx context.Context, u *url.URL) (*observed, error) {
 		w, err := a.walk(ctx, &secure, false, nil)
 		o.verified = err == nil
 		if w.last == nil {
-			w, _ = a.walk(ctx, &secure, true, nil) // without an answer there is no https
+			w, _ = a.walk(ctx, &secure, true, nil) // without a response there is no https
 		}
 		if w.last != nil {
 			o.https = w.last
@@ -221,12 +221,12 @@ func (a auditor) observe(ctx context.Context, u *url.URL) (*observed, error) {
 	if status := o.answer.status; status >= 400 && status != http.StatusUnauthorized && status != http.StatusForbidden {
 		return nil, fmt.Errorf("%s answers with status %d; give a page that is there", o.url, status)
 	}
-	w, _ := a.walk(ctx, o.url, o.https != nil && !o.verified, http.Header{"Origin": {corsOrigin}}) // no answer is none that is shared
+	w, _ := a.walk(ctx, o.url, o.https != nil && !o.verified, http.Header{"Origin": {corsOrigin}}) // no response is none that is shared
 	o.cors = w.last
 	return o, nil
 }
 
-// tls says what is wrong with the TLS that an answer came over.
+// tls says what is wrong with the TLS that a response came over.
 func (a auditor) tls(ctx context.Context, o *observed) (all []string) {
 	if o.https == nil || o.https.tls == nil {
 		return []string{"TLS: the site is not served over https"}
@@ -275,7 +275,7 @@ func (o *observed) forgeable() (all []string) {
 	return all
 }
 
-// cached says that an answer for one visitor may be stored for others.
+// cached says that a response for one visitor may be stored for others.
 func (o *observed) cached() (all []string) {
 	control := strings.ToLower(strings.Join(o.answer.header.Values("Cache-Control"), ","))
 	if len(o.answer.cookies) > 0 && !strings.Contains(control, "no-store") && !strings.Contains(control, "private") {
@@ -290,7 +290,7 @@ func (o *observed) cached() (all []string) {
 	return all
 }
 
-// named says that an answer names what runs there.
+// named says that a response names what runs there.
 func (o *observed) named() (all []string) {
 	for _, name := range []string{"Server", "X-Powered-By", "X-Aspnet-Version"} {
 		if value := o.header(name); value != "" && (name != "Server" || strings.ContainsAny(value, "0123456789")) {

@@ -108,7 +108,7 @@ type request struct {
 // own is what makes something of its owner's, and what only the owner may do with it.
 type own struct {
 	Create request `yaml:"create"`
-	Member string  `yaml:"member"` // of the answer, that goes in place of {id}
+	Member string  `yaml:"member"` // of the response, that goes in place of {id}
 	Use    request `yaml:"use"`
 }
 

@@ -28,7 +28,7 @@ func (l login) tokenHost() string {
 }
 
 // consent asks whether each of the hosts is the caller's, unless it is this machine or
-// is said to be. Without a terminal nobody answers.
+// is said to be. Without a terminal it is refused.
 func (t terminal) consent(owned []string, hosts ...string) error {
 	for _, host := range hosts {
 		if host == "" || isLoopback(host) || slices.ContainsFunc(owned, func(o string) bool { return strings.EqualFold(o, host) }) {

@@ -71,7 +71,7 @@ func run(ctx context.Context, args []string, t terminal) int {
 	}
 }
 
-// tame gives each command the same answer to wrong arguments. It does not repeat
+// tame gives each command the same response to wrong arguments. It does not repeat
 // them: somebody will try a secret.
 func tame(cmd *cli.Command) {
 	cmd.OnUsageError = func(_ context.Context, cmd *cli.Command, _ error, _ bool) error {

@@ -12,14 +12,14 @@ import (
 // An observed is what the Mozilla HTTP Observatory looks at: version 5 of its rules
 // (github.com/mdn/mdn-http-observatory, src/grader and src/analyzer, read in December
 // 2026; the words and the code are our own). What it knows of preloaded hosts is left
-// out, as an answer does not tell.
+// out, as a response does not tell.
 type observed struct {
-	url      *url.URL       // of the last answer
+	url      *url.URL       // of the last response
 	answer   *answer        // to GET, redirects followed; https where there is some
-	cookies  []*http.Cookie // of all answers on the way
+	cookies  []*http.Cookie // of all responses on the way
 	https    *answer        // nil: it is not served over https
 	verified bool           // its certificate is one that clients take
-	hops     []*url.URL     // of plain http: where it was asked, and where it led; empty: nobody answers
+	hops     []*url.URL     // of plain http: where it was asked, and where it led; empty: nothing listens there
 	cors     *answer        // to GET with the origin corsOrigin
 }
 
@@ -55,7 +55,7 @@ func score(points []point) (total int, grade string) {
 
 func (o *observed) header(name string) string { return o.answer.header.Get(name) }
 
-// policy reads all policies of the answer: what several say of a directive, each of
+// policy reads all policies of the response: what several say of a directive, each of
 // them enforces. Of two of a name in one policy neither counts for the Observatory.
 func (o *observed) policy() (directives map[string][]string, ok bool) {
 	directives = map[string][]string{}

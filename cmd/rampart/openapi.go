@@ -11,7 +11,7 @@ import (
 )
 
 // An openAPI is what a description of OpenAPI 3.0 or 3.1 says of its routes. Bodies and
-// answers are not read.
+// responses are not read.
 type openAPI struct {
 	Version    string              `yaml:"openapi"`
 	Swagger    string              `yaml:"swagger"`

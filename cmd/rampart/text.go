@@ -9,7 +9,7 @@ import (
 	"unicode"
 )
 
-// clean is a text that does nothing to a terminal: what a target answers may hold
+// clean returns s with nothing that a terminal acts on: what a target sends may hold
 // escape sequences, and letters that turn the direction of a line.
 func clean(s string) string {
 	var b strings.Builder

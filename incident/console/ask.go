@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// An answer is what the operators' calls respond with.
+// answer is what the operators' calls respond with.
 type answer struct {
 	header http.Header
 	status int

@@ -71,7 +71,7 @@ func (s *Server) file(path string) string {
 	return ""
 }
 
-// split writes an answer as a server does that does not look for line ends.
+// split writes a response as a server does that does not look for line ends.
 func split(w http.ResponseWriter, path string) {
 	conn, buffer, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -127,7 +127,7 @@ func (s *Server) loose(next http.Handler) http.Handler {
 	})
 }
 
-// issue answers with tokens, whose claims are more than they should be.
+// issue responds with tokens, whose claims are more than they should be.
 func (s *Server) issue(w http.ResponseWriter, r *http.Request, name, password string, claims map[string]any) {
 	_, err := people{}.Login(r.Context(), name, password)
 	var pair *session.Pair
@@ -138,6 +138,6 @@ func (s *Server) issue(w http.ResponseWriter, r *http.Request, name, password st
 		(&rampart.Problem{Status: 401}).Write(w)
 		return
 	}
-	body, _ := json.Marshal(map[string]string{"access": pair.Access, "refresh": pair.Refresh}) // texts always marshal
+	body, _ := json.Marshal(map[string]string{"access": pair.Access, "refresh": pair.Refresh}) // strings always marshal
 	answer(http.StatusOK, string(body))(w, r)
 }

@@ -67,7 +67,7 @@ func (s *Server) secured(next http.Handler) http.Handler {
 	}
 }
 
-// routes is the service inside the layers that every answer passes.
+// routes is the service inside the layers that every response passes.
 func (s *Server) routes(log *slog.Logger, keys *apikey.Keys) http.Handler {
 	limited := s.limiter(log)
 	login := s.limiterOf(log, throttle.Policy{Name: "login", Key: throttle.ByIP(s.clientIP.Addr), Rate: throttle.Rate{Count: limit, Period: time.Hour}, Refund: func(status int) bool { return status < 400 }})

@@ -342,7 +342,7 @@ func echoID(next http.Handler) http.Handler {
 	})
 }
 
-// finalWriter changes an answer's header at the last moment.
+// finalWriter changes a response's header at the last moment.
 type finalWriter struct {
 	http.ResponseWriter
 	final func(h http.Header, status int)
@@ -367,7 +367,7 @@ func (w *finalWriter) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
-// final changes the header of each answer at the last moment.
+// final changes the header of each response at the last moment.
 func final(next http.Handler, change func(r *http.Request, h http.Header, status int)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(&finalWriter{ResponseWriter: w, final: func(h http.Header, status int) { change(r, h, status) }}, r)
