@@ -216,7 +216,7 @@ func TestAServiceThatIsNotAsDescribedIsAFinding(t *testing.T) {
 	target.Handler = http.NotFoundHandler()
 	findings, err := attack.Scan(t.Context(), target)
 	require.NoError(t, err)
-	assert.Contains(t, titles(findings), "The service does not answer as the target says")
+	assert.Contains(t, titles(findings), "The service does not respond as the target says")
 	assert.True(t, slices.ContainsFunc(findings, func(f attack.Finding) bool {
 		return strings.Contains(f.Detail, "Alice cannot log in: attack: answered with status 404")
 	}))
@@ -235,7 +235,7 @@ func TestAServiceThatIsNotAsDescribedIsAFinding(t *testing.T) {
 	require.NoError(t, err)
 	layers := map[string]bool{}
 	for _, f := range findings {
-		if f.Title == "The service does not answer as the target says" {
+		if f.Title == "The service does not respond as the target says" {
 			layers[f.Layer] = true
 		}
 	}
