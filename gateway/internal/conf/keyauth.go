@@ -36,6 +36,11 @@ func (k *KeyAuth) Expires() time.Time {
 	return time.Unix(k.CreatedAt+k.TTL, 0)
 }
 
+// rotation is what the body of one may hold.
+type rotation struct {
+	Overlap int64 `k:"overlap"` // seconds for which both keys are good
+}
+
 // Rotate returns f with one more key for the consumer of the key that c names, and
 // that key. The old one ends after the seconds overlap of c's body, or when it would
 // have if that is sooner, which is when the new one ends, too. The error is as that
@@ -46,9 +51,7 @@ func (f *File) Rotate(c Change) (*File, Entity, error) {
 	if !ok || err != nil {
 		return nil, nil, ErrNotFound
 	}
-	var asked struct {
-		Overlap int64 `k:"overlap"`
-	}
+	var asked rotation
 	d := decoder{known: f.known}
 	d.into(c.Body, reflect.ValueOf(&asked).Elem(), "", "", nil)
 	ended, ends := *old, c.Now+asked.Overlap

@@ -18,7 +18,7 @@ type Plans struct {
 
 	// Counts that are not shared, of all plans: they stay when those change.
 	local *throttle.Memory
-	room  int // of local
+	room  int // of local, for buckets and for windows
 }
 
 // leastRoom is how many counts there is room for at least.
@@ -36,12 +36,16 @@ func NewPlans(f *conf.File, old *Plans, e *Env) (*Plans, conf.Mistakes) {
 	for _, c := range f.Consumers {
 		consumers[c.Plan]++
 	}
-	need := 0
+	var buckets, windows int
 	for _, p := range f.Plans {
 		rates, quotas := locally(p, e)
-		need += (rates + quotas) * consumers[conf.Ref(p.ID)]
+		if p.Window == "calendar" { // what was used before a turn goes only as it would from a sliding one
+			quotas *= 2
+		}
+		buckets += rates * consumers[conf.Ref(p.ID)]
+		windows += quotas * consumers[conf.Ref(p.ID)]
 	}
-	if ps.local == nil || need > ps.room {
+	if need := max(buckets, windows); ps.local == nil || need > ps.room {
 		ps.room = max(need+need/2, leastRoom)
 		ps.local = throttle.NewMemory(ps.room)
 	}
