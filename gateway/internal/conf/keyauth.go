@@ -80,7 +80,7 @@ func (f *File) Rotate(c Change) (*File, Entity, error) {
 	out := f.share()
 	x := out.own(c.Kind)
 	x.remove(old)
-	x.add(c.Kind, &ended)
+	_ = x.add(c.Kind, &ended) // all of it is its own
 	c.Kind.put(out, old, &ended)
 	text, err := json.Marshal(fresh)
 	if err != nil {

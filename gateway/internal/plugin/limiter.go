@@ -29,4 +29,3 @@ func limiter(p *conf.Plugin, tc throttle.Config, policy string, tolerant bool, e
 	}
 	return throttle.New(tc)
 }
-

@@ -41,9 +41,9 @@ var errNoRedis = errors.New("redis needs -redis, or Config.Redis")
 // newMeter makes the meter of u and limits. Rates of a second are counted in local,
 // and quotas where they outlive a restart, if there is such a place; policy redis
 // counts all in Redis. A prefix stands before the keys in what others share.
-func newMeter(u *conf.Usage, limits []conf.PlanLimit, key throttle.KeyFunc, local *throttle.Memory, prefix string, e *Env) (*meter, error) {
+func newMeter(u *conf.Usage, limits []conf.PlanLimit, key throttle.KeyFunc, local throttle.Store, prefix string, e *Env) (*meter, error) {
 	calendar := u.Window == "calendar"
-	var rates, quotas throttle.Store = local, local
+	rates, quotas := local, local
 	switch {
 	case u.Policy == "redis" && e.Shared == nil:
 		return nil, errNoRedis

@@ -13,12 +13,9 @@ import (
 // Plans count what consumers use of their plans: one meter for a plan, whatever the
 // number of its consumers.
 type Plans struct {
-	plans  map[conf.Ref]*conf.Plan
 	meters map[conf.Ref]*meter
-
-	// Counts that are not shared, of all plans: they stay when those change.
-	local *throttle.Memory
-	room  int // of local, for buckets and for windows
+	local  throttle.Store // for counts that are not shared: it stays when the plans change
+	room   int            // of local, for buckets and for windows
 }
 
 // leastRoom is how many counts there is room for at least.
@@ -31,7 +28,7 @@ func NewPlans(f *conf.File, old *Plans, e *Env) (*Plans, conf.Mistakes) {
 	if old == nil {
 		old = &Plans{}
 	}
-	ps := &Plans{plans: map[conf.Ref]*conf.Plan{}, meters: map[conf.Ref]*meter{}, local: old.local, room: old.room}
+	ps := &Plans{meters: map[conf.Ref]*meter{}, local: old.local, room: old.room}
 	consumers := map[conf.Ref]int{}
 	for _, c := range f.Consumers {
 		consumers[c.Plan]++
@@ -58,10 +55,6 @@ func NewPlans(f *conf.File, old *Plans, e *Env) (*Plans, conf.Mistakes) {
 			m := p.Mistake("", "without a database (-db, Config.DB) a restart forgets what was used of quotas")
 			m.Note = true
 			mistakes = append(mistakes, m)
-		}
-		if ps.plans[id] = p; old.plans[id] == p && old.local == ps.local {
-			ps.meters[id] = old.meters[id]
-			continue
 		}
 		var err error
 		ps.meters[id], err = newMeter(&p.Usage, p.Limits, keyOf(id), ps.local, "", e)

@@ -42,4 +42,3 @@ func (u *UsagePlan) layer(p *conf.Plugin, e *Env) (*Layer, error) {
 	}
 	return &Layer{Handler: m.handler}, nil
 }
-
