@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"io"
 	"log/slog"
@@ -43,6 +44,13 @@ type Config struct {
 	// gateways then share their counts. See throttleredis.DoFunc. nil: a file that
 	// uses policy redis is refused.
 	Redis func(ctx context.Context, args ...any) (any, error)
+
+	// DB keeps what was used of quotas of policy local, so that a restart does not
+	// renew them; Dialect says what it speaks. New makes the tables that are not there.
+	// Other gateways may use the same: they then share those quotas. nil: quotas are
+	// counted in memory.
+	DB      *sql.DB
+	Dialect rampart.Dialect
 
 	// AccessLog gets a line of JSON for each request, within 200 ms; nil: there
 	// is none.
@@ -98,6 +106,9 @@ func (c Config) mistakes() (errs []error) {
 		if to := c.Resolve[name]; name == "" || !proxy.IsAddress(to) {
 			mistake("Resolve", name+"="+to, `map a host name to an address with its port, such as "127.0.0.1:8080"`)
 		}
+	}
+	if known := c.Dialect == rampart.SQLite || c.Dialect == rampart.PostgreSQL; known != (c.DB != nil) {
+		mistake("Dialect", c.Dialect.String(), "say what DB speaks, rampart.SQLite or rampart.PostgreSQL; leave it out without a DB")
 	}
 	if c.BodyTimeout < 0 {
 		mistake("BodyTimeout", c.BodyTimeout.String(), "use more than 0; 0 takes the default")

@@ -14,7 +14,7 @@
 // # What it stops
 //
 // What its plugins stop, in front of an upstream in any language: floods
-// (rate-limiting, usage-plan), strangers (key-auth, jwt, acl, ip-restriction),
+// (rate-limiting, plans), strangers (key-auth, jwt, acl, ip-restriction),
 // pages of other origins (cors), missing browser protections (security-headers),
 // large bodies (request-size-limiting). And by itself: slow bodies, ambiguous paths
 // and methods, headers that impersonate a consumer or a proxy, requests for
@@ -31,8 +31,8 @@
 // # What it does not do
 //
 // It ignores nothing: an unknown field or plugin is an error, reported with its
-// line. It has no database, no cluster, no active health checks,
-// no HTTP/2 to upstreams, and it buffers no body. It brings no client for Redis:
-// Config.Redis is a function of yours that sends a command. docs/gateway.md lists
+// line. It has no cluster and no HTTP/2 to upstreams, and it buffers no body. Its
+// configuration is in no database; Config.DB is for quotas. It brings no driver, and no
+// client for Redis: Config.Redis is a function of yours that sends a command. docs/gateway.md lists
 // the plugins, and where they differ from Kong's.
 package gateway

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"crypto/tls"
+	"database/sql"
 	"errors"
 	"log/slog"
 	"maps"
@@ -17,7 +18,9 @@ import (
 	"github.com/ecolaura/rampart/gateway/internal/plugin"
 	"github.com/ecolaura/rampart/monitor"
 	"github.com/ecolaura/rampart/server"
+	"github.com/ecolaura/rampart/throttle"
 	"github.com/ecolaura/rampart/throttle/throttleredis"
+	"github.com/ecolaura/rampart/throttle/throttlesql"
 )
 
 // errZero is what a zero Gateway says.
@@ -47,7 +50,7 @@ func New(cfg Config) (*Gateway, error) {
 	cfg.Proxies, _ = cfg.Proxies.Checked() // the mistakes are reported below
 	errs := cfg.mistakes()
 	if len(errs) > 0 { // without what is wrong, the file is still looked at
-		cfg.Proxies, cfg.Resolve, cfg.BodyTimeout = rampart.Proxies{}, nil, 0
+		cfg.Proxies, cfg.Resolve, cfg.BodyTimeout, cfg.DB = rampart.Proxies{}, nil, 0, nil
 	}
 	g := &Gateway{token: cfg.AdminToken != "", bodyTimeout: cfg.BodyTimeout}
 	err := g.open(cfg)
@@ -85,6 +88,11 @@ func (g *Gateway) open(cfg Config) error {
 			return err
 		}
 	}
+	if cfg.DB != nil {
+		if opts.Kept, err = keep(cfg.DB, cfg.Dialect); err != nil {
+			return err
+		}
+	}
 	if g.certs, err = newCertificates(g.log); err != nil {
 		return err
 	}
@@ -114,6 +122,16 @@ func (g *Gateway) open(cfg Config) error {
 	}
 	g.admin = admin.Protect(api, cfg.AdminToken, refused)
 	return nil
+}
+
+// keep returns a store in db.
+func keep(db *sql.DB, d rampart.Dialect) (throttle.Store, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := throttlesql.Migrate(ctx, db, d); err != nil {
+		return nil, err
+	}
+	return throttlesql.New(db, d, throttlesql.Config{})
 }
 
 // closer is f as one of a Gateway's closers.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,7 +49,7 @@ func (r *reloader) first() error {
 
 // tell logs what the author of a configuration may not expect.
 func (r *reloader) tell(ctx context.Context, f *conf.File) {
-	for _, n := range f.Notes {
+	for _, n := range slices.Concat(f.Notes, r.engine.Notes()) {
 		r.log.WarnContext(ctx, "configuration", slog.Int("line", n.Line), slog.String("note", n.String()))
 	}
 }

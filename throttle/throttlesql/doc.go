@@ -4,8 +4,9 @@
 //
 // It decides exactly as a [throttle.Memory] does, by [throttle.Step], in one transaction
 // for each request: with SQLite that takes some 0.1 ms, and writers wait for each other.
-// So it suits quotas by the hour, day or month, and calls that are dear anyway. For
-// floods use a Memory; where Redis is at hand, throttleredis is many times faster.
+// A call that waits for them until its deadline is a [throttle.ErrBusy]. So it suits
+// quotas by the hour, day or month, and calls that are dear anyway. For floods use a
+// Memory; where Redis is at hand, throttleredis is many times faster.
 //
 // Call [Migrate] before [New], at every start. Rows whose bucket is full again are
 // deleted in passing. Names and keys are stored as hashes.

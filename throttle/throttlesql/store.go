@@ -110,6 +110,11 @@ func (s *Store) Take(ctx context.Context, items []throttle.Item, out []throttle.
 	if errors.Is(err, errRefused) {
 		return false, nil
 	}
+	if err != nil && s.dialect == rampart.SQLite && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		// It is a file: the call has waited for those before it. To let it pass would let
+		// a flood pass.
+		err = fmt.Errorf("%w: %w", throttle.ErrBusy, err)
+	}
 	return allowed && err == nil, failed("take", err)
 }
 

@@ -77,6 +77,13 @@ func serve(ctx context.Context, s *settings, stdout, stderr io.Writer) error {
 		cfg.AccessLog = f
 	}
 	cfg.AdminToken = s.adminToken
+	db, dialect, err := openDatabase(s.db)
+	if err != nil {
+		return err
+	}
+	if cfg.DB, cfg.Dialect = db, dialect; db != nil {
+		defer func() { _ = db.Close() }()
+	}
 	g, err := gateway.New(cfg) //nolint:contextcheck // it ends with Close
 	if err != nil {
 		return err

@@ -68,6 +68,9 @@ func TestRunSaysWhyItCannotServe(t *testing.T) {
 		"a good file, checked":      {[]string{"-check", "-config", redis, "-redis", "redis://127.0.0.1:1"}, 0, ""},
 		"an address in use":         {[]string{"-addr", "127.0.0.1:0", "-admin", taken}, 1, "in use"},
 		"no log":                    {[]string{"-access-log", "/none/log"}, 1, "/none/log"},
+		"no place for a database":   {[]string{"-addr", "127.0.0.1:0", "-db", "/none/x.db"}, 1, "/none/x.db"},
+		"no URL of a database":      {[]string{"-addr", "127.0.0.1:0", "-db", "postgres://u:secret%zz@h/d"}, 1, "-db: not a URL"},
+		"a database that is away":   {[]string{"-addr", "127.0.0.1:0", "-db", "postgres://u:secret@127.0.0.1:1/d"}, 1, "127.0.0.1:1"},
 		"a URL that is none":        {[]string{"-redis", "http://x"}, 1, "-redis"},
 		"a name without one":        {[]string{"-resolve", "=127.0.0.1"}, 2, "name=address"},
 		"an address that is a name": {[]string{"-resolve", "a=b"}, 2, "name=address"},
@@ -75,6 +78,7 @@ func TestRunSaysWhyItCannotServe(t *testing.T) {
 		var out, bad logBuffer
 		assert.Equal(t, c.status, run(t.Context(), c.args, noEnv, &out, &bad), name+bad.String())
 		assert.Contains(t, bad.String(), c.says, name)
+		assert.NotContains(t, bad.String(), "secret", name)
 	}
 	_, err := parse(nil, env(map[string]string{"GATEWAY_CHECK": "perhaps", "GATEWAY_ADMIN_TOKEN": "short"}), &logBuffer{})
 	require.ErrorContains(t, err, "GATEWAY_CHECK: invalid")

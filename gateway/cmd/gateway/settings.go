@@ -21,6 +21,7 @@ type settings struct {
 	config               string
 	check                bool
 	redis                string // a URL; it may hold a password
+	db                   string // so may this, or it is the name of a file
 	proxies              rampart.Proxies
 	resolve              map[string]string
 	accessLog            string
@@ -44,6 +45,7 @@ func parse(args []string, lookupEnv func(string) (string, bool), usage io.Writer
 	flags.StringVar(&s.config, "config", "", "Kong's declarative `file`")
 	flags.BoolVar(&s.check, "check", false, "check the file, list every mistake, and end")
 	flags.StringVar(&s.redis, "redis", "", "`URL` of the Redis for rate limits of policy redis")
+	flags.StringVar(&s.db, "db", "", "`file` of SQLite, or postgres:// URL, in which quotas outlive a restart")
 	flags.StringVar(&trusted, "trusted-proxies", "", "`prefixes` of the proxies whose X-Forwarded-* headers are believed, or how many of them every request passes")
 	flags.StringVar(&s.accessLog, "access-log", "-", "`file` for one JSON line per request; -: standard output; empty: none")
 	flags.Func("resolve", "`name=address` in place of DNS, for upstreams; may be given again, or hold several with commas", func(text string) error {

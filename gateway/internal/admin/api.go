@@ -152,7 +152,7 @@ func checkQuery(r *http.Request, allowed string) error {
 
 // endpoints lists all; one that has words goes before one that has names there.
 func (a *API) endpoints() []endpoint {
-	table := slices.Concat(a.ownEndpoints(), a.cacheEndpoints(), a.memberEndpoints(), a.entityEndpoints())
+	table := slices.Concat(a.ownEndpoints(), a.cacheEndpoints(), a.planEndpoints(), a.memberEndpoints(), a.entityEndpoints())
 	for i := range table {
 		table[i].parts = strings.Split(strings.Trim(table[i].path, "/"), "/")
 	}

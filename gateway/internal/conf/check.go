@@ -265,13 +265,6 @@ func Printable(s string) bool {
 	return true
 }
 
-func (k *KeyAuth) check(*File) Mistakes {
-	c := Checks{m: k.at()}
-	c.Want(Printable(k.Key) && !strings.Contains(k.Key, " ") && len(k.Key) >= 16 && len(k.Key) <= 128, "key",
-		"16 to 128 printable ASCII characters are wanted: a shorter key can be guessed")
-	return c.ms
-}
-
 func (j *JWTSecret) check(*File) Mistakes {
 	c := Checks{m: j.at()}
 	c.Want(j.Key != "", "key", "missing")

@@ -109,6 +109,14 @@ func (c *Change) complete(f *File, e, old Entity, d *decoder) {
 	} else if b.CreatedAt == 0 {
 		b.CreatedAt = c.Now
 	}
+	if old != nil && c.Replace { // Kong's clients, which do not know these, replace what they change
+		was := reflect.ValueOf(old).Elem()
+		eachField(reflect.ValueOf(e).Elem(), func(name, option string, v reflect.Value) {
+			if option == optOwn && !Given(c.Body, name) {
+				v.Set(fieldNamed(was, name))
+			}
+		})
+	}
 	id := ""
 	switch {
 	case old != nil:

@@ -5,6 +5,7 @@ package conf
 type File struct {
 	Services       []*Service
 	Routes         []*Route
+	Plans          []*Plan
 	Consumers      []*Consumer
 	Plugins        []*Plugin
 	Upstreams      []*Upstream
@@ -101,13 +102,7 @@ type Consumer struct {
 	base     `k:",inline"`
 	Username string `k:"username"`
 	CustomID string `k:"custom_id"`
-}
-
-// A KeyAuth is an API key of a Consumer.
-type KeyAuth struct {
-	base     `k:",inline"`
-	Consumer Ref    `k:"consumer"`
-	Key      string `k:"key,auto"`
+	Plan     Ref    `k:"plan,own"`
 }
 
 // A JWTSecret is a key with which a Consumer's tokens are signed.

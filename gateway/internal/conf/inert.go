@@ -57,7 +57,6 @@ func entityOff(owner string) off {
 		"Service":  {"tls_verify_depth": "", "client_certificate": "", "tls_sans": ""},
 		"Route":    {"sources": "", "destinations": "", "expression": "", "priority": ""},
 		"Consumer": {"type": ""},
-		"KeyAuth":  {"ttl": ""},
 		"Upstream": {
 			"use_srv_name": "false", "client_certificate": "",
 			"hash_on": "none", "hash_on_header": "", "hash_on_cookie": "", "hash_on_cookie_path": "/",

@@ -133,6 +133,7 @@ func Kinds() []Kind {
 		kindOf(Kind{Name: "targets", Key: "target", Within: "upstream"}, NewTarget, func(f *File) *[]*Target { return &f.Targets }),
 		kindOf(Kind{Name: "services", Key: "name"}, NewService, func(f *File) *[]*Service { return &f.Services }),
 		kindOf(Kind{Name: "routes", Key: "name"}, NewRoute, func(f *File) *[]*Route { return &f.Routes }),
+		kindOf(Kind{Name: "plans", Key: "name"}, NewPlan, func(f *File) *[]*Plan { return &f.Plans }),
 		kindOf(Kind{Name: "consumer_groups", Key: "name"}, func() *ConsumerGroup { return &ConsumerGroup{} }, func(f *File) *[]*ConsumerGroup { return &f.ConsumerGroups }),
 		kindOf(Kind{Name: "consumers", Key: "username"}, func() *Consumer { return &Consumer{} }, func(f *File) *[]*Consumer { return &f.Consumers }),
 		kindOf(Kind{Name: "keyauth_credentials", Path: "key-auths", Below: "key-auth", Key: "key"},
@@ -169,7 +170,6 @@ func (s *SNI) natural() string           { return s.Name }
 func (*CACertificate) natural() string   { return "" }
 func (p *Plugin) natural() string        { return p.InstanceName }
 func (*Upstream) refs() []reference      { return nil }
-func (*Consumer) refs() []reference      { return nil }
 func (*Certificate) refs() []reference   { return nil }
 func (*CACertificate) refs() []reference { return nil }
 
@@ -182,6 +182,10 @@ func (s *Service) refs() (all []reference) {
 
 func (r *Route) refs() []reference {
 	return []reference{{field: "service", kind: "services", ref: &r.Service}} // none: its plugins answer
+}
+
+func (c *Consumer) refs() []reference {
+	return []reference{{field: "plan", kind: "plans", ref: &c.Plan}}
 }
 
 func (k *KeyAuth) refs() []reference {

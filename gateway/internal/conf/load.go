@@ -23,6 +23,7 @@ type (
 		Info           info                `k:"_info"`
 		Services       []*serviceDoc       `k:"services"`
 		Routes         []*routeDoc         `k:"routes"`
+		Plans          []*Plan             `k:"plans"`
 		Upstreams      []*upstreamDoc      `k:"upstreams"`
 		Targets        []*Target           `k:"targets"`
 		Consumers      []*consumerDoc      `k:"consumers"`
@@ -176,6 +177,7 @@ func (f *File) flatten(doc *document, d *decoder) {
 		plugins(s.Plugins, "service", id)
 	}
 	routes(doc.Routes, "")
+	f.Plans = doc.Plans
 	for i, u := range doc.Upstreams {
 		id := ensureID(&u.Upstream, "upstreams", fmt.Sprint(i))
 		f.Upstreams = append(f.Upstreams, &u.Upstream)

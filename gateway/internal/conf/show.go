@@ -14,6 +14,7 @@ const (
 	optUnset  = "unset"  // a number whose zero is shown, and may be written, as null
 	optShort  = "short"  // short for other fields, and never shown
 	optShown  = "shown"  // made of other fields, so it is not in documents
+	optOwn    = "own"    // not Kong's, whose clients do not see it where it is not set, and lose it by no PUT
 )
 
 // eachField calls do for the fields of a struct that documents have, those of
@@ -73,7 +74,7 @@ func table(v reflect.Value) map[string]any {
 		out[name] = offValue(value)
 	}
 	eachField(v, func(name, option string, f reflect.Value) {
-		if option != optShort {
+		if option != optShort && (option != optOwn || !f.IsZero()) {
 			out[name] = shown(option, f)
 		}
 	})

@@ -59,8 +59,15 @@ func (f *File) document() document {
 		d := upstreams[t.Upstream]
 		t.Upstream, d.Targets = "", append(d.Targets, t)
 	}
+	plans := map[Ref]Ref{}
+	for _, p := range f.Plans {
+		plans[Ref(p.ID)] = Ref(p.Name)
+		forget(p, "plans")
+	}
+	doc.Plans = f.Plans
 	for _, c := range f.Consumers {
 		d := &consumerDoc{Consumer: *c}
+		d.Plan = plans[c.Plan]
 		consumers[Ref(c.ID)], doc.Consumers = d, append(doc.Consumers, d)
 	}
 	for _, k := range f.KeyAuths {

@@ -63,6 +63,9 @@ type scope struct{ route, service, consumer, group conf.Ref }
 type uses struct {
 	at        map[scope][]*use
 	consumers []bool // by order: is there a use for some consumer, or group of them?
+
+	plans     http.Handler // nil: there are none
+	planOrder int          // that they run before
 }
 
 func newUses(all map[string]*use, kinds int) *uses {
@@ -106,6 +109,9 @@ func (us *uses) chain(route, service conf.Ref, h http.Handler) []http.Handler {
 	}
 	var out []http.Handler
 	for order, u := range base {
+		if us.plans != nil && order == us.planOrder {
+			out = append(out, us.plans)
+		}
 		switch {
 		case us.consumers[order]:
 			out = append(out, &byConsumer{us, order, route, service, u})
@@ -196,7 +202,10 @@ func (b *byConsumer) first(c *call.Call, all []step) *use {
 
 // buildRoutes puts the plugins before each route.
 func (s *state) buildRoutes() {
-	us := newUses(s.uses, len(plugin.Types()))
+	types := plugin.Types()
+	us := newUses(s.uses, len(types))
+	us.plans = s.plans.Handler(http.HandlerFunc(next))
+	us.planOrder = slices.IndexFunc(types, func(t conf.PluginType) bool { return t.Name == "usage-plan" })
 	services := make(map[conf.Ref]*conf.Service, len(s.file.Services))
 	for _, svc := range s.file.Services {
 		services[conf.Ref(svc.ID)] = svc

@@ -29,6 +29,7 @@ type Options struct {
 	Names   proxy.Resolver
 	Proxies rampart.Proxies
 	Shared  throttle.Store // for policy redis; nil: none
+	Kept    throttle.Store // for quotas of policy local; nil: none
 	Metrics *plugin.Metrics
 	// BodyTimeout is how long a client may send nothing of its body; 0: the
 	// constant.
@@ -72,6 +73,8 @@ type state struct {
 	services map[string]keep[*proxy.Service]
 	pools    map[string]keep[*proxy.Pool]
 	uses     map[string]*use // by the plugin's id
+	plans    *plugin.Plans
+	notes    conf.Mistakes // about what is not wrong, but less than one might expect
 }
 
 // keep is something that a change keeps if what made it is the same.
@@ -111,7 +114,8 @@ func (e *Engine) Parse(text []byte) (*conf.File, error) {
 		u.layer.Close()
 	}
 	env.Close()
-	more = append(more, wrong...)
+	_, plans := plugin.NewPlans(f, nil, env)
+	more = slices.Concat(more, wrong, plans)
 	return nil, ms.Also(more).Also(e.opts.Certificates.Mistakes(f)).Err()
 }
 
@@ -240,7 +244,8 @@ func (e *Engine) compile(f *conf.File, old *state) (*state, error) {
 	var mistakes, wrong conf.Mistakes
 	s.env, mistakes = e.environment(f, old)
 	s.uses, wrong = e.layers(f, s.env, old)
-	if mistakes = append(mistakes, wrong...); mistakes.Err() != nil {
+	s.plans, s.notes = plugin.NewPlans(f, old.plans, s.env)
+	if mistakes = slices.Concat(mistakes, wrong, s.notes); mistakes.Err() != nil {
 		s.retire(old)
 		return nil, append(mistakes, e.opts.Certificates.Mistakes(f)...).Err()
 	}
@@ -256,7 +261,7 @@ func (e *Engine) environment(f *conf.File, old *state) (*plugin.Env, conf.Mistak
 	}
 	env := &plugin.Env{
 		File: f, Log: e.opts.Log, Events: e.events, Metrics: e.opts.Metrics,
-		Proxies: e.opts.Proxies, Shared: e.opts.Shared, Passwords: e.passwords, Cache: e.cache, Issuers: e.issuers,
+		Proxies: e.opts.Proxies, Shared: e.opts.Shared, Kept: e.opts.Kept, Passwords: e.passwords, Cache: e.cache, Issuers: e.issuers,
 	}
 	return env, env.Prepare(old.env)
 }
@@ -293,11 +298,7 @@ func (e *Engine) layers(f *conf.File, env *plugin.Env, old *state) (map[string]*
 			continue
 		}
 		if err != nil {
-			reason := err.Error()
-			for m := range rampart.Mistakes(err) { // one is enough
-				reason = conf.Naming{}.Text(m)
-			}
-			mistakes = append(mistakes, p.Mistake("config", reason))
+			mistakes = append(mistakes, p.Mistake("config", plugin.Reason(err)))
 			continue
 		}
 		made[p.ID] = newUse(p, layer)
@@ -380,6 +381,12 @@ func (e *Engine) SetHealth(upstream, target string, healthy bool) bool {
 	p := e.current.Load().pools[upstream].thing
 	return p != nil && p.Set(target, healthy)
 }
+
+// Plans returns the plans of the configuration in use.
+func (e *Engine) Plans() *plugin.Plans { return e.current.Load().plans }
+
+// Notes say what the author of the configuration in use may not expect of this gateway.
+func (e *Engine) Notes() conf.Mistakes { return e.current.Load().notes }
 
 // Cache returns what proxy-cache answers from.
 func (e *Engine) Cache() *plugin.Cache { return e.cache }

@@ -26,6 +26,7 @@ func costs(dir string) map[string]string {
 			add: {headers: ["x-d:$(headers.x-b)-$(query_params.q)"], querystring: ["z:1"], body: ["p:$(query_params.q)"]}}`,
 		"bot-detection": `{deny: ["(?i)^curl/", "evil"]}`,
 		"basic-auth":    `{}`,
+		"usage-plan":    `{rate: 2000000000, quota_day: 2000000000, quota_month: 2000000000, window: calendar}`, // as a plan
 		"proxy-cache":   `{strategy: memory}`,
 		"file-log":      `{path: "` + filepath.Join(dir, "log") + `"}`,
 		"http-log":      `{http_endpoint: "http://127.0.0.1:1", queue: {max_batch_size: 1000, max_entries: 1000}}`,

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/ecolaura/rampart/apikey"
 	"github.com/ecolaura/rampart/gateway/internal/call"
@@ -99,7 +100,11 @@ func (ks *keyStore) read(in *apikey.Keys, k *conf.KeyAuth, old *keyStore) (err e
 	if known {
 		err = ks.MemoryStore.Insert(context.Background(), r.key, r.hash)
 	} else {
-		r.key, err = in.Import(context.Background(), apikey.Key{Name: k.ID, Owner: string(k.Consumer)}, apikey.PlainText(), k.Key)
+		key := apikey.Key{Name: k.ID, Owner: string(k.Consumer), Expires: k.Expires()}
+		if k.Enabled != nil {
+			key.Revoked = time.Unix(max(k.UpdatedAt, 1), 0) // once it is enabled, it is read again
+		}
+		r.key, err = in.Import(context.Background(), key, apikey.PlainText(), k.Key)
 		r.hash = ks.hash
 	}
 	if err == nil {

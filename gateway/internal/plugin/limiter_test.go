@@ -40,8 +40,8 @@ func (reporter) ReportsOutages() {}
 
 func TestAScopedStoreReportsOutagesIfItsStoreDoes(t *testing.T) {
 	memory := throttle.NewMemory(0)
-	_, ok := scope(memory, "a/").(throttle.OutageReporter)
+	_, ok := scope(memory, "a/", false).(throttle.OutageReporter)
 	assert.False(t, ok)
-	_, ok = scope(reporter{memory}, "a/").(throttle.OutageReporter)
+	_, ok = scope(reporter{memory}, "a/", false).(throttle.OutageReporter)
 	assert.True(t, ok)
 }

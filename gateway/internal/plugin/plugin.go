@@ -18,7 +18,7 @@ import (
 
 // Types returns the plugins in the order in which they run: that of Kong's
 // priorities, with security-headers outside those that refuse, and usage-plan
-// beside rate-limiting. A new plugin is a file and a line here.
+// beside rate-limiting. Plans run before usage-plan. A new plugin is a file and a line here.
 func Types() conf.Plugins {
 	return conf.Plugins{
 		{Name: "correlation-id", New: newCorrelationID, Alone: true},
@@ -67,6 +67,15 @@ func New(p *conf.Plugin, e *Env) (*Layer, error) {
 	return p.Config.(config).layer(p, e) //nolint:forcetypeassert // each of Types is one
 }
 
+// Reason is what a layer could not be made for.
+func Reason(err error) string {
+	reason := err.Error()
+	for m := range rampart.Mistakes(err) { // one is enough
+		reason = conf.Naming{}.Text(m)
+	}
+	return reason
+}
+
 // An Env is what plugins need of the gateway.
 type Env struct {
 	File    *conf.File
@@ -76,6 +85,8 @@ type Env struct {
 	Proxies rampart.Proxies
 	// Shared keeps the counts of policy redis; nil: there is none.
 	Shared throttle.Store
+	// Kept keeps those of quotas of policy local over a restart; nil: nothing does.
+	Kept throttle.Store
 	// Passwords checks those of basic-auth.
 	Passwords *Passwords
 	// Cache is what proxy-cache answers from.

@@ -1,37 +1,24 @@
 package plugin
 
 import (
+	"errors"
 	"net/http"
-	"time"
 
 	"github.com/ecolaura/rampart/gateway/internal/call"
 	"github.com/ecolaura/rampart/gateway/internal/conf"
 	"github.com/ecolaura/rampart/throttle"
 )
 
-// UsagePlan is what AWS and Tyk call so: a rate, a burst and quotas for each
-// credential. It is not Kong's.
+// UsagePlan is the short form of a plan: for each credential, and for the requests
+// that the plugin is for. It is not Kong's.
 type UsagePlan struct {
-	Rate          int    `k:"rate,unset"`  // requests a second
-	Burst         int    `k:"burst,unset"` // how many at once; 0: rate
-	QuotaDay      int    `k:"quota_day,unset"`
-	QuotaMonth    int    `k:"quota_month,unset"`
-	Policy        string `k:"policy"`
-	FaultTolerant bool   `k:"fault_tolerant"`
+	conf.Usage `k:",inline"`
 }
 
-func newUsagePlan() any { return config(&UsagePlan{Policy: "local", FaultTolerant: true}) }
+func newUsagePlan() any { return config(&UsagePlan{conf.NewUsage()}) }
 
 // Check looks for mistakes.
-func (u *UsagePlan) Check(c *conf.Checks, _ *conf.File) {
-	c.Within("config.rate", u.Rate, 0, 1<<31-1)
-	c.Within("config.burst", u.Burst, 0, 1<<31-1)
-	c.Within("config.quota_day", u.QuotaDay, 0, 1<<31-1)
-	c.Within("config.quota_month", u.QuotaMonth, 0, 1<<31-1)
-	c.Want(u.Rate+u.QuotaDay+u.QuotaMonth > 0, "config", "at least one of rate, quota_day and quota_month is wanted")
-	c.Want(u.Burst == 0 || u.Rate > 0, "config.burst", "goes with rate")
-	c.Want(u.Policy == "local" || u.Policy == "redis", "config.policy", "must be local or redis")
-}
+func (u *UsagePlan) Check(c *conf.Checks, _ *conf.File) { u.CheckUsage(c, "config.", false) }
 
 // layer gives each credential a rate with a burst, and quotas.
 func (u *UsagePlan) layer(p *conf.Plugin, e *Env) (*Layer, error) {
@@ -46,22 +33,12 @@ func (u *UsagePlan) layer(p *conf.Plugin, e *Env) (*Layer, error) {
 		}
 		return byIP(dst, r)
 	}
-	var policies []throttle.Policy
-	if u.Rate > 0 {
-		policies = append(policies, throttle.Policy{
-			Name: "rate", Algorithm: throttle.TokenBucket, Key: key,
-			Rate: throttle.Rate{Count: u.Rate, Period: time.Second, Burst: u.Burst},
-		})
+	m, err := newMeter(&u.Usage, nil, key, throttle.NewMemory(localKeys(e.limiters)), p.ID+"/", e)
+	if errors.Is(err, errNoRedis) {
+		err = conf.Mistakes{p.Mistake("config.policy", err.Error())}
 	}
-	if u.QuotaDay > 0 {
-		policies = append(policies, throttle.Policy{Name: "quota-day", Rate: throttle.Rate{Count: u.QuotaDay, Period: day}, Key: key})
-	}
-	if u.QuotaMonth > 0 {
-		policies = append(policies, throttle.Policy{Name: "quota-month", Rate: throttle.Rate{Count: u.QuotaMonth, Period: 30 * day}, Key: key})
-	}
-	l, err := limiter(p, throttle.Config{Policies: policies, Logger: e.Log}, u.Policy, u.FaultTolerant, e)
 	if err != nil {
 		return nil, err
 	}
-	return &Layer{Handler: l.Handler}, nil
+	return &Layer{Handler: m.handler}, nil
 }

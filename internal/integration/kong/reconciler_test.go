@@ -2,9 +2,11 @@ package kong_test
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -197,6 +199,19 @@ func TestTheReconcilerSyncsDiffsAndDumpsEverything(t *testing.T) {
 			copied := s.dumped(t, tags)
 			assert.Equal(t, counts{}, s.reconcile(t, copied, tags, true), "what is dumped is what is there")
 
+			own := []string{"/plans/gold", `{"rate": 5}`, "/consumers/c-a", `{"plan": "gold"}`, "/consumers/c-a/key-auth/a-key-of-the-team-a", `{"enabled": false}`}
+			for i := 0; i < len(own); i += 2 { // what Kong has not
+				method := http.MethodPatch
+				if i == 0 {
+					method = http.MethodPut
+				}
+				r, err := s.NewRequest(method, own[i], nil, json.RawMessage(own[i+1]))
+				require.NoError(t, err)
+				_, err = s.Do(t.Context(), r, nil)
+				require.NoError(t, err)
+			}
+			assert.Equal(t, counts{}, s.reconcile(t, mine, tags, true), "and does not see")
+
 			text, err := os.ReadFile(mine)
 			require.NoError(t, err)
 			changed := filepath.Join(t.TempDir(), "changed.yml")
@@ -204,6 +219,13 @@ func TestTheReconcilerSyncsDiffsAndDumpsEverything(t *testing.T) {
 				"minute: 5", "hour: 9", "weight: 10", "weight: 20", "[/a]", "[/a, /c]", "custom_id: id-a", "custom_id: other", "status_code: 418", "status_code: 503",
 			).Replace(string(text))), 0o600))
 			assert.Equal(t, counts{changed: 6}, s.reconcile(t, changed, tags, false), "five, and the membership of the consumer")
+			for _, c := range s.rows(t, "/plans/gold/consumers") {
+				assert.Equal(t, "other", c["custom_id"], "it is changed, and keeps its plan")
+			}
+			assert.Len(t, s.rows(t, "/plans/gold/consumers"), 1)
+			for _, k := range s.rows(t, "/consumers/c-a/key-auth") {
+				assert.Equal(t, false, k["enabled"])
+			}
 			assert.Equal(t, counts{}, s.reconcile(t, changed, tags, true))
 
 			nothing := filepath.Join(t.TempDir(), "nothing.yml")
