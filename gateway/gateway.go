@@ -165,7 +165,7 @@ func refuseAll(w http.ResponseWriter, _ *http.Request) {
 	(&rampart.Problem{Status: http.StatusServiceUnavailable, Code: "no_gateway"}).Write(w)
 }
 
-// TLSConfig returns the configuration of a TLS listener, for a server of one's
+// TLSConfig returns the configuration of a TLS listener, for a server of your
 // own: each connection gets the certificate that is then configured for its name.
 func (g *Gateway) TLSConfig() *tls.Config { return g.certs.config() }
 

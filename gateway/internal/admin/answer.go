@@ -108,7 +108,7 @@ func problem(w http.ResponseWriter, status int, c code, name, message string, fi
 	write(w, status, body)
 }
 
-// refuse answers for an error. Like Kong it names the fields.
+// refuse responds for an error. Like Kong it names the fields.
 func refuse(w http.ResponseWriter, err error) {
 	ms, wrong := errors.AsType[conf.Mistakes](err)
 	one, bad := errors.AsType[*refusal](err)

@@ -61,7 +61,7 @@ func one(w http.ResponseWriter, f *conf.File, customID string) error {
 	return nil
 }
 
-// page answers with the page of items that the query asks for.
+// page responds with the page of items that the query asks for.
 func page(w http.ResponseWriter, r *http.Request, items []item) error {
 	query := r.URL.Query()
 	size := pageSize

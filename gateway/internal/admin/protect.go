@@ -14,7 +14,7 @@ import (
 
 // Protect keeps web pages away from the Admin API: a page in its operator's
 // browser can send these very forms to a loopback address, and by DNS rebinding
-// read the answers too. So a request with an Origin, from another site, or for a
+// read the responses too. So a request with an Origin, from another site, or for a
 // Host that is not a loopback name is refused. With a token every request needs
 // it (Authorization: Bearer, or Kong-Admin-Token), and any Host will do.
 func Protect(next http.Handler, token string, events *rampart.Reporter) http.Handler {

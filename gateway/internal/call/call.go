@@ -37,7 +37,7 @@ type Call struct {
 	SetHeaders  []string // for the upstream: name, value, name, value …
 	HideHeaders []string // not for the upstream: credentials
 	HideQuery   []string
-	own         []string // headers of the answer that are not the upstream's to set
+	own         []string // headers of the response that are not the upstream's to set
 	DropHeaders []string // those that the gateway sets by itself, but not now
 
 	Secrets []string // names of headers and parameters that may hold credentials, not for logs
@@ -48,7 +48,7 @@ type Call struct {
 	Target   string // the last server that was asked
 	Tries    int
 	Upstream time.Duration // until its header was there
-	Status   int           // of its answer; 0: there was none
+	Status   int           // of its response; 0: there was none
 
 	BodyFailed atomic.Int32 // the status that says how the client's body ended before its end; 0: it has not
 
@@ -57,12 +57,12 @@ type Call struct {
 	Rest []http.Handler // of its way: plugins, and what is behind them
 }
 
-// A Counter is told of each answer.
+// A Counter is told of each response.
 type Counter interface {
 	Count(c *Call, status int, sent int64, took time.Duration)
 }
 
-// Own puts a header into the answer, in place of what the upstream says there.
+// Own puts a header into the response, in place of what the upstream says there.
 func (c *Call) Own(w http.ResponseWriter, name, value string) {
 	w.Header()[name] = []string{value}
 	c.own = append(c.own, name)

@@ -47,7 +47,7 @@ func newActive() Active {
 	}
 }
 
-// Every returns how long after an answer a target is asked again: one that is
+// Every returns how long after a response a target is asked again: one that is
 // well, and one that is not. 0: never.
 func (a *Active) Every() (healthy, unhealthy time.Duration) {
 	return Seconds(a.Healthy.Interval), Seconds(a.Unhealthy.Interval)

@@ -56,7 +56,7 @@ func (d *decoder) into(n *yaml.Node, v reflect.Value, path, at string, lines map
 		switch v.Kind() {
 		case reflect.String, reflect.Slice, reflect.Map, reflect.Pointer:
 			v.SetZero()
-		default: // what Kong answers for an unset field
+		default: // what Kong sends for an unset field
 		}
 		return
 	}

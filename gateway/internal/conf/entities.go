@@ -141,7 +141,7 @@ type Healthchecks struct {
 	Passive Passive `k:"passive"`
 }
 
-// Passive health checks judge a target by the answers to real requests.
+// Passive health checks judge a target by the responses to real requests.
 type Passive struct {
 	Type      string    `k:"type"`
 	Healthy   Healthy   `k:"healthy"`

@@ -126,7 +126,7 @@ func plain(v reflect.Value) any {
 	}
 }
 
-// offShown is offOf, without what Kong 3 takes, but does not answer.
+// offShown is offOf, without what Kong 3 takes, but does not send.
 func offShown(v reflect.Value) off {
 	fields := offOf(v)
 	delete(fields, "run_on")
@@ -134,7 +134,7 @@ func offShown(v reflect.Value) off {
 }
 
 // offValue is how a field that Kong has and this gateway has not is shown: with
-// the value by which it is off, as in what Kong answers; null if that is no single
+// the value by which it is off, as in what Kong sends; null if that is no single
 // value.
 func offValue(s string) any {
 	if b, err := strconv.ParseBool(s); err == nil && (s == "true" || s == "false") {

@@ -55,7 +55,7 @@ func (a *AccessLog) Close() {
 func (a *AccessLog) flush() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	_ = a.w.Flush() // there is nobody left to tell
+	_ = a.w.Flush() // an error has nowhere to go
 }
 
 // record writes the line of a request. Paths are without their query, which may

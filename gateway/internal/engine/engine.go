@@ -388,7 +388,7 @@ func (e *Engine) Plans() *plugin.Plans { return e.current.Load().plans }
 // Notes say what the author of the configuration in use may not expect of this gateway.
 func (e *Engine) Notes() conf.Mistakes { return e.current.Load().notes }
 
-// Cache returns what proxy-cache answers from.
+// Cache returns what proxy-cache serves from.
 func (e *Engine) Cache() *plugin.Cache { return e.cache }
 
 // Requests returns how many requests there were and how many are under way.

@@ -48,7 +48,7 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 		rec.until = c.Start.Add(writeTimeout / 2)
 	}
 	if r.ProtoMajor == 1 && r.Body != nil && r.Body != http.NoBody {
-		// net/http reads what the handler leaves of a body, before it answers.
+		// net/http reads what the handler leaves of a body, before it responds.
 		_ = rec.control.SetReadDeadline(c.Start.Add(e.opts.BodyTimeout))
 	}
 	ended := false
@@ -142,7 +142,7 @@ func (e *Engine) bad(w http.ResponseWriter, r *http.Request, c *call.Call, s *st
 	pass(w, r, c, s.refusals[http.StatusBadRequest])
 }
 
-// redirect answers a plain http request of a route that is for https only, as
+// redirect responds to a plain http request of a route that is for https only, as
 // Kong does: 426 (RFC 9110 section 15.5.22), or a redirect if it is configured.
 func redirect(w http.ResponseWriter, r *http.Request) {
 	status := call.From(r.Context()).Route.RedirectStatus

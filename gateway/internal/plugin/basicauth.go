@@ -107,7 +107,7 @@ func basic(values []string) (name, pw string, ok bool) {
 	return name, pw, ok && name != ""
 }
 
-// refuse answers alike for a wrong name and a wrong password.
+// refuse responds alike to a wrong name and a wrong password.
 func (b *BasicAuth) refuse(w http.ResponseWriter, r *http.Request, e *Env, err error) {
 	if errors.Is(err, errCredentials) {
 		e.Events.Refused(r, rampart.AuthnLoginFail, "", slog.String("reason", "credentials"))

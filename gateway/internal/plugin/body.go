@@ -158,7 +158,7 @@ func (t *transform) editBody(w http.ResponseWriter, src *source, out *http.Reque
 	return form, nil
 }
 
-// bodyProblem returns the answer for a request whose body or values do not
+// bodyProblem returns the response for a request whose body or values do not
 // serve, and the reason for the log.
 func bodyProblem(w http.ResponseWriter, r *http.Request, err error) (*rampart.Problem, string) {
 	_, tooLarge := errors.AsType[*http.MaxBytesError](err)

@@ -63,7 +63,7 @@ func (c *Cached) size() int {
 	return n
 }
 
-// fits reports whether c answers a request with that header (RFC 9111 section 4.1).
+// fits reports whether c is for a request with that header (RFC 9111 section 4.1).
 func (c *Cached) fits(h http.Header) bool {
 	for i := 0; i < len(c.vary); i += 2 {
 		if joined(h, c.vary[i]) != c.vary[i+1] {
@@ -90,7 +90,7 @@ func (s *Cache) find(key string, h http.Header, now time.Time) *Cached {
 	return nil
 }
 
-// store puts c in the place of what answers the same requests.
+// store puts c in the place of what is for the same requests.
 func (s *Cache) store(c *Cached) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

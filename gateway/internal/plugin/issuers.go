@@ -13,7 +13,7 @@ import (
 
 // Issuers hold the keys of the issuers that openid-connect trusts, over reloads. An
 // issuer that is down keeps no configuration from being used: it is asked again
-// until it answers. They are safe for concurrent use.
+// until it responds. They are safe for concurrent use.
 type Issuers struct {
 	mu  sync.Mutex
 	all map[string]*issuer // by their configuration

@@ -226,7 +226,7 @@ func claimedKey(raw, claim string) (string, error) {
 	return name, nil
 }
 
-// refuse answers alike for every bad token (RFC 6750 section 3.1).
+// refuse responds alike to every bad token (RFC 6750 section 3.1).
 func (j *jwtLayer) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	reason := "missing"
 	w.Header().Set("WWW-Authenticate", "Bearer")

@@ -208,7 +208,7 @@ func (o *openID) consumer(t *auth.Token) *conf.Consumer {
 	return nil
 }
 
-// refuse answers as RFC 6750 section 3 has it.
+// refuse responds as RFC 6750 section 3 has it.
 func (o *openID) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	var reason string
 	event := rampart.AuthnLoginFail

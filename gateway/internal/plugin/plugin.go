@@ -89,7 +89,7 @@ type Env struct {
 	Kept throttle.Store
 	// Passwords checks those of basic-auth.
 	Passwords *Passwords
-	// Cache is what proxy-cache answers from.
+	// Cache is what proxy-cache serves from.
 	Cache *Cache
 	// Issuers are those of openid-connect.
 	Issuers *Issuers

@@ -17,7 +17,7 @@ import (
 	"github.com/ecolaura/rampart/gateway/internal/conf"
 )
 
-// ProxyCache answers from memory what an upstream has answered before, as RFC
+// ProxyCache serves from memory what an upstream has sent before, as RFC
 // 9111 lets a shared cache do. Times are in seconds.
 type ProxyCache struct {
 	ResponseCode    []int        `k:"response_code"`
@@ -73,7 +73,7 @@ func (p *ProxyCache) Check(c *conf.Checks, _ *conf.File) {
 // Inert names what Kong has and this gateway has not.
 func (*CacheHeaders) Inert() map[string]string { return map[string]string{"Age": "true"} } // an older name
 
-// mediaType returns a media type in one form, "" if it is none.
+// mediaType returns a media type in one form, "" if it is not one.
 func mediaType(s string) string {
 	kind, params, err := mime.ParseMediaType(s)
 	if err != nil {
@@ -93,7 +93,7 @@ type caching struct {
 	kinds map[string]bool
 }
 
-// layer answers from e.Cache, or fills it.
+// layer serves from e.Cache, or fills it.
 func (p *ProxyCache) layer(use *conf.Plugin, e *Env) (*Layer, error) {
 	c := &caching{p, use.ID, e.Cache, map[string]bool{}}
 	for _, kind := range p.ContentType {
@@ -141,7 +141,7 @@ func (c *caching) serve(w http.ResponseWriter, r *http.Request, next http.Handle
 	}
 	rec := &cacheRecorder{ResponseWriter: w, caching: c, status: status, header: http.Header{}, r: r}
 	next.ServeHTTP(rec, r)
-	rec.finish(key, now) // not after a panic: the answer is not whole then
+	rec.finish(key, now) // not after a panic: the response is not whole then
 }
 
 // mayAsk reports whether the cache may have a part in a request. What a client's
@@ -170,7 +170,7 @@ func safe(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
 
-// address names what a request is about, whoever asks.
+// address names what a request is for, for any caller.
 func address(r *http.Request) string {
 	c := call.From(r.Context())
 	return strings.ToLower(r.Host) + strings.ToLower(c.Path)

@@ -373,7 +373,7 @@ func apply(edits []edit, f fields, src *source, ok func(string) bool) error {
 	return nil
 }
 
-// refuse answers for a request that cannot be edited.
+// refuse responds for a request that cannot be edited.
 func (t *transform) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	p, reason := bodyProblem(w, r, err)
 	t.env.Events.Refused(r, rampart.InputValidationFail, "", slog.String("reason", reason))

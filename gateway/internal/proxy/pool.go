@@ -149,7 +149,7 @@ const (
 	answered outcome = iota
 	unreachable
 	timedOut
-	broken // an answer that was none
+	broken // no valid response
 )
 
 // report tells how a target did.

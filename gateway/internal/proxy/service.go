@@ -210,7 +210,7 @@ type countedConn struct {
 
 func (b *countedConn) Close() error { b.end(); return b.ReadWriteCloser.Close() }
 
-// refuse answers for an upstream that did not. What went wrong is for the log.
+// refuse responds for an upstream that did not. What went wrong is for the log.
 func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	status, code := http.StatusBadGateway, "upstream_error"
 	timeout, isNet := errors.AsType[net.Error](err)
@@ -222,7 +222,7 @@ func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		request.CloseAfter(w, r)
 	case failed == http.StatusRequestTimeout: // RFC 9110 section 15.5.9
 		status, code = failed, "body_timeout"
-	case r.Context().Err() != nil: // nobody waits for an answer
+	case r.Context().Err() != nil: // nobody waits for a response
 		status, code = 499, "client_gone"
 	case failed == http.StatusBadRequest:
 		status, code = failed, "bad_body"

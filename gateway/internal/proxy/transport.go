@@ -56,7 +56,7 @@ func newTransport(s *conf.Service, cas []*conf.CACertificate, names Resolver) *h
 			if err != nil {
 				return nil, err
 			}
-			// A conn that gave up on the answer before the transport does would look
+			// A conn that gave up on the response before the transport does would look
 			// broken to it, and the transport asks a reused one's server again.
 			return &conn{Conn: c, read: read + read/4, write: write, born: time.Now()}, nil
 		},
@@ -130,7 +130,7 @@ func (c *conn) waitRead(now int64) error {
 	return c.SetReadDeadline(time.Now().Add(c.read))
 }
 
-// Write also gives the answer its time anew: the transport waits for it in a
+// Write also gives the response its time anew: the transport waits for it in a
 // Read that began before the request was sent.
 func (c *conn) Write(p []byte) (int, error) {
 	now := c.age()

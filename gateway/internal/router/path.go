@@ -92,8 +92,8 @@ func unreserved(c byte) bool {
 }
 
 // Upstream returns the path for the upstream, as Kong documents path_handling:
-// v0 takes the parts for segments and puts one slash between them, v1 takes
-// them for texts.
+// v0 treats the parts as segments and puts one slash between them, v1 joins
+// them as they are.
 func Upstream(service string, r *conf.Route, matched int, path string) string {
 	if service == "" {
 		service = "/"
