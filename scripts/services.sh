@@ -19,10 +19,11 @@ if [ ${#lacking[@]} -gt 0 ]; then
 	apt-get install -y -q --no-install-recommends "${lacking[@]}"
 fi
 
-# What pages are held against, from npm.
-if [ ! -f .tools/node_modules/axe-core/axe.min.js ]; then
+# What pages are held against, and a service in another language to attack, from npm.
+if [ ! -d .tools/node_modules/express ]; then
 	command -v npm >/dev/null || apt-get install -y -q --no-install-recommends nodejs npm
-	npm install --silent --no-save --no-fund --no-audit --prefix .tools axe-core@4.14.1
+	npm install --silent --no-save --no-fund --no-audit --prefix .tools axe-core@4.14.1 \
+		express@5 helmet@8 cors@2 express-rate-limit@8 jsonwebtoken@9
 fi
 
 if ! redis-cli -h 127.0.0.1 ping >/dev/null 2>&1; then
