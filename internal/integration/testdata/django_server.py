@@ -6,11 +6,18 @@ from django.conf import settings
 jwt = {"REFRESH_TOKEN_LIFETIME": timedelta(days=1), "BLACKLIST_AFTER_ROTATION": True, "ROTATE_REFRESH_TOKENS": True}
 jwt.update(json.loads(os.environ.get("SIMPLE_JWT", "{}")))
 database = json.loads(os.environ["DATABASE"])
+hard = {}
+if os.environ.get("HARD"):  # as `check --deploy` asks for it; nginx adds the rest
+    hard = {"MIDDLEWARE": ["django.middleware.security.SecurityMiddleware", "django.middleware.clickjacking.XFrameOptionsMiddleware"],
+            "X_FRAME_OPTIONS": "DENY", "SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https"), "SECURE_REFERRER_POLICY": "no-referrer"}
 settings.configure(
-    SECRET_KEY=os.environ["SECRET"], SIMPLE_JWT=jwt, USE_TZ=True, TIME_ZONE="UTC", ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__,
+    SECRET_KEY=os.environ["SECRET"], SIMPLE_JWT=jwt, USE_TZ=True, TIME_ZONE="UTC", ALLOWED_HOSTS=["127.0.0.1"] if hard else ["*"], ROOT_URLCONF=__name__, **hard,
     DATABASES={"default": database}, DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
     PASSWORD_HASHERS=[__name__ + "." + name for name in ("Argon2", "PBKDF2", "PBKDF2SHA1", "BCryptSHA256", "BCrypt")],
-    REST_FRAMEWORK={"DEFAULT_AUTHENTICATION_CLASSES": ("rest_framework_simplejwt.authentication.JWTAuthentication",)},
+    REST_FRAMEWORK={"DEFAULT_AUTHENTICATION_CLASSES": ("rest_framework_simplejwt.authentication.JWTAuthentication",), "NUM_PROXIES": 1,
+                    "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.AnonRateThrottle"] if hard else [],
+                    "DEFAULT_THROTTLE_RATES": {"anon": "60/hour"}, "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+                    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"]},
     INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "rest_framework", "rest_framework_simplejwt",
                     "rest_framework_simplejwt.token_blacklist"])
 sys.modules.setdefault(__name__, sys.modules["__main__"])
