@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -77,8 +79,19 @@ type operation struct {
 
 // parseOpenAPI reads a description, and returns the path of its first server.
 func parseOpenAPI(text []byte) (operations []operation, prefix string, err error) {
+	if json.Valid(text) { // JSON is YAML, but for its escapes of surrogates (RFC 8259 section 7)
+		var v any
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.UseNumber()
+		if err := d.Decode(&v); err != nil {
+			return nil, "", err
+		}
+		if text, err = yaml.Marshal(v); err != nil {
+			return nil, "", err
+		}
+	}
 	var doc openAPI
-	if err := yaml.Unmarshal(text, &doc); err != nil { // JSON is YAML
+	if err := yaml.Unmarshal(text, &doc); err != nil {
 		return nil, "", err
 	}
 	if !strings.HasPrefix(doc.Version, "3.") {

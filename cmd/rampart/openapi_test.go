@@ -44,9 +44,10 @@ func TestRoutesAreAsDescribed(t *testing.T) {
 		{"HEAD", "/shared", "/shared", true},
 		{"PATCH", "/shared", "/shared", true},
 	}, operations)
-	inJSON, _, err := parseOpenAPI([]byte(`{"openapi":"3.0.3","paths":{"/a":{"get":{"security":[{"k":[]}]}}}}`))
+	inJSON, _, err := parseOpenAPI([]byte(`{"openapi":"3.0.3","info":{"title":"\ud83d\ude00"},"paths":{"/a":{"get":{"security":[{"k":[]}],
+		"parameters":[{"name":"n","in":"query","example":12345678901}]}}}}`))
 	require.NoError(t, err)
-	assert.Equal(t, []operation{{"GET", "/a", "/a", true}}, inJSON)
+	assert.Equal(t, []operation{{"GET", "/a", "/a?n=12345678901", true}}, inJSON)
 }
 
 func TestADescriptionThatCannotBeReadIsTold(t *testing.T) {

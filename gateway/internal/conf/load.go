@@ -82,6 +82,9 @@ func (ps Plugins) Parse(text []byte) (*File, error) {
 	var root, more yaml.Node
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	if err := dec.Decode(&root); err != nil && !errors.Is(err, io.EOF) {
+		if n, bad := JSONNode(text); bad == nil { // whose surrogates in escapes are not YAML (RFC 8259 section 7)
+			return ps.parseNode(n)
+		}
 		return nil, Mistakes{{Reason: err.Error()}}
 	}
 	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {

@@ -265,6 +265,9 @@ func TestWhatIsNoDocumentIsAMistake(t *testing.T) {
 	assert.Empty(t, f.Services)
 	_, err = plugin.Types().Parse([]byte(`{"_format_version": "3.0", "services": [{"name": "a", "url": "http://b"}]}`))
 	require.NoError(t, err, "JSON is YAML")
+	f, err = plugin.Types().Parse([]byte(`{"_format_version": "3.0", "_comment": "\ud83d\ude00", "consumers": [{"username": "a"}]}`))
+	require.NoError(t, err, "but for its surrogates")
+	assert.Len(t, f.Consumers, 1)
 }
 
 func FuzzParse(f *testing.F) {
