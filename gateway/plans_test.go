@@ -404,8 +404,11 @@ func TestKeysEndAreSwitchedOffAndRotated(t *testing.T) {
 		next, _ := m.api("POST", "/consumers/alice/key-auth/"+fresh+"/rotate", "").json(t)["key"].(string)
 		assert.False(t, works(fresh), "no overlap: at once")
 		assert.True(t, works(next))
+		last, _ := m.api("POST", "/consumers/alice/key-auth/"+next+"/rotate", "").json(t)["key"].(string)
+		assert.False(t, works(next), "though it is of this very second")
+		assert.True(t, works(last))
 		time.Sleep(time.Hour)
-		assert.False(t, works(next), "a rotation prolongs nothing")
+		assert.False(t, works(last), "a rotation prolongs nothing")
 
 		for body, want := range map[string]string{`{"overlap": -1}`: "must be from 0", `{"overlpa": 1}`: "overlap?", `{"overlap": "long"}`: "whole number"} {
 			r := m.api("POST", "/consumers/alice/key-auth/"+alice+"/rotate", body)
