@@ -2,12 +2,10 @@ package session_test
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
-	"strings"
 
 	"github.com/ecolaura/rampart/auth"
 	"github.com/ecolaura/rampart/auth/session"
@@ -26,51 +24,37 @@ func (accounts) Login(_ context.Context, name, password string) (string, error) 
 func (accounts) Active(context.Context, string) (bool, error) { return true, nil }
 
 func Example() {
+	ctx := context.Background()
 	store := session.NewMemoryStore(0) // authsql shares sessions between processes
 	cfg := session.Simplejwt([]byte("a secret of at least 32 random bytes"))
 	cfg.Tokens.Revoked = session.RevokedIn(store)
 	cfg.Users, cfg.Sessions, cfg.NoRotation = accounts{}, store, false
 	cfg.Logger = slog.New(slog.DiscardHandler)
-	service, err := session.New(cfg)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	verifier, err := auth.NewVerifier(cfg.Tokens)
-	if err != nil {
+	service, err1 := session.New(cfg)
+	verifier, err2 := auth.NewVerifier(cfg.Tokens)
+	if err := errors.Join(err1, err2); err != nil {
 		fmt.Println(err)
 		return
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/api/token/", service.IssueHandler())
-	mux.Handle("/api/token/refresh/", service.RefreshHandler())
-	mux.Handle("/api/token/blacklist/", service.EndSessionHandler())
-	mux.Handle("/api/secure/", verifier.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		token, _ := auth.FromContext(r.Context())
-		fmt.Fprintf(w, "hello, user %s", token.Subject())
-	})))
+	mux.Handle("POST /api/token/", service.IssueHandler()) // {username, password} → {access, refresh}
+	mux.Handle("POST /api/token/refresh/", service.RefreshHandler())
+	mux.Handle("POST /api/token/blacklist/", service.EndSessionHandler())
+	mux.Handle("GET /api/secure/", verifier.Handler(http.NotFoundHandler()))
 
-	send := func(method, path, body, access string) string {
-		r := httptest.NewRequest(method, path, strings.NewReader(body))
-		r.Header.Set("Content-Type", "application/json")
-		if access != "" {
-			r.Header.Set("Authorization", "Bearer "+access)
-		}
-		w := httptest.NewRecorder()
-		mux.ServeHTTP(w, r)
-		return fmt.Sprint(w.Code, " ", w.Body)
-	}
-	_, body, _ := strings.Cut(send(http.MethodPost, "/api/token/", `{"username":"alice","password":"correct horse battery staple"}`, ""), " ")
-	var tokens struct{ Access, Refresh string }
-	if err := json.Unmarshal([]byte(body), &tokens); err != nil {
+	pair, err := service.Issue(ctx, "1", nil) // what IssueHandler does for a good password
+	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(send(http.MethodGet, "/api/secure/", "", tokens.Access))
-	fmt.Println(send(http.MethodPost, "/api/token/blacklist/", `{"refresh":"`+tokens.Refresh+`"}`, ""))
-	fmt.Println(strings.Split(send(http.MethodGet, "/api/secure/", "", tokens.Access), " ")[0])
+	token, err := verifier.Verify(ctx, pair.Access, auth.Access)
+	fmt.Println("subject", token.Subject(), err)
+	ended, err := service.EndSession(ctx, pair.Session)
+	fmt.Println("ended", ended, err)
+	_, err = verifier.Verify(ctx, pair.Access, auth.Access)
+	fmt.Println(err)
 	// Output:
-	// 200 hello, user 1
-	// 200 {}
-	// 401
+	// subject 1 <nil>
+	// ended 1 <nil>
+	// auth: token refused: revoked
 }

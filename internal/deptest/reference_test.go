@@ -25,7 +25,7 @@ const (
 )
 
 // quickLines is how long an example of the quick start may be, without its imports.
-const quickLines = 72
+const quickLines = 62
 
 // between replaces what a document has between begin and the end mark.
 func between(t *testing.T, name, begin, text string) {
