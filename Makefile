@@ -49,7 +49,8 @@ UNRACED_internal/integration := \
 	TestAuthSQLMigratesInSeveralProcessesAtOnce TestFeedSQLMakesItsTableInSeveralProcessesAtOnce \
 	TestFeedSQLSurvivesKill9 TestReencryptLosesNothing TestThrottleRedisDecidesAsTheOraclesDo \
 	TestThrottleRedisDecisionsPerSecond TestFaults TestRoll \
-	TestDjangoAndWeEndEachOthersTokens TestDjangoCutOverAndRollBack
+	TestDjangoAndWeEndEachOthersTokens TestDjangoCutOverAndRollBack TestAnOperatorDrivesTheConsole \
+	TestAServiceOfExpressThatIsSetWellGivesNoFinding
 UNRACED_cmd/rampart := TestEachWeaknessAloneIsExactlyWhatTheCommandFinds
 UNRACED_examples := \
 	TestABadCertificateIsAMistakeOfTheSettings TestAKillUnderLoadLosesNoAcknowledgedWrite \
