@@ -32,7 +32,7 @@ IN = cd $(1) && export GOWORK=$$($(CURDIR)/scripts/work.sh .) &&
 # Each test runs once, with the race detector where it can find something. That makes
 # computing up to ten times slower, and sees nothing in what one goroutine does, nor
 # in what other processes and browsers do: those tests run without it.
-UNRACED_PACKAGES := internal/deptest|integration/alerts|sanitize|sanitize/markup|gateway/cmd/gateway|internal/integration/kong
+UNRACED_PACKAGES := rampart/attack|internal/deptest|integration/alerts|sanitize|sanitize/markup|gateway/cmd/gateway|internal/integration/kong
 UNRACED_. := \
 	TestEachWeaknessAloneGivesExactlyItsFinding TestWeaknessesSideBySideGiveTheirFindings TestHashesOfDjango TestStoredHashesAreReadStrictly \
 	TestARequestCostsFewAllocations TestRecordedRequests TestNoJunkIsDearerThanAGoodToken TestATokenOpensNowhereElse \

@@ -106,6 +106,9 @@ func TestThePlainServiceOfTheReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Whether the client reads the response to a body of 16 MiB, before the server closes
+	// the connection, is a matter of luck.
+	findings = slices.DeleteFunc(findings, func(f attack.Finding) bool { return f.ID == "large-body" })
 	slices.SortStableFunc(findings, func(a, b attack.Finding) int {
 		return cmp.Or(cmp.Compare(b.Severity, a.Severity), strings.Compare(a.ID, b.ID))
 	})
