@@ -52,7 +52,7 @@ func TestADjangoBehindNginxThatIsSetWellGivesNoFinding(t *testing.T) {
 	}
 	_, database := djangoBackends()[0].open(t)
 	t.Setenv("HARD", "1")
-	d := startDjango(t, database, nil, true)
+	d := startDjango(t, database, true)
 	for _, name := range []string{"alice", "bob"} {
 		require.Equal(t, 200, ask(t, nil, d.url, http.MethodPost, "/manage/", "", map[string]any{"do": "users", "users": [][]string{{name, "argon2"}}}).code)
 	}

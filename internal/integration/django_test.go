@@ -61,8 +61,8 @@ type django struct {
 	end func()
 }
 
-// startDjango starts one at that database, with simplejwt's settings changed by jwt.
-func startDjango(t testing.TB, database, jwt map[string]any, migrate bool) *django {
+// startDjango starts one at that database.
+func startDjango(t testing.TB, database map[string]any, migrate bool) *django {
 	t.Helper()
 	python := djangoPython(t)
 	text := func(v any) string {
@@ -70,11 +70,8 @@ func startDjango(t testing.TB, database, jwt map[string]any, migrate bool) *djan
 		require.NoError(t, err)
 		return string(b)
 	}
-	if jwt == nil {
-		jwt = map[string]any{}
-	}
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), python, "testdata/django_server.py")
-	cmd.Env = append(os.Environ(), "SECRET="+authSecret, "DATABASE="+text(database), "SIMPLE_JWT="+text(jwt), "PYTHONDONTWRITEBYTECODE=1")
+	cmd.Env = append(os.Environ(), "SECRET="+authSecret, "DATABASE="+text(database), "PYTHONDONTWRITEBYTECODE=1")
 	if migrate {
 		cmd.Env = append(cmd.Env, "MIGRATE=1")
 	}

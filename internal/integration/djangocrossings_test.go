@@ -87,7 +87,7 @@ func TestDjangoAndWeEndEachOthersTokens(t *testing.T) {
 		t.Run(b.name, func(t *testing.T) {
 			t.Parallel()
 			db, settings := b.open(t)
-			d := startDjango(t, settings, nil, true)
+			d := startDjango(t, settings, true)
 			names := [][]string{}
 			for _, name := range []string{"u1", "u2", "u3"} {
 				names = append(names, []string{name, "argon2"})

@@ -34,7 +34,7 @@ func TestDjangoCutOverAndRollBack(t *testing.T) {
 		t.Run(b.name, func(t *testing.T) {
 			t.Parallel()
 			db, settings := b.open(t)
-			d := startDjango(t, settings, nil, true)
+			d := startDjango(t, settings, true)
 			theirs := func() side { return side{name: "Django", base: d.url} }
 			name := func(i int) string { return fmt.Sprint("u", i%users) }
 
@@ -146,7 +146,7 @@ func TestDjangoCutOverAndRollBack(t *testing.T) {
 			}
 
 			// The roll-back.
-			d = startDjango(t, settings, nil, false)
+			d = startDjango(t, settings, false)
 			for i, s := range sessions {
 				_, code := theirs().refresh(t, s.refresh)
 				if i%5 == 0 {

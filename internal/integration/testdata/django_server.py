@@ -4,7 +4,6 @@ from datetime import timedelta
 from django.conf import settings
 
 jwt = {"REFRESH_TOKEN_LIFETIME": timedelta(days=1), "BLACKLIST_AFTER_ROTATION": True, "ROTATE_REFRESH_TOKENS": True}
-jwt.update(json.loads(os.environ.get("SIMPLE_JWT", "{}")))
 database = json.loads(os.environ["DATABASE"])
 hard = {}
 if os.environ.get("HARD"):  # as `check --deploy` asks for it; nginx adds the rest
