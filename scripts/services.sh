@@ -23,7 +23,7 @@ fi
 if [ ! -d .tools/node_modules/express ]; then
 	command -v npm >/dev/null || apt-get install -y -q --no-install-recommends nodejs npm
 	npm install --silent --no-save --no-fund --no-audit --prefix .tools axe-core@4.14.1 \
-		express@5 helmet@8 cors@2 express-rate-limit@8 jsonwebtoken@9
+		express@5.3.0 helmet@8.3.0 cors@2.8.6 express-rate-limit@8.7.5 jsonwebtoken@9.0.3
 fi
 
 if ! redis-cli -h 127.0.0.1 ping >/dev/null 2>&1; then
