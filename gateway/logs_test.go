@@ -100,7 +100,9 @@ func TestHTTPLogSendsWhatKongDocuments(t *testing.T) {
 	assert.NotContains(t, text, "a-key-that", "a wrong key may be nearly right")
 	require.Equal(t, 404, e.get("/none", "X-Id: alice-key-0123456789").status)
 	assert.Contains(t, next(t, bodies), `"source":"kong"`)
-	assert.Contains(t, do(t, "GET", e.admin+"/metrics", "").body, `rampart_gateway_log_entries_total{outcome="sent",plugin="http-log"} 3`)
+	require.Eventually(t, func() bool { // it is counted once the response is there
+		return strings.Contains(do(t, "GET", e.admin+"/metrics", "").body, `rampart_gateway_log_entries_total{outcome="sent",plugin="http-log"} 3`)
+	}, 10*time.Second, 10*time.Millisecond)
 }
 
 func TestHTTPLogBatchesAndTriesAgain(t *testing.T) {

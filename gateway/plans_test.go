@@ -351,8 +351,12 @@ func TestPlansWithMistakesAreRefused(t *testing.T) {
 	}
 	_, err := gateway.New(gateway.Config{Dialect: rampart.SQLite})
 	require.ErrorContains(t, err, "Dialect")
-	_, err = gateway.New(gateway.Config{DB: openSQLite(t, filepath.Join(t.TempDir(), "x.db"))})
+	db := openSQLite(t, filepath.Join(t.TempDir(), "x.db"))
+	_, err = gateway.New(gateway.Config{DB: db})
 	require.ErrorContains(t, err, "Dialect")
+	require.NoError(t, db.Close())
+	_, err = gateway.New(gateway.Config{DB: db, Dialect: rampart.SQLite})
+	require.ErrorContains(t, err, "closed", "a database that is away is told at the start")
 }
 
 func TestTheShortFormHasWindowsToo(t *testing.T) {

@@ -17,7 +17,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		srv.ReadHeaderTimeout, srv.ReadTimeout = time.Minute, 3*time.Second
 	}
 	if s.on("slow-body") {
-		srv.ReadTimeout = time.Minute
+		srv.ReadHeaderTimeout, srv.ReadTimeout = 5*time.Second, time.Minute
 	}
 	if s.on("smuggling") {
 		ln = lenient{ln}
