@@ -51,6 +51,7 @@ UNRACED_internal/integration := \
 	TestThrottleRedisDecisionsPerSecond TestFaults TestRoll \
 	TestDjangoAndWeEndEachOthersTokens TestDjangoCutOverAndRollBack TestAnOperatorDrivesTheConsole \
 	TestAServiceOfExpressThatIsSetWellGivesNoFinding
+UNRACED_monitor/prom := TestMeasuringThePublicChainAllocatesOnce
 UNRACED_cmd/rampart := TestEachWeaknessAloneIsExactlyWhatTheCommandFinds
 UNRACED_examples := \
 	TestABadCertificateIsAMistakeOfTheSettings TestAKillUnderLoadLosesNoAcknowledgedWrite \

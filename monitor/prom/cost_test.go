@@ -2,6 +2,7 @@ package prom_test
 
 import (
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -91,8 +92,14 @@ func serve(h http.Handler, n int) time.Duration {
 
 func TestMeasuringThePublicChainAllocatesOnce(t *testing.T) {
 	measured, bare := publicChain(t, newCollector(t, prom.Config{}).Handler), publicChain(t, nil)
-	with, without := testing.AllocsPerRun(200, func() { serve(measured, 10) }), testing.AllocsPerRun(200, func() { serve(bare, 10) })
-	assert.LessOrEqual(t, (with-without)/10, 1.0)
+	least := func(h http.Handler) float64 { // a collection in between empties pools
+		n := math.Inf(1)
+		for range 5 {
+			n = min(n, testing.AllocsPerRun(200, func() { serve(h, 10) }))
+		}
+		return n
+	}
+	assert.LessOrEqual(t, (least(measured)-least(bare))/10, 1.0)
 }
 
 // The two chains take turns, so that what else the machine does falls on both.
