@@ -32,12 +32,11 @@ document.body.textContent = "";
 // TestChromiumLetsNothingThatIsCleanedCoverWhatIsBelow makes texts of styles that
 // are allowed, around an image that is a link.
 func TestChromiumLetsNothingThatIsCleanedCoverWhatIsBelow(t *testing.T) {
-	n := 1000
+	n, seed := 1000, uint64(20261201) // the same each time: what a new one finds is for make bars
 	if os.Getenv("RAMPART_BARS") != "" {
-		n = 20_000
+		n, seed = 20_000, uint64(time.Now().UnixNano())
 	}
 	const link = `<a href="https://evil.example/"><img src="data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==" width="900" height="900" alt="x"></a>`
-	seed := uint64(time.Now().UnixNano())
 	t.Log("seed", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
 	declarations := strings.Split("height: 0|height: 1px|max-height: 0|max-height: 1px|min-height: 0|width: 0|width: 100%|max-width: 100%|display: block|display: inline|display: inline-block|float: left|float: right|"+
